@@ -1,0 +1,43 @@
+//! The command line: one verb, one module. A verb's module has its options (`clap` arguments) and a
+//! `run` that does the work and says how the process ends; nothing else of it is seen from here.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod check;
+pub mod run;
+
+/// An AMQP 1.0 message router.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a router in the foreground.
+    Run(run::RunOptions),
+    /// Check a configuration file and say what it leaves open.
+    Check(check::CheckOptions),
+}
+
+/// Runs the program with the arguments of the process, the first of which is its name.
+#[must_use]
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    match Arguments::try_parse_from(arguments) {
+        Ok(Arguments { verb: Verb::Run(options) }) => run::run(options),
+        Ok(Arguments { verb: Verb::Check(options) }) => check::run(options),
+        Err(error) => {
+            let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            match error.print() {
+                Ok(()) => code,
+                Err(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}
