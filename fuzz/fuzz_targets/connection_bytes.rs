@@ -1,0 +1,4 @@
+//! Fuzz target of [`amqp_proto::fuzz::fuzz_connection_bytes`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| amqp_proto::fuzz::fuzz_connection_bytes(data));

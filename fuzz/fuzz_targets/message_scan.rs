@@ -1,0 +1,4 @@
+//! Fuzz target of [`amqp_codec::fuzz::fuzz_message_scan`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| amqp_codec::fuzz::fuzz_message_scan(data));
