@@ -5,3 +5,5 @@
 //! message goes.
 
 pub mod cli;
+pub mod clock;
+pub mod log;

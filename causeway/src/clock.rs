@@ -1,0 +1,34 @@
+//! The one place of the router's runtime that asks the operating system for the time. What decides
+//! takes [`Time`] as an argument, so that the simulator can give it another.
+
+use std::time::{Instant, SystemTime};
+
+use amqp_proto::Time;
+
+/// A monotonic clock that began at zero; copies share their beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that begins now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the runtime is where time comes from")]
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// The time since the beginning.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        Time::ZERO + self.start.elapsed()
+    }
+}
+
+/// The time of day, for lines of the log.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the runtime is where time comes from")]
+pub fn time_of_day() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,293 @@
+//! The queue to the thread that writes the log, and the thread.
+//!
+//! Whoever has something to say never waits for a disk: beyond [`PENDING_MAX`] lines in the queue
+//! new ones are dropped and counted, and the log says how many were.
+
+use std::collections::VecDeque;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use router_core::notice::Notice;
+
+use super::level::{Level, Levels};
+use super::module::Module;
+use super::settings::LogSettings;
+use super::sink::{Line, Row, Sink, remember};
+use super::words;
+use crate::clock::time_of_day;
+
+/// Lines and notices that may wait to be written.
+const PENDING_MAX: usize = 65_536;
+
+/// Lines written between two flushes while more are waiting.
+const FLUSH_EVERY: usize = 256;
+
+/// How long [`Log::flush`] waits for the writing thread.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The log of a router: a handle that every thread has a copy of.
+#[derive(Clone, Debug)]
+pub struct Log {
+    queue: Sender<Entry>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    pending: AtomicUsize,
+    dropped: AtomicU64,
+    levels: [AtomicU8; Module::ALL.len()],
+    rows: Mutex<VecDeque<Row>>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Line {
+        time: SystemTime,
+        module: Module,
+        level: Level,
+        text: String,
+        source: &'static Location<'static>,
+    },
+    Notices(SystemTime, Vec<Notice>),
+    Configure(Box<LogSettings>, Sender<Result<(), String>>),
+    Flush(Sender<()>),
+}
+
+impl Log {
+    /// Opens the outputs and starts the writing thread, which lives as long as a handle.
+    ///
+    /// # Errors
+    ///
+    /// An output that cannot be opened, or no thread, as a text for the user.
+    pub fn start(settings: &LogSettings) -> Result<Self, String> {
+        let sink = Sink::new(settings)?;
+        let (queue, entries) = mpsc::channel();
+        let shared = Arc::new(Shared::default());
+        shared.note_levels(settings);
+        let writer = Writer { entries, sink, shared: Arc::clone(&shared) };
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| format!("Failed to start the log's thread: {error}"))?;
+        Ok(Self { queue, shared })
+    }
+
+    /// Takes new settings.
+    ///
+    /// # Errors
+    ///
+    /// An output that cannot be opened, as a text for the user; the old settings stay.
+    pub fn configure(&self, settings: &LogSettings) -> Result<(), String> {
+        let (answer, answered) = mpsc::channel();
+        self.send(Entry::Configure(Box::new(settings.clone()), answer));
+        let result = answered
+            .recv_timeout(FLUSH_PATIENCE)
+            .unwrap_or_else(|_| Err("The log's thread does not answer".to_owned()));
+        if result.is_ok() {
+            self.shared.note_levels(settings);
+        }
+        result
+    }
+
+    /// Whether a line would be written: spares making lines that nobody wants.
+    #[must_use]
+    pub fn is_enabled(&self, module: Module, level: Level) -> bool {
+        let bits = self.shared.levels[module.index()].load(Ordering::Relaxed);
+        Levels::from_bits(bits).contains(level)
+    }
+
+    /// Writes a line.
+    #[track_caller]
+    pub fn line(&self, module: Module, level: Level, text: impl Into<String>) {
+        if self.is_enabled(module, level) && self.admit(1) {
+            let source = Location::caller();
+            let (time, text) = (time_of_day(), text.into());
+            self.send(Entry::Line { time, module, level, text, source });
+        }
+    }
+
+    /// Writes what happened in a turn; leaves `notices` empty.
+    pub fn notices(&self, notices: &mut Vec<Notice>) {
+        if !notices.is_empty() && self.admit(notices.len()) {
+            self.send(Entry::Notices(time_of_day(), std::mem::take(notices)));
+        }
+        notices.clear();
+    }
+
+    /// The newest lines, the oldest of them first, at most `count`.
+    #[must_use]
+    pub fn recent(&self, count: usize) -> Vec<Row> {
+        let rows = self.shared.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.iter().skip(rows.len().saturating_sub(count)).cloned().collect()
+    }
+
+    /// Waits until what was said so far is written, or two seconds.
+    pub fn flush(&self) {
+        let (answer, answered) = mpsc::channel();
+        self.send(Entry::Flush(answer));
+        answered.recv_timeout(FLUSH_PATIENCE).unwrap_or_default();
+    }
+
+    fn admit(&self, entries: usize) -> bool {
+        let admitted = self.shared.pending.load(Ordering::Relaxed) < PENDING_MAX;
+        if admitted {
+            self.shared.pending.fetch_add(entries, Ordering::Relaxed);
+        } else {
+            self.shared.dropped.fetch_add(entries as u64, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    fn send(&self, entry: Entry) {
+        self.queue.send(entry).unwrap_or_default();
+    }
+}
+
+impl Shared {
+    fn note_levels(&self, settings: &LogSettings) {
+        for module in Module::ALL {
+            let bits = settings.effective(module).levels.bits();
+            self.levels[module.index()].store(bits, Ordering::Relaxed);
+        }
+    }
+}
+
+struct Writer {
+    entries: Receiver<Entry>,
+    sink: Sink,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut unflushed = 0;
+        while let Some(entry) = self.next(&mut unflushed) {
+            self.take(entry);
+            unflushed += 1;
+            if unflushed >= FLUSH_EVERY {
+                self.flush();
+                unflushed = 0;
+            }
+        }
+        self.flush();
+    }
+
+    /// The next entry; what was written is flushed before waiting for it.
+    fn next(&mut self, unflushed: &mut usize) -> Option<Entry> {
+        if let Ok(entry) = self.entries.try_recv() {
+            return Some(entry);
+        }
+        if *unflushed > 0 {
+            self.flush();
+            *unflushed = 0;
+        }
+        self.entries.recv().ok()
+    }
+
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Line { time, module, level, text, source } => {
+                self.done(1);
+                self.write(&Line { time, module, level, text: &text, source });
+            }
+            Entry::Notices(time, notices) => {
+                self.done(notices.len());
+                for notice in notices {
+                    self.notice(time, &notice);
+                }
+            }
+            Entry::Configure(settings, answer) => {
+                let result = self.sink.configure(&settings);
+                answer.send(result).unwrap_or_default();
+            }
+            Entry::Flush(answer) => {
+                self.flush();
+                answer.send(()).unwrap_or_default();
+            }
+        }
+        let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            self.tell_lost(dropped, "the log could not keep up");
+        }
+    }
+
+    fn notice(&mut self, time: SystemTime, notice: &Notice) {
+        let (module, level) = words::rank(notice);
+        let bits = self.shared.levels[module.index()].load(Ordering::Relaxed);
+        if Levels::from_bits(bits).contains(level) {
+            let said = words::say(notice);
+            self.write(&Line { time, module, level, text: &said.text, source: said.source });
+        }
+    }
+
+    fn write(&mut self, line: &Line<'_>) {
+        if let Some(row) = self.sink.write(line) {
+            let mut rows = self.shared.rows.lock().unwrap_or_else(PoisonError::into_inner);
+            remember(&mut rows, row);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(lost) = self.sink.flush() {
+            self.tell_lost(lost, "their output could not be written");
+        }
+    }
+
+    fn tell_lost(&mut self, count: u64, why: &str) {
+        let text = format!("{count} lines of the log were lost: {why}");
+        let (module, level, source) = (Module::Server, Level::Warning, Location::caller());
+        self.write(&Line { time: time_of_day(), module, level, text: &text, source });
+    }
+
+    fn done(&self, entries: usize) {
+        self.shared.pending.fetch_sub(entries, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use router_core::ids::ConnectionId;
+
+    use super::super::settings::Output;
+    use super::*;
+
+    fn quiet() -> LogSettings {
+        let mut settings = LogSettings::default();
+        settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
+        settings
+    }
+
+    #[test]
+    fn lines_and_notices_are_remembered_in_order() {
+        let log = Log::start(&quiet()).unwrap();
+        log.line(Module::Server, Level::Notice, "first");
+        let mut notices = vec![Notice::ConnectionClosed { connection: ConnectionId(7) }];
+        log.notices(&mut notices);
+        assert!(notices.is_empty());
+        log.line(Module::Server, Level::Debug, "not enabled");
+        log.flush();
+        let texts: Vec<_> = log.recent(10).into_iter().map(|row| row.text).collect();
+        assert_eq!(texts, ["first", "[C7] Connection Closed"]);
+        assert_eq!(log.recent(1)[0].text, "[C7] Connection Closed");
+    }
+
+    #[test]
+    fn new_settings_apply_to_what_is_said_afterwards() {
+        let log = Log::start(&quiet()).unwrap();
+        let mut settings = quiet();
+        settings.module_mut(Module::Agent).levels = Some(Levels::from(Level::Debug));
+        log.configure(&settings).unwrap();
+        assert!(log.is_enabled(Module::Agent, Level::Debug));
+        assert!(!log.is_enabled(Module::Server, Level::Debug));
+        settings.module_mut(Module::Agent).output = Some(Output::named("/nonexistent/x"));
+        assert!(log.configure(&settings).unwrap_err().contains("/nonexistent/x"));
+        log.line(Module::Agent, Level::Debug, "said");
+        log.flush();
+        assert_eq!(log.recent(1)[0].text, "said");
+    }
+}

@@ -1,0 +1,17 @@
+//! The router's log: what was noticed, in words, by module and level, to files, streams or the
+//! system's log, from a thread of its own.
+
+mod handle;
+mod level;
+mod module;
+mod settings;
+mod sink;
+mod stamp;
+mod words;
+
+pub use handle::Log;
+pub use level::{BadLevel, Level, Levels, parse as parse_levels};
+pub use module::Module;
+pub use settings::{LogSettings, ModuleSettings, Output};
+pub use sink::Row;
+pub use stamp::Stamp;

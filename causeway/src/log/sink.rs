@@ -1,0 +1,312 @@
+//! Writes lines to their outputs and remembers the newest ones.
+//!
+//! A line that cannot be written is lost and counted, and the next one that can be says how many
+//! were: a full disk must not stop messages. (The incumbent ends the process.)
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::net::UnixDatagram;
+use std::panic::Location;
+use std::time::SystemTime;
+
+use super::level::Level;
+use super::module::Module;
+use super::settings::{Effective, LogSettings, Output};
+use super::stamp::Stamper;
+
+/// Lines that are remembered for management.
+pub(super) const ROWS_MAX: usize = 1000;
+
+/// Bytes of text in a line; longer ones are cut.
+const TEXT_MAX: usize = 2048;
+
+/// Facility *daemon* of the system's log.
+const SYSLOG_DAEMON: u8 = 3;
+
+/// A line as management shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Who wrote it.
+    pub module: Module,
+    /// How severe it is.
+    pub level: Level,
+    /// What it says.
+    pub text: String,
+    /// The file of the source that wrote it.
+    pub file: &'static str,
+    /// The line there.
+    pub line: u32,
+    /// When, in seconds since 1970.
+    pub time: u64,
+}
+
+/// A line to be written.
+pub(super) struct Line<'a> {
+    pub(super) time: SystemTime,
+    pub(super) module: Module,
+    pub(super) level: Level,
+    pub(super) text: &'a str,
+    pub(super) source: &'static Location<'static>,
+}
+
+/// The outputs and what goes where.
+#[derive(Debug)]
+pub(super) struct Sink {
+    modules: Vec<Effective>,
+    stamper: Stamper,
+    outputs: BTreeMap<Output, Writer>,
+    buffer: String,
+    lost: u64,
+}
+
+impl Sink {
+    /// Opens the outputs that the settings name.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be opened, as a text for the user.
+    pub(super) fn new(settings: &LogSettings) -> Result<Self, String> {
+        let mut sink = Self {
+            modules: Vec::new(),
+            stamper: Stamper::new(settings.stamp.clone()),
+            outputs: BTreeMap::new(),
+            buffer: String::new(),
+            lost: 0,
+        };
+        sink.configure(settings)?;
+        Ok(sink)
+    }
+
+    /// Takes new settings; on an error the old ones stay.
+    pub(super) fn configure(&mut self, settings: &LogSettings) -> Result<(), String> {
+        let modules: Vec<_> =
+            Module::ALL.into_iter().map(|module| settings.effective(module)).collect();
+        for effective in &modules {
+            if !self.outputs.contains_key(&effective.output) {
+                let writer = Writer::open(&effective.output)?;
+                self.outputs.insert(effective.output.clone(), writer);
+            }
+        }
+        self.outputs.retain(|output, _| modules.iter().any(|used| used.output == *output));
+        self.modules = modules;
+        self.stamper = Stamper::new(settings.stamp.clone());
+        Ok(())
+    }
+
+    /// Writes a line if its level is enabled; the row to be remembered, if it was.
+    pub(super) fn write(&mut self, line: &Line<'_>) -> Option<Row> {
+        let effective = &self.modules[line.module.index()];
+        if !effective.levels.contains(line.level) {
+            return None;
+        }
+        let text = cut(line.text);
+        self.buffer.clear();
+        if effective.timestamp && effective.output != Output::Syslog {
+            self.stamper.write(line.time, &mut self.buffer);
+            self.buffer.push(' ');
+        }
+        write!(self.buffer, "{} ({}) {text}", line.module.name(), line.level.name())
+            .expect("a string takes whatever is written");
+        if effective.source {
+            write!(self.buffer, " ({}:{})", line.source.file(), line.source.line())
+                .expect("a string takes whatever is written");
+        }
+        self.buffer.push('\n');
+        let writer = self.outputs.get_mut(&effective.output);
+        let written = writer.is_some_and(|writer| writer.write(&self.buffer, line.level).is_ok());
+        self.lost += u64::from(!written);
+        Some(row(line, text))
+    }
+
+    /// Makes sure that what was written can be read; how many lines were lost since the last time,
+    /// if it can.
+    pub(super) fn flush(&mut self) -> Option<u64> {
+        let mut flushed = true;
+        for writer in self.outputs.values_mut() {
+            flushed &= writer.flush().is_ok();
+        }
+        if flushed && self.lost > 0 { Some(std::mem::take(&mut self.lost)) } else { None }
+    }
+}
+
+/// Appends a row to the remembered ones; the oldest goes.
+pub(super) fn remember(rows: &mut VecDeque<Row>, row: Row) {
+    if rows.len() == ROWS_MAX {
+        rows.pop_front();
+    }
+    rows.push_back(row);
+}
+
+fn row(line: &Line<'_>, text: &str) -> Row {
+    let since = line.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Row {
+        module: line.module,
+        level: line.level,
+        text: text.to_owned(),
+        file: line.source.file(),
+        line: line.source.line(),
+        time: since.as_secs(),
+    }
+}
+
+fn cut(text: &str) -> &str {
+    if text.len() <= TEXT_MAX {
+        return text;
+    }
+    let mut end = TEXT_MAX;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[derive(Debug)]
+enum Writer {
+    Stderr,
+    Stdout,
+    Syslog(UnixDatagram),
+    File(BufWriter<File>),
+}
+
+impl Writer {
+    fn open(output: &Output) -> Result<Self, String> {
+        match output {
+            Output::Stderr => Ok(Self::Stderr),
+            Output::Stdout => Ok(Self::Stdout),
+            Output::Syslog => syslog().map(Self::Syslog).map_err(|error| {
+                format!("Failed to open log file 'syslog': /dev/log: {error}")
+            }),
+            Output::File(path) => {
+                let file = File::options().create(true).append(true).open(path);
+                match file {
+                    Ok(file) => Ok(Self::File(BufWriter::new(file))),
+                    Err(error) => {
+                        Err(format!("Failed to open log file '{}': {error}", path.display()))
+                    }
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, line: &str, level: Level) -> io::Result<()> {
+        match self {
+            Self::Stderr => io::stderr().lock().write_all(line.as_bytes()),
+            Self::Stdout => io::stdout().lock().write_all(line.as_bytes()),
+            Self::Syslog(socket) => {
+                let priority = SYSLOG_DAEMON << 3 | level.syslog_priority();
+                let process = std::process::id();
+                let message = format!("<{priority}>causeway[{process}]: {}", line.trim_end());
+                socket.send(message.as_bytes()).map(drop)
+            }
+            Self::File(file) => file.write_all(line.as_bytes()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stderr | Self::Syslog(_) => Ok(()),
+            Self::Stdout => io::stdout().lock().flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
+fn syslog() -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect("/dev/log")?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::level::Levels;
+
+    fn line(module: Module, level: Level, text: &str) -> Line<'_> {
+        Line { time: SystemTime::UNIX_EPOCH, module, level, text, source: Location::caller() }
+    }
+
+    fn settings(path: &std::path::Path) -> LogSettings {
+        let mut settings = LogSettings::default();
+        let default = settings.module_mut(Module::Default);
+        default.output = Some(Output::File(path.to_owned()));
+        default.timestamp = Some(false);
+        settings
+    }
+
+    fn file(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("causeway-{}-{name}", std::process::id()));
+        drop(std::fs::remove_file(&path));
+        path
+    }
+
+    #[test]
+    fn lines_of_enabled_levels_are_written_and_remembered() {
+        let path = file("levels.log");
+        let mut settings = settings(&path);
+        settings.module_mut(Module::Agent).levels = Some(Levels::from(Level::Error));
+        settings.module_mut(Module::Server).source = Some(true);
+        let mut sink = Sink::new(&settings).unwrap();
+        assert!(sink.write(&line(Module::Router, Level::Info, "one")).is_some());
+        assert!(sink.write(&line(Module::Router, Level::Debug, "two")).is_none());
+        assert!(sink.write(&line(Module::Agent, Level::Warning, "three")).is_none());
+        let row = sink.write(&line(Module::Server, Level::Notice, "four")).unwrap();
+        assert_eq!(sink.flush(), None);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let place = format!("({}:{})", row.file, row.line);
+        assert_eq!(text, format!("ROUTER (info) one\nSERVER (notice) four {place}\n"));
+        assert_eq!((row.module, row.level, row.text.as_str()), (Module::Server, Level::Notice, "four"));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let text = "é".repeat(2000);
+        let mut sink = Sink::new(&settings(&file("long.log"))).unwrap();
+        let row = sink.write(&line(Module::Router, Level::Info, &text)).unwrap();
+        assert_eq!(row.text.len(), TEXT_MAX);
+        let odd = format!("x{text}");
+        let row = sink.write(&line(Module::Router, Level::Info, &odd)).unwrap();
+        assert_eq!(row.text.len(), TEXT_MAX - 1);
+        std::fs::remove_file(file("long.log")).unwrap_or_default();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_leaves_the_old_settings() {
+        let path = file("old.log");
+        let mut sink = Sink::new(&settings(&path)).unwrap();
+        let bad = settings("/nonexistent/dir/x.log".as_ref());
+        let text = sink.configure(&bad).unwrap_err();
+        assert!(text.starts_with("Failed to open log file '/nonexistent/dir/x.log'"), "{text}");
+        assert!(sink.write(&line(Module::Router, Level::Info, "still here")).is_some());
+        sink.flush();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "ROUTER (info) still here\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn lost_lines_are_counted_until_writing_works_again() {
+        let mut sink = Sink::new(&settings("/dev/full".as_ref())).unwrap();
+        for _ in 0..10_000 {
+            sink.write(&line(Module::Router, Level::Info, "lost"));
+        }
+        assert_eq!(sink.flush(), None);
+        let path = file("found.log");
+        sink.configure(&settings(&path)).unwrap();
+        assert!(sink.flush().is_some_and(|lost| lost > 9_000));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn the_newest_rows_are_remembered() {
+        let mut rows = VecDeque::new();
+        for number in 0..ROWS_MAX + 5 {
+            let text = number.to_string();
+            remember(&mut rows, row(&line(Module::Router, Level::Info, &text), &text));
+        }
+        assert_eq!((rows.len(), rows[0].text.as_str()), (ROWS_MAX, "5"));
+    }
+}

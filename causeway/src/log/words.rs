@@ -1,0 +1,219 @@
+//! Puts notices into the words that operators and their scripts look for.
+
+use std::fmt::Write as _;
+use std::panic::Location;
+
+use amqp_codec::{Encoded, Symbol, Value};
+use amqp_proto::{TapKind, Tapped};
+use router_core::ids::{ConnectionId, Direction};
+use router_core::inspect::LinkCounters;
+use router_core::notice::{LinkEnd, Notice, Opened, TerminusText};
+
+use super::level::Level;
+use super::module::Module;
+
+/// A notice in words.
+pub(super) struct Said {
+    /// The words.
+    pub(super) text: String,
+    /// Where they were found.
+    pub(super) source: &'static Location<'static>,
+}
+
+/// Who says a notice, and how severe it is.
+pub(super) fn rank(notice: &Notice) -> (Module, Level) {
+    match notice {
+        Notice::ConnectionAccepted { .. } | Notice::ConnectionFailed { .. } => {
+            (Module::Server, Level::Info)
+        }
+        Notice::ConnectionOpened(_)
+        | Notice::ConnectionClosed { .. }
+        | Notice::ConnectionForced { .. }
+        | Notice::LinkAttached { .. }
+        | Notice::LinkEnded { .. }
+        | Notice::LinkRefused { .. }
+        | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
+        Notice::Frame { .. } => (Module::Protocol, Level::Trace),
+        Notice::AddressAdded { .. } | Notice::AddressRemoved { .. } => {
+            (Module::RouterCore, Level::Debug)
+        }
+    }
+}
+
+/// Puts a notice into words.
+pub(super) fn say(notice: &Notice) -> Said {
+    let text = match notice {
+        Notice::ConnectionAccepted { connection, listener, peer } => {
+            return said(format!("[C{connection}] Accepted connection to {listener} from {peer}"));
+        }
+        Notice::ConnectionOpened(opened) => return said(connection_opened(opened)),
+        Notice::ConnectionClosed { connection } => format!("[C{connection}] Connection Closed"),
+        Notice::ConnectionFailed { connection, peer, condition, description } => {
+            format!("[C{connection}] Connection from {peer} failed: {condition} {description}")
+        }
+        Notice::ConnectionForced { connection } => {
+            format!("[C{connection}] Connection force-closed by request")
+        }
+        Notice::LinkAttached { connection, link, direction, source, target } => format!(
+            "[C{connection}][L{link}] Link attached: dir={} source={{{}}} target={{{}}}",
+            direction_name(*direction),
+            terminus(source),
+            terminus(target),
+        ),
+        Notice::LinkEnded { connection, link, how, counters, blocked } => {
+            let how = link_end(*how);
+            let counters = link_counters(counters, *blocked);
+            format!("[C{connection}][L{link}] {how}: {counters}")
+        }
+        Notice::LinkRefused { connection, name, condition, description } => {
+            format!("[C{connection}] Attach of link '{name}' refused: {condition} {description}")
+        }
+        Notice::PeerMisbehaved { connection, condition, description } => {
+            format!("[C{connection}] Protocol violation: {condition} {description}")
+        }
+        Notice::Frame { connection, frame } => return said(frame_text(*connection, frame)),
+        Notice::AddressAdded { key } => format!("Address added: {key}"),
+        Notice::AddressRemoved { key } => format!("Address removed: {key}"),
+    };
+    said(text)
+}
+
+#[track_caller]
+fn said(text: String) -> Said {
+    Said { text, source: Location::caller() }
+}
+
+fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::In => "in",
+        Direction::Out => "out",
+    }
+}
+
+fn link_end(how: LinkEnd) -> &'static str {
+    match how {
+        LinkEnd::Detached => "Link detached",
+        LinkEnd::Lost => "Link lost",
+        LinkEnd::ConnectionLost => "Link closed due to connection loss",
+    }
+}
+
+fn connection_opened(opened: &Opened) -> String {
+    let Opened { connection, peer, mechanism, user, container, properties } = opened;
+    let mechanism = mechanism.as_deref().unwrap_or("no");
+    let user = user.as_deref().unwrap_or("anonymous");
+    let properties = properties.as_ref().map(notation).unwrap_or_default();
+    format!(
+        "[C{connection}] Connection Opened: dir=in host={peer} vhost= encrypted=no \
+         auth={mechanism} user={user} container_id={container} props={properties}"
+    )
+}
+
+fn notation(value: &Encoded) -> String {
+    value.value().map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn link_counters(counters: &LinkCounters, blocked: bool) -> String {
+    format!(
+        "del={} presett={} psdrop={} acc={} rej={} rel={} mod={} delay1={} delay10={} blocked={}",
+        counters.deliveries,
+        counters.presettled,
+        counters.dropped_presettled,
+        counters.accepted,
+        counters.rejected,
+        counters.released,
+        counters.modified,
+        counters.delayed_1s,
+        counters.delayed_10s,
+        if blocked { "yes" } else { "no" },
+    )
+}
+
+/// What stands between the braces.
+fn terminus(terminus: &TerminusText) -> String {
+    if terminus.coordinator {
+        return "<coordinator>".to_owned();
+    }
+    let mut text = String::new();
+    if terminus.dynamic {
+        text.push_str("(dyn)");
+    }
+    text.push_str(terminus.address.as_deref().unwrap_or("<none>"));
+    match terminus.durable {
+        0 => {}
+        1 => text.push_str(" dur:config"),
+        _ => text.push_str(" dur:deliveries"),
+    }
+    if let Some(expiry) = terminus.expiry.filter(|&expiry| expiry != "never") {
+        text.push_str(" expire:");
+        text.push_str(expiry);
+    }
+    if terminus.timeout > 0 {
+        write!(text, " timeout:{}", terminus.timeout).expect("a string takes whatever is written");
+    }
+    let symbol = |name: &String| Value::Symbol(Symbol::copy(name)).to_string();
+    match terminus.capabilities.as_slice() {
+        [] => {}
+        [one] => text.push_str(&format!(" caps:{}", symbol(one))),
+        several => {
+            let several: Vec<_> = several.iter().map(symbol).collect();
+            text.push_str(&format!(" caps:@PN_SYMBOL[{}]", several.join(", ")));
+        }
+    }
+    text
+}
+
+/// A frame in the notation of the tracer that scripts read.
+fn frame_text(connection: ConnectionId, frame: &Tapped) -> String {
+    let arrow = if frame.incoming { "<-" } else { "->" };
+    let mut text = match frame.kind {
+        TapKind::Header => {
+            let name = header_name(&frame.performative);
+            format!("[C{connection}]:FRAME:   {arrow} {name}")
+        }
+        TapKind::Empty(channel) => {
+            format!("[C{connection}]:FRAME: {channel} {arrow} (EMPTY FRAME)")
+        }
+        TapKind::Amqp(channel) => frame_line(connection, channel, arrow, frame),
+        TapKind::Sasl => frame_line(connection, 0, arrow, frame),
+    };
+    if frame.payload_len > 0 {
+        let cut = if frame.payload_len > frame.payload.len() { "... (truncated)" } else { "" };
+        write!(text, " ({}) \"{}\"{cut}", frame.payload_len, escaped(&frame.payload))
+            .expect("a string takes whatever is written");
+    }
+    if frame.lost > 0 {
+        write!(text, " [{} frames before this one were not traced]", frame.lost)
+            .expect("a string takes whatever is written");
+    }
+    text
+}
+
+fn frame_line(connection: ConnectionId, channel: u16, arrow: &str, frame: &Tapped) -> String {
+    let performative = amqp_codec::describe_performative(&frame.performative);
+    format!("[C{connection}]:FRAME: {channel} {arrow} {performative}")
+}
+
+fn header_name(header: &[u8]) -> String {
+    match header {
+        b"AMQP\x00\x01\x00\x00" => "AMQP".to_owned(),
+        b"AMQP\x02\x01\x00\x00" => "TLS".to_owned(),
+        b"AMQP\x03\x01\x00\x00" => "SASL".to_owned(),
+        other => format!("\"{}\"", escaped(other)),
+    }
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => write!(text, "\\x{byte:02x}").expect("a string takes whatever is written"),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
