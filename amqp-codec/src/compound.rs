@@ -82,20 +82,6 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Opens the map that begins here and moves `reader` past it.
-    pub(crate) fn open_map(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        match reader.u8()? {
-            code @ (format::MAP8 | format::MAP32) => {
-                let items = Self::open(reader, code)?.bounded()?;
-                if items.left % 2 != 0 {
-                    return Err(items.reader.error_before(DecodeErrorKind::InvalidCount));
-                }
-                Ok(items)
-            }
-            code => Err(primitive::unexpected(reader, code)),
-        }
-    }
-
     /// Each element of a list or map has a constructor, so the bytes bound the count.
     pub(crate) fn bounded(self) -> Result<Self, DecodeError> {
         if self.left as usize > self.reader.remaining() {
@@ -126,12 +112,19 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Skips fields of a later version and checks that nothing follows them.
-    pub(crate) fn finish(mut self) -> Result<(), DecodeError> {
+    /// Skips up to `count` fields.
+    pub(crate) fn skip(&mut self, count: u32) -> Result<(), DecodeError> {
         let mut budget = Budget::new();
-        for _ in 0..self.left {
+        for _ in 0..count.min(self.left) {
+            self.left -= 1;
             skip_value(&mut self.reader, MAX_DEPTH, &mut budget)?;
         }
+        Ok(())
+    }
+
+    /// Skips fields of a later version and checks that nothing follows them.
+    pub(crate) fn finish(mut self) -> Result<(), DecodeError> {
+        self.skip(self.left)?;
         if self.reader.is_empty() {
             Ok(())
         } else {

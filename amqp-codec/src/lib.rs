@@ -16,6 +16,7 @@ mod encoded;
 mod error;
 mod format;
 mod frame;
+pub mod message;
 mod performative;
 mod primitive;
 mod sasl;
