@@ -1,0 +1,204 @@
+//! From the text of an address to the key of its record.
+//!
+//! Owns the syntax of addresses (`amqp:/_topo/0/router/x`, `_local/x`, `queue`) and of keys (`M0queue`):
+//! a letter for the class, for mobile addresses a phase, then text. Decision: keys are written into
+//! a buffer of the caller, since an anonymous sender names an address with each message.
+
+/// The area of all routers: the network is flat.
+const AREA: &str = "0";
+
+/// Characters of the random part of a generated name.
+const RANDOM_CHARACTERS: usize = 15;
+
+/// The 64 characters of generated names.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
+
+/// What kind of record an address names: the first letter of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AddressClass {
+    /// `A`: another area.
+    Area,
+    /// `H`: an edge router.
+    Edge,
+    /// `L`: of this router alone.
+    Local,
+    /// `M`: known to all routers.
+    Mobile,
+    /// `R`: another router.
+    Router,
+    /// `T`: the routers' own, in all of them.
+    Topological,
+}
+
+impl AddressClass {
+    /// The first letter of the keys of this class.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Area => 'A',
+            Self::Edge => 'H',
+            Self::Local => 'L',
+            Self::Mobile => 'M',
+            Self::Router => 'R',
+            Self::Topological => 'T',
+        }
+    }
+}
+
+/// The stage of a mobile address: messages pass waypoints from one to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// 0 to 9; more counts as 9.
+    Digit(u8),
+    /// Of those who serve an address when its consumers are gone.
+    Fallback,
+}
+
+impl Phase {
+    /// The character in the key.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::Digit(digit) => char::from(b'0' + digit.min(9)),
+            Self::Fallback => 'F',
+        }
+    }
+}
+
+/// Whose point of view an address is read from.
+#[derive(Clone, Debug)]
+pub struct AddressContext {
+    router_id: Box<str>,
+}
+
+impl AddressContext {
+    /// That of an interior or standalone router.
+    #[must_use]
+    pub fn new(router_id: &str) -> Self {
+        Self {
+            router_id: router_id.into(),
+        }
+    }
+
+    /// The class of a normalised text and what of it stands in the key.
+    fn classify<'a>(&self, text: &'a str) -> (AddressClass, &'a str) {
+        let mobile = (AddressClass::Mobile, text);
+        if !text.starts_with('_') {
+            return mobile;
+        }
+        match text.split_once('/') {
+            Some(("_local", rest)) => (AddressClass::Local, rest),
+            Some(("_topo", rest)) => self.classify_topological(rest),
+            Some(("_edge", rest)) => match rest.split_once('/') {
+                Some((edge, rest)) if *edge == *self.router_id => (AddressClass::Local, rest),
+                Some((edge, _)) => (AddressClass::Edge, edge),
+                None => (AddressClass::Edge, rest),
+            },
+            _ => mobile,
+        }
+    }
+
+    /// The same for what follows `_topo/`: area, router, rest.
+    fn classify_topological<'a>(&self, text: &'a str) -> (AddressClass, &'a str) {
+        let Some((area, text)) = text.split_once('/') else {
+            return (AddressClass::Area, text);
+        };
+        let (router, rest) = match text.split_once('/') {
+            Some((router, rest)) => (router, Some(rest)),
+            None => (text, None),
+        };
+        match (area, router, rest) {
+            (AREA | "all", "all", Some(rest)) => (AddressClass::Topological, rest),
+            (AREA, _, Some(rest)) if *router == *self.router_id => (AddressClass::Local, rest),
+            (AREA, _, _) => (AddressClass::Router, router),
+            _ => (AddressClass::Area, area),
+        }
+    }
+}
+
+/// Writes the key of an address, in place of what `key` holds, and tells its class.
+///
+/// The tenant's name and a slash go before the text of mobile addresses, unless they begin with an
+/// underscore; other classes have neither tenant nor phase.
+pub fn lookup_key(
+    address: &str,
+    phase: Phase,
+    tenant: Option<&str>,
+    context: &AddressContext,
+    key: &mut String,
+) -> AddressClass {
+    let (class, text) = context.classify(normalise(address));
+    key.clear();
+    key.push(class.letter());
+    if class == AddressClass::Mobile {
+        key.push(phase.letter());
+        if let Some(tenant) = tenant
+            && !text.starts_with('_')
+        {
+            key.push_str(tenant);
+            key.push('/');
+        }
+    }
+    key.push_str(text);
+    class
+}
+
+/// The address without scheme, host and leading slash, and without *one* trailing `.` or `/`.
+#[must_use]
+pub fn normalise(address: &str) -> &str {
+    let text = path(address);
+    text.strip_suffix(['.', '/']).unwrap_or(text)
+}
+
+/// What follows `scheme://host/`, `//host/`, `scheme:/` or `/`; all of a text without these.
+fn path(address: &str) -> &str {
+    let rest = match address.strip_prefix('/') {
+        Some(rest) => rest,
+        None => match address.split_once(":/") {
+            Some((_, rest)) => rest,
+            None => return address,
+        },
+    };
+    match rest.strip_prefix('/') {
+        Some(host) => host.split_once('/').map_or(address, |(_, path)| path),
+        None if rest.is_empty() => address,
+        None => rest,
+    }
+}
+
+/// The text in a key, without class letter and phase.
+#[must_use]
+pub fn key_text(key: &str) -> &str {
+    let prefix = if key.starts_with(AddressClass::Mobile.letter()) {
+        2
+    } else {
+        1
+    };
+    key.get(prefix..).unwrap_or("")
+}
+
+/// The address of a node created for a receiver, `amqp:/_topo/0/router/temp.…`: local to the router.
+#[must_use]
+pub fn dynamic_source(context: &AddressContext, random: &[u64; 2]) -> String {
+    let mut address = format!("amqp:/_topo/{AREA}/{}/temp.", context.router_id);
+    push_random(random, &mut address);
+    address
+}
+
+/// The address of a node created for a sender, `amqp:/_$temp.…`: known to all routers.
+#[must_use]
+pub fn dynamic_target(random: &[u64; 2]) -> String {
+    let mut address = "amqp:/_$temp.".to_owned();
+    push_random(random, &mut address);
+    address
+}
+
+/// Appends fifteen characters from 90 random bits.
+fn push_random(random: &[u64; 2], name: &mut String) {
+    let mut bits = u128::from(random[0]) << 64 | u128::from(random[1]);
+    for _ in 0..RANDOM_CHARACTERS {
+        let character = ALPHABET[usize::from(bits.to_le_bytes()[0] & 63)];
+        name.push(char::from(character));
+        bits >>= 6;
+    }
+}

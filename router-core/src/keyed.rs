@@ -1,0 +1,198 @@
+//! A slab whose keys carry a generation: a key kept after its record is gone resolves to nothing.
+//!
+//! Owns records and the list of free places; never compares or looks into the records. Decision:
+//! places are reused last in, first out, so a shard at low load works in a few warm cache lines; the
+//! alternative, first in first out, would spread generations evenly but touch all memory.
+
+use crate::ids::Key;
+
+/// Places kept when the slab empties: beyond these the memory goes back.
+const KEPT_PLACES: usize = 256;
+
+/// The end of the list of free places.
+const END: u32 = u32::MAX;
+
+/// Records of one kind, named by [`Key`]s.
+#[derive(Debug)]
+pub struct Keyed<T> {
+    places: Vec<Place<T>>,
+    /// The first free place, [`END`] if all are taken.
+    free: u32,
+    len: usize,
+    /// The generation of places that are not there yet: later than any that was given back.
+    newborn: u32,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    generation: u32,
+    /// The next free place, while this one is free.
+    next: u32,
+    record: Option<T>,
+}
+
+impl<T> Keyed<T> {
+    /// An empty slab; takes no memory yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            places: Vec::new(),
+            free: END,
+            len: 0,
+            newborn: 0,
+        }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The key that the next [`insert`](Self::insert) will give.
+    #[must_use]
+    pub fn vacant_key(&self) -> Key {
+        match self.places.get(self.free as usize) {
+            Some(place) => Key {
+                index: self.free,
+                generation: place.generation,
+            },
+            None => Key {
+                index: self.end(),
+                generation: self.newborn,
+            },
+        }
+    }
+
+    /// Takes a record in and names it.
+    #[inline]
+    pub fn insert(&mut self, record: T) -> Key {
+        self.len += 1;
+        let index = self.free;
+        if let Some(place) = self.places.get_mut(index as usize) {
+            self.free = place.next;
+            place.record = Some(record);
+            return Key {
+                index,
+                generation: place.generation,
+            };
+        }
+        let key = Key {
+            index: self.end(),
+            generation: self.newborn,
+        };
+        self.places.push(Place {
+            generation: key.generation,
+            next: END,
+            record: Some(record),
+        });
+        key
+    }
+
+    /// Whether the record is still there.
+    #[must_use]
+    #[inline]
+    pub fn contains(&self, key: impl Into<Key>) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The record, unless it is gone.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, key: impl Into<Key>) -> Option<&T> {
+        let key = key.into();
+        let place = self.places.get(key.index as usize)?;
+        if place.generation != key.generation {
+            return None;
+        }
+        place.record.as_ref()
+    }
+
+    /// The record, unless it is gone.
+    #[must_use]
+    #[inline]
+    pub fn get_mut(&mut self, key: impl Into<Key>) -> Option<&mut T> {
+        let key = key.into();
+        let place = self.places.get_mut(key.index as usize)?;
+        if place.generation != key.generation {
+            return None;
+        }
+        place.record.as_mut()
+    }
+
+    /// Takes the record out, unless it is gone already.
+    #[inline]
+    pub fn remove(&mut self, key: impl Into<Key>) -> Option<T> {
+        let key = key.into();
+        let place = self.places.get_mut(key.index as usize)?;
+        if place.generation != key.generation {
+            return None;
+        }
+        let record = place.record.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        place.next = self.free;
+        self.free = key.index;
+        if is_later(place.generation, self.newborn) {
+            self.newborn = place.generation;
+        }
+        self.len -= 1;
+        if self.len == 0 && self.places.len() > KEPT_PLACES {
+            self.places = Vec::new();
+            self.free = END;
+        }
+        Some(record)
+    }
+
+    /// All records with their keys, by place.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.places.iter().zip(0..).filter_map(|(place, index)| {
+            let record = place.record.as_ref()?;
+            Some((
+                Key {
+                    index,
+                    generation: place.generation,
+                },
+                record,
+            ))
+        })
+    }
+
+    /// All records with their keys, by place.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        self.places
+            .iter_mut()
+            .zip(0..)
+            .filter_map(|(place, index)| {
+                let generation = place.generation;
+                let record = place.record.as_mut()?;
+                Some((Key { index, generation }, record))
+            })
+    }
+
+    /// The index of the first place that is not there yet.
+    fn end(&self) -> u32 {
+        let end = u32::try_from(self.places.len()).expect("memory ends before the indices do");
+        assert!(
+            end < END,
+            "the last index is the end of the list of free places"
+        );
+        end
+    }
+}
+
+impl<T> Default for Keyed<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether one generation comes after another, in serial number arithmetic.
+fn is_later(one: u32, other: u32) -> bool {
+    one != other && one.wrapping_sub(other) < 1 << 31
+}

@@ -1,0 +1,83 @@
+//! Every bound by its name: what a peer can make the router hold, wait for or do at once.
+//!
+//! Owns numbers only. Decision: bounds are constants here unless the configuration sets them;
+//! then the constant is the default. Windows bound memory, so queues need no bound of their own.
+//!
+//! # The sum
+//!
+//! What one connection can make its shard hold, with the defaults:
+//!
+//! ```text
+//!   one frame and TLS record in the making       16 KiB + 18 KiB
+//! + sessions it began                            × SESSION_WINDOW_FRAMES × 16 KiB
+//! + links it sends on                            × LINK_BYTES
+//! + links it receives on, settled deliveries     × LANE_BYTES
+//! + stalled streams                              STALL_ALLOWANCE
+//! + send queue, plain and sealed                 64 KiB + 64 KiB
+//! ```
+//!
+//! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
+//! one receive window of `RECEIVE_WINDOW`, and its pipe to the management agent holds at most
+//! `IN_PROCESS_DEPTH` × `IN_PROCESS_MESSAGE_BYTES`.
+
+use std::time::Duration;
+
+/// Bytes of a multi-frame delivery after which it is routed before it is whole.
+pub const STREAM_THRESHOLD: usize = 128 * 1024;
+
+/// Bytes of a streamed delivery that may have come in and not yet left the box.
+pub const STREAM_WINDOW: u64 = 256 * 1024;
+
+/// Bytes of stalled streams on a connection that do not yet hold back their sessions.
+pub const STALL_ALLOWANCE: usize = 16 * 1024 * 1024;
+
+/// Bytes of unsettled deliveries on a producer's link beyond which it gets no credit.
+pub const LINK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
+pub const LANE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Frames that a peer may send ahead in a session, unless its listener says otherwise.
+pub const SESSION_WINDOW_FRAMES: u32 = 128;
+
+/// Credit of a producer and lane of a consumer, in deliveries, unless the listener says otherwise.
+pub const LINK_CAPACITY: u32 = 250;
+
+/// Bytes of a shard's receive window.
+pub const RECEIVE_WINDOW: usize = 256 * 1024;
+
+/// Bytes read from one connection before the others have their turn.
+pub const READ_BYTES_PER_TURN: usize = 64 * 1024;
+
+/// Frames handled from one connection before the others have their turn.
+pub const FRAMES_PER_TURN: usize = 256;
+
+/// Letters after which a batch is posted before the end of the turn.
+pub const OUTBOX_POST: usize = 64;
+
+/// Letters for which a kept vector may have room; a larger one is given back.
+pub const OUTBOX_KEEP: usize = 1024;
+
+/// Unsettled deliveries that each shard may have on their way to an in-process consumer.
+pub const IN_PROCESS_DEPTH: u32 = 64;
+
+/// Bytes of the largest message that an in-process consumer takes.
+pub const IN_PROCESS_MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// Links that a peer may attach on one session.
+pub const HANDLES_PER_SESSION: u32 = 65_536;
+
+/// Time from the connect to the peer's Open, unless the listener says otherwise.
+pub const HANDSHAKE_TIME_OUT: Duration = Duration::from_secs(10);
+
+/// Transfer frames of one delivery.
+pub const TRANSFERS_PER_DELIVERY: u32 = 262_144;
+
+/// Consumers that are weighed for one balanced delivery.
+pub const BALANCED_SCAN: usize = 64;
+
+/// Choices after which the other shards' tallies are read anew.
+pub const TALLY_REFRESH: u32 = 16;
+
+/// Tokens of an address pattern.
+pub const PATTERN_TOKENS: usize = 128;

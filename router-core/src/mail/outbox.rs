@@ -1,0 +1,117 @@
+//! Batches in the making: one for each shard that this shard writes to, itself included.
+//!
+//! Owns the batches until the driver posts them; knows no mailboxes. Decision: the emptied vectors of
+//! batches *received* are the next ones written, so no vector travels back to the shard it came from.
+
+use crate::ids::ShardId;
+use crate::limits::{OUTBOX_KEEP, OUTBOX_POST};
+
+use super::letter::{Batch, Mail};
+
+/// The outboxes of one shard.
+#[derive(Debug)]
+pub struct Outboxes {
+    own: ShardId,
+    boxes: Box<[Batch]>,
+    /// Shards for which something has been written since the last time theirs was taken; may name
+    /// some whose batch has been taken meanwhile.
+    written: Vec<ShardId>,
+    /// Other shards whose batch has grown to [`OUTBOX_POST`].
+    due: Vec<ShardId>,
+    /// Empty vectors with room.
+    spare: Vec<Batch>,
+}
+
+impl Outboxes {
+    /// The outboxes of shard `own` to so many destinations: all shards and the control plane.
+    #[must_use]
+    pub fn new(own: ShardId, destinations: usize) -> Self {
+        assert!(own.index() < destinations, "a shard writes to itself, too");
+        Self {
+            own,
+            boxes: (0..destinations).map(|_| Batch::default()).collect(),
+            written: Vec::with_capacity(destinations),
+            due: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Writes a letter to a shard.
+    #[inline]
+    pub fn push(&mut self, to: ShardId, mail: Mail) {
+        if self.boxes[to.index()].mail.is_empty() {
+            self.begin(to);
+        }
+        let letters = &mut self.boxes[to.index()].mail;
+        letters.push(mail);
+        if letters.len() == OUTBOX_POST && to != self.own {
+            self.due.push(to);
+        }
+    }
+
+    /// Prepares an empty batch for its first letter.
+    fn begin(&mut self, to: ShardId) {
+        let batch = &mut self.boxes[to.index()];
+        if batch.mail.capacity() == 0
+            && let Some(spare) = self.spare.pop()
+        {
+            *batch = spare;
+        }
+        if !self.written.contains(&to) {
+            self.written.push(to);
+        }
+    }
+
+    /// What has been written to a shard, if anything.
+    #[must_use]
+    pub fn take(&mut self, to: ShardId) -> Option<Batch> {
+        let batch = &mut self.boxes[to.index()];
+        if batch.mail.is_empty() {
+            return None;
+        }
+        Some(std::mem::take(batch))
+    }
+
+    /// Whether the shard has written to itself.
+    #[must_use]
+    pub fn has_own(&self) -> bool {
+        !self.boxes[self.own.index()].mail.is_empty()
+    }
+
+    /// A batch for another shard that is long enough to be posted before the turn ends.
+    pub fn poll_due(&mut self) -> Option<(ShardId, Batch)> {
+        while let Some(to) = self.due.pop() {
+            if let Some(batch) = self.take(to) {
+                return Some((to, batch));
+            }
+        }
+        None
+    }
+
+    /// All batches for *other* shards, at the end of a turn. What is not taken from the iterator stays.
+    pub fn drain(&mut self) -> impl Iterator<Item = (ShardId, Batch)> {
+        self.due.clear();
+        std::iter::from_fn(move || self.poll())
+    }
+
+    /// The next batch for another shard.
+    fn poll(&mut self) -> Option<(ShardId, Batch)> {
+        while let Some(to) = self.written.pop() {
+            if to != self.own
+                && let Some(batch) = self.take(to)
+            {
+                return Some((to, batch));
+            }
+        }
+        None
+    }
+
+    /// Keeps the vector of a batch that has been read.
+    pub fn recycle(&mut self, mut batch: Batch) {
+        batch.mail.clear();
+        if (1..=OUTBOX_KEEP).contains(&batch.mail.capacity()) && self.spare.len() < self.boxes.len()
+        {
+            self.spare.push(batch);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Which consumers an address has, and which of them a delivery goes to. Pure: snapshots and choices,
+//! no links, no connections.
+
+mod choose;
+mod record;
+mod rules;
+mod table;
+mod tally;
+
+pub use choose::{Choice, Windows, choose};
+pub use record::{Consumer, NO_SLOT, Route, Treatment};
+pub use rules::{AddressRule, Resolved, RuleError, Rules};
+pub use table::RouteTable;
+pub use tally::{Boards, Slots, Tally};
