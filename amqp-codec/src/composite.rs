@@ -23,7 +23,8 @@ pub(crate) trait Composite: Sized {
 }
 
 /// Declares a struct by its table of fields. Each field says how it may be absent:
-/// `required`, `optional`, `default(value)`, `multiple` (symbols) or `address`.
+/// `required`, `optional`, `default(value)`, `explicit(value)` (a default that is always written,
+/// as peers are used to), `multiple` (symbols) or `address`.
 macro_rules! composite {
     ($(#[$meta:meta])* $name:ident = $code:expr, {
         $($(#[$field_meta:meta])* $field:ident: $type:ty = $kind:ident $(($default:expr))?,)*
@@ -70,11 +71,11 @@ macro_rules! composite {
             }
         }
     };
-    (@default default ($default:expr)) => { $default };
+    (@default $kind:ident ($default:expr)) => { $default };
     (@default $kind:ident) => { Default::default() };
     (@read $items:ident required) => { $items.required()? };
     (@read $items:ident optional) => { $items.field()? };
-    (@read $items:ident default ($default:expr)) => { $items.field()?.unwrap_or($default) };
+    (@read $items:ident $kind:ident ($default:expr)) => { $items.field()?.unwrap_or($default) };
     (@read $items:ident multiple) => { $crate::composite::read_symbols($items)? };
     (@read $items:ident address) => { $crate::composite::read_address($items)? };
     (@write $list:ident, $self:ident.$field:ident, required) => {
@@ -82,6 +83,9 @@ macro_rules! composite {
     };
     (@write $list:ident, $self:ident.$field:ident, default ($default:expr)) => {
         $list.optional(Some(&$self.$field).filter(|value| **value != $default))
+    };
+    (@write $list:ident, $self:ident.$field:ident, explicit ($default:expr)) => {
+        $list.required(&$self.$field)
     };
     (@write $list:ident, $self:ident.$field:ident, multiple) => {
         $list.optional(Some(&$crate::composite::Symbols(&$self.$field)).filter(|all| !all.0.is_empty()))

@@ -23,6 +23,7 @@ mod sasl;
 mod state;
 mod terminus;
 mod text;
+mod trace;
 mod value;
 
 pub use compound::{MAX_DEPTH, MAX_ZERO_WIDTH_ELEMENTS};
@@ -41,4 +42,5 @@ pub use sasl::{SaslCode, SaslFrame};
 pub use state::{DeliveryState, Modified};
 pub use terminus::{Coordinator, Source, Target, TargetArchetype};
 pub use text::{Str, Symbol};
+pub use trace::{describe_frame, describe_performative};
 pub use value::{Array, Map, Value};

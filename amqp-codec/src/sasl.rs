@@ -9,7 +9,6 @@ use crate::cursor::Reader;
 use crate::definitions::choices;
 use crate::descriptor;
 use crate::error::{DecodeError, DecodeErrorKind};
-use crate::primitive::{Read as _, Write as _};
 use crate::text::{Str, Symbol};
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::fmt;

@@ -17,13 +17,13 @@ composite! {
         /// The node's address; none with `dynamic`, or for no node.
         address: Option<Str> = address,
         /// 0 nothing, 1 configuration, 2 unsettled state survives (amqp-1.0 §3.5.5).
-        durable: u32 = default(0),
+        durable: u32 = explicit(0),
         /// When the terminus expires; none means at the session's end (amqp-1.0 §3.5.6).
         expiry_policy: Option<Symbol> = optional,
         /// Seconds until it expires thereafter.
-        timeout: u32 = default(0),
+        timeout: u32 = explicit(0),
         /// Whether the peer is asked to make a node.
-        dynamic: bool = default(false),
+        dynamic: bool = explicit(false),
         /// A map of properties for such a node.
         dynamic_node_properties: Option<Encoded> = optional,
         /// `move` or `copy` (amqp-1.0 §3.5.7).
@@ -45,13 +45,13 @@ composite! {
         /// The node's address; none with `dynamic`, or for the anonymous relay.
         address: Option<Str> = address,
         /// 0 nothing, 1 configuration, 2 unsettled state survives (amqp-1.0 §3.5.5).
-        durable: u32 = default(0),
+        durable: u32 = explicit(0),
         /// When the terminus expires; none means at the session's end (amqp-1.0 §3.5.6).
         expiry_policy: Option<Symbol> = optional,
         /// Seconds until it expires thereafter.
-        timeout: u32 = default(0),
+        timeout: u32 = explicit(0),
         /// Whether the peer is asked to make a node.
-        dynamic: bool = default(false),
+        dynamic: bool = explicit(false),
         /// A map of properties for such a node.
         dynamic_node_properties: Option<Encoded> = optional,
         /// Extension capabilities.

@@ -8,4 +8,5 @@ mod display;
 mod encode;
 mod tree;
 
+pub(crate) use display::Escaped;
 pub use tree::{Array, Map, Value};

@@ -68,9 +68,9 @@ composite! {
         /// Which end the sender of this frame is.
         role: Role = required,
         /// How the sending end settles.
-        snd_settle_mode: SenderSettleMode = default(SenderSettleMode::Mixed),
+        snd_settle_mode: SenderSettleMode = explicit(SenderSettleMode::Mixed),
         /// When the receiving end settles.
-        rcv_settle_mode: ReceiverSettleMode = default(ReceiverSettleMode::First),
+        rcv_settle_mode: ReceiverSettleMode = explicit(ReceiverSettleMode::First),
         /// Where messages come from.
         source: Option<Source> = optional,
         /// Where messages go.

@@ -1,26 +1,27 @@
 //! Owns how values look to people: the notation of the frame tracer.
 //! It never parses its own output. Decision: one notation serves logs, tools and traces, the one
 //! that users of this kind of router already read: `"text"`, `:symbol`, `b"bytes"`, `{k=v}`,
-//! `[a, b]`, `@<descriptor> value`.
+//! `[a, b]`, `@descriptor value`. With `{:#}` unsigned numbers are hexadecimal, as in frame traces.
 
 use super::tree::{Array, Map, Value};
-use std::fmt::{self, Display, Formatter, Write as _};
+use crate::format;
+use std::fmt::{self, Display, Formatter, LowerExp, Write as _};
 
 impl Display for Value {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(truth) => Display::fmt(truth, f),
-            Self::Ubyte(number) => Display::fmt(number, f),
-            Self::Ushort(number) => Display::fmt(number, f),
-            Self::Uint(number) => Display::fmt(number, f),
-            Self::Ulong(number) => Display::fmt(number, f),
+            Self::Ubyte(number) => unsigned(f, u64::from(*number)),
+            Self::Ushort(number) => unsigned(f, u64::from(*number)),
+            Self::Uint(number) => unsigned(f, u64::from(*number)),
+            Self::Ulong(number) => unsigned(f, *number),
             Self::Byte(number) => Display::fmt(number, f),
             Self::Short(number) => Display::fmt(number, f),
             Self::Int(number) => Display::fmt(number, f),
             Self::Long(number) | Self::Timestamp(number) => Display::fmt(number, f),
-            Self::Float(number) => Display::fmt(number, f),
-            Self::Double(number) => Display::fmt(number, f),
+            Self::Float(number) => float(f, number, f64::from(number.abs())),
+            Self::Double(number) => float(f, number, number.abs()),
             Self::Decimal32(bytes) => hex(f, "D32(", bytes, ")"),
             Self::Decimal64(bytes) => hex(f, "D64(", bytes, ")"),
             Self::Decimal128(bytes) => hex(f, "D128(", bytes, ")"),
@@ -32,10 +33,13 @@ impl Display for Value {
             }
             Self::String(text) => quoted(f, text.as_bytes()),
             Self::Symbol(text) => symbol(f, text),
-            Self::List(elements) => sequence(f, '[', elements, ']'),
+            Self::List(elements) => sequence(f, elements),
             Self::Map(map) => Display::fmt(map, f),
             Self::Array(array) => Display::fmt(array, f),
-            Self::Described(both) => write!(f, "@{} {}", both.0, both.1),
+            Self::Described(both) => {
+                write!(f, "@{} ", both.0)?;
+                Display::fmt(&both.1, f)
+            }
         }
     }
 }
@@ -47,7 +51,9 @@ impl Display for Map {
             if index > 0 {
                 f.write_str(", ")?;
             }
-            write!(f, "{key}={value}")?;
+            Display::fmt(key, f)?;
+            f.write_char('=')?;
+            Display::fmt(value, f)?;
         }
         f.write_char('}')
     }
@@ -55,47 +61,99 @@ impl Display for Map {
 
 impl Display for Array {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for descriptor in self.descriptors() {
-            write!(f, "@{descriptor} ")?;
-        }
-        f.write_str("@<array>")?;
-        sequence(f, '[', self.elements(), ']')
+        write!(f, "@<{}>", type_name(self.code()))?;
+        sequence(f, self.elements())
     }
 }
 
-fn sequence(f: &mut Formatter<'_>, open: char, elements: &[Value], close: char) -> fmt::Result {
-    f.write_char(open)?;
+fn sequence(f: &mut Formatter<'_>, elements: &[Value]) -> fmt::Result {
+    f.write_char('[')?;
     for (index, element) in elements.iter().enumerate() {
         if index > 0 {
             f.write_str(", ")?;
         }
         Display::fmt(element, f)?;
     }
-    f.write_char(close)
+    f.write_char(']')
 }
 
-/// A symbol needs quotes unless it is made of letters, digits, `-` and `_` only.
+fn unsigned(f: &mut Formatter<'_>, number: u64) -> fmt::Result {
+    if f.alternate() {
+        write!(f, "{number:#x}")
+    } else {
+        write!(f, "{number}")
+    }
+}
+
+/// Very large and very small numbers with an exponent, others without.
+fn float(f: &mut Formatter<'_>, number: &(impl Display + LowerExp), size: f64) -> fmt::Result {
+    if size == 0.0 || !size.is_finite() || (1e-5..1e17).contains(&size) {
+        write!(f, "{number}")
+    } else {
+        write!(f, "{number:e}")
+    }
+}
+
+/// What the elements of an array with this constructor are called.
+fn type_name(code: u8) -> &'static str {
+    match code {
+        format::NULL => "null",
+        format::TRUE | format::FALSE | format::BOOLEAN => "bool",
+        format::UBYTE => "ubyte",
+        format::USHORT => "ushort",
+        format::UINT0 | format::SMALL_UINT | format::UINT => "uint",
+        format::ULONG0 | format::SMALL_ULONG | format::ULONG => "ulong",
+        format::BYTE => "byte",
+        format::SHORT => "short",
+        format::SMALL_INT | format::INT => "int",
+        format::SMALL_LONG | format::LONG => "long",
+        format::FLOAT => "float",
+        format::DOUBLE => "double",
+        format::DECIMAL32 => "decimal32",
+        format::DECIMAL64 => "decimal64",
+        format::DECIMAL128 => "decimal128",
+        format::CHAR => "char",
+        format::TIMESTAMP => "timestamp",
+        format::UUID => "uuid",
+        format::VBIN8 | format::VBIN32 => "binary",
+        format::STR8 | format::STR32 => "string",
+        format::SYM8 | format::SYM32 => "symbol",
+        format::LIST0 | format::LIST8 | format::LIST32 => "list",
+        format::MAP8 | format::MAP32 => "map",
+        _ => "array",
+    }
+}
+
+/// A symbol needs quotes unless it is a letter followed by letters, digits and `-` only.
 fn symbol(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char(':')?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if !text.is_empty() && text.bytes().all(plain) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(plain) {
         f.write_str(text)
     } else {
         quoted(f, text.as_bytes())
     }
 }
 
-/// Bytes in quotes; whatever is not printable ASCII as `\x` and two hexadecimal digits.
 fn quoted(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    f.write_char('"')?;
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => write!(f, "\\{}", char::from(byte))?,
-            b' '..=b'~' => f.write_char(char::from(byte))?,
-            _ => write!(f, "\\x{byte:02x}")?,
+    write!(f, "\"{}\"", Escaped(bytes))
+}
+
+/// Bytes as text: whatever is not printable ASCII, and quotes and backslashes, as `\x` and two
+/// hexadecimal digits.
+pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for &byte in self.0 {
+            match byte {
+                b'"' | b'\\' => write!(f, "\\x{byte:02x}")?,
+                b' '..=b'~' => f.write_char(char::from(byte))?,
+                _ => write!(f, "\\x{byte:02x}")?,
+            }
         }
+        Ok(())
     }
-    f.write_char('"')
 }
 
 fn hex(f: &mut Formatter<'_>, before: &str, bytes: &[u8], after: &str) -> fmt::Result {
@@ -107,9 +165,9 @@ fn hex(f: &mut Formatter<'_>, before: &str, bytes: &[u8], after: &str) -> fmt::R
 }
 
 fn uuid(f: &mut Formatter<'_>, bytes: &[u8; 16]) -> fmt::Result {
-    hex(f, "", &bytes[..4], "-")?;
+    hex(f, "UUID(", &bytes[..4], "-")?;
     hex(f, "", &bytes[4..6], "-")?;
     hex(f, "", &bytes[6..8], "-")?;
     hex(f, "", &bytes[8..10], "-")?;
-    hex(f, "", &bytes[10..], "")
+    hex(f, "", &bytes[10..], ")")
 }
