@@ -1,0 +1,293 @@
+//! The truth about addresses: which record has which producers, consumers and in-process targets,
+//! and the tally cells of those that have a choice.
+//!
+//! It never chooses a target and never sends mail: it says which records differ since it was last
+//! asked. Decision: a record is kept while anything refers to it and dies with the last reference;
+//! its first treatment stays, whatever is configured later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::ids::{AddressId, AddressKey, OutLinkKey, ShardId};
+use crate::mail::{Bind, Bound, BoundLink, Unbind};
+use crate::notice::Notice;
+use crate::route::{Consumer, NO_SLOT, Route, Slots, Treatment};
+
+/// One address, as management shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressRow {
+    /// The record's number: later ones are younger.
+    pub id: AddressId,
+    /// The text by which it is looked up.
+    pub key: AddressKey,
+    /// How its deliveries are dealt.
+    pub treatment: Treatment,
+    /// Overrides the priority of its messages between routers.
+    pub priority: Option<u8>,
+    /// Consumers inside the router.
+    pub in_process: usize,
+    /// Consumers on links.
+    pub subscribers: usize,
+}
+
+#[derive(Debug)]
+struct Record {
+    id: AddressId,
+    treatment: Treatment,
+    priority: Option<u8>,
+    producers: usize,
+    in_process: Vec<OutLinkKey>,
+    consumers: Vec<Member>,
+    turn_slot: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    consumer: Consumer,
+    annotated: bool,
+}
+
+impl Record {
+    fn is_idle(&self) -> bool {
+        self.producers == 0 && self.in_process.is_empty() && self.consumers.is_empty()
+    }
+
+    /// Gives cells to a record that has a choice: balanced counts what each consumer has on its
+    /// way, both kinds of anycast count turns.
+    fn assign_slots(&mut self, slots: &mut Slots) {
+        let anycast = matches!(
+            self.treatment,
+            Treatment::AnycastClosest | Treatment::AnycastBalanced
+        );
+        if !anycast || self.consumers.len() < 2 {
+            return;
+        }
+        if self.turn_slot == NO_SLOT {
+            self.turn_slot = slots.turn();
+        }
+        if self.treatment == Treatment::AnycastBalanced {
+            for member in &mut self.consumers {
+                if member.consumer.slot == NO_SLOT {
+                    member.consumer.slot = slots.load();
+                }
+            }
+        }
+    }
+
+    fn route(&self, key: &AddressKey) -> Route {
+        let shards: BTreeSet<ShardId> = self
+            .consumers
+            .iter()
+            .map(|member| member.consumer.link.shard)
+            .collect();
+        Route {
+            id: self.id,
+            key: Arc::clone(key),
+            treatment: self.treatment,
+            priority: self.priority,
+            control_only: false,
+            annotated: self.consumers.iter().any(|member| member.annotated),
+            in_process: self.in_process.clone(),
+            consumers: self
+                .consumers
+                .iter()
+                .map(|member| member.consumer)
+                .collect(),
+            shards: shards.into_iter().collect(),
+            turn_slot: self.turn_slot,
+        }
+    }
+}
+
+/// What differs since the last time.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Keys with their routes; `None`: the record is gone.
+    pub(super) routes: Vec<(AddressKey, Option<Arc<Route>>)>,
+    /// To confirm once the routes are published.
+    pub(super) bound: Vec<Bound>,
+    /// Records that are gone for good.
+    pub(super) gone: Vec<AddressId>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Bindings {
+    records: BTreeMap<AddressKey, Record>,
+    last_id: u64,
+    slots: Slots,
+    changed: BTreeSet<AddressKey>,
+    bound: Vec<Bound>,
+    gone: Vec<AddressId>,
+    notices: Vec<Notice>,
+}
+
+impl Bindings {
+    /// Adds a consumer inside the router.
+    pub(super) fn subscribe(&mut self, key: &str, link: OutLinkKey) {
+        let key: AddressKey = key.into();
+        self.record(&key, Treatment::AnycastClosest, None)
+            .in_process
+            .push(link);
+        self.changed.insert(key);
+    }
+
+    /// Binds a link; a consumer is confirmed with the next changes.
+    pub(super) fn bind(&mut self, bind: Bind) {
+        let record = self.record(&bind.key, bind.treatment, bind.priority);
+        let address = record.id;
+        let BoundLink::Out {
+            link,
+            capacity,
+            annotated,
+        } = bind.link
+        else {
+            record.producers += 1;
+            return;
+        };
+        if record
+            .consumers
+            .iter()
+            .all(|member| member.consumer.link != link)
+        {
+            let consumer = Consumer {
+                link,
+                capacity,
+                slot: NO_SLOT,
+            };
+            record.consumers.push(Member {
+                consumer,
+                annotated,
+            });
+        }
+        if let Some(record) = self.records.get_mut(&bind.key) {
+            record.assign_slots(&mut self.slots);
+        }
+        self.bound.push(Bound { link, address });
+        self.changed.insert(bind.key);
+    }
+
+    /// Unbinds a link; one that is not bound is ignored.
+    pub(super) fn unbind(&mut self, unbind: &Unbind) {
+        let Some(record) = self.records.get_mut(&unbind.key) else {
+            return;
+        };
+        match unbind.link {
+            BoundLink::In(..) => record.producers = record.producers.saturating_sub(1),
+            BoundLink::Out { link, .. } => {
+                let place = record
+                    .consumers
+                    .iter()
+                    .position(|m| m.consumer.link == link);
+                let Some(place) = place else { return };
+                let slot = record.consumers.remove(place).consumer.slot;
+                if slot != NO_SLOT {
+                    self.slots.free_load(slot);
+                }
+                self.bound.retain(|bound| bound.link != link);
+                self.changed.insert(Arc::clone(&unbind.key));
+            }
+        }
+        if record.is_idle() {
+            if record.turn_slot != NO_SLOT {
+                self.slots.free_turn(record.turn_slot);
+            }
+            self.gone.push(record.id);
+            self.records.remove(&unbind.key);
+            self.changed.insert(Arc::clone(&unbind.key));
+            self.notices.push(Notice::AddressRemoved {
+                key: Arc::clone(&unbind.key),
+            });
+        }
+    }
+
+    /// What has changed since the last call.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        let changed = std::mem::take(&mut self.changed);
+        let routes = changed.into_iter().map(|key| {
+            let route = self
+                .records
+                .get(&key)
+                .map(|record| Arc::new(record.route(&key)));
+            (key, route)
+        });
+        Changes {
+            routes: routes.collect(),
+            bound: std::mem::take(&mut self.bound),
+            gone: std::mem::take(&mut self.gone),
+        }
+    }
+
+    /// Cells that have been handed out: boards must be at least so long.
+    pub(super) fn slots_needed(&self) -> u32 {
+        self.slots.needed()
+    }
+
+    pub(super) fn drain_notices(&mut self, into: &mut Vec<Notice>) {
+        into.append(&mut self.notices);
+    }
+
+    /// The number of records.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// One record.
+    pub(super) fn get(&self, key: &str) -> Option<AddressRow> {
+        self.records
+            .get_key_value(key)
+            .map(|(key, record)| row(key, record))
+    }
+
+    /// All records, oldest first.
+    pub(super) fn rows(&self) -> Vec<AddressRow> {
+        let mut rows: Vec<_> = self
+            .records
+            .iter()
+            .map(|(key, record)| row(key, record))
+            .collect();
+        rows.sort_by_key(|row| row.id);
+        rows
+    }
+
+    fn record(
+        &mut self,
+        key: &AddressKey,
+        treatment: Treatment,
+        priority: Option<u8>,
+    ) -> &mut Record {
+        let Self {
+            records,
+            last_id,
+            changed,
+            notices,
+            ..
+        } = self;
+        records.entry(Arc::clone(key)).or_insert_with(|| {
+            *last_id += 1;
+            changed.insert(Arc::clone(key));
+            notices.push(Notice::AddressAdded {
+                key: Arc::clone(key),
+            });
+            Record {
+                id: AddressId(*last_id),
+                treatment,
+                priority,
+                producers: 0,
+                in_process: Vec::new(),
+                consumers: Vec::new(),
+                turn_slot: NO_SLOT,
+            }
+        })
+    }
+}
+
+fn row(key: &AddressKey, record: &Record) -> AddressRow {
+    AddressRow {
+        id: record.id,
+        key: Arc::clone(key),
+        treatment: record.treatment,
+        priority: record.priority,
+        in_process: record.in_process.len(),
+        subscribers: record.consumers.len(),
+    }
+}

@@ -1,0 +1,405 @@
+//! The control plane: a shard without sockets that owns the truth about addresses and configuration
+//! and publishes it to the other shards as immutable snapshots.
+//!
+//! ```text
+//!   mail in ──► bindings ──► changes ──► one new RouteTable ──► Routes, then Bound, to every shard
+//!           └─► endpoint ──► requests for the agent ──► sender ──► answers as ordinary deliveries
+//!           └─► gather   ──► rows of all shards
+//!   agent, loader ──► rules, listeners, commands ──► the same tables, effects, mail
+//! ```
+//!
+//! It never touches a socket, a file or a clock, and holds no queue that a client can grow without
+//! bound: requests are bounded by pipe windows, questions by their number. Decision: all changes of
+//! a turn become one generation, and a link is confirmed only after its generation was posted, so no
+//! shard can be asked about a consumer it has not heard of.
+
+mod bindings;
+mod effect;
+mod endpoint;
+mod gather;
+mod listeners;
+mod sender;
+
+pub use bindings::AddressRow;
+pub use effect::{Effect, Listen, ListenerIdentity};
+pub use endpoint::Request;
+pub use gather::{Gathered, QueryId};
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use amqp_codec::DeliveryState;
+use amqp_proto::Time;
+use bytes::Bytes;
+
+use crate::control::bindings::{Bindings, Changes};
+use crate::control::endpoint::Endpoint;
+use crate::control::gather::Gather;
+use crate::control::listeners::Listeners;
+use crate::control::sender::Sender;
+use crate::counters::Counters;
+use crate::ids::{AddressId, AddressKey, ConnectionId, ShardId};
+use crate::inspect::{AddressCounters, Subject};
+use crate::mail::{Batch, Command, ConnectionCommand, Mail, Outboxes};
+use crate::notice::Notice;
+use crate::route::{AddressRule, Boards, RouteTable, RuleError, Rules};
+use crate::settings::RouterSettings;
+
+/// Addresses that are served inside the router; one agent answers all of them.
+const IN_PROCESS_ADDRESSES: [&str; 3] = ["M0$management", "L$management", "L$_management_internal"];
+
+/// What a control plane begins with.
+#[derive(Debug)]
+pub struct ControlConfig {
+    /// The router's settings.
+    pub settings: Arc<RouterSettings>,
+    /// The number of worker shards; the control plane is the shard after the last.
+    pub shards: u16,
+    /// Keys the hashes of the routing table.
+    pub seed: u64,
+    /// The counters of all shards, to be read.
+    pub counters: Arc<Counters>,
+}
+
+/// The control plane of one router.
+pub struct ControlPlane {
+    settings: Arc<RouterSettings>,
+    shards: u16,
+    counters: Arc<Counters>,
+    table: Arc<RouteTable>,
+    rules: Rules,
+    rules_changed: bool,
+    last_identity: u64,
+    bindings: Bindings,
+    endpoint: Endpoint,
+    sender: Sender,
+    gather: Gather,
+    listeners: Listeners,
+    outboxes: Outboxes,
+    effects: VecDeque<Effect>,
+    notices: Vec<Notice>,
+}
+
+impl fmt::Debug for ControlPlane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut record = formatter.debug_struct("ControlPlane");
+        record
+            .field("shards", &self.shards)
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ControlPlane {
+    /// A control plane whose first table already has the in-process addresses.
+    #[must_use]
+    pub fn new(config: ControlConfig) -> Self {
+        let own = ShardId(config.shards);
+        let boards = Boards::new(config.shards);
+        let rules = Rules::new(config.settings.default_treatment);
+        let table = RouteTable::new(config.seed, Arc::new(rules.clone()), boards.clone());
+        let mut control = Self {
+            sender: Sender::new(own, &config.settings.id, &boards),
+            settings: config.settings,
+            shards: config.shards,
+            counters: config.counters,
+            table: Arc::new(table),
+            rules,
+            rules_changed: false,
+            last_identity: 0,
+            bindings: Bindings::default(),
+            endpoint: Endpoint::new(own),
+            gather: Gather::new(config.shards),
+            listeners: Listeners::default(),
+            outboxes: Outboxes::new(own, usize::from(config.shards) + 1),
+            effects: VecDeque::new(),
+            notices: Vec::new(),
+        };
+        for key in IN_PROCESS_ADDRESSES {
+            let link = control.endpoint.subscribe(key.into());
+            control.bindings.subscribe(key, link);
+        }
+        let Changes { routes, .. } = control.bindings.take_changes();
+        control.table = Arc::new(control.table.with_changes(routes));
+        control
+    }
+
+    /// The routing table as published last; shards begin with it.
+    #[must_use]
+    pub fn table(&self) -> &Arc<RouteTable> {
+        &self.table
+    }
+
+    /// The router's settings.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<RouterSettings> {
+        &self.settings
+    }
+
+    /// The number of worker shards.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.shards
+    }
+
+    /// The counters of all shards.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    // Input.
+
+    /// Takes the mail of one shard. [`ControlPlane::turn`] answers it.
+    pub fn handle_mail(&mut self, mut batch: Batch) {
+        for mail in batch.mail.drain(..) {
+            self.handle(mail);
+        }
+        self.outboxes.recycle(batch);
+    }
+
+    /// Does what is due: publishes changes, confirms receivers, sends messages and questions.
+    pub fn turn(&mut self, now: Time) {
+        let own = ShardId(self.shards);
+        self.publish();
+        for address in self.sender.route(&self.table, now, &mut self.outboxes) {
+            self.endpoint.count_sent(address);
+        }
+        if let Some(batch) = self.outboxes.take(own) {
+            self.handle_mail(batch);
+        }
+        self.gather.expire(now);
+        while let Some(query) = self.gather.start(now) {
+            for shard in self.workers() {
+                self.outboxes.push(shard, Mail::Inspect(Box::new(query)));
+            }
+        }
+    }
+
+    // Output.
+
+    /// The mail for the shards.
+    pub fn outboxes(&mut self) -> &mut Outboxes {
+        &mut self.outboxes
+    }
+
+    /// The next thing to do outside.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Moves what happened into the list.
+    pub fn drain_notices(&mut self, into: &mut Vec<Notice>) {
+        self.bindings.drain_notices(into);
+        into.append(&mut self.notices);
+    }
+
+    /// When [`ControlPlane::turn`] is needed without new mail.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.gather.next_deadline()
+    }
+
+    /// Whether a turn, or the agent, has something to do at once.
+    #[must_use]
+    pub fn is_runnable(&self) -> bool {
+        self.sender.is_waiting() || self.endpoint.has_requests() || self.outboxes.has_own()
+    }
+
+    // For the agent.
+
+    /// The next message for `$management`. It must be given an outcome with
+    /// [`ControlPlane::settle`].
+    pub fn poll_request(&mut self) -> Option<Request> {
+        self.endpoint.poll_request(&mut self.outboxes)
+    }
+
+    /// Gives a request its outcome; nothing for one that its producer has settled.
+    pub fn settle(&mut self, request: &Request, state: DeliveryState) {
+        let own = ShardId(self.shards);
+        if !request.settled {
+            endpoint::settle(own, request.origin, state, &mut self.outboxes);
+        }
+    }
+
+    /// Sends a message of the router's own, settled; dropped where its address has no consumer.
+    pub fn send(&mut self, to: &str, message: Bytes) {
+        self.sender.send(to, message);
+    }
+
+    /// Asks all shards; they have five seconds. The caller bounds how many questions it asks.
+    pub fn ask(&mut self, what: Subject) -> QueryId {
+        self.gather.ask(what)
+    }
+
+    /// The next question that all shards have answered, or whose time is up.
+    pub fn poll_gathered(&mut self) -> Option<Gathered> {
+        self.gather.poll()
+    }
+
+    /// Adds a line for the log.
+    pub fn note(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    /// The number of addresses known.
+    #[must_use]
+    pub fn address_count(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// All addresses, oldest first.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<AddressRow> {
+        self.bindings.rows()
+    }
+
+    /// One address.
+    #[must_use]
+    pub fn address(&self, key: &str) -> Option<AddressRow> {
+        self.bindings.get(key)
+    }
+
+    /// What in-process consumers and producers have carried by an address.
+    #[must_use]
+    pub fn in_process_counters(&self, address: AddressId) -> AddressCounters {
+        self.endpoint.counters(address)
+    }
+
+    // Configuration.
+
+    /// Adds an entry about addresses and gives it a number; that in the entry is ignored.
+    ///
+    /// # Errors
+    /// What is wrong with the entry; then nothing has changed.
+    pub fn add_address(&mut self, rule: AddressRule) -> Result<u64, RuleError> {
+        let identity = self.last_identity + 1;
+        self.rules.add(AddressRule { identity, ..rule })?;
+        self.last_identity = identity;
+        self.rules_changed = true;
+        Ok(identity)
+    }
+
+    /// Removes an entry about addresses; false if there is none with that number. Records made
+    /// under it keep their treatment.
+    pub fn remove_address(&mut self, identity: u64) -> bool {
+        let removed = self.rules.remove(identity).is_some();
+        self.rules_changed |= removed;
+        removed
+    }
+
+    /// The entries about addresses, in the order in which they were added.
+    pub fn address_rules(&self) -> impl Iterator<Item = &AddressRule> {
+        self.rules.iter().map(|rule| &**rule)
+    }
+
+    /// Opens a listener, and again those that failed; false if its identity is taken.
+    pub fn listen(&mut self, listen: Listen) -> bool {
+        self.listeners.add(listen, &mut self.effects)
+    }
+
+    /// Closes a listener; false if there is none with that identity.
+    pub fn unlisten(&mut self, identity: &str) -> bool {
+        self.listeners.remove(identity, &mut self.effects)
+    }
+
+    /// The runtime has bound a listener.
+    pub fn listener_ready(&mut self, identity: &ListenerIdentity) {
+        self.listeners.report(identity, true);
+    }
+
+    /// The runtime could not bind a listener, or lost it.
+    pub fn listener_failed(&mut self, identity: &ListenerIdentity) {
+        self.listeners.report(identity, false);
+    }
+
+    /// Does something to a connection, wherever it is; nothing if there is none.
+    pub fn command(&mut self, connection: ConnectionId, command: ConnectionCommand) {
+        self.broadcast(|| Command::Connection(connection, command));
+    }
+
+    /// Switches the protocol trace of all connections.
+    pub fn trace_all(&mut self, on: bool) {
+        self.broadcast(|| Command::TraceAll(on));
+    }
+
+    /// Has all connections closed, as at the end of the program.
+    pub fn shut_down(&mut self) {
+        self.broadcast(|| Command::Shutdown);
+    }
+
+    fn broadcast(&mut self, command: impl Fn() -> Command) {
+        for shard in self.workers() {
+            self.outboxes
+                .push(shard, Mail::Command(Box::new(command())));
+        }
+    }
+
+    fn workers(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.shards).map(ShardId)
+    }
+
+    fn handle(&mut self, mail: Mail) {
+        match mail {
+            Mail::Forward(forward) => self.endpoint.forward(&forward, &mut self.outboxes),
+            Mail::Data { of, chunk, end } => {
+                self.endpoint.data(of, &chunk, end, &mut self.outboxes);
+            }
+            Mail::Command(command) => match *command {
+                Command::Bind(bind) => self.bindings.bind(bind),
+                Command::Unbind(unbind) => self.bindings.unbind(&unbind),
+                // The control plane's own words come from nobody.
+                Command::Bound(_)
+                | Command::Connection(..)
+                | Command::TraceAll(_)
+                | Command::Shutdown => {}
+            },
+            Mail::Answer(answer) => self.gather.answer(*answer),
+            // Answers are settled at once and messages are sent settled, so there is nothing left to
+            // settle, to come home or to make room for.
+            Mail::Outcome { .. }
+            | Mail::Dispose { .. }
+            | Mail::Returned(_)
+            | Mail::Progress { .. }
+            | Mail::Window { .. }
+            | Mail::Swept { .. }
+            | Mail::Routes(..)
+            | Mail::Inspect(_) => {}
+        }
+    }
+
+    /// Makes one generation of all changes, posts it, and only then confirms receivers.
+    fn publish(&mut self) {
+        let Changes {
+            routes,
+            bound,
+            gone,
+        } = self.bindings.take_changes();
+        for address in gone {
+            self.endpoint.forget(address);
+        }
+        if !routes.is_empty() || self.rules_changed {
+            let changed: Arc<[AddressKey]> =
+                routes.iter().map(|(key, _)| Arc::clone(key)).collect();
+            let mut table = self.table.with_changes(routes);
+            let boards = table.boards().grown(self.bindings.slots_needed());
+            self.sender.adopt(&boards);
+            table = table.with_boards(boards);
+            if std::mem::take(&mut self.rules_changed) {
+                table = table.with_rules(Arc::new(self.rules.clone()));
+            }
+            self.table = Arc::new(table);
+            for shard in self.workers() {
+                let routes = Mail::Routes(Arc::clone(&self.table), Arc::clone(&changed));
+                self.outboxes.push(shard, routes);
+            }
+        }
+        for bound in bound {
+            self.outboxes.push(
+                bound.link.shard,
+                Mail::Command(Box::new(Command::Bound(bound))),
+            );
+        }
+    }
+}
