@@ -1,0 +1,1 @@
+//! Fuzz bodies as library functions, so that plain tests can replay a corpus.
