@@ -13,7 +13,10 @@ use crate::tidy::problem::Problem;
 pub(crate) const RECORD: &str = "docs/adr/0012-dependencies.md";
 
 /// Packages that may stand in `Cargo.lock` more than once, each with its reason.
-const DUPLICATES: &[(&str, &str)] = &[];
+const DUPLICATES: &[(&str, &str)] = &[(
+    "syn",
+    "procedural macros move to version 3 one by one; it runs at build time only",
+)];
 
 /// The names that have a line in the record: list items and table rows that begin with a
 /// name in backquotes.

@@ -1,0 +1,45 @@
+//! The workloads whose cost is watched, one list for criterion and for the instruction counter.
+//!
+//! Owns what a unit of each workload is. It never measures: the benches do it in time, for people,
+//! the `instructions` binary in instructions, for CI. Decision: one list, so that what CI judges is
+//! what a person can look at under a profiler.
+#![forbid(unsafe_code)]
+
+mod codec;
+mod scan;
+mod workload;
+
+pub use workload::{Unit, Workload};
+
+/// Every workload, in the order in which it is reported.
+#[must_use]
+pub fn workloads() -> Vec<Workload> {
+    [codec::workloads(), scan::workloads()].concat()
+}
+
+/// The workloads of one group: those whose names begin with `group` and a dot.
+#[must_use]
+pub fn group(group: &str) -> Vec<Workload> {
+    let of_group = |name: &str| name.split('.').next() == Some(group);
+    workloads()
+        .into_iter()
+        .filter(|workload| of_group(workload.name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_has_a_name_of_its_own_and_does_its_work() {
+        let mut names = std::collections::BTreeSet::new();
+        for workload in workloads() {
+            assert!(names.insert(workload.name), "{}", workload.name);
+            let mut unit = workload.prepare();
+            let first = unit();
+            assert!(first > 0, "{} does nothing", workload.name);
+            assert_eq!(first, unit(), "{} is not the same each time", workload.name);
+        }
+    }
+}
