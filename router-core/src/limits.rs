@@ -67,6 +67,9 @@ pub const IN_PROCESS_MESSAGE_BYTES: usize = 1024 * 1024;
 /// Links that a peer may attach on one session.
 pub const HANDLES_PER_SESSION: u32 = 65_536;
 
+/// How long a closing connection may take to read what is still queued for it.
+pub const CLOSE_LINGER: Duration = Duration::from_secs(2);
+
 /// Time from the connect to the peer's Open, unless the listener says otherwise.
 pub const HANDSHAKE_TIME_OUT: Duration = Duration::from_secs(10);
 

@@ -112,3 +112,161 @@ impl Merge {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use amqp_codec::Encoded;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn modified() -> DeliveryState {
+        DeliveryState::Modified(Box::default())
+    }
+
+    /// The merge of settled answers.
+    fn merged(states: &[Option<DeliveryState>]) -> Option<DeliveryState> {
+        let mut merge = Merge::new(states.len());
+        let (last, first) = states.split_last().unwrap();
+        for state in first {
+            assert_eq!(merge.answer(state.as_ref(), true), None);
+        }
+        let Merged { state, settled } = merge.answer(last.as_ref(), true).unwrap();
+        assert!(settled);
+        state
+    }
+
+    #[test]
+    fn the_most_telling_state_wins() {
+        let ranking = [
+            DeliveryState::Released,
+            modified(),
+            DeliveryState::Accepted,
+            DeliveryState::Rejected(None),
+        ];
+        for (one, weak) in ranking.iter().enumerate() {
+            for strong in &ranking[one..] {
+                let told = merged(&[Some(weak.clone()), Some(strong.clone())]).unwrap();
+                assert_eq!(told.is_terminal(), strong.is_terminal());
+                assert_eq!(
+                    std::mem::discriminant(&told),
+                    std::mem::discriminant(strong)
+                );
+                assert_eq!(
+                    merged(&[Some(strong.clone()), Some(weak.clone())]),
+                    Some(told)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_copys_error_is_not_told_and_modified_counts_as_failed() {
+        let error = amqp_codec::AmqpError {
+            condition: "amqp:internal-error".into(),
+            description: None,
+            info: None,
+        };
+        let rejected = DeliveryState::Rejected(Some(Box::new(error)));
+        assert_eq!(
+            merged(&[Some(rejected)]),
+            Some(DeliveryState::Rejected(None))
+        );
+        let Some(DeliveryState::Modified(told)) = merged(&[Some(modified())]) else {
+            panic!("not modified")
+        };
+        assert!(told.delivery_failed && !told.undeliverable_here);
+    }
+
+    #[test]
+    fn a_declared_transaction_counts_as_rejected() {
+        let declared = DeliveryState::Declared(bytes::Bytes::from_static(b"txn"));
+        assert_eq!(
+            merged(&[Some(DeliveryState::Accepted), Some(declared)]),
+            Some(DeliveryState::Rejected(None))
+        );
+    }
+
+    #[test]
+    fn states_that_are_not_the_end_are_not_told() {
+        let mut merge = Merge::new(1);
+        let received = DeliveryState::Received {
+            section_number: 1,
+            section_offset: 2,
+        };
+        assert_eq!(merge.answer(Some(&received), false), None);
+        let other = DeliveryState::Other(Encoded::from_value(&amqp_codec::Value::Null));
+        assert_eq!(merge.answer(Some(&other), false), None);
+        let told = Merged {
+            state: Some(DeliveryState::Accepted),
+            settled: true,
+        };
+        assert_eq!(
+            merge.answer(Some(&DeliveryState::Accepted), true),
+            Some(told)
+        );
+    }
+
+    #[test]
+    fn the_outcome_comes_before_the_settlement_when_a_copy_is_slow_to_settle() {
+        let mut merge = Merge::new(2);
+        assert_eq!(merge.answer(Some(&DeliveryState::Accepted), false), None);
+        let outcome = Merged {
+            state: Some(DeliveryState::Accepted),
+            settled: false,
+        };
+        assert_eq!(
+            merge.answer(Some(&DeliveryState::Released), true),
+            Some(outcome)
+        );
+        assert_eq!(
+            merge.answer(None, true),
+            Some(Merged {
+                state: None,
+                settled: true
+            })
+        );
+    }
+
+    #[test]
+    fn copies_settled_without_a_state_do_not_hold_up_the_end() {
+        assert_eq!(
+            merged(&[None, Some(DeliveryState::Released)]),
+            Some(DeliveryState::Released)
+        );
+        assert_eq!(merged(&[None, None]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_outcome_and_the_settlement_are_told_once_each(
+            copies in prop::collection::vec((0..4_usize, any::<bool>(), any::<u8>()), 1..12),
+        ) {
+            let states = [
+                DeliveryState::Accepted,
+                DeliveryState::Rejected(None),
+                DeliveryState::Released,
+                modified(),
+            ];
+            // Each copy answers in one step or two; the order of all steps is the third number.
+            let mut steps = Vec::new();
+            for &(state, at_once, order) in &copies {
+                let state = Some(&states[state]);
+                if at_once {
+                    steps.push((order, state, true));
+                } else {
+                    steps.push((order / 2, state, false));
+                    steps.push((order / 2 + 128, None, true));
+                }
+            }
+            steps.sort_by_key(|step| step.0);
+            let mut merge = Merge::new(copies.len());
+            let told: Vec<Merged> =
+                steps.iter().filter_map(|step| merge.answer(step.1, step.2)).collect();
+            let outcomes = told.iter().filter(|told| told.state.is_some()).count();
+            let settlements = told.iter().filter(|told| told.settled).count();
+            prop_assert_eq!((outcomes, settlements), (1, 1));
+            prop_assert!(told.last().unwrap().settled);
+        }
+    }
+}

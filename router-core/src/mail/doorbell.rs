@@ -74,3 +74,75 @@ impl Default for Doorbell {
         Self::new()
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_models {
+    use loom::sync::{Arc, Notify};
+    use loom::thread;
+
+    use super::*;
+
+    /// A mailbox of which only the length matters, and a waker.
+    struct Mailbox {
+        queue: AtomicUsize,
+        doorbell: Doorbell,
+        waker: Notify,
+    }
+
+    impl Mailbox {
+        fn post(&self) {
+            self.queue.fetch_add(1, Ordering::Release);
+            if self.doorbell.ring() {
+                self.waker.notify();
+            }
+        }
+
+        fn take(&self) -> bool {
+            if self.queue.load(Ordering::Acquire) == 0 {
+                return false;
+            }
+            self.queue.fetch_sub(1, Ordering::Relaxed);
+            self.doorbell.taken();
+            true
+        }
+    }
+
+    /// The owner takes all that the posters post, asleep whenever it may; a lost wake-up leaves it
+    /// asleep for ever, which loom reports.
+    fn all_is_taken(posters: usize, posts: usize, preemptions: Option<usize>) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = preemptions;
+        model.check(move || {
+            let mailbox = Arc::new(Mailbox {
+                queue: AtomicUsize::new(0),
+                doorbell: Doorbell::new(),
+                waker: Notify::new(),
+            });
+            for _ in 0..posters {
+                let mailbox = Arc::clone(&mailbox);
+                thread::spawn(move || (0..posts).for_each(|_| mailbox.post()));
+            }
+            let mut taken = 0;
+            while taken < posters * posts {
+                if mailbox.take() {
+                    taken += 1;
+                } else if mailbox.doorbell.park() {
+                    mailbox.waker.wait();
+                    mailbox.doorbell.unpark();
+                } else {
+                    thread::yield_now();
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn one_poster_never_leaves_a_sleeper_with_mail() {
+        all_is_taken(1, 2, None);
+    }
+
+    #[test]
+    fn two_posters_never_leave_a_sleeper_with_mail() {
+        all_is_taken(2, 1, Some(3));
+    }
+}

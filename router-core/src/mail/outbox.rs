@@ -115,3 +115,87 @@ impl Outboxes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Key, OutLinkKey};
+
+    const OWN: ShardId = ShardId(1);
+
+    fn letter(number: u32) -> Mail {
+        let link = OutLinkKey {
+            shard: OWN,
+            link: Key {
+                index: number,
+                generation: 0,
+            },
+        };
+        Mail::Swept { link }
+    }
+
+    fn numbers(batch: &Batch) -> Vec<u32> {
+        let number = |mail: &Mail| match mail {
+            Mail::Swept { link } => link.link.index,
+            other => panic!("not a numbered letter: {other:?}"),
+        };
+        batch.mail.iter().map(number).collect()
+    }
+
+    #[test]
+    fn draining_gives_each_other_shard_its_letters_in_order_and_keeps_the_own() {
+        let mut outboxes = Outboxes::new(OWN, 4);
+        for number in 0..9 {
+            outboxes.push(ShardId((number % 3) as u16), letter(number));
+        }
+        let mut drained: Vec<_> = outboxes
+            .drain()
+            .map(|(to, batch)| (to.0, numbers(&batch)))
+            .collect();
+        drained.sort_unstable();
+        assert_eq!(drained, [(0, vec![0, 3, 6]), (2, vec![2, 5, 8])]);
+        assert_eq!(outboxes.drain().count(), 0);
+        assert!(outboxes.has_own());
+        assert_eq!(
+            outboxes.take(OWN).map(|batch| numbers(&batch)),
+            Some(vec![1, 4, 7])
+        );
+        assert!(!outboxes.has_own());
+        assert!(outboxes.take(OWN).is_none());
+    }
+
+    #[test]
+    fn a_long_batch_for_another_shard_is_due_once() {
+        let mut outboxes = Outboxes::new(OWN, 3);
+        for number in 0..70 {
+            outboxes.push(ShardId(0), letter(number));
+            outboxes.push(OWN, letter(number));
+            assert_eq!(outboxes.due.is_empty(), number + 1 < 64);
+        }
+        let (to, batch) = outboxes.poll_due().unwrap();
+        assert_eq!((to, batch.mail.len()), (ShardId(0), 70));
+        assert!(outboxes.poll_due().is_none());
+        outboxes.push(ShardId(0), letter(70));
+        assert_eq!(outboxes.drain().count(), 1);
+    }
+
+    #[test]
+    fn vectors_are_used_again_but_not_hoarded() {
+        let mut outboxes = Outboxes::new(OWN, 2);
+        outboxes.recycle(Batch {
+            mail: Vec::with_capacity(100),
+        });
+        outboxes.push(ShardId(0), letter(0));
+        assert!(outboxes.take(ShardId(0)).unwrap().mail.capacity() >= 100);
+        outboxes.recycle(Batch {
+            mail: Vec::with_capacity(OUTBOX_KEEP + 1),
+        });
+        assert!(outboxes.spare.is_empty());
+        for _ in 0..5 {
+            outboxes.recycle(Batch {
+                mail: Vec::with_capacity(10),
+            });
+        }
+        assert_eq!(outboxes.spare.len(), 2);
+    }
+}

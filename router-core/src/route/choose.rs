@@ -218,3 +218,6 @@ fn balanced(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows
     tally.chosen();
     consumer.into()
 }
+
+#[cfg(test)]
+mod tests;

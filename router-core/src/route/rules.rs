@@ -250,3 +250,217 @@ impl Rules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry for a prefix, numbered.
+    fn prefix(identity: u64, prefix: &str) -> AddressRule {
+        AddressRule {
+            name: None,
+            identity,
+            prefix: Some(prefix.to_owned()),
+            pattern: None,
+            treatment: Treatment::AnycastBalanced,
+            waypoint: false,
+            ingress_phase: None,
+            egress_phase: None,
+            priority: None,
+            fallback: false,
+        }
+    }
+
+    /// An entry for a pattern, numbered.
+    fn pattern(identity: u64, pattern: &str) -> AddressRule {
+        AddressRule {
+            prefix: None,
+            pattern: Some(pattern.to_owned()),
+            ..prefix(identity, "")
+        }
+    }
+
+    /// The text of the error with which an entry is refused.
+    fn refusal(rule: AddressRule) -> String {
+        let mut rules = Rules::new(Treatment::AnycastBalanced);
+        rules
+            .add(AddressRule {
+                name: Some("taken".to_owned()),
+                ..prefix(1, "taken")
+            })
+            .unwrap();
+        let error = rules.add(rule).unwrap_err();
+        assert_eq!(rules.iter().count(), 1);
+        error.to_string()
+    }
+
+    #[test]
+    fn each_mistake_about_name_and_form_has_its_text() {
+        for (rule, text) in [
+            (
+                AddressRule {
+                    name: Some("taken".to_owned()),
+                    ..prefix(2, "p")
+                },
+                "Name conflicts with an existing entity",
+            ),
+            (
+                AddressRule {
+                    prefix: None,
+                    ..prefix(2, "")
+                },
+                "Either a 'prefix' or 'pattern' attribute must be provided",
+            ),
+            (
+                AddressRule {
+                    pattern: Some("p".to_owned()),
+                    ..prefix(2, "p")
+                },
+                "Cannot specify both a 'prefix' and a 'pattern' attribute",
+            ),
+            (prefix(2, ""), "Prefix must be a non-empty string type"),
+            (pattern(2, ""), "Pattern must be a non-empty string type"),
+            (prefix(2, "./"), "Prefix invalid - no tokens"),
+            (pattern(2, "/"), "Pattern invalid - no tokens"),
+            (
+                pattern(2, &"a/".repeat(1000)),
+                "Pattern invalid - too many tokens",
+            ),
+            (pattern(2, ".taken/#/#"), "Already exists"),
+        ] {
+            assert_eq!(refusal(rule), text);
+        }
+    }
+
+    #[test]
+    fn each_mistake_about_numbers_has_its_text() {
+        let phases = |ingress_phase, egress_phase| AddressRule {
+            ingress_phase,
+            egress_phase,
+            ..prefix(2, "p")
+        };
+        let phase = "Phase values must be between 0 and 9";
+        let fallback =
+            "Fallback cannot be specified with waypoint or non-zero ingress and egress phases";
+        for (rule, text) in [
+            (phases(Some(1), None), phase),
+            (phases(None, Some(1)), phase),
+            (phases(Some(0), Some(10)), phase),
+            (phases(Some(-1), Some(1)), phase),
+            (
+                AddressRule {
+                    priority: Some(10),
+                    ..prefix(2, "p")
+                },
+                "Priority value, if present, must be between 0 and QDR_MAX_PRIORITY",
+            ),
+            (
+                AddressRule {
+                    fallback: true,
+                    waypoint: true,
+                    ..prefix(2, "p")
+                },
+                fallback,
+            ),
+            (
+                AddressRule {
+                    fallback: true,
+                    ..phases(Some(0), Some(1))
+                },
+                fallback,
+            ),
+        ] {
+            assert_eq!(refusal(rule), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_follows_from_the_rest() {
+        let mut rules = Rules::new(Treatment::AnycastBalanced);
+        rules
+            .add(AddressRule {
+                priority: Some(-1),
+                ..prefix(1, "/a.")
+            })
+            .unwrap();
+        rules
+            .add(AddressRule {
+                waypoint: true,
+                ..prefix(2, "b")
+            })
+            .unwrap();
+        let phases = (Some(3), Some(4));
+        let (ingress_phase, egress_phase) = phases;
+        let explicit = AddressRule {
+            waypoint: true,
+            ingress_phase,
+            egress_phase,
+            ..prefix(3, "c")
+        };
+        rules.add(explicit).unwrap();
+        let shown: Vec<_> = rules.iter().collect();
+        assert_eq!(shown[0].prefix.as_deref(), Some("a"));
+        assert_eq!(
+            (shown[0].ingress_phase, shown[0].egress_phase),
+            (Some(0), Some(0))
+        );
+        assert_eq!(shown[0].priority, None);
+        assert_eq!(
+            (shown[1].ingress_phase, shown[1].egress_phase),
+            (Some(0), Some(1))
+        );
+        assert!(shown[1].waypoint);
+        assert_eq!((shown[2].ingress_phase, shown[2].egress_phase), phases);
+        assert!(!shown[2].waypoint);
+    }
+
+    #[test]
+    fn the_best_entry_decides_and_else_the_default() {
+        let mut rules = Rules::new(Treatment::Unavailable);
+        let orders = AddressRule {
+            treatment: Treatment::Multicast,
+            priority: Some(7),
+            waypoint: true,
+            ..prefix(1, "orders")
+        };
+        rules.add(orders).unwrap();
+        let eu = AddressRule {
+            treatment: Treatment::AnycastClosest,
+            ..pattern(2, "*.eu")
+        };
+        rules.add(eu).unwrap();
+        let found = rules.resolve("orders/eu", Direction::In);
+        assert_eq!(found.treatment, Treatment::Multicast);
+        assert_eq!((found.phase, found.priority), (Phase::Digit(0), Some(7)));
+        assert_eq!(
+            rules.resolve("orders", Direction::Out).phase,
+            Phase::Digit(1)
+        );
+        assert_eq!(
+            rules.resolve("bills/eu", Direction::In).treatment,
+            Treatment::AnycastClosest
+        );
+        assert_eq!(
+            rules.resolve("bills", Direction::In).treatment,
+            Treatment::Unavailable
+        );
+        assert_eq!(rules.remove(1).map(|rule| rule.identity), Some(1));
+        assert_eq!(rules.remove(1), None);
+        assert_eq!(
+            rules.resolve("orders/eu", Direction::In).treatment,
+            Treatment::AnycastClosest
+        );
+        rules.add(prefix(3, "orders")).unwrap();
+        let numbers: Vec<u64> = rules.iter().map(|rule| rule.identity).collect();
+        assert_eq!(numbers, [2, 3]);
+    }
+
+    #[test]
+    fn entries_without_a_name_do_not_conflict() {
+        let mut rules = Rules::new(Treatment::AnycastBalanced);
+        rules.add(prefix(1, "a")).unwrap();
+        rules.add(prefix(2, "b")).unwrap();
+        assert_eq!(rules.add(prefix(3, "a")), Err(RuleError::Exists));
+        assert_eq!(rules.default_treatment(), Treatment::AnycastBalanced);
+    }
+}

@@ -152,3 +152,128 @@ impl fmt::Debug for RouteTable {
 fn bucket_of(hash: u64) -> usize {
     usize::from((hash >> 32).to_le_bytes()[0])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::record::{NO_SLOT, Treatment};
+    use super::*;
+    use crate::ids::AddressId;
+
+    fn route(id: u64, key: &str) -> Arc<Route> {
+        Arc::new(Route {
+            id: AddressId(id),
+            key: key.into(),
+            treatment: Treatment::AnycastBalanced,
+            priority: None,
+            control_only: false,
+            annotated: false,
+            in_process: Vec::new(),
+            consumers: Vec::new(),
+            shards: Vec::new(),
+            turn_slot: NO_SLOT,
+        })
+    }
+
+    fn empty() -> RouteTable {
+        let rules = Arc::new(Rules::new(Treatment::AnycastBalanced));
+        RouteTable::new(7, rules, Boards::new(1))
+    }
+
+    fn with(table: &RouteTable, routes: impl IntoIterator<Item = Arc<Route>>) -> RouteTable {
+        table.with_changes(
+            routes
+                .into_iter()
+                .map(|route| (Arc::clone(&route.key), Some(route))),
+        )
+    }
+
+    #[test]
+    fn an_older_table_does_not_see_later_changes() {
+        let old = with(&empty(), [route(1, "M0a"), route(2, "M0b")]);
+        let new = old.with_changes([
+            ("M0a".into(), None),
+            ("M0b".into(), Some(route(3, "M0b"))),
+            ("M0c".into(), Some(route(4, "M0c"))),
+            ("M0d".into(), None),
+        ]);
+        let id = |table: &RouteTable, key| table.lookup(key).map(|route| route.id.0);
+        assert_eq!((old.generation(), new.generation()), (1, 2));
+        assert_eq!((id(&old, "M0a"), id(&new, "M0a")), (Some(1), None));
+        assert_eq!((id(&old, "M0b"), id(&new, "M0b")), (Some(2), Some(3)));
+        assert_eq!((id(&old, "M0c"), id(&new, "M0c")), (None, Some(4)));
+        assert_eq!((old.len(), new.len()), (2, 2));
+        assert!(empty().is_empty() && !new.is_empty());
+    }
+
+    #[test]
+    fn a_change_copies_one_bucket() {
+        let old = with(
+            &empty(),
+            (0..5000).map(|id| route(id, &format!("M0address/{id}"))),
+        );
+        let new = with(&old, [route(9999, "M0address/17")]);
+        let same = |(one, other): (&Arc<Bucket>, &Arc<Bucket>)| Arc::ptr_eq(one, other);
+        let kept = old
+            .buckets
+            .iter()
+            .zip(&new.buckets)
+            .filter(|pair| same(*pair))
+            .count();
+        assert_eq!(kept, BUCKETS - 1);
+        let longest = old.buckets.iter().map(|bucket| bucket.len()).max();
+        assert!(
+            longest < Some(100),
+            "5000 keys spread over 256 buckets: {longest:?}"
+        );
+    }
+
+    #[test]
+    fn rules_and_boards_come_with_the_routes() {
+        let rules = Arc::new(Rules::new(Treatment::Unavailable));
+        let table = empty()
+            .with_rules(rules)
+            .with_boards(Boards::new(1).grown(5));
+        assert_eq!(table.rules().default_treatment(), Treatment::Unavailable);
+        assert!(table.boards().slots() >= 5);
+        assert_eq!(table.generation(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_map(
+            generations in prop::collection::vec(
+                prop::collection::vec((0..300_u32, any::<bool>()), 0..60), 1..20,
+            ),
+        ) {
+            let mut table = empty();
+            let mut model: BTreeMap<String, u64> = BTreeMap::new();
+            let mut id = 0;
+            for changes in generations {
+                let changes: Vec<_> = changes.into_iter().map(|(number, there)| {
+                    let key = format!("M0{number}");
+                    id += 1;
+                    if there {
+                        model.insert(key.clone(), id);
+                    } else {
+                        model.remove(&key);
+                    }
+                    let route = there.then(|| route(id, &key));
+                    (AddressKey::from(key), route)
+                }).collect();
+                table = table.with_changes(changes);
+                let mut seen: Vec<_> =
+                    table.iter().map(|route| (route.key.to_string(), route.id.0)).collect();
+                seen.sort_unstable();
+                prop_assert_eq!(&seen, &model.clone().into_iter().collect::<Vec<_>>());
+                prop_assert_eq!(table.len(), model.len());
+                for (key, id) in &model {
+                    prop_assert_eq!(table.lookup(key).map(|route| route.id.0), Some(*id));
+                }
+            }
+        }
+    }
+}

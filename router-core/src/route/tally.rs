@@ -312,3 +312,136 @@ impl Slots {
         slot
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tallies of so many shards and the control plane, over a thousand slots.
+    fn tallies(shards: u16) -> Vec<Tally> {
+        let boards = Boards::new(shards).grown(1000);
+        (0..=shards)
+            .map(|shard| Tally::new(&boards, ShardId(shard)))
+            .collect()
+    }
+
+    #[test]
+    fn a_load_is_what_all_shards_have_added_less_what_they_have_taken_off() {
+        let mut tallies = tallies(2);
+        for _ in 0..5 {
+            tallies[0].add(3);
+        }
+        tallies[2].add(3);
+        for _ in 0..4 {
+            tallies[1].sub(3);
+        }
+        for tally in &mut tallies {
+            tally.refresh();
+            assert_eq!(tally.load(3), 2);
+            assert_eq!(tally.load(4), 0);
+        }
+    }
+
+    #[test]
+    fn own_changes_show_at_once_and_the_others_at_the_next_refresh() {
+        let mut tallies = tallies(2);
+        let [one, other, _] = &mut *tallies else {
+            panic!("three tallies")
+        };
+        assert_eq!(one.load(0), 0);
+        other.add(0);
+        one.add(0);
+        assert_eq!(one.load(0), 1);
+        one.refresh();
+        assert_eq!(one.load(0), 2);
+        other.add(0);
+        for _ in 1..TALLY_REFRESH {
+            one.chosen();
+            assert_eq!(one.load(0), 2);
+        }
+        one.chosen();
+        assert_eq!(one.load(0), 3);
+    }
+
+    #[test]
+    fn a_removal_seen_before_its_addition_is_no_load_below_zero() {
+        let mut tallies = tallies(2);
+        let [adds, ends, _] = &mut *tallies else {
+            panic!("three tallies")
+        };
+        assert_eq!(ends.load(0), 0);
+        adds.add(0);
+        adds.add(0);
+        ends.sub(0);
+        assert_eq!(ends.load(0), 1, "looks again");
+        ends.sub(0);
+        ends.sub(0);
+        assert_eq!(ends.load(0), 0);
+    }
+
+    #[test]
+    fn turns_go_round_over_all_shards() {
+        let mut tallies = tallies(3);
+        let mut turns = Vec::new();
+        for shard in [0, 1, 1, 2, 0, 2, 1] {
+            tallies[shard].refresh();
+            turns.push(tallies[shard].turn(5, 3));
+            tallies[shard].advance(5);
+        }
+        assert_eq!(turns, [0, 1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn what_has_no_slot_is_not_counted() {
+        let mut tallies = tallies(1);
+        tallies[0].add(NO_SLOT);
+        assert_eq!(tallies[0].load(NO_SLOT), 0);
+        tallies[0].advance(NO_SLOT);
+        assert_eq!(tallies[0].turn(NO_SLOT, 7), 0);
+    }
+
+    #[test]
+    fn boards_grow_without_losing_a_count() {
+        let boards = Boards::new(1);
+        assert_eq!(boards.slots(), 0);
+        let small = boards.grown(1);
+        let mut one = Tally::new(&small, ShardId(0));
+        let mut other = Tally::new(&small, ShardId(1));
+        one.add(0);
+        let large = small.grown(small.slots() + 1);
+        let newest = large.slots() - 1;
+        one.adopt(&large);
+        one.add(newest);
+        other.add(0);
+        other.adopt(&large);
+        one.refresh();
+        assert_eq!((one.load(0), one.load(newest)), (2, 1));
+        assert_eq!((other.load(0), other.load(newest)), (2, 1));
+        assert_eq!(
+            large.grown(1).slots(),
+            large.slots(),
+            "boards do not shrink"
+        );
+    }
+
+    #[test]
+    fn rounds_wrap_without_taking_an_old_sum_for_a_new_one() {
+        let mut tallies = tallies(1);
+        assert_eq!(tallies[0].load(0), 0);
+        tallies[1].add(0);
+        tallies[0].round = u32::MAX;
+        tallies[0].refresh();
+        assert_eq!(tallies[0].load(0), 1);
+    }
+
+    #[test]
+    fn slots_of_turns_never_become_slots_of_loads() {
+        let mut slots = Slots::default();
+        let (load, turn) = (slots.load(), slots.turn());
+        slots.free_turn(turn);
+        assert_eq!(slots.load(), 2);
+        slots.free_load(load);
+        assert_eq!((slots.load(), slots.turn()), (load, turn));
+        assert_eq!(slots.needed(), 3);
+    }
+}

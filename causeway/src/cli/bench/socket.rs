@@ -1,0 +1,120 @@
+//! A socket that never blocks, and the wait until it is ready again.
+//!
+//! Owns reading into and writing from the engine's buffers for one thread of the load generator; it
+//! knows no protocol. One selector a socket: a thread of the generator serves one connection, so a
+//! wake-up never has to ask whom it is for.
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::time::Duration;
+
+use amqp_proto::{RecvBuf, SendQueue};
+use bytes::Bytes;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+/// Bytes read at once.
+const READ_LENGTH: usize = 64 * 1024;
+/// Pieces of output written at once.
+const SLICES: usize = 64;
+
+/// A TCP connection of the load generator.
+pub struct Socket {
+    events: Events,
+    poll: Poll,
+    readable: bool,
+    stream: TcpStream,
+    window: Vec<u8>,
+    writable: bool,
+}
+
+impl Socket {
+    /// Takes over a connected stream.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn new(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        let poll = Poll::new()?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut stream, Token(0), interest)?;
+        let events = Events::with_capacity(4);
+        let window = vec![0; READ_LENGTH];
+        Ok(Self { events, poll, readable: true, stream, window, writable: true })
+    }
+
+    /// Reads once if there may be something; gives the number of bytes.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the peer has hung up; the stream's errors.
+    pub fn read(&mut self, input: &mut RecvBuf) -> io::Result<usize> {
+        if !self.readable {
+            return Ok(0);
+        }
+        match self.stream.read(&mut self.window) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => {
+                input.push(Bytes::copy_from_slice(&self.window[..length]));
+                Ok(length)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(0)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads once even if no wait has said that something came: for a thread that sleeps by the
+    /// clock and not by the selector.
+    ///
+    /// # Errors
+    /// As [`Socket::read`].
+    pub fn read_unasked(&mut self, input: &mut RecvBuf) -> io::Result<usize> {
+        self.readable = true;
+        self.read(input)
+    }
+
+    /// Writes what the socket takes.
+    ///
+    /// # Errors
+    /// The stream's errors.
+    pub fn write(&mut self, output: &mut SendQueue) -> io::Result<()> {
+        while self.writable && !output.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let used = output.io_slices(&mut slices);
+            match self.stream.write_vectored(&slices[..used]) {
+                Ok(written) => output.consume(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the last read may have left something.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Waits until there is something to do, at most `time_out` (whole milliseconds).
+    ///
+    /// # Errors
+    /// The selector's errors.
+    pub fn wait(&mut self, time_out: Duration) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(time_out)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        for event in &self.events {
+            self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+            self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+        }
+        Ok(())
+    }
+}

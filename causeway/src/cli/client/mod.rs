@@ -1,0 +1,410 @@
+//! A small blocking AMQP client for the verbs of the command line: one connection, one session.
+//!
+//! Owns connecting, attaching and sending with the errors a person can act on; it decides nothing
+//! about messages. It waits for one thing at a time and keeps what comes meanwhile for the caller,
+//! which is all a command line tool needs; programs that need more use an AMQP library.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_codec::{
+    AmqpError, Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Symbol, Target,
+};
+use amqp_proto::{
+    Config, Event, LinkKey, Mechanism, OutTransfer, Payload, Sasl, Sent, SessionKey, Time,
+};
+use clap::Args;
+
+use crate::cli::client::endpoint::Endpoint;
+use crate::cli::client::interrupt::Interrupt;
+use crate::cli::client::wire::{Wire, WireParts, said};
+use crate::cli::clock::Clock;
+use crate::cli::failure::Failure;
+
+pub mod endpoint;
+pub mod interrupt;
+pub mod wire;
+
+/// How long a peer may take to answer open, begin, attach or detach.
+const ANSWER_TIME_OUT: Duration = Duration::from_secs(10);
+/// Silence after which the connection is given up.
+const IDLE_TIME_OUT: Duration = Duration::from_secs(60);
+/// The largest frame a client takes, in bytes.
+pub const FRAME_SIZE_DEFAULT: u32 = 64 * 1024;
+/// Frames a peer may send ahead.
+const SESSION_WINDOW: u32 = 2048;
+
+/// How to reach the router: the options that all client verbs have.
+#[derive(Clone, Debug, Args)]
+pub struct ConnectOptions {
+    /// Where the router listens: amqp://HOST:PORT, or any part of it.
+    #[arg(long, value_name = "URL", default_value = "amqp://127.0.0.1:5672", global = false)]
+    pub url: Endpoint,
+    /// Open the connection without a SASL layer.
+    #[arg(long)]
+    pub no_sasl: bool,
+    /// Print each AMQP frame on standard error.
+    #[arg(long)]
+    pub trace: bool,
+}
+
+/// A connection with one session.
+pub struct Client {
+    wire: Wire,
+    session: SessionKey,
+    waiting: VecDeque<Event>,
+    links: u32,
+    name: String,
+}
+
+/// A link the peer has agreed to.
+#[derive(Debug)]
+pub struct Link {
+    /// The engine's name for it.
+    pub key: LinkKey,
+    /// What the peer answered.
+    pub attach: Box<Attach>,
+}
+
+impl Client {
+    /// Connects to `options.url` as `name` and begins a session.
+    ///
+    /// # Errors
+    /// If the peer cannot be reached, refuses or does not answer in ten seconds.
+    pub fn connect(
+        options: &ConnectOptions,
+        name: &str,
+        interrupt: Interrupt,
+    ) -> Result<Self, Failure> {
+        let sasl = if options.no_sasl {
+            Sasl::ClientNone
+        } else {
+            Sasl::Client { mechanism: Mechanism::Anonymous }
+        };
+        let config = config(name, &options.url.host, sasl, FRAME_SIZE_DEFAULT);
+        Self::connect_with(&options.url, Arc::new(config), name, Clock::new(), interrupt, options.trace)
+    }
+
+    /// Connects with settings of one's own.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn connect_with(
+        peer: &Endpoint,
+        config: Arc<Config>,
+        name: &str,
+        clock: Clock,
+        interrupt: Interrupt,
+        trace: bool,
+    ) -> Result<Self, Failure> {
+        let mut wire = Wire::connect(peer, config, clock, interrupt, trace)?;
+        await_event(&mut wire, "open the connection", |event| {
+            matches!(event, Event::Opened(_))
+        })?;
+        let session = wire
+            .connection
+            .begin(&mut wire.output)
+            .map_err(|error| Failure::new(format!("cannot begin a session: {error}")))?;
+        await_event(&mut wire, "begin a session", |event| {
+            matches!(event, Event::Begun { session: begun, .. } if *begun == session)
+        })?;
+        let waiting = VecDeque::new();
+        Ok(Self { wire, session, waiting, links: 0, name: name.to_owned() })
+    }
+
+    /// The session all links are in.
+    #[must_use]
+    pub fn session(&self) -> SessionKey {
+        self.session
+    }
+
+    /// The connection below.
+    pub fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// Whether the person wants to stop.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        self.wire.interrupted()
+    }
+
+    /// The time this far ahead.
+    #[must_use]
+    pub fn deadline(&self, ahead: Duration) -> Time {
+        self.wire.now() + ahead
+    }
+
+    /// Attaches a sender to `address` (`None`: the anonymous terminus, each message says where to).
+    ///
+    /// # Errors
+    /// If the peer refuses or does not answer.
+    pub fn attach_sender(
+        &mut self,
+        address: Option<&str>,
+        settled: bool,
+    ) -> Result<Link, Failure> {
+        let mode = if settled { SenderSettleMode::Settled } else { SenderSettleMode::Unsettled };
+        let target = Target { address: address.map(Str::copy), ..Target::default() };
+        let attach = Attach {
+            name: self.link_name(),
+            role: Role::Sender,
+            snd_settle_mode: mode,
+            rcv_settle_mode: ReceiverSettleMode::First,
+            source: Some(Source::default()),
+            target: Some(target.into()),
+            initial_delivery_count: Some(0),
+            ..Attach::default()
+        };
+        let where_to = address.map_or("any address".into(), |address| format!("`{address}`"));
+        self.attach(attach, &format!("send to {where_to}"))
+    }
+
+    /// Attaches a receiver from `source`.
+    ///
+    /// # Errors
+    /// If the peer refuses or does not answer.
+    pub fn attach_receiver(&mut self, source: Source, settled: bool) -> Result<Link, Failure> {
+        let mode = if settled { SenderSettleMode::Settled } else { SenderSettleMode::Mixed };
+        let purpose = match &source.address {
+            Some(address) => format!("receive from `{address}`"),
+            None => "receive from an address of its own".into(),
+        };
+        let attach = Attach {
+            name: self.link_name(),
+            role: Role::Receiver,
+            snd_settle_mode: mode,
+            rcv_settle_mode: ReceiverSettleMode::First,
+            source: Some(source),
+            target: Some(Target::default().into()),
+            ..Attach::default()
+        };
+        self.attach(attach, &purpose)
+    }
+
+    /// The next event, waiting until `deadline`; `None` if none came, or the person wants to stop.
+    ///
+    /// # Errors
+    /// If connection or session are lost.
+    pub fn next_event(&mut self, deadline: Option<Time>) -> Result<Option<Event>, Failure> {
+        if let Some(event) = self.waiting.pop_front() {
+            return Ok(Some(event));
+        }
+        let Some(event) = self.wire.next_event(deadline)? else { return Ok(None) };
+        session_lives(&event, &self.wire)?;
+        Ok(Some(event))
+    }
+
+    /// Sends a whole message as soon as the windows allow. `false` if the link has no credit.
+    ///
+    /// # Errors
+    /// If connection or session are lost, or the peer takes nothing for ten seconds.
+    pub fn send(
+        &mut self,
+        link: LinkKey,
+        transfer: &OutTransfer<'_>,
+        mut message: Payload,
+    ) -> Result<bool, Failure> {
+        let deadline = self.deadline(ANSWER_TIME_OUT);
+        let mut begun = false;
+        loop {
+            if !begun && self.wire.connection.credit(link) == 0 {
+                return Ok(false);
+            }
+            let Wire { connection, output, .. } = &mut self.wire;
+            match connection.send_transfer(link, transfer, &[], &message, output) {
+                Sent::Whole => return Ok(true),
+                Sent::Part(taken) => {
+                    begun = true;
+                    message.advance(taken);
+                    self.wire.flush()?;
+                }
+                Sent::Blocked if self.wire.output.is_full() => self.wire.flush()?,
+                Sent::Blocked => match self.wire.next_event(Some(deadline))? {
+                    Some(event) => {
+                        session_lives(&event, &self.wire)?;
+                        self.waiting.push_back(event);
+                    }
+                    None => {
+                        let peer = self.wire.peer();
+                        let text = format!("{peer} takes no more frames (session window shut)");
+                        return Err(Failure::new(text));
+                    }
+                },
+            }
+        }
+    }
+
+    /// Detaches a link for good and waits for the answer.
+    ///
+    /// # Errors
+    /// If connection or session are lost, or the answer is an error.
+    pub fn detach(&mut self, link: LinkKey) -> Result<(), Failure> {
+        self.wire.connection.detach(link, true, None, &mut self.wire.output);
+        let deadline = self.deadline(ANSWER_TIME_OUT);
+        while let Some(event) = self.wire.next_event(Some(deadline))? {
+            session_lives(&event, &self.wire)?;
+            match event {
+                Event::Detached { link: gone, error, .. } if gone == link => {
+                    self.forget(link);
+                    return match error {
+                        Some(error) => Err(self.detached(Some(&error))),
+                        None => Ok(()),
+                    };
+                }
+                event => self.waiting.push_back(event),
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees what the engine keeps of a link that is gone.
+    pub fn forget(&mut self, link: LinkKey) {
+        self.wire.connection.forget_link(link, &mut Vec::new(), &mut Vec::new());
+    }
+
+    /// What to say when the peer has detached a link.
+    #[must_use]
+    pub fn detached(&self, error: Option<&AmqpError>) -> Failure {
+        let peer = self.wire.peer();
+        match error {
+            Some(error) => Failure::new(format!("{peer} detached the link: {}", said(error))),
+            None => Failure::new(format!("{peer} detached the link without giving a reason")),
+        }
+    }
+
+    /// Closes the connection.
+    pub fn close(self) {
+        self.wire.close();
+    }
+
+    /// Takes the client apart, for an owner that waits in another way.
+    #[must_use]
+    pub fn into_parts(self) -> (WireParts, SessionKey) {
+        (self.wire.into_parts(), self.session)
+    }
+
+    /// Attaches and waits for the answer. A peer refuses a link by an attach without terminus, soon
+    /// followed by a detach that says why (amqp-1.0 §2.6.3).
+    fn attach(&mut self, attach: Attach, purpose: &str) -> Result<Link, Failure> {
+        let role = attach.role;
+        let Wire { connection, output, .. } = &mut self.wire;
+        let key = connection
+            .attach(self.session, attach, output)
+            .map_err(|error| Failure::new(format!("cannot attach to {purpose}: {error}")))?;
+        let deadline = self.deadline(ANSWER_TIME_OUT);
+        let mut refused = false;
+        while let Some(event) = self.wire.next_event(Some(deadline))? {
+            session_lives(&event, &self.wire)?;
+            match event {
+                Event::Attached { link, attach, .. } if link == key => {
+                    refused = match role {
+                        Role::Sender => attach.target.is_none(),
+                        Role::Receiver => attach.source.is_none(),
+                    };
+                    if !refused {
+                        return Ok(Link { key, attach });
+                    }
+                }
+                Event::Detached { link, error, .. } if link == key => {
+                    return Err(self.refused(key, purpose, error.as_deref()));
+                }
+                event => self.waiting.push_back(event),
+            }
+        }
+        if refused {
+            return Err(self.refused(key, purpose, None));
+        }
+        Err(unanswered(&self.wire, &format!("attach a link to {purpose}")))
+    }
+
+    /// The peer will not have the link.
+    fn refused(&mut self, link: LinkKey, purpose: &str, error: Option<&AmqpError>) -> Failure {
+        self.wire.connection.detach(link, true, None, &mut self.wire.output);
+        self.forget(link);
+        let peer = self.wire.peer();
+        let Some(error) = error else {
+            return Failure::new(format!("{peer} refuses to {purpose}"));
+        };
+        let failure = Failure::new(format!("{peer} refuses to {purpose}: {}", said(error)));
+        match error.condition.as_str() {
+            "amqp:unauthorized-access" => {
+                failure.hint("the router's policy does not allow it to this client")
+            }
+            "amqp:not-found" => failure.hint("`causeway stat -a` lists the addresses there are"),
+            _ => failure,
+        }
+    }
+
+    fn link_name(&mut self) -> Str {
+        self.links += 1;
+        format!("{}-{}", self.name, self.links).into()
+    }
+}
+
+/// A name for this process' container, from the verb it runs.
+#[must_use]
+pub fn container_name(verb: &str) -> String {
+    format!("causeway-{verb}-{}", std::process::id())
+}
+
+/// Settings of a client's connection.
+#[must_use]
+pub fn config(name: &str, host: &str, sasl: Sasl, max_frame_size: u32) -> Config {
+    Config {
+        initiator: true,
+        container_id: Str::copy(name),
+        hostname: Some(Str::copy(host)),
+        max_frame_size,
+        idle_time_out: Some(IDLE_TIME_OUT),
+        handshake_time_out: Some(ANSWER_TIME_OUT),
+        session_window: SESSION_WINDOW,
+        desired_capabilities: vec![Symbol::from_static("ANONYMOUS-RELAY")],
+        sasl,
+        ..Config::default()
+    }
+}
+
+/// Waits for an event that `wanted` recognises; others are of no use before it.
+fn await_event(
+    wire: &mut Wire,
+    purpose: &str,
+    wanted: impl Fn(&Event) -> bool,
+) -> Result<Event, Failure> {
+    let deadline = wire.now() + ANSWER_TIME_OUT;
+    while let Some(event) = wire.next_event(Some(deadline))? {
+        session_lives(&event, wire)?;
+        if wanted(&event) {
+            return Ok(event);
+        }
+    }
+    Err(unanswered(wire, purpose))
+}
+
+/// The peer does not answer, or the person does not want to wait.
+fn unanswered(wire: &Wire, purpose: &str) -> Failure {
+    if wire.interrupted() {
+        return Failure::new("stopped");
+    }
+    let seconds = ANSWER_TIME_OUT.as_secs();
+    Failure::new(format!("{} did not {purpose} within {seconds} s", wire.peer()))
+}
+
+/// An error if `event` ends the session.
+fn session_lives(event: &Event, wire: &Wire) -> Result<(), Failure> {
+    let peer = wire.peer();
+    match event {
+        Event::Ended { error: Some(error), .. } => {
+            Err(Failure::new(format!("{peer} ended the session: {}", said(error))))
+        }
+        Event::Ended { .. } => Err(Failure::new(format!("{peer} ended the session"))),
+        Event::SessionFailed { error, .. } => {
+            Err(Failure::new(format!("{peer} broke the session's rules: {error}")))
+        }
+        Event::LinkFailed { error, .. } => {
+            Err(Failure::new(format!("{peer} broke the link's rules: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

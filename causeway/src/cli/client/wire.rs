@@ -1,0 +1,268 @@
+//! One blocking connection: a TCP stream under the protocol engine.
+//!
+//! Owns the stream, the engine, their buffers and the waiting; it knows no links. A wait is cut into
+//! short pieces so that heartbeats go out and Ctrl-C is seen; output is written before each wait and
+//! never in between, so that what belongs together leaves together.
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_codec::AmqpError;
+use amqp_proto::{Config, Connection, ConnectionError, Event, RecvBuf, SendQueue, Time};
+use bytes::Bytes;
+
+use crate::cli::client::endpoint::Endpoint;
+use crate::cli::client::interrupt::Interrupt;
+use crate::cli::clock::Clock;
+use crate::cli::failure::Failure;
+use crate::cli::screen;
+
+/// How long a TCP connection may take to come up, and a write to be taken.
+const SOCKET_TIME_OUT: Duration = Duration::from_secs(10);
+/// How long a wait lasts before heartbeats and Ctrl-C are looked at again.
+const WAIT_MAX: Duration = Duration::from_millis(200);
+/// Bytes read at once.
+const READ_LENGTH: usize = 16 * 1024;
+/// Pieces of output written at once.
+const SLICES: usize = 32;
+
+/// A connection and what it needs to move.
+pub struct Wire {
+    /// The protocol engine.
+    pub connection: Connection,
+    /// Output that waits for [`Wire::flush`].
+    pub output: SendQueue,
+    clock: Clock,
+    input: RecvBuf,
+    interrupt: Interrupt,
+    peer: Endpoint,
+    stream: TcpStream,
+    trace: bool,
+}
+
+/// What a connection is made of once nobody waits on it in this way any more.
+pub struct WireParts {
+    /// The protocol engine.
+    pub connection: Connection,
+    /// Input that the engine has not taken.
+    pub input: RecvBuf,
+    /// Output that was not written.
+    pub output: SendQueue,
+    /// The socket; blocking.
+    pub stream: TcpStream,
+}
+
+impl Wire {
+    /// Connects and starts the engine; says nothing to the peer beyond what it says first.
+    ///
+    /// # Errors
+    /// If the name is unknown or nobody listens there.
+    pub fn connect(
+        peer: &Endpoint,
+        config: Arc<Config>,
+        clock: Clock,
+        interrupt: Interrupt,
+        trace: bool,
+    ) -> Result<Self, Failure> {
+        let stream = connect(peer)?;
+        let mut connection = Connection::new(config, clock.now());
+        connection.set_tap(trace);
+        let mut output = SendQueue::new();
+        connection.start(&mut output);
+        let (input, peer) = (RecvBuf::new(), peer.without_address());
+        Ok(Self { connection, output, clock, input, interrupt, peer, stream, trace })
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Endpoint {
+        &self.peer
+    }
+
+    /// The time by the clock of this connection.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Whether the person wants to stop.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        self.interrupt.raised()
+    }
+
+    /// The next event, waiting for it until `deadline` (without end if there is none). `None` if
+    /// none came in time, or the person wants to stop.
+    ///
+    /// # Errors
+    /// If the connection is lost or the peer closes it or breaks the protocol.
+    pub fn next_event(&mut self, deadline: Option<Time>) -> Result<Option<Event>, Failure> {
+        loop {
+            let now = self.clock.now();
+            let polled = self.connection.poll_event(&mut self.input, &mut self.output, now);
+            self.show_frames();
+            match polled {
+                Ok(Some(Event::Closed { error, answer })) => {
+                    return Err(self.closed_by_peer(error.as_deref(), answer));
+                }
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(error) => return Err(self.broken(&error)),
+            }
+            self.flush()?;
+            let wait = deadline.map_or(WAIT_MAX, |deadline| deadline.saturating_sub(now));
+            if wait.is_zero() || self.interrupted() {
+                return Ok(None);
+            }
+            self.keep_alive(now)?;
+            self.read(wait.min(WAIT_MAX))?;
+        }
+    }
+
+    /// Writes all output.
+    ///
+    /// # Errors
+    /// If the connection is lost or takes nothing for ten seconds.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.show_frames();
+        while !self.output.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let used = self.output.io_slices(&mut slices);
+            match self.stream.write_vectored(&slices[..used]) {
+                Ok(0) => return Err(self.lost("nothing can be written")),
+                Ok(written) => self.output.consume(written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.lost(&error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what time demands: a heartbeat, or the end of a connection that has gone silent.
+    ///
+    /// # Errors
+    /// If the peer has been silent for too long.
+    pub fn keep_alive(&mut self, now: Time) -> Result<(), Failure> {
+        if self.connection.poll_timeout().is_some_and(|due| due <= now) {
+            let kept = self.connection.handle_timeout(now, &mut self.output);
+            if let Err(error) = kept {
+                return Err(self.broken(&error));
+            }
+        }
+        self.flush()
+    }
+
+    /// Closes the connection and waits a moment for the answer; what happens then concerns nobody.
+    pub fn close(mut self) {
+        self.connection.close(None, &mut self.output);
+        let deadline = Some(self.clock.now() + WAIT_MAX * 5);
+        while let Ok(Some(_)) = self.next_event(deadline) {}
+    }
+
+    /// Takes the connection apart, for an owner that waits in another way.
+    #[must_use]
+    pub fn into_parts(self) -> WireParts {
+        let Self { connection, input, output, stream, .. } = self;
+        WireParts { connection, input, output, stream }
+    }
+
+    /// Reads once, for at most `wait`.
+    fn read(&mut self, wait: Duration) -> Result<(), Failure> {
+        let mut window = [0; READ_LENGTH];
+        let read = self
+            .stream
+            .set_read_timeout(Some(wait.max(Duration::from_millis(1))))
+            .and_then(|()| self.stream.read(&mut window));
+        match read {
+            Ok(0) => Err(self.lost("it hung up without a word")),
+            Ok(length) => {
+                self.input.push(Bytes::copy_from_slice(&window[..length]));
+                Ok(())
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::Interrupted => Ok(()),
+                _ => Err(self.lost(&error.to_string())),
+            },
+        }
+    }
+
+    /// Prints the frames of the tap.
+    fn show_frames(&mut self) {
+        if self.trace {
+            while let Some(frame) = self.connection.poll_tap() {
+                screen::complain(&trace::line(&frame));
+            }
+        }
+    }
+
+    fn lost(&self, how: &str) -> Failure {
+        let failure = Failure::new(format!("connection to {} lost: {how}", self.peer));
+        if self.connection.is_open() {
+            return failure;
+        }
+        failure.hint(
+            "the peer ended it before AMQP was agreed: is this an AMQP 1.0 port, without TLS, and \
+             are clients without a password allowed there?",
+        )
+    }
+
+    /// The peer broke the protocol: the engine has queued what it may be told.
+    fn broken(&mut self, error: &ConnectionError) -> Failure {
+        // The connection is over; whether the peer hears why changes nothing.
+        drop(self.flush());
+        Failure::new(format!("connection to {} failed: {error}", self.peer))
+    }
+
+    /// The peer closed the connection.
+    fn closed_by_peer(&mut self, error: Option<&AmqpError>, answer: bool) -> Failure {
+        if !answer {
+            self.connection.close(None, &mut self.output);
+            drop(self.flush());
+        }
+        match error {
+            Some(error) => {
+                Failure::new(format!("{} closed the connection: {}", self.peer, said(error)))
+            }
+            None => Failure::new(format!("{} closed the connection", self.peer)),
+        }
+    }
+}
+
+/// An error of the peer in words: `condition: description`.
+#[must_use]
+pub fn said(error: &AmqpError) -> String {
+    match &error.description {
+        Some(description) => format!("{}: {description}", error.condition),
+        None => error.condition.to_string(),
+    }
+}
+
+/// A TCP connection to the first address of the host that answers.
+fn connect(peer: &Endpoint) -> Result<TcpStream, Failure> {
+    let addresses: Vec<SocketAddr> = (peer.host.as_str(), peer.port)
+        .to_socket_addrs()
+        .map_err(|error| Failure::new(format!("unknown host `{}`: {error}", peer.host)))?
+        .collect();
+    let mut failure = None;
+    for address in &addresses {
+        match TcpStream::connect_timeout(address, SOCKET_TIME_OUT) {
+            Ok(stream) => {
+                let prepared = stream
+                    .set_nodelay(true)
+                    .and_then(|()| stream.set_write_timeout(Some(SOCKET_TIME_OUT)));
+                return match prepared {
+                    Ok(()) => Ok(stream),
+                    Err(error) => Err(Failure::new(format!("socket to {peer}: {error}"))),
+                };
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    let why = failure.map_or_else(|| "it has no address".into(), |error| error.to_string());
+    Err(Failure::new(format!("cannot connect to {peer}: {why}"))
+        .hint("`causeway run` starts a router here; --url amqp://HOST:PORT names another"))
+}

@@ -1,0 +1,112 @@
+//! A delivery that a shard has received: where it is now, and what its producer has still to hear.
+//!
+//! ```text
+//!  first frame ──▶ Hold ──whole, or too long to hold──▶ choose ──▶ Sent │ Fan ──outcome──▶ freed
+//!                                                         │ ▲
+//!                               no window ──▶ Line ◀──────┘ │ window, route
+//!                               no route, mail unread ──▶ Waiting again
+//!                                           outcome before the last frame ──▶ Discard ──▶ freed
+//! ```
+//!
+//! A delivery that is whole and settled when it is forwarded never gets a record.
+
+use amqp_codec::DeliveryState;
+use amqp_proto::{Payload, SessionKey};
+
+use super::merge::Merge;
+use crate::ids::{AddressId, AddressKey, ConnKey, InLinkKey, OutKey, OutLinkKey, ShardId};
+use crate::mail::Heads;
+
+/// A delivery received and not yet finished with.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The producer's link; `None` once it is gone.
+    pub link: Option<InLinkKey>,
+    /// The producer's connection.
+    pub conn: ConnKey,
+    /// The session it came on.
+    pub session: SessionKey,
+    /// Its delivery-id there.
+    pub delivery_id: u32,
+    /// The second in which it came in.
+    pub born: u32,
+    /// The producer has settled it.
+    pub settled: bool,
+    /// The terminal state that the consumer gave without settling.
+    pub answered: Option<Box<DeliveryState>>,
+    /// Bytes of message that count against the producer's link.
+    pub bytes: u64,
+    /// Where it is.
+    pub place: Place,
+    /// It arrived, or still arrives, in more pieces than one after it was forwarded.
+    pub stream: Option<Box<Stream>>,
+}
+
+/// Where a received delivery is.
+#[derive(Debug)]
+pub enum Place {
+    /// Frames are being collected.
+    Hold(Box<Payload>),
+    /// It waits for a window of its address, or for mail that may bring a route.
+    Line(Box<Waiting>),
+    /// It has gone to one consumer.
+    Sent {
+        /// The consumer.
+        target: OutLinkKey,
+        /// Its record there, once an outcome told.
+        peer: Option<OutKey>,
+    },
+    /// It has gone to all consumers.
+    Fan(Box<FanOut>),
+    /// What still arrives of it is thrown away; the outcome is given when it ends.
+    Discard(Option<Box<DeliveryState>>),
+}
+
+/// A delivery that has been read and not yet been forwarded.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The key of its address.
+    pub key: AddressKey,
+    /// The message.
+    pub payload: Payload,
+    /// Its rewritten leading sections.
+    pub heads: Option<Box<Heads>>,
+    /// The state on the producer's transfer.
+    pub state: Option<Box<DeliveryState>>,
+    /// All of the message is there.
+    pub complete: bool,
+    /// A consumer that has sent it back.
+    pub excluded: Option<OutLinkKey>,
+}
+
+/// A delivery on its way to the consumers of several shards.
+#[derive(Debug)]
+pub struct FanOut {
+    /// Its address.
+    pub address: AddressId,
+    /// The shards it went to, and how much of a stream each has passed on.
+    pub shards: Vec<(ShardId, u64)>,
+    /// The shards' answers.
+    pub merge: Merge,
+}
+
+/// A delivery whose message arrives after its beginning was forwarded.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// Bytes received so far.
+    pub received: u64,
+    /// Bytes that have left the box.
+    pub progress: u64,
+    /// Bytes for which the session's window is withheld.
+    pub withheld: u64,
+    /// The last frame has arrived.
+    pub complete: bool,
+}
+
+impl Stream {
+    /// Bytes received that have not left the box.
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        self.received.saturating_sub(self.progress)
+    }
+}

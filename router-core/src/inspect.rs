@@ -1,0 +1,195 @@
+//! What management may ask a shard, and the rows it gets. Shards own the truth; a row is a copy made
+//! for the asker at the moment of asking.
+
+use amqp_codec::{DeliveryState, Encoded};
+
+use crate::counters::Counter;
+use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, LinkId, ShardId};
+
+/// A question to a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Returned with the answer.
+    pub id: u64,
+    /// What is asked.
+    pub what: Subject,
+}
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// All connections of the shard.
+    Connections,
+    /// All links of the shard.
+    Links,
+    /// The counters of all addresses that the shard has served.
+    Addresses,
+}
+
+/// A shard's answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The question's.
+    pub id: u64,
+    /// Who answers.
+    pub shard: ShardId,
+    /// The rows.
+    pub rows: Rows,
+}
+
+/// Rows of one kind.
+#[derive(Clone, Debug)]
+pub enum Rows {
+    /// For [`Subject::Connections`].
+    Connections(Vec<ConnectionRow>),
+    /// For [`Subject::Links`].
+    Links(Vec<LinkRow>),
+    /// For [`Subject::Addresses`].
+    Addresses(Vec<(AddressId, AddressCounters)>),
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionRow {
+    /// Its number.
+    pub id: ConnectionId,
+    /// `address:port` of the peer.
+    pub host: String,
+    /// The role that its listener has: `normal`, `route-container` …
+    pub role: &'static str,
+    /// Whether the peer connected to us.
+    pub direction: Direction,
+    /// The peer's container-id, once it sent Open.
+    pub container: Option<String>,
+    /// The SASL mechanism, if there was a SASL layer.
+    pub sasl: Option<String>,
+    /// Whether a SASL exchange succeeded.
+    pub authenticated: bool,
+    /// The user, where there is one.
+    pub user: Option<String>,
+    /// The properties of the peer's Open.
+    pub properties: Option<Encoded>,
+    /// Whether both Opens have been exchanged.
+    pub opened: bool,
+    /// An administrator has deleted it and it is going down.
+    pub deleted: bool,
+    /// Seconds since the transport connected.
+    pub uptime_seconds: u64,
+    /// Seconds since the last delivery, either way.
+    pub last_delivery_seconds: Option<u64>,
+    /// Whether its frames are traced on request.
+    pub traced: bool,
+}
+
+/// One link.
+#[derive(Clone, Debug)]
+pub struct LinkRow {
+    /// Its number.
+    pub id: LinkId,
+    /// The name that the peer gave it.
+    pub name: String,
+    /// Which way messages flow.
+    pub direction: Direction,
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// The key of its address; `None` for an anonymous link.
+    pub address: Option<AddressKey>,
+    /// `linkCapacity` of its connection.
+    pub capacity: u32,
+    /// Deliveries waiting to be sent (out) or held until complete or routable (in).
+    pub undelivered: u64,
+    /// Deliveries sent or forwarded and not settled.
+    pub unsettled: u64,
+    /// The counters.
+    pub counters: LinkCounters,
+    /// Seconds without credit; 0 while there is some.
+    pub zero_credit_seconds: u64,
+    /// Credit in the hands of whoever sends.
+    pub credit: u32,
+    /// Deliveries settled a second, over the last five.
+    pub settle_rate: u32,
+    /// Deliveries older than ten seconds at the moment of asking.
+    pub stuck: u64,
+    /// Priority of its deliveries between routers.
+    pub priority: u8,
+}
+
+/// What a link has done, as management shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounters {
+    /// Handed to routing (in) or completely sent (out).
+    pub deliveries: u64,
+    /// Ended settled by the sender.
+    pub presettled: u64,
+    /// Settled deliveries dropped.
+    pub dropped_presettled: u64,
+    /// Ended accepted.
+    pub accepted: u64,
+    /// Ended rejected.
+    pub rejected: u64,
+    /// Ended released.
+    pub released: u64,
+    /// Ended modified.
+    pub modified: u64,
+    /// Ended more than 1 and at most 10 seconds after they came in.
+    pub delayed_1s: u64,
+    /// Ended more than 10 seconds after they came in.
+    pub delayed_10s: u64,
+}
+
+impl LinkCounters {
+    /// Counts how a delivery ended; the router's counter of the same kind, if there is one.
+    pub fn count(&mut self, settled: bool, state: Option<&DeliveryState>) -> Option<Counter> {
+        let (cell, counter) = match (settled, state) {
+            (true, _) => (&mut self.presettled, Counter::PresettledDeliveries),
+            (_, Some(DeliveryState::Accepted)) => (&mut self.accepted, Counter::AcceptedDeliveries),
+            (_, Some(DeliveryState::Rejected(_))) => {
+                (&mut self.rejected, Counter::RejectedDeliveries)
+            }
+            (_, Some(DeliveryState::Released)) => (&mut self.released, Counter::ReleasedDeliveries),
+            (_, Some(DeliveryState::Modified(_))) => {
+                (&mut self.modified, Counter::ModifiedDeliveries)
+            }
+            _ => return None,
+        };
+        *cell += 1;
+        Some(counter)
+    }
+
+    /// Counts a delivery that took this many seconds, if that is long.
+    pub fn count_delay(&mut self, seconds: u32) -> Option<Counter> {
+        let (cell, counter) = match seconds {
+            0 | 1 => return None,
+            2..=10 => (&mut self.delayed_1s, Counter::DeliveriesDelayed1Sec),
+            _ => (&mut self.delayed_10s, Counter::DeliveriesDelayed10Sec),
+        };
+        *cell += 1;
+        Some(counter)
+    }
+}
+
+/// What an address has carried in one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddressCounters {
+    /// From endpoint links of this shard.
+    pub ingress: u64,
+    /// To endpoint links of this shard.
+    pub egress: u64,
+    /// To other routers.
+    pub transit: u64,
+    /// To in-process consumers.
+    pub to_container: u64,
+    /// From in-process producers.
+    pub from_container: u64,
+}
+
+impl AddressCounters {
+    /// Adds another shard's figures.
+    pub fn add(&mut self, other: &Self) {
+        self.ingress += other.ingress;
+        self.egress += other.egress;
+        self.transit += other.transit;
+        self.to_container += other.to_container;
+        self.from_container += other.from_container;
+    }
+}

@@ -1,0 +1,238 @@
+//! The vocabulary between shards. Deliveries, outcomes and windows are flat; what is rare is boxed,
+//! so that a letter stays small. A letter never holds a reference to a record, only keys.
+
+use std::sync::Arc;
+
+use amqp_codec::DeliveryState;
+use amqp_proto::Payload;
+use bytes::Bytes;
+
+use crate::ids::{
+    AddressId, AddressKey, ConnectionId, InKey, InLinkKey, LinkId, Origin, OutKey, OutLinkKey,
+    ShardId,
+};
+use crate::inspect::{Answer, Query};
+use crate::route::{RouteTable, Treatment};
+
+/// One letter. Letters from one shard to another arrive in the order in which they were posted.
+#[derive(Debug)]
+pub enum Mail {
+    /// A delivery, whole or its first part.
+    Forward(Forward),
+    /// The rest of a delivery whose first part went as an incomplete [`Forward`].
+    Data {
+        /// The delivery.
+        of: Origin,
+        /// More bytes of the message; may be empty with `End::Aborted`.
+        chunk: Payload,
+        /// Whether that was the last of it.
+        end: End,
+    },
+    /// The consumer's half of a settlement, on its way to the producer.
+    Outcome {
+        /// The delivery at the producer's shard.
+        to: InKey,
+        /// The delivery at the consumer's shard, for the producer's answer; `None` for a fan's or an
+        /// in-process target's.
+        from: Option<OutKey>,
+        /// The shard that answers.
+        shard: ShardId,
+        /// The state that the consumer gave, if any.
+        state: Option<DeliveryState>,
+        /// Whether the consumer has settled.
+        settled: bool,
+    },
+    /// The producer's half of a settlement, on its way to the consumer.
+    Dispose {
+        /// The delivery at the consumer's shard.
+        to: OutRef,
+        /// The state that the producer gave, if any.
+        state: Option<DeliveryState>,
+        /// Whether the producer has settled.
+        settled: bool,
+    },
+    /// A delivery of which not a byte was sent comes home: choose again.
+    Returned(Forward),
+    /// How much of a streamed delivery has left the box: absolute, in bytes of message.
+    Progress {
+        /// The delivery at the producer's shard.
+        to: InKey,
+        /// Who says so: a fan's copies move at the pace of the slowest shard.
+        from: ShardId,
+        /// Bytes handed to the send queue of the slowest consumer.
+        bytes: u64,
+    },
+    /// Absolute limit of a pipe: the sender may have sent so many unsettled deliveries since its start.
+    Window {
+        /// The link whose pipe it is.
+        link: OutLinkKey,
+        /// The new limit, as a serial number (RFC 1982).
+        limit: u32,
+        /// The consumer drains: forward what waits for it, then answer [`Mail::Swept`].
+        sweep: bool,
+    },
+    /// Nothing for this link is left at the shard that says so.
+    Swept {
+        /// The link that is being drained.
+        link: OutLinkKey,
+    },
+    /// A new routing snapshot and the keys whose routes differ from the one before.
+    Routes(Arc<RouteTable>, Arc<[AddressKey]>),
+    /// Rare instructions and reports.
+    Command(Box<Command>),
+    /// A question of the control plane to a shard.
+    Inspect(Box<Query>),
+    /// A shard's answer.
+    Answer(Box<Answer>),
+}
+
+/// A delivery on its way from the shard that received it to the shard that sends it.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Where it goes.
+    pub to: Target,
+    /// The address by which it goes, for the counters of the sending shard.
+    pub address: AddressId,
+    /// The tally cell to take it off when it ends; `NO_SLOT` where nobody counts.
+    pub slot: u32,
+    /// The second, since the start of the router, in which it came in.
+    pub born: u32,
+    /// The producer has settled it: nothing comes back.
+    pub settled: bool,
+    /// All of the message is in `payload`; else [`Mail::Data`] follows.
+    pub complete: bool,
+    /// The producer's link is an endpoint's but not of a fallback: the delivery counts as egress.
+    pub counted: bool,
+    /// The state that the producer's transfer carried (transactional, for instance).
+    pub state: Option<Box<DeliveryState>>,
+    /// Leading sections that replace the first bytes of `payload`; `None`: send as received.
+    pub heads: Option<Box<Heads>>,
+    /// The message as received.
+    pub payload: Payload,
+}
+
+/// Rewritten leading sections (header, delivery and message annotations) of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// How many bytes of the payload they replace.
+    pub replaces: u32,
+    /// For links that strip router annotations; `None`: the bytes as received.
+    pub stripped: Option<Bytes>,
+    /// For links that carry router annotations; `None`: as for those that strip.
+    pub annotated: Option<Bytes>,
+}
+
+/// Where a delivery goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To one link.
+    Link(OutLinkKey),
+    /// To every link of the receiving shard that consumes the address.
+    Fan(AddressId),
+}
+
+/// How a piece of a streamed delivery ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// More follows.
+    More,
+    /// The message is complete.
+    Last,
+    /// The producer aborted it, or was lost before its end.
+    Aborted,
+}
+
+/// A delivery at the consumer's shard, as far as the producer's shard knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutRef {
+    /// The record that an [`Mail::Outcome`] named.
+    Delivery(OutKey),
+    /// No outcome came yet: the delivery of this origin on this link.
+    OnLink(OutLinkKey, InKey),
+    /// All copies that the shard sends of the delivery of this origin.
+    Fan(InKey),
+}
+
+/// Letters too rare to be flat.
+#[derive(Debug)]
+pub enum Command {
+    /// A shard asks the control plane to bind a link to an address.
+    Bind(Bind),
+    /// The control plane has published the binding of a receiver: its attach may be answered.
+    Bound(Bound),
+    /// A link has gone, or a connection with it.
+    Unbind(Unbind),
+    /// The control plane to a shard: do something to a connection.
+    Connection(ConnectionId, ConnectionCommand),
+    /// The control plane to every shard: whether the protocol trace of all connections is wanted.
+    TraceAll(bool),
+    /// The control plane to every shard: close all connections, as at the end of the program.
+    Shutdown,
+}
+
+/// A link that wants to send to, or receive from, an address.
+#[derive(Clone, Debug)]
+pub struct Bind {
+    /// The address.
+    pub key: AddressKey,
+    /// The treatment of a record that has to be made for it.
+    pub treatment: Treatment,
+    /// The priority of a record that has to be made for it.
+    pub priority: Option<u8>,
+    /// The link.
+    pub link: BoundLink,
+    /// Its number in the log.
+    pub id: LinkId,
+}
+
+/// Which end of an address a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoundLink {
+    /// A producer's: it needs no confirmation.
+    In(ShardId, InLinkKey),
+    /// A consumer's.
+    Out {
+        /// The link.
+        link: OutLinkKey,
+        /// Deliveries that may lie in its lane for one shard.
+        capacity: u32,
+        /// It carries router annotations (`stripAnnotations` is `no` or `in` at its connection).
+        annotated: bool,
+    },
+}
+
+/// The control plane's confirmation of a receiver's [`Bind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The link.
+    pub link: OutLinkKey,
+    /// The address record it is bound to.
+    pub address: AddressId,
+}
+
+/// A link that has gone.
+#[derive(Clone, Debug)]
+pub struct Unbind {
+    /// The address it was bound to.
+    pub key: AddressKey,
+    /// The link.
+    pub link: BoundLink,
+}
+
+/// What the control plane may ask of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionCommand {
+    /// Drop it without a word (an administrator deleted it).
+    Drop,
+    /// Switch its protocol trace.
+    Trace(bool),
+}
+
+/// Letters that travel together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// In the order in which they were written.
+    pub mail: Vec<Mail>,
+}

@@ -1,0 +1,155 @@
+//! What happened, as values: the log, the tests and the simulator read them. Nothing is noted per
+//! delivery. The deterministic crates write no text; `causeway` puts notices into words.
+
+use amqp_codec::Encoded;
+use amqp_proto::Tapped;
+
+use crate::ids::{AddressKey, ConnectionId, Direction, LinkId};
+use crate::inspect::LinkCounters;
+
+/// One event worth a line in a log.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A peer connected.
+    ConnectionAccepted {
+        /// Its number.
+        connection: ConnectionId,
+        /// The listener's name.
+        listener: String,
+        /// `address:port` of the peer.
+        peer: String,
+    },
+    /// Both Opens were exchanged.
+    ConnectionOpened(Box<Opened>),
+    /// The connection is gone.
+    ConnectionClosed {
+        /// Its number.
+        connection: ConnectionId,
+    },
+    /// The connection ended for a reason: a misdeed, a time-out, a lost transport.
+    ConnectionFailed {
+        /// Its number.
+        connection: ConnectionId,
+        /// `address:port` of the peer.
+        peer: String,
+        /// The AMQP error condition.
+        condition: String,
+        /// The description.
+        description: String,
+    },
+    /// An administrator deleted a connection.
+    ConnectionForced {
+        /// Its number.
+        connection: ConnectionId,
+    },
+    /// A link was attached.
+    LinkAttached {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its number.
+        link: LinkId,
+        /// Which way messages flow.
+        direction: Direction,
+        /// The peer's termini, for the line's braces.
+        source: Box<TerminusText>,
+        /// The peer's termini, for the line's braces.
+        target: Box<TerminusText>,
+    },
+    /// A link ended.
+    LinkEnded {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its number.
+        link: LinkId,
+        /// How.
+        how: LinkEnd,
+        /// What it carried.
+        counters: Box<LinkCounters>,
+        /// Whether it counted as blocked.
+        blocked: bool,
+    },
+    /// An attach was refused.
+    LinkRefused {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The link's name.
+        name: String,
+        /// The AMQP error condition.
+        condition: &'static str,
+        /// The description.
+        description: &'static str,
+    },
+    /// A peer broke the protocol on a link or session; the connection goes on.
+    PeerMisbehaved {
+        /// The connection.
+        connection: ConnectionId,
+        /// What it did, in the standard's condition.
+        condition: String,
+        /// What it did, in words.
+        description: String,
+    },
+    /// A frame, for the protocol trace.
+    Frame {
+        /// The connection.
+        connection: ConnectionId,
+        /// The frame.
+        frame: Box<Tapped>,
+    },
+    /// An address record was made.
+    AddressAdded {
+        /// Its key.
+        key: AddressKey,
+    },
+    /// An address record is gone.
+    AddressRemoved {
+        /// Its key.
+        key: AddressKey,
+    },
+}
+
+/// A connection that has been opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its number.
+    pub connection: ConnectionId,
+    /// `address:port` of the peer.
+    pub peer: String,
+    /// The SASL mechanism; `None` where the peer skipped SASL.
+    pub mechanism: Option<String>,
+    /// The user.
+    pub user: Option<String>,
+    /// The peer's container-id.
+    pub container: String,
+    /// The properties of the peer's Open.
+    pub properties: Option<Encoded>,
+}
+
+/// A terminus as the log shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TerminusText {
+    /// The address; `None` where there is none.
+    pub address: Option<String>,
+    /// `dynamic` was asked for.
+    pub dynamic: bool,
+    /// It is a coordinator.
+    pub coordinator: bool,
+    /// Durability, 0 to 2.
+    pub durable: u32,
+    /// The expiry policy, abbreviated: `link`, `sess`, `conn`, `never`.
+    pub expiry: Option<&'static str>,
+    /// Seconds until an expired terminus is forgotten.
+    pub timeout: u32,
+    /// Its capabilities.
+    pub capabilities: Vec<String>,
+}
+
+/// How a link ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// The peer detached it, or was answered.
+    Detached,
+    /// Its session ended.
+    Lost,
+    /// Its connection ended.
+    ConnectionLost,
+}

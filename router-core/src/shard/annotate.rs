@@ -1,0 +1,138 @@
+//! Router annotations at the producer's end: what a client may not say is removed, what routers say
+//! to each other is composed. The user's entries stay as they came; so does every other section.
+//!
+//! Both forms of the leading sections are made here, because only here the address and the trace are
+//! known; the consumer's link decides which of them goes out.
+
+use amqp_codec::Str;
+use amqp_codec::message::{
+    Depth, RouterAnnotations, Sections, UserEntries, compose, gather, scan, split,
+};
+use amqp_proto::Payload;
+use bytes::{Bytes, BytesMut};
+
+use super::ingress::Parcel;
+use super::link::InTarget;
+use super::state::Shard;
+use crate::mail::Heads;
+
+/// The message annotations of a delivery, taken apart.
+pub(super) struct Annotations {
+    /// The user's entries, encoded one after the other, and how many items they are.
+    user: (Bytes, u32),
+    /// What routers said, where that is honoured.
+    pub(super) router: RouterAnnotations,
+    /// The section has more than the user's entries.
+    foreign: bool,
+}
+
+impl Shard {
+    /// Takes a message's annotations apart; `None` if it has none. The error is for the producer.
+    pub(super) fn read_annotations(
+        &self,
+        parcel: &Parcel,
+        sections: &Sections,
+    ) -> Result<Option<Annotations>, String> {
+        let Some(range) = &sections.message_annotations else {
+            return Ok(None);
+        };
+        let conn = self.conns.get(parcel.conn);
+        let honour = conn.is_some_and(|conn| !conn.listener.strip_annotations.inbound);
+        let section = gather(parcel.payload.chunks(), range);
+        let split = split(&section, honour).map_err(|error| error.to_string())?;
+        let user = (section.slice_ref(split.user.bytes), split.user.count);
+        let foreign = user.0.as_ptr_range().end != section.as_ptr_range().end;
+        Ok(Some(Annotations {
+            user,
+            router: split.router,
+            foreign,
+        }))
+    }
+
+    /// Replaces the leading sections where they may not go out as they came in.
+    pub(super) fn rewrite_head(
+        &self,
+        parcel: &mut Parcel,
+        sections: &Sections,
+        annotations: Option<Annotations>,
+        annotated: bool,
+    ) {
+        let foreign = annotations
+            .as_ref()
+            .is_some_and(|annotations| annotations.foreign);
+        if !foreign && !annotated {
+            return;
+        }
+        let (user, mut router) = match annotations {
+            Some(Annotations { user, router, .. }) => (user, router),
+            None => ((Bytes::new(), 0), RouterAnnotations::default()),
+        };
+        let start = leading_end(sections);
+        let replaces = sections
+            .message_annotations
+            .as_ref()
+            .map_or(start, |range| range.end);
+        let before = gather(parcel.payload.chunks(), &(0..start));
+        let stripped = foreign.then(|| {
+            let mut head = BytesMut::from(&before[..]);
+            head.extend_from_slice(&user_only(&user));
+            head.freeze()
+        });
+        let annotated = annotated.then(|| {
+            if let Some(InTarget::Address { text, .. }) = parcel
+                .link
+                .and_then(|key| self.in_links.get(key))
+                .map(|link| &link.target)
+            {
+                router.to = Some(Str::clone(text));
+            }
+            router.stream |= !parcel.complete;
+            let own = format!("0/{}", self.settings.id);
+            let mut head = BytesMut::from(&before[..]);
+            let entries = UserEntries {
+                bytes: &user.0,
+                count: user.1,
+            };
+            compose(entries, &router, Some(&own), &mut head);
+            head.freeze()
+        });
+        parcel.heads = Some(Box::new(Heads {
+            replaces,
+            stripped,
+            annotated,
+        }));
+    }
+}
+
+/// Whether the beginning of a message says that it is to be streamed.
+pub(super) fn announces_stream(payload: &Payload) -> bool {
+    let Ok(sections) = scan(payload.chunks(), Depth::MessageAnnotations) else {
+        return false;
+    };
+    let Some(range) = &sections.message_annotations else {
+        return false;
+    };
+    let section = gather(payload.chunks(), range);
+    split(&section, true).is_ok_and(|split| split.router.stream)
+}
+
+/// Where header and delivery annotations end.
+fn leading_end(sections: &Sections) -> u32 {
+    let ends = [&sections.header, &sections.delivery_annotations];
+    ends.into_iter()
+        .flatten()
+        .map(|range| range.end)
+        .max()
+        .unwrap_or(0)
+}
+
+/// A section of the user's entries alone; nothing if there are none.
+fn user_only(user: &(Bytes, u32)) -> Bytes {
+    let mut section = BytesMut::new();
+    let entries = UserEntries {
+        bytes: &user.0,
+        count: user.1,
+    };
+    compose(entries, &RouterAnnotations::default(), None, &mut section);
+    section.freeze()
+}

@@ -1,0 +1,472 @@
+//! Attach: what a peer's terminus means, and the answer or the refusal.
+//!
+//! A producer's link is answered at once and gets credit when its address has a consumer. A
+//! consumer's is answered when the control plane has published its binding to every shard, so that
+//! whoever sees the answer is never told "no route" (see `docs/ARCHITECTURE.md`, "Attach").
+
+use amqp_codec::{
+    AmqpError, Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Symbol, Target,
+    TargetArchetype,
+};
+use amqp_proto::{LinkKey, SessionKey};
+
+use super::conn::LinkSlot;
+use super::link::{Drain, InLink, InTarget, OutLink};
+use super::rate::Rate;
+use super::state::Shard;
+use crate::address::{Phase, dynamic_source, dynamic_target, lookup_key};
+use crate::counters::Counter;
+use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey};
+use crate::inspect::LinkCounters;
+use crate::mail::{Bind, BoundLink, Command, Mail};
+use crate::notice::{Notice, TerminusText};
+use crate::route::Treatment;
+
+/// Why an attach is refused: condition and description, as clients of routers know them.
+type Refusal = (&'static str, &'static str);
+
+const NO_COORDINATOR: Refusal = (
+    "amqp:precondition-failed",
+    "The router can't coordinate transactions by itself, a linkRoute to a coordinator must be \
+     configured to use transactions.",
+);
+const FORBIDDEN: Refusal = ("qd:forbidden", "Connectivity to the node is forbidden");
+const UNAVAILABLE: Refusal = ("amqp:not-found", "Node not found");
+const NO_ROUTE: Refusal = ("qd:no-route-to-dest", "No route to the destination node");
+
+/// An address that a link may be bound to.
+struct Resolved {
+    key: AddressKey,
+    treatment: Treatment,
+    priority: Option<u8>,
+}
+
+impl Shard {
+    /// The peer attaches a link.
+    pub(super) fn attach(
+        &mut self,
+        key: ConnKey,
+        session: SessionKey,
+        link: LinkKey,
+        attach: Attach,
+    ) {
+        let outcome = match attach.role {
+            Role::Sender => self.attach_producer(key, session, link, &attach),
+            Role::Receiver => self.attach_consumer(key, session, link, &attach),
+        };
+        if let Err(refusal) = outcome {
+            self.refuse(key, link, attach, refusal);
+        }
+        self.touch(key);
+    }
+
+    fn attach_producer(
+        &mut self,
+        key: ConnKey,
+        session: SessionKey,
+        link: LinkKey,
+        attach: &Attach,
+    ) -> Result<(), Refusal> {
+        let mut target = match &attach.target {
+            Some(TargetArchetype::Coordinator(_)) => return Err(NO_COORDINATOR),
+            Some(TargetArchetype::Target(target)) => Some((**target).clone()),
+            None => None,
+        };
+        if let Some(target) = &target {
+            refuse_router_capabilities(&target.capabilities)?;
+        }
+        let resolved = match &mut target {
+            Some(target) if target.dynamic => {
+                let name = dynamic_target(&[self.draw(), self.draw()]);
+                target.address = Some(Str::from(name.clone()));
+                Some(self.resolve(&name, Direction::In, &target.capabilities)?)
+            }
+            Some(Target {
+                address: Some(address),
+                capabilities,
+                ..
+            }) if !address.is_empty() => {
+                Some(self.resolve(address, Direction::In, capabilities)?)
+            }
+            _ => None,
+        };
+        let id = self.link_id();
+        let Some(conn) = self.conns.get_mut(key) else {
+            return Ok(());
+        };
+        let connection = conn.id;
+        let capacity = conn.listener.link_capacity;
+        let route_target = match &resolved {
+            None => InTarget::Anonymous { memo: None },
+            Some(Resolved { key, .. }) => InTarget::Address {
+                text: target
+                    .as_ref()
+                    .and_then(|t| t.address.clone())
+                    .unwrap_or_default()
+                    .settle(),
+                key: AddressKey::clone(key),
+                route: self.table.lookup(key).cloned(),
+            },
+        };
+        let in_key = InLinkKey(self.in_links.insert(InLink {
+            id,
+            conn: key,
+            session,
+            link,
+            name: attach.name.to_string(),
+            target: route_target,
+            capacity,
+            held: 0,
+            bytes: 0,
+            partial: None,
+            dirty: false,
+            slow: false,
+            urgent: false,
+            draining: false,
+            counters: LinkCounters::default(),
+            ingress: 0,
+            rate: Rate::default(),
+            zero_since: Some(self.second),
+        }));
+        conn.set_slot(link, Some(LinkSlot::In(in_key)));
+        let mut source = attach.source.clone();
+        if let Some(source) = &mut source {
+            source
+                .expiry_policy
+                .get_or_insert_with(|| Symbol::from("session-end"));
+        }
+        if let Some(target) = &mut target {
+            target
+                .expiry_policy
+                .get_or_insert_with(|| Symbol::from("session-end"));
+        }
+        let answer = Attach {
+            source,
+            target: target.map(|target| TargetArchetype::Target(Box::new(target))),
+            ..answer_to(attach)
+        };
+        conn.engine.answer_attach(link, answer, &mut conn.output);
+        self.counters.add(Counter::Links, 1);
+        self.note_attached(connection, id, Direction::In, attach);
+        if let Some(Resolved {
+            key,
+            treatment,
+            priority,
+        }) = resolved
+        {
+            self.producers
+                .entry(AddressKey::clone(&key))
+                .or_default()
+                .push(in_key);
+            let bind = Bind {
+                key,
+                treatment,
+                priority,
+                link: BoundLink::In(self.id, in_key),
+                id,
+            };
+            self.post(self.control(), Mail::Command(Box::new(Command::Bind(bind))));
+        }
+        self.mark_credit(in_key, true);
+        Ok(())
+    }
+
+    fn attach_consumer(
+        &mut self,
+        key: ConnKey,
+        session: SessionKey,
+        link: LinkKey,
+        attach: &Attach,
+    ) -> Result<(), Refusal> {
+        let mut source = attach.source.clone().ok_or(NO_ROUTE)?;
+        refuse_router_capabilities(&source.capabilities)?;
+        let resolved = if source.dynamic {
+            let random = [self.draw(), self.draw()];
+            let name = dynamic_source(&self.context, &random);
+            source.address = Some(Str::from(name.clone()));
+            let key = self.key_of(&name, Phase::Digit(0));
+            Resolved {
+                key,
+                treatment: Treatment::AnycastBalanced,
+                priority: None,
+            }
+        } else {
+            let address = source
+                .address
+                .clone()
+                .filter(|text| !text.is_empty())
+                .ok_or(NO_ROUTE)?;
+            self.resolve(&address, Direction::Out, &source.capabilities)?
+        };
+        if resolved.key.starts_with('R') {
+            return Err(NO_ROUTE);
+        }
+        let id = self.link_id();
+        source
+            .expiry_policy
+            .get_or_insert_with(|| Symbol::from("session-end"));
+        let mut target = attach.target.clone();
+        if let Some(TargetArchetype::Target(target)) = &mut target {
+            target
+                .expiry_policy
+                .get_or_insert_with(|| Symbol::from("session-end"));
+        }
+        let answer = Attach {
+            source: Some(source),
+            target,
+            ..answer_to(attach)
+        };
+        let Some(conn) = self.conns.get_mut(key) else {
+            return Ok(());
+        };
+        let connection = conn.id;
+        let capacity = conn.listener.link_capacity;
+        let annotated = !conn.listener.strip_annotations.outbound;
+        let out = self.out_links.insert(OutLink {
+            id,
+            conn: key,
+            session,
+            link,
+            name: attach.name.to_string(),
+            key: AddressKey::clone(&resolved.key),
+            address: None,
+            answer: Some(Box::new(answer)),
+            capacity,
+            annotated,
+            settles: attach.snd_settle_mode == SenderSettleMode::Settled,
+            lane: std::collections::VecDeque::new(),
+            lane_settled: 0,
+            lane_bytes: 0,
+            ready: false,
+            pipes: Vec::new(),
+            drain: Drain::No,
+            counters: LinkCounters::default(),
+            egress: 0,
+            unsettled: 0,
+            rate: Rate::default(),
+            zero_since: Some(self.second),
+        });
+        conn.set_slot(link, Some(LinkSlot::Out(out)));
+        self.counters.add(Counter::Links, 1);
+        self.note_attached(connection, id, Direction::Out, attach);
+        let Resolved {
+            key,
+            treatment,
+            priority,
+        } = resolved;
+        let bound = BoundLink::Out {
+            link: self.out_key(out),
+            capacity,
+            annotated,
+        };
+        let bind = Bind {
+            key,
+            treatment,
+            priority,
+            link: bound,
+            id,
+        };
+        self.post(self.control(), Mail::Command(Box::new(Command::Bind(bind))));
+        Ok(())
+    }
+
+    /// The control plane has published a consumer's binding: the peer gets its answer.
+    pub(super) fn bound(&mut self, bound: crate::mail::Bound) {
+        let out = bound.link.link;
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        let Some(answer) = link.answer.take() else {
+            return;
+        };
+        link.address = Some(bound.address);
+        self.consumers.entry(bound.address).or_default().push(out);
+        let (conn_key, engine_link) = (link.conn, link.link);
+        if let Some(conn) = self.conns.get_mut(conn_key) {
+            conn.engine
+                .answer_attach(engine_link, *answer, &mut conn.output);
+        }
+        self.consumer_flow(out);
+        self.mark_ready(out);
+    }
+
+    /// What an address means here: its key and treatment, by rules and capabilities.
+    fn resolve(
+        &mut self,
+        address: &str,
+        direction: Direction,
+        capabilities: &[Symbol],
+    ) -> Result<Resolved, Refusal> {
+        let found = self
+            .table
+            .rules()
+            .resolve(crate::address::normalise(address), direction);
+        let phase = waypoint_phase(capabilities, direction).map_or(found.phase, Phase::Digit);
+        let key = self.key_of(address, phase);
+        let class = key.as_bytes().first().copied();
+        if found.treatment == Treatment::Unavailable && class == Some(b'M') {
+            return Err(UNAVAILABLE);
+        }
+        let treatment = match class {
+            Some(b'R') => Treatment::AnycastClosest,
+            _ => found.treatment,
+        };
+        Ok(Resolved {
+            key,
+            treatment,
+            priority: found.priority,
+        })
+    }
+
+    fn key_of(&mut self, address: &str, phase: Phase) -> AddressKey {
+        self.text.clear();
+        lookup_key(address, phase, None, &self.context, &mut self.text);
+        AddressKey::from(self.text.as_str())
+    }
+
+    /// Refuses a link: an attach without the terminus asked for, then a detach with the reason.
+    fn refuse(&mut self, key: ConnKey, link: LinkKey, attach: Attach, refusal: Refusal) {
+        let (condition, description) = refusal;
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let mut answer = answer_to(&attach);
+        match attach.role {
+            Role::Sender => answer.source = attach.source,
+            Role::Receiver => answer.target = attach.target,
+        }
+        conn.set_slot(link, Some(LinkSlot::Refused));
+        conn.engine.answer_attach(link, answer, &mut conn.output);
+        let error = AmqpError {
+            condition: Symbol::from(condition),
+            description: Some(Str::from(description)),
+            info: None,
+        };
+        conn.engine
+            .detach(link, true, Some(error), &mut conn.output);
+        self.notices.push(Notice::LinkRefused {
+            connection: conn.id,
+            name: attach.name.to_string(),
+            condition,
+            description,
+        });
+    }
+
+    fn note_attached(
+        &mut self,
+        connection: crate::ids::ConnectionId,
+        link: crate::ids::LinkId,
+        direction: Direction,
+        attach: &Attach,
+    ) {
+        let source = attach
+            .source
+            .as_ref()
+            .map_or_else(TerminusText::default, source_text);
+        let target = match &attach.target {
+            Some(TargetArchetype::Target(target)) => target_text(target),
+            Some(TargetArchetype::Coordinator(_)) => TerminusText {
+                coordinator: true,
+                ..TerminusText::default()
+            },
+            None => TerminusText::default(),
+        };
+        self.notices.push(Notice::LinkAttached {
+            connection,
+            link,
+            direction,
+            source: Box::new(source),
+            target: Box::new(target),
+        });
+    }
+}
+
+/// Capabilities that only routers may ask for.
+fn refuse_router_capabilities(capabilities: &[Symbol]) -> Result<(), Refusal> {
+    match capabilities.first().map(Symbol::as_str) {
+        Some("qd.router" | "qd.router-data") => Err(FORBIDDEN),
+        _ => Ok(()),
+    }
+}
+
+/// The phase that a waypoint's capability names: `qd.waypoint` or `qd.waypoint.N`, N from 1 to 9.
+fn waypoint_phase(capabilities: &[Symbol], direction: Direction) -> Option<u8> {
+    let number = capabilities
+        .iter()
+        .find_map(|symbol| match symbol.as_str() {
+            "qd.waypoint" => Some(1),
+            text => match text.strip_prefix("qd.waypoint.")?.as_bytes() {
+                [digit @ b'1'..=b'9'] => Some(digit - b'0'),
+                _ => None,
+            },
+        })?;
+    Some(match direction {
+        Direction::In => number,
+        Direction::Out => number - 1,
+    })
+}
+
+/// The answer's constant part: modes and sizes are the router's own, whatever was asked.
+fn answer_to(attach: &Attach) -> Attach {
+    Attach {
+        name: attach.name.clone(),
+        handle: 0,
+        role: match attach.role {
+            Role::Sender => Role::Receiver,
+            Role::Receiver => Role::Sender,
+        },
+        snd_settle_mode: SenderSettleMode::Mixed,
+        rcv_settle_mode: ReceiverSettleMode::First,
+        source: None,
+        target: None,
+        unsettled: None,
+        incomplete_unsettled: false,
+        initial_delivery_count: (attach.role == Role::Receiver).then_some(0),
+        max_message_size: Some(0),
+        offered_capabilities: Vec::new(),
+        desired_capabilities: Vec::new(),
+        properties: None,
+    }
+}
+
+fn source_text(source: &Source) -> TerminusText {
+    TerminusText {
+        address: source.address.as_ref().map(ToString::to_string),
+        dynamic: source.dynamic,
+        coordinator: false,
+        durable: source.durable,
+        expiry: source.expiry_policy.as_ref().and_then(expiry_text),
+        timeout: source.timeout,
+        capabilities: source
+            .capabilities
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    }
+}
+
+fn target_text(target: &Target) -> TerminusText {
+    TerminusText {
+        address: target.address.as_ref().map(ToString::to_string),
+        dynamic: target.dynamic,
+        coordinator: false,
+        durable: target.durable,
+        expiry: target.expiry_policy.as_ref().and_then(expiry_text),
+        timeout: target.timeout,
+        capabilities: target
+            .capabilities
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    }
+}
+
+fn expiry_text(policy: &Symbol) -> Option<&'static str> {
+    match policy.as_str() {
+        "link-detach" => Some("link"),
+        "session-end" => Some("sess"),
+        "connection-close" => Some("conn"),
+        "never" => Some("never"),
+        _ => None,
+    }
+}

@@ -1,0 +1,178 @@
+//! One connection of a shard: engine, transform, buffers, and the lists of what is to be done for it.
+//!
+//! The fence of the architecture's two panic zones is here: a panic inside `open`, `seal` or
+//! `poll_event` touches nothing but this connection, and ends nothing but this connection.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use amqp_proto::{
+    Connection, ConnectionError, Event, LinkKey, RecvBuf, SendQueue, SessionKey, Time, Transform,
+};
+use bytes::BytesMut;
+
+use crate::ids::{ConnectionId, InLinkKey, Key};
+use crate::settings::ListenerSettings;
+
+/// A connection.
+pub(super) struct Conn {
+    /// Its number in the log.
+    pub(super) id: ConnectionId,
+    /// What its listener says.
+    pub(super) listener: Arc<ListenerSettings>,
+    /// `address:port` of the peer.
+    pub(super) peer: String,
+    /// The protocol engine.
+    pub(super) engine: Connection,
+    /// What stands between socket and engine.
+    pub(super) transform: Box<dyn Transform>,
+    /// Plain bytes received and not yet decoded.
+    pub(super) input: RecvBuf,
+    /// Plain bytes to send.
+    pub(super) output: SendQueue,
+    /// Sealed bytes to send; unused while the transform is clear.
+    pub(super) wire: SendQueue,
+    /// How far it is.
+    pub(super) phase: Phase,
+    /// Its links, by index of the engine's key.
+    pub(super) links: Vec<Option<LinkSlot>>,
+    /// Its sessions, each with the bytes for which its incoming window is withheld.
+    pub(super) sessions: Vec<(SessionKey, Withheld)>,
+    /// Links with something to send.
+    pub(super) ready: VecDeque<Key>,
+    /// Producers' links whose credit may have changed.
+    pub(super) dirty: Vec<InLinkKey>,
+    /// It is in the shard's list of connections to look after at the end of the turn.
+    pub(super) touched: bool,
+    /// It is in the shard's list of connections with undecoded input.
+    pub(super) backlogged: bool,
+    /// It is in the shard's list of connections with bytes for the socket.
+    pub(super) writing: bool,
+    /// The peer's Open: container-id and properties.
+    pub(super) container: Option<String>,
+    /// The properties of the peer's Open.
+    pub(super) properties: Option<amqp_codec::Encoded>,
+    /// When it was accepted.
+    pub(super) since: Time,
+    /// When a delivery last came or went.
+    pub(super) last_delivery: Option<Time>,
+    /// Its frames are traced because someone asked for this connection.
+    pub(super) traced: bool,
+    /// An administrator deleted it.
+    pub(super) deleted: bool,
+    /// Dispositions wait for room in the send queue.
+    pub(super) unfinished: bool,
+    /// When a closing connection is dropped even if its peer does not read.
+    pub(super) linger: Option<Time>,
+    /// The deadline for which it is in the wheel.
+    pub(super) armed: Option<Time>,
+}
+
+/// Why a session's incoming window is not given back in full, in bytes of message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Withheld {
+    /// Streams that are further ahead of their consumers than they may.
+    pub(super) streams: u64,
+    /// Unsettled deliveries beyond what a link may hold.
+    pub(super) links: u64,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Headers, SASL, Open.
+    Opening,
+    /// Both Opens exchanged.
+    Open,
+    /// Its links are gone; what is queued is still sent, then the socket goes.
+    Closing,
+}
+
+/// What stands behind a link of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkSlot {
+    /// A producer's link.
+    In(InLinkKey),
+    /// A consumer's link.
+    Out(Key),
+    /// Refused: the peer's detach is all that is awaited.
+    Refused,
+}
+
+/// Why input could not be taken.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The engine has ended the connection.
+    Protocol(ConnectionError),
+    /// The transform has.
+    Transform(String),
+    /// A defect of ours, fenced.
+    Panic,
+}
+
+impl Conn {
+    /// The link behind an engine's key.
+    pub(super) fn slot(&self, link: LinkKey) -> Option<LinkSlot> {
+        self.links.get(link.index()).copied().flatten()
+    }
+
+    /// Notes what stands behind an engine's key.
+    pub(super) fn set_slot(&mut self, link: LinkKey, slot: Option<LinkSlot>) {
+        let index = link.index();
+        if index >= self.links.len() {
+            self.links.resize(index + 1, None);
+        }
+        self.links[index] = slot;
+    }
+
+    /// Takes bytes from the wire.
+    pub(super) fn open(&mut self, wire: BytesMut) -> Result<(), Fault> {
+        let Self {
+            transform, input, ..
+        } = self;
+        match catch_unwind(AssertUnwindSafe(|| transform.open(wire, input))) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Fault::Transform(error.to_string())),
+            Err(_) => Err(Fault::Panic),
+        }
+    }
+
+    /// The next event, if a whole frame is there.
+    pub(super) fn poll_event(&mut self, now: Time) -> Result<Option<Event>, Fault> {
+        let Self {
+            engine,
+            input,
+            output,
+            ..
+        } = self;
+        match catch_unwind(AssertUnwindSafe(|| engine.poll_event(input, output, now))) {
+            Ok(Ok(event)) => Ok(event),
+            Ok(Err(error)) => Err(Fault::Protocol(error)),
+            Err(_) => Err(Fault::Panic),
+        }
+    }
+
+    /// Seals what is to be sent; the queue that goes to the socket.
+    pub(super) fn seal(&mut self) -> Result<&mut SendQueue, Fault> {
+        let Self {
+            transform,
+            output,
+            wire,
+            ..
+        } = self;
+        if transform.is_clear() {
+            return Ok(output);
+        }
+        match catch_unwind(AssertUnwindSafe(|| transform.seal(output, wire))) {
+            Ok(Ok(())) => Ok(wire),
+            Ok(Err(error)) => Err(Fault::Transform(error.to_string())),
+            Err(_) => Err(Fault::Panic),
+        }
+    }
+
+    /// Whether nothing is left for the socket.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.output.is_empty() && self.wire.is_empty()
+    }
+}

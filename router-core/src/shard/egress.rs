@@ -1,0 +1,486 @@
+//! Transfers out: the stage that fills send queues from lanes. Encoding is late: a payload stays a
+//! reference in its lane until the send queue has room.
+
+use amqp_codec::{DeliveryState, DeliveryTag};
+use amqp_proto::{OutTransfer, Payload, Sent, SessionKey, Time};
+use bytes::Bytes;
+
+use super::conn::Phase;
+use super::link::{Begun, Drain, Queued};
+use super::state::{Incoming, Shard};
+use crate::counters::Counter;
+use crate::delivery::{OutOrigin, Outbound};
+use crate::ids::{ConnKey, Key, OutKey};
+use crate::mail::{End, Mail, Target};
+
+use super::lanes::origin_of;
+
+/// Deliveries that one link may send before the next link of its connection has its turn.
+const DELIVERIES_PER_LINK: usize = 64;
+
+/// Why a link stops sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// It has had its share.
+    Share,
+    /// The lane is empty, or its head is a stream that has not arrived further.
+    Empty,
+    /// No credit, or no window in the session.
+    Window,
+    /// The connection's send queue is full.
+    Queue,
+}
+
+impl Shard {
+    /// Fills the send queues of all connections that were touched.
+    pub(super) fn send_deliveries(&mut self, now: Time) {
+        for place in 0..self.touched.len() {
+            let key = self.touched[place];
+            self.fill(key, now);
+        }
+    }
+
+    fn fill(&mut self, key: ConnKey, now: Time) {
+        loop {
+            let Some(conn) = self.conns.get_mut(key) else {
+                return;
+            };
+            if conn.phase != Phase::Open || conn.output.is_full() {
+                return;
+            }
+            let Some(out) = conn.ready.pop_front() else {
+                return;
+            };
+            let pause = self.send_lane(key, out, now);
+            let Some(link) = self.out_links.get_mut(out) else {
+                continue;
+            };
+            match pause {
+                Pause::Empty | Pause::Window => link.ready = false,
+                Pause::Share | Pause::Queue => {
+                    if let Some(conn) = self.conns.get_mut(key) {
+                        conn.ready.push_back(out);
+                    }
+                }
+            }
+            if pause == Pause::Queue {
+                return;
+            }
+        }
+    }
+
+    /// Sends from one lane.
+    fn send_lane(&mut self, conn: ConnKey, out: Key, now: Time) -> Pause {
+        for _ in 0..DELIVERIES_PER_LINK {
+            let Some(link) = self.out_links.get(out) else {
+                return Pause::Empty;
+            };
+            if link.answer.is_some() {
+                return Pause::Empty;
+            }
+            if link.lane.is_empty() {
+                self.finish_drain(out);
+                return Pause::Empty;
+            }
+            if let Some(pause) = self.send_head(conn, out, now) {
+                if pause == Pause::Window {
+                    self.finish_drain(out);
+                }
+                return pause;
+            }
+        }
+        Pause::Share
+    }
+
+    /// Sends the head of a lane, or as much of it as can go. `None`: on to the next.
+    fn send_head(&mut self, conn_key: ConnKey, out: Key, now: Time) -> Option<Pause> {
+        let tag = self.delivery_tag();
+        let Self {
+            conns,
+            out_links,
+            outbound,
+            ..
+        } = self;
+        let conn = conns.get_mut(conn_key)?;
+        let link = out_links.get_mut(out)?;
+        let queued = link.lane.front_mut()?;
+        if queued.begun.is_none() {
+            if queued.end == End::Aborted {
+                self.drop_head(out);
+                return None;
+            }
+            if conn.engine.credit(link.link) == 0 {
+                return Some(Pause::Window);
+            }
+            apply_heads(queued, link.annotated);
+        }
+        if queued.forward.payload.is_empty() && queued.end == End::More {
+            return Some(Pause::Empty);
+        }
+        let settled = queued.forward.settled || link.settles;
+        let begun = queued.begun.unwrap_or_else(|| Begun {
+            record: (!settled).then(|| OutKey(outbound.vacant_key())),
+            tag,
+        });
+        let fresh = queued.begun.is_none();
+        let transfer = OutTransfer {
+            settled,
+            state: queued.forward.state.as_deref(),
+            more: queued.end == End::More,
+            aborted: queued.end == End::Aborted,
+            ..OutTransfer::new(
+                begun.record.map_or(0, |record| record.0.token()),
+                DeliveryTag::new(&begun.tag.to_le_bytes())?,
+            )
+        };
+        let engine = &mut conn.engine;
+        let sent = engine.send_transfer(
+            link.link,
+            &transfer,
+            &[],
+            &queued.forward.payload,
+            &mut conn.output,
+        );
+        if sent == Sent::Blocked {
+            return Some(if conn.output.is_full() {
+                Pause::Queue
+            } else {
+                Pause::Window
+            });
+        }
+        conn.last_delivery = Some(now);
+        if fresh {
+            queued.begun = Some(begun);
+            if begun.record.is_some() {
+                outbound.insert(Outbound {
+                    link: out,
+                    delivery_id: engine.last_delivery_id(link.link),
+                    origin: out_origin(queued)?,
+                    slot: queued.forward.slot,
+                    born: queued.forward.born,
+                    answered: false,
+                });
+                link.unsettled += 1;
+            }
+            self.next_tag += 1;
+        }
+        self.head_sent(out, sent)
+    }
+
+    /// Books what was taken of the head of a lane.
+    fn head_sent(&mut self, out: Key, sent: Sent) -> Option<Pause> {
+        let link = self.out_links.get_mut(out)?;
+        let queued = link.lane.front_mut()?;
+        let whole = match sent {
+            Sent::Whole => {
+                let length = queued.forward.payload.len();
+                queued.forward.payload.advance(length);
+                true
+            }
+            Sent::Part(count) => {
+                queued.forward.payload.advance(count);
+                false
+            }
+            Sent::Blocked => return Some(Pause::Window),
+        };
+        let streamed = !queued.forward.complete;
+        if streamed {
+            self.report_progress(out);
+        }
+        let link = self.out_links.get_mut(out)?;
+        if whole && link.lane.front()?.end != End::More {
+            self.head_done(out);
+            return None;
+        }
+        if whole {
+            Some(Pause::Empty)
+        } else {
+            Some(self.why_part(out))
+        }
+    }
+
+    /// Why only a part of a message could be sent.
+    fn why_part(&self, out: Key) -> Pause {
+        let full = self
+            .out_links
+            .get(out)
+            .and_then(|link| self.conns.get(link.conn))
+            .is_some_and(|conn| conn.output.is_full());
+        if full { Pause::Queue } else { Pause::Window }
+    }
+
+    /// The head of a lane has been sent to its end.
+    fn head_done(&mut self, out: Key) {
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        let Some(queued) = link.lane.pop_front() else {
+            return;
+        };
+        let Queued {
+            forward,
+            fan,
+            begun,
+            end,
+            received,
+            ..
+        } = queued;
+        link.counters.deliveries += 1;
+        link.egress += 1;
+        self.counters.add(Counter::DeliveriesEgress, 1);
+        let settles = link.settles;
+        if forward.settled {
+            link.lane_settled -= 1;
+            link.lane_bytes = link.lane_bytes.saturating_sub(received);
+            link.counters.presettled += 1;
+            link.rate.add(self.second);
+        }
+        self.leave_lane(out, &forward, fan.is_some());
+        if !forward.complete
+            && let Some(origin) = origin_of(&forward)
+            && fan.is_none()
+        {
+            self.by_origin.remove(&origin);
+        }
+        if end == End::Aborted
+            && let Some(record) = begun.and_then(|begun| begun.record)
+        {
+            self.forget_outbound(record);
+        } else if forward.settled {
+            self.uncount(forward.slot);
+        } else if settles {
+            self.uncount(forward.slot);
+            let state = Some(DeliveryState::Accepted);
+            match fan {
+                Some(fan) => self.answer_copy(fan, state, true),
+                None => {
+                    if let Some(origin) = origin_of(&forward) {
+                        self.answer(origin, None, state, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An aborted delivery that never began: the consumer hears nothing and loses no credit.
+    fn drop_head(&mut self, out: Key) {
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        let Some(queued) = link.lane.pop_front() else {
+            return;
+        };
+        let Queued {
+            forward,
+            fan,
+            received,
+            ..
+        } = queued;
+        if forward.settled {
+            link.lane_settled -= 1;
+            link.lane_bytes = link.lane_bytes.saturating_sub(received);
+        }
+        self.leave_lane(out, &forward, fan.is_some());
+        self.uncount(forward.slot);
+        if let Some(origin) = origin_of(&forward)
+            && fan.is_none()
+        {
+            self.by_origin.remove(&origin);
+        }
+    }
+
+    /// A delivery has left a lane: the pipe's other end may have to hear of it.
+    pub(super) fn leave_lane(&mut self, out: Key, forward: &crate::mail::Forward, copy: bool) {
+        if forward.settled || copy || forward.to == Target::Fan(forward.address) {
+            return;
+        }
+        let from = forward.origin.shard;
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        if let Some(pipe) = link.pipes.iter_mut().find(|pipe| pipe.from == from)
+            && pipe.drain()
+        {
+            self.grants.push((out, from));
+        }
+    }
+
+    /// The consumer's flow: credit, and perhaps a drain.
+    pub(super) fn consumer_flow(&mut self, out: Key) {
+        let second = self.second;
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        let Some(conn) = self.conns.get(link.conn) else {
+            return;
+        };
+        let credit = conn.engine.credit(link.link);
+        match (credit, link.zero_since) {
+            (0, None) => link.zero_since = Some(second),
+            (1.., Some(_)) => link.zero_since = None,
+            _ => {}
+        }
+        let drains = conn.engine.drain_requested(link.link) && credit > 0;
+        if !drains {
+            link.drain = Drain::No;
+        } else if link.drain == Drain::No && link.answer.is_none() {
+            link.drain = Drain::Sweeping(self.shards);
+            self.sweep(out, credit);
+        }
+        self.mark_ready(out);
+    }
+
+    /// Asks every shard to forward what waits for a link that is being drained.
+    fn sweep(&mut self, out: Key, credit: u32) {
+        let link = self.out_key(out);
+        for shard in 0..self.shards {
+            let from = crate::ids::ShardId(shard);
+            let limit = self.out_links.get_mut(out).and_then(|link| {
+                link.pipes
+                    .iter_mut()
+                    .find(|pipe| pipe.from == from)
+                    .map(|pipe| pipe.grant(credit))
+            });
+            let limit = limit.unwrap_or(0);
+            self.post(
+                from,
+                Mail::Window {
+                    link,
+                    limit,
+                    sweep: true,
+                },
+            );
+        }
+    }
+
+    /// A shard has forwarded what it had for a link that is being drained.
+    pub(super) fn swept(&mut self, out: Key) {
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        link.drain = match link.drain {
+            Drain::Sweeping(1) => Drain::Ready,
+            Drain::Sweeping(more) => Drain::Sweeping(more - 1),
+            other => other,
+        };
+        self.mark_ready(out);
+    }
+
+    /// Answers a drain once nothing more can be sent: credit is used up (amqp-1.0 §2.6.7).
+    fn finish_drain(&mut self, out: Key) {
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        if link.drain != Drain::Ready {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(link.conn) else {
+            return;
+        };
+        let exhausted = conn.engine.credit(link.link) == 0;
+        if link.lane.is_empty() || exhausted {
+            link.drain = Drain::No;
+            conn.engine.drained(link.link, &mut conn.output);
+        }
+    }
+
+    /// A session has room again: its links with something to send try once more.
+    pub(super) fn wake_session(&mut self, key: ConnKey, session: SessionKey) {
+        let Some(conn) = self.conns.get(key) else {
+            return;
+        };
+        let stalled: Vec<Key> = conn
+            .links
+            .iter()
+            .filter_map(|slot| match slot {
+                Some(super::conn::LinkSlot::Out(out)) => Some(*out),
+                _ => None,
+            })
+            .filter(|&out| {
+                self.out_links.get(out).is_some_and(|link| {
+                    link.session == session && !link.ready && !link.lane.is_empty()
+                })
+            })
+            .collect();
+        for out in stalled {
+            self.mark_ready(out);
+        }
+    }
+
+    /// More of a streamed delivery has come.
+    pub(super) fn take_data(
+        &mut self,
+        of: (crate::ids::ShardId, crate::ids::InKey),
+        chunk: Payload,
+        end: End,
+    ) {
+        match self.by_origin.get(&of).copied() {
+            Some(Incoming::Link(link)) => self.extend(link, of, chunk, end),
+            Some(Incoming::Fan(fan)) => {
+                let links = self.copies.get(fan).map(|copies| copies.progress.clone());
+                for (link, _) in links.unwrap_or_default() {
+                    self.extend(link, of, chunk.clone(), end);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn extend(
+        &mut self,
+        out: Key,
+        of: (crate::ids::ShardId, crate::ids::InKey),
+        chunk: Payload,
+        end: End,
+    ) {
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        let Some(queued) = link
+            .lane
+            .iter_mut()
+            .rev()
+            .find(|queued| origin_of(&queued.forward) == Some(of))
+        else {
+            return;
+        };
+        let bytes = chunk.len() as u64;
+        queued.received += bytes;
+        if queued.forward.settled {
+            link.lane_bytes += bytes;
+        }
+        queued.end = end;
+        if end != End::Aborted {
+            queued.forward.payload.append(chunk);
+        }
+        self.mark_ready(out);
+    }
+}
+
+/// Who hears of the outcome of a delivery in a lane.
+fn out_origin(queued: &Queued) -> Option<OutOrigin> {
+    match queued.fan {
+        Some(fan) => Some(OutOrigin::Fan(fan)),
+        None => {
+            origin_of(&queued.forward).map(|(shard, delivery)| OutOrigin::Delivery(shard, delivery))
+        }
+    }
+}
+
+/// Puts the rewritten leading sections in front of what follows them.
+fn apply_heads(queued: &mut Queued, annotated: bool) {
+    let Some(heads) = queued.forward.heads.take() else {
+        return;
+    };
+    let head: Option<Bytes> = if annotated {
+        heads.annotated.or(heads.stripped)
+    } else {
+        heads.stripped
+    };
+    let Some(head) = head else { return };
+    let mut rest = std::mem::take(&mut queued.forward.payload);
+    rest.advance(heads.replaces as usize);
+    let mut payload = Payload::from(head);
+    payload.append(rest);
+    queued.forward.payload = payload;
+}

@@ -1,0 +1,244 @@
+//! The ends of links, sessions and connections, and what becomes of their deliveries.
+//!
+//! A consumer that leaves: what still waits for it goes home to be chosen again, what was sent and not
+//! settled is modified. A producer that leaves: what is complete goes on, what is not is aborted.
+
+use amqp_codec::DeliveryState;
+use amqp_proto::{LinkKey, SessionKey};
+
+use super::conn::LinkSlot;
+use super::lanes::origin_of;
+use super::link::{InLink, InTarget, OutLink};
+use super::settle::lost;
+use super::state::Shard;
+use crate::counters::Counter;
+use crate::delivery::Place;
+use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey};
+use crate::inspect::AddressCounters;
+use crate::mail::{BoundLink, Command, End, Mail, OutRef, Unbind};
+use crate::notice::{LinkEnd, Notice};
+
+impl Shard {
+    /// The peer has detached a link, or answered our detach.
+    pub(super) fn detached(&mut self, key: ConnKey, link: LinkKey, closed: bool, answer: bool) {
+        let how = LinkEnd::Detached;
+        if !answer && let Some(conn) = self.conns.get_mut(key) {
+            conn.engine.detach(link, closed, None, &mut conn.output);
+        }
+        self.drop_link(key, link, how);
+        self.touch(key);
+    }
+
+    /// Frees a link of the engine and what stands behind it.
+    pub(super) fn drop_link(&mut self, key: ConnKey, link: LinkKey, how: LinkEnd) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let slot = conn.slot(link);
+        conn.set_slot(link, None);
+        let (mut incoming, mut outgoing) = (Vec::new(), Vec::new());
+        conn.engine.forget_link(link, &mut incoming, &mut outgoing);
+        match slot {
+            Some(LinkSlot::In(in_link)) => self.drop_producer(in_link, &incoming, how),
+            Some(LinkSlot::Out(out)) => self.drop_consumer(out, &outgoing, how),
+            Some(LinkSlot::Refused) | None => {}
+        }
+    }
+
+    /// A session is gone, and its links with it.
+    pub(super) fn drop_session(&mut self, key: ConnKey, session: SessionKey) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        conn.sessions.retain(|(of, _)| *of != session);
+        let mut links = Vec::new();
+        conn.engine.links_of(session, &mut links);
+        for link in links {
+            self.drop_link(key, link, LinkEnd::Lost);
+        }
+        self.touch(key);
+    }
+
+    /// A connection is gone, and all its links with it.
+    pub(super) fn drop_links_of(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let sessions: Vec<_> = conn
+            .sessions
+            .drain(..)
+            .map(|(session, _)| session)
+            .collect();
+        for session in sessions {
+            let mut links = Vec::new();
+            if let Some(conn) = self.conns.get(key) {
+                conn.engine.links_of(session, &mut links);
+            }
+            for link in links {
+                self.drop_link(key, link, LinkEnd::ConnectionLost);
+            }
+        }
+    }
+
+    fn drop_producer(&mut self, key: InLinkKey, tokens: &[u64], how: LinkEnd) {
+        let Some(link) = self.in_links.remove(key) else {
+            return;
+        };
+        if let Some(partial) = link.partial {
+            self.producer_vanished(partial);
+        }
+        for &token in tokens {
+            self.producer_vanished(InKey(Key::from_token(token)));
+        }
+        if let InTarget::Address { key: address, .. } = &link.target {
+            self.report_ingress(&link);
+            if let Some(links) = self.producers.get_mut(address) {
+                links.retain(|&of| of != key);
+                if links.is_empty() {
+                    self.producers.remove(address);
+                }
+            }
+            let unbind = Unbind {
+                key: AddressKey::clone(address),
+                link: BoundLink::In(self.id, key),
+            };
+            self.post(
+                self.control(),
+                Mail::Command(Box::new(Command::Unbind(unbind))),
+            );
+        }
+        self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
+    }
+
+    /// A delivery's producer is gone: what is complete goes on by itself, the rest is aborted.
+    fn producer_vanished(&mut self, record: InKey) {
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        inbound.link = None;
+        let streaming = inbound
+            .stream
+            .as_ref()
+            .is_some_and(|stream| !stream.complete);
+        match &inbound.place {
+            Place::Line(waiting) if waiting.complete => return,
+            Place::Line(_) => self.leave_line(record),
+            Place::Sent { .. } if streaming => self.end_stream(record, End::Aborted),
+            Place::Fan(fan) => {
+                let shards: Vec<_> = fan.shards.iter().map(|&(shard, _)| shard).collect();
+                if streaming {
+                    self.end_stream(record, End::Aborted);
+                }
+                for shard in shards {
+                    let to = OutRef::Fan(record);
+                    let state = Some(lost());
+                    self.post(
+                        shard,
+                        Mail::Dispose {
+                            to,
+                            state,
+                            settled: true,
+                        },
+                    );
+                }
+            }
+            Place::Hold(_) | Place::Sent { .. } | Place::Discard(_) => {}
+        }
+        self.forget_record(record);
+    }
+
+    fn drop_consumer(&mut self, out: Key, tokens: &[u64], how: LinkEnd) {
+        let Some(mut link) = self.out_links.remove(out) else {
+            return;
+        };
+        let lane = std::mem::take(&mut link.lane);
+        for queued in lane {
+            if let Some(origin) = origin_of(&queued.forward) {
+                self.leave_stream(origin, out);
+            }
+            if queued.begun.is_some() {
+                if queued.forward.settled {
+                    self.uncount(queued.forward.slot);
+                }
+            } else if let Some(fan) = queued.fan {
+                self.answer_copy(fan, Some(DeliveryState::Released), true);
+            } else {
+                self.send_back(queued.forward);
+            }
+        }
+        for &token in tokens {
+            let key = OutKey(Key::from_token(token));
+            let answered = self
+                .outbound
+                .get(key)
+                .is_some_and(|outbound| outbound.answered);
+            let state = if answered { None } else { Some(lost()) };
+            self.consumer_outcome(key, state, true);
+        }
+        self.report_egress(&link);
+        if let Some(address) = link.address
+            && let Some(links) = self.consumers.get_mut(&address)
+        {
+            links.retain(|&of| of != out);
+            if links.is_empty() {
+                self.consumers.remove(&address);
+            }
+        }
+        let bound = BoundLink::Out {
+            link: self.out_key(out),
+            capacity: link.capacity,
+            annotated: link.annotated,
+        };
+        let unbind = Unbind {
+            key: AddressKey::clone(&link.key),
+            link: bound,
+        };
+        self.post(
+            self.control(),
+            Mail::Command(Box::new(Command::Unbind(unbind))),
+        );
+        self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
+    }
+
+    /// Adds what a producer's link has taken in to the counters of its address.
+    pub(super) fn report_ingress(&mut self, link: &InLink) {
+        if let InTarget::Address {
+            route: Some(route), ..
+        } = &link.target
+        {
+            self.carried.entry(route.id).or_default().ingress += link.ingress;
+        }
+    }
+
+    /// Adds what a consumer's link has sent to the counters of its address.
+    pub(super) fn report_egress(&mut self, link: &OutLink) {
+        if let Some(address) = link.address {
+            let counters: &mut AddressCounters = self.carried.entry(address).or_default();
+            counters.egress += link.egress;
+        }
+    }
+
+    fn note_end(
+        &mut self,
+        conn: ConnKey,
+        link: crate::ids::LinkId,
+        how: LinkEnd,
+        counters: crate::inspect::LinkCounters,
+        zero_since: Option<u32>,
+    ) {
+        self.counters.sub(Counter::Links, 1);
+        let Some(conn) = self.conns.get(conn) else {
+            return;
+        };
+        let blocked = zero_since
+            .is_some_and(|since| self.second.saturating_sub(since) > super::report::OLD_SECONDS);
+        let counters = Box::new(counters);
+        self.notices.push(Notice::LinkEnded {
+            connection: conn.id,
+            link,
+            how,
+            counters,
+            blocked,
+        });
+    }
+}

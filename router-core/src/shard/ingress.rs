@@ -1,0 +1,554 @@
+//! A transfer in: frames are collected, the message is scanned, its address looked up, a target
+//! chosen, and the delivery posted to the shard that owns the target.
+//!
+//! A delivery of several frames is held until it is complete, or too long to be held, or asks to be
+//! streamed: half a message must not occupy a consumer's link, and the abort of an ordinary message
+//! stays invisible.
+
+use amqp_codec::message::{Depth, Sections, scan, to_address};
+use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
+use amqp_proto::{InTransfer, LinkKey, Payload, SessionKey, Time};
+
+use super::annotate::{Annotations, announces_stream};
+use super::conn::LinkSlot;
+use super::link::{InTarget, Memo};
+use super::state::{Pipes, Shard};
+use crate::address::{Phase, lookup_key, normalise};
+use crate::delivery::{FanOut, Merge, Place, Stream};
+use crate::ids::{
+    AddressId, AddressKey, ConnKey, Direction, InKey, InLinkKey, Origin, OutLinkKey, ShardId,
+};
+use crate::limits;
+use crate::mail::{Forward, Heads, Mail, Target};
+use crate::route::{Choice, NO_SLOT, Route, Tally, Treatment, choose};
+
+/// A message on its way to a choice.
+pub(super) struct Parcel {
+    /// The producer's link, if it is still there.
+    pub(super) link: Option<InLinkKey>,
+    /// Its connection.
+    pub(super) conn: ConnKey,
+    /// Its session.
+    pub(super) session: SessionKey,
+    /// Its delivery-id.
+    pub(super) delivery_id: u32,
+    /// Its record, if it has one already.
+    pub(super) record: Option<InKey>,
+    /// The producer has settled it.
+    pub(super) settled: bool,
+    /// All of it is there.
+    pub(super) complete: bool,
+    /// The second in which it came in.
+    pub(super) born: u32,
+    /// The state on the producer's transfer.
+    pub(super) state: Option<Box<DeliveryState>>,
+    /// Rewritten leading sections.
+    pub(super) heads: Option<Box<Heads>>,
+    /// The message.
+    pub(super) payload: Payload,
+    /// A consumer that has sent it back.
+    pub(super) excluded: Option<OutLinkKey>,
+}
+
+/// What became of the look-up and the choice.
+pub(super) enum Verdict {
+    /// To one consumer; its window and tally have been charged.
+    One {
+        /// A consumer of the address takes router annotations.
+        annotated: bool,
+        /// The consumer.
+        target: OutLinkKey,
+        /// Its tally cell.
+        slot: u32,
+        /// The address.
+        address: AddressId,
+    },
+    /// To the consumers of these shards.
+    Each {
+        /// A consumer of the address takes router annotations.
+        annotated: bool,
+        /// The address.
+        address: AddressId,
+        /// The shards.
+        shards: Vec<ShardId>,
+    },
+    /// The windows of all consumers are shut.
+    Wait(AddressKey),
+    /// Nobody consumes the address.
+    NoPath(AddressKey),
+    /// The message cannot be sent anywhere.
+    Refuse(DeliveryState),
+}
+
+impl Verdict {
+    /// Whether router annotations have to be composed; who waits may meet any consumer.
+    fn wants_annotations(&self) -> bool {
+        match self {
+            Self::One { annotated, .. } | Self::Each { annotated, .. } => *annotated,
+            Self::Wait(_) | Self::NoPath(_) => true,
+            Self::Refuse(_) => false,
+        }
+    }
+}
+
+impl Shard {
+    /// One frame of a delivery has come.
+    pub(super) fn take_transfer(
+        &mut self,
+        conn: ConnKey,
+        link: LinkKey,
+        delivery: InTransfer,
+        payload: Payload,
+        now: Time,
+    ) {
+        let Some(LinkSlot::In(key)) = self.slot(conn, link) else {
+            return;
+        };
+        if let Some(conn) = self.conns.get_mut(conn) {
+            conn.last_delivery = Some(now);
+        }
+        let Some(in_link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        if let Some(record) = in_link.partial {
+            self.next_frame(key, record, delivery, payload);
+            return;
+        }
+        if delivery.aborted {
+            self.mark_credit(key, false);
+            return;
+        }
+        in_link.held += 1;
+        let (conn, session) = (in_link.conn, in_link.session);
+        let parcel = Parcel {
+            link: Some(key),
+            conn,
+            session,
+            delivery_id: delivery.delivery_id,
+            record: None,
+            settled: delivery.settled,
+            complete: !delivery.more,
+            born: self.second,
+            state: delivery.state.map(Box::new),
+            heads: None,
+            payload,
+            excluded: None,
+        };
+        if parcel.complete {
+            self.admit(key, parcel);
+        } else {
+            self.hold(key, parcel);
+        }
+    }
+
+    /// The first frame of several.
+    fn hold(&mut self, key: InLinkKey, parcel: Parcel) {
+        let bytes = parcel.payload.len() as u64;
+        let settled = parcel.settled;
+        let record = self.insert_record(&parcel, Place::Hold(Box::new(parcel.payload.clone())));
+        if let Some(link) = self.in_links.get_mut(key) {
+            link.partial = Some(record);
+        }
+        if !settled {
+            self.count_bytes(record, bytes);
+        }
+        self.stream_if_due(key, record);
+    }
+
+    /// A further frame of a delivery.
+    fn next_frame(&mut self, key: InLinkKey, record: InKey, frame: InTransfer, more: Payload) {
+        let last = !frame.more || frame.aborted;
+        if last && let Some(link) = self.in_links.get_mut(key) {
+            link.partial = None;
+        }
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        inbound.settled |= frame.settled;
+        let settled = inbound.settled;
+        let bytes = more.len() as u64;
+        match &mut inbound.place {
+            Place::Hold(held) if frame.aborted => {
+                held.advance(held.len());
+                self.forget_record(record);
+                self.unhold(key, false);
+            }
+            Place::Hold(held) => {
+                held.append(more);
+                if last {
+                    let payload = std::mem::take(&mut **held);
+                    let parcel = self.parcel_of(record, payload, true);
+                    if let Some(parcel) = parcel {
+                        self.admit(key, parcel);
+                    }
+                } else {
+                    if !settled {
+                        self.count_bytes(record, bytes);
+                    }
+                    self.stream_if_due(key, record);
+                }
+            }
+            _ => self.stream_frame(key, record, &frame, more),
+        }
+    }
+
+    /// Begins to stream a held delivery that is long enough, or that says it is a stream.
+    fn stream_if_due(&mut self, key: InLinkKey, record: InKey) {
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        let Place::Hold(held) = &mut inbound.place else {
+            return;
+        };
+        if held.len() < limits::STREAM_THRESHOLD && !announces_stream(held) {
+            return;
+        }
+        let payload = std::mem::take(&mut **held);
+        inbound.stream = Some(Box::new(Stream {
+            received: payload.len() as u64,
+            ..Stream::default()
+        }));
+        if let Some(parcel) = self.parcel_of(record, payload, false) {
+            self.admit(key, parcel);
+        }
+    }
+
+    /// A message, or enough of it, is there: it is checked, and goes where it belongs.
+    pub(super) fn admit(&mut self, key: InLinkKey, mut parcel: Parcel) {
+        let Some(link) = self.in_links.get(key) else {
+            return;
+        };
+        let anonymous = matches!(link.target, InTarget::Anonymous { .. });
+        let depth = if anonymous {
+            Depth::Properties
+        } else {
+            Depth::MessageAnnotations
+        };
+        let Ok(sections) = scan(parcel.payload.chunks(), depth) else {
+            let state = rejected("amqp:decode-error", "invalid message format");
+            self.refuse_parcel(parcel, state);
+            return;
+        };
+        let annotations = match self.read_annotations(&parcel, &sections) {
+            Ok(annotations) => annotations,
+            Err(text) => {
+                self.refuse_parcel(parcel, rejected("amqp:invalid-field", &text));
+                return;
+            }
+        };
+        let verdict = if anonymous {
+            self.choose_anonymous(key, &parcel, &sections, annotations.as_ref())
+        } else {
+            self.choose_targeted(key, &parcel)
+        };
+        self.rewrite_head(
+            &mut parcel,
+            &sections,
+            annotations,
+            verdict.wants_annotations(),
+        );
+        self.dispatch(parcel, verdict);
+    }
+
+    /// Acts on a verdict.
+    pub(super) fn dispatch(&mut self, parcel: Parcel, verdict: Verdict) {
+        match verdict {
+            Verdict::One {
+                target,
+                slot,
+                address,
+                ..
+            } => {
+                self.forward_to_one(parcel, target, slot, address);
+            }
+            Verdict::Each {
+                address, shards, ..
+            } => self.forward_to_all(parcel, address, shards),
+            Verdict::Wait(key) => {
+                let record = self.park(parcel, &key);
+                self.lines.entry(key).or_default().push_back(record);
+            }
+            Verdict::NoPath(key) if parcel.excluded.is_none() => {
+                let record = self.park(parcel, &key);
+                self.doubtful.push(record);
+            }
+            Verdict::NoPath(_) => self.release_parcel(parcel),
+            Verdict::Refuse(state) => self.refuse_parcel(parcel, state),
+        }
+    }
+
+    fn forward_to_one(
+        &mut self,
+        parcel: Parcel,
+        target: OutLinkKey,
+        slot: u32,
+        address: AddressId,
+    ) {
+        let record = if parcel.settled && parcel.complete {
+            self.finish_settled(&parcel);
+            None
+        } else {
+            Some(self.place_parcel(&parcel, Place::Sent { target, peer: None }))
+        };
+        self.count_ingress(&parcel);
+        let forward = Forward {
+            origin: Origin {
+                shard: self.id,
+                delivery: record,
+            },
+            to: Target::Link(target),
+            address,
+            slot,
+            born: parcel.born,
+            settled: parcel.settled,
+            complete: parcel.complete,
+            counted: true,
+            state: parcel.state,
+            heads: parcel.heads,
+            payload: parcel.payload,
+        };
+        self.post(target.shard, Mail::Forward(forward));
+    }
+
+    fn forward_to_all(&mut self, parcel: Parcel, address: AddressId, shards: Vec<ShardId>) {
+        let record = if parcel.settled && parcel.complete {
+            self.finish_settled(&parcel);
+            None
+        } else {
+            let fan = FanOut {
+                address,
+                merge: Merge::new(shards.len()),
+                shards: shards.iter().map(|&shard| (shard, 0)).collect(),
+            };
+            Some(self.place_parcel(&parcel, Place::Fan(Box::new(fan))))
+        };
+        self.count_ingress(&parcel);
+        for shard in shards {
+            let forward = Forward {
+                origin: Origin {
+                    shard: self.id,
+                    delivery: record,
+                },
+                to: Target::Fan(address),
+                address,
+                slot: NO_SLOT,
+                born: parcel.born,
+                settled: parcel.settled,
+                complete: parcel.complete,
+                counted: true,
+                state: parcel.state.clone(),
+                heads: parcel.heads.clone(),
+                payload: parcel.payload.clone(),
+            };
+            self.post(shard, Mail::Forward(forward));
+        }
+    }
+
+    /// Chooses for a link whose attach named the address.
+    pub(super) fn choose_targeted(&mut self, key: InLinkKey, parcel: &Parcel) -> Verdict {
+        let Self {
+            in_links,
+            tally,
+            pipes,
+            lines,
+            shards,
+            ..
+        } = self;
+        let Some(link) = in_links.get(key) else {
+            return Verdict::Refuse(DeliveryState::Released);
+        };
+        let InTarget::Address { key, route, .. } = &link.target else {
+            return Verdict::Refuse(DeliveryState::Released);
+        };
+        let Some(route) = route else {
+            return Verdict::NoPath(AddressKey::clone(key));
+        };
+        if !parcel.settled && !lines.is_empty() && lines.contains_key(key) {
+            return Verdict::Wait(AddressKey::clone(key));
+        }
+        take_target(route, parcel, tally, pipes, ShardId(*shards))
+    }
+
+    /// Chooses for a message that says itself where it goes.
+    fn choose_anonymous(
+        &mut self,
+        key: InLinkKey,
+        parcel: &Parcel,
+        sections: &Sections,
+        annotations: Option<&Annotations>,
+    ) -> Verdict {
+        let Some((to, phase)) = destination(&parcel.payload, sections, annotations) else {
+            return Verdict::Refuse(rejected(
+                "amqp:precondition-failed",
+                "Routing failure: no address present",
+            ));
+        };
+        self.remember_route(key, &to, phase);
+        let Self {
+            in_links,
+            tally,
+            pipes,
+            lines,
+            shards,
+            table,
+            text,
+            context,
+            ..
+        } = self;
+        let Some(InTarget::Anonymous { memo: Some(memo) }) =
+            in_links.get(key).map(|link| &link.target)
+        else {
+            return Verdict::Refuse(DeliveryState::Released);
+        };
+        let Some(route) = &memo.route else {
+            lookup_key(&to, phase, None, context, text);
+            let rule = table.rules().resolve(normalise(&to), Direction::In);
+            if rule.treatment == Treatment::Unavailable && text.starts_with('M') {
+                return Verdict::Refuse(rejected(
+                    "amqp:not-found",
+                    "Deliveries cannot be sent to an unavailable address",
+                ));
+            }
+            return Verdict::NoPath(AddressKey::from(text.as_str()));
+        };
+        if !parcel.settled && !lines.is_empty() && lines.contains_key(&route.key) {
+            return Verdict::Wait(AddressKey::clone(&route.key));
+        }
+        take_target(route, parcel, tally, pipes, ShardId(*shards))
+    }
+
+    /// The key of the address that a message went to.
+    pub(super) fn key_of_parcel(&mut self, parcel: &Parcel) -> Option<AddressKey> {
+        match &self.in_links.get(parcel.link?)?.target {
+            InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
+            InTarget::Anonymous { .. } => {
+                let sections = scan(parcel.payload.chunks(), Depth::Properties).ok()?;
+                let annotations = self.read_annotations(parcel, &sections).ok()?;
+                let (to, phase) = destination(&parcel.payload, &sections, annotations.as_ref())?;
+                lookup_key(&to, phase, None, &self.context, &mut self.text);
+                Some(AddressKey::from(self.text.as_str()))
+            }
+        }
+    }
+
+    /// Chooses for a message whose address key is known.
+    pub(super) fn choose_by_key(&mut self, key: &AddressKey, parcel: &Parcel) -> Verdict {
+        let Self {
+            table,
+            tally,
+            pipes,
+            shards,
+            ..
+        } = self;
+        match table.lookup(key) {
+            Some(route) => take_target(route, parcel, tally, pipes, ShardId(*shards)),
+            None => Verdict::NoPath(AddressKey::clone(key)),
+        }
+    }
+
+    /// Looks an anonymous message's address up, unless the last message had the same.
+    fn remember_route(&mut self, key: InLinkKey, to: &str, phase: Phase) {
+        let generation = self.table.generation();
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        let InTarget::Anonymous { memo } = &mut link.target else {
+            return;
+        };
+        if phase == Phase::Digit(0)
+            && memo
+                .as_ref()
+                .is_some_and(|memo| memo.generation == generation && memo.text == to)
+        {
+            return;
+        }
+        lookup_key(to, phase, None, &self.context, &mut self.text);
+        let route = self.table.lookup(&self.text).cloned();
+        let text = if phase == Phase::Digit(0) {
+            to.to_owned()
+        } else {
+            String::new()
+        };
+        *memo = Some(Memo {
+            text,
+            generation,
+            route,
+        });
+    }
+}
+
+/// Chooses a target on a route and charges its window and tally.
+fn take_target(
+    route: &Route,
+    parcel: &Parcel,
+    tally: &mut Tally,
+    pipes: &mut Pipes,
+    control: ShardId,
+) -> Verdict {
+    if route.control_only {
+        return Verdict::Refuse(DeliveryState::Released);
+    }
+    match choose(
+        route,
+        parcel.settled,
+        tally,
+        &*pipes,
+        parcel.excluded.as_slice(),
+    ) {
+        Choice::One { target, slot } => {
+            if slot != NO_SLOT {
+                tally.add(slot);
+            }
+            if !parcel.settled {
+                pipes.charge(target, route, control);
+            }
+            Verdict::One {
+                annotated: route.annotated,
+                target,
+                slot,
+                address: route.id,
+            }
+        }
+        Choice::Each => {
+            let mut shards = route.shards.clone();
+            if !route.in_process.is_empty() && !shards.contains(&control) {
+                shards.push(control);
+            }
+            if shards.is_empty() {
+                return Verdict::NoPath(AddressKey::clone(&route.key));
+            }
+            Verdict::Each {
+                annotated: route.annotated,
+                address: route.id,
+                shards,
+            }
+        }
+        Choice::Wait => Verdict::Wait(AddressKey::clone(&route.key)),
+        Choice::Unroutable => Verdict::NoPath(AddressKey::clone(&route.key)),
+    }
+}
+
+/// A rejected outcome with a reason.
+fn rejected(condition: &'static str, description: &str) -> DeliveryState {
+    DeliveryState::Rejected(Some(Box::new(AmqpError {
+        condition: Symbol::from(condition),
+        description: Some(Str::copy(description)),
+        info: None,
+    })))
+}
+
+/// Where a message says it goes: by annotation where that is honoured, else by its properties.
+fn destination(
+    payload: &Payload,
+    sections: &Sections,
+    annotations: Option<&Annotations>,
+) -> Option<(Str, Phase)> {
+    let router = annotations.map(|annotations| &annotations.router);
+    if let Some(to) = router.and_then(|router| router.to.clone()) {
+        let phase = router.and_then(|router| router.phase).unwrap_or(0);
+        let phase = u8::try_from(phase).ok().filter(|&phase| phase <= 9)?;
+        return Some((to, Phase::Digit(phase)));
+    }
+    let to = to_address(payload.chunks(), sections).ok()??;
+    (!to.is_empty()).then_some((to, Phase::Digit(0)))
+}

@@ -1,0 +1,204 @@
+//! The lanes of consumers' links: what arrives for a link waits there, first come first served, until
+//! credit, session window and send queue let it out.
+
+use amqp_codec::DeliveryState;
+
+use super::link::Queued;
+use super::state::{Incoming, Shard};
+use crate::counters::Counter;
+use crate::delivery::{Copies, Merge, Merged};
+use crate::ids::{AddressId, FanKey, InKey, Key, ShardId};
+use crate::limits;
+use crate::mail::{End, Forward, Mail, Target};
+use crate::route::NO_SLOT;
+
+use super::pipe::PipeRx;
+
+impl Shard {
+    /// A delivery for one of this shard's links, or for all that consume an address.
+    pub(super) fn take_forward(&mut self, forward: Forward) {
+        match forward.to {
+            Target::Link(to) => {
+                if self.out_links.get(to.link).is_none() {
+                    self.send_back(forward);
+                    return;
+                }
+                if !forward.complete
+                    && let Some(origin) = origin_of(&forward)
+                {
+                    self.by_origin.insert(origin, Incoming::Link(to.link));
+                }
+                self.queue(to.link, forward, None);
+            }
+            Target::Fan(address) => self.fan(address, forward),
+        }
+    }
+
+    /// A copy for each link that consumes the address at this moment.
+    fn fan(&mut self, address: AddressId, forward: Forward) {
+        let links = self.consumers.get(&address).cloned().unwrap_or_default();
+        let Some(origin) = origin_of(&forward) else {
+            for link in links {
+                self.queue(link, forward.clone(), None);
+            }
+            return;
+        };
+        if links.is_empty() {
+            let state = Some(DeliveryState::Released);
+            self.answer(origin, None, state, true);
+            return;
+        }
+        let key = FanKey(self.copies.insert(Copies {
+            origin,
+            merge: Merge::new(links.len()),
+            progress: links.iter().map(|&link| (link, 0)).collect(),
+        }));
+        self.by_origin.insert(origin, Incoming::Fan(key));
+        for link in links {
+            self.queue(link, forward.clone(), Some(key));
+        }
+    }
+
+    /// Appends a delivery to a lane; settled ones obey the drop rule.
+    fn queue(&mut self, key: Key, mut forward: Forward, fan: Option<FanKey>) {
+        let origin_shard = forward.origin.shard;
+        let single = fan.is_none() && forward.to != Target::Fan(forward.address);
+        let Some(link) = self.out_links.get_mut(key) else {
+            return;
+        };
+        if forward.settled {
+            let full = link.lane.len() >= link.capacity as usize
+                || link.lane_bytes >= limits::LANE_BYTES as u64;
+            if full {
+                self.drop_settled(key);
+            }
+        } else if single && !link.pipes.iter().any(|pipe| pipe.from == origin_shard) {
+            link.pipes
+                .push(PipeRx::new(origin_shard, link.capacity.max(1)));
+        }
+        let Some(link) = self.out_links.get_mut(key) else {
+            return;
+        };
+        if !link.lane.is_empty() {
+            forward.payload.settle();
+        }
+        let received = forward.payload.len() as u64;
+        if forward.settled {
+            link.lane_settled += 1;
+            link.lane_bytes += received;
+        }
+        let end = if forward.complete {
+            End::Last
+        } else {
+            End::More
+        };
+        link.lane.push_back(Queued {
+            forward,
+            fan,
+            begun: None,
+            end,
+            received,
+            reported: 0,
+        });
+        self.mark_ready(key);
+    }
+
+    /// The incumbent's rule for settled deliveries: all but the head go, and any that has begun stays.
+    fn drop_settled(&mut self, key: Key) {
+        let Some(link) = self.out_links.get_mut(key) else {
+            return;
+        };
+        let mut dropped = Vec::new();
+        let mut place = 0;
+        link.lane.retain(|queued| {
+            let keep = place == 0
+                || !queued.forward.settled
+                || queued.begun.is_some()
+                || queued.end == End::More;
+            place += 1;
+            if !keep {
+                dropped.push((queued.forward.slot, queued.received));
+            }
+            keep
+        });
+        link.counters.dropped_presettled += dropped.len() as u64;
+        link.lane_settled -= dropped.len();
+        for &(_, bytes) in &dropped {
+            link.lane_bytes = link.lane_bytes.saturating_sub(bytes);
+        }
+        self.counters
+            .add(Counter::DroppedPresettledDeliveries, dropped.len() as u64);
+        for (slot, _) in dropped {
+            self.uncount(slot);
+        }
+    }
+
+    /// The link is gone and not a byte was sent: the producer's shard chooses again.
+    pub(super) fn send_back(&mut self, forward: Forward) {
+        self.uncount(forward.slot);
+        if forward.settled {
+            self.counters.add(Counter::DroppedPresettledDeliveries, 1);
+            return;
+        }
+        let Some(origin) = origin_of(&forward) else {
+            return;
+        };
+        if forward.complete {
+            self.post(origin.0, Mail::Returned(forward));
+        } else {
+            self.answer(origin, None, Some(DeliveryState::Released), true);
+        }
+    }
+
+    /// Tells the producer's shard what became of a delivery.
+    pub(super) fn answer(
+        &mut self,
+        origin: (ShardId, InKey),
+        from: Option<crate::ids::OutKey>,
+        state: Option<DeliveryState>,
+        settled: bool,
+    ) {
+        let shard = self.id;
+        self.post(
+            origin.0,
+            Mail::Outcome {
+                to: origin.1,
+                from,
+                shard,
+                state,
+                settled,
+            },
+        );
+    }
+
+    /// Tells a set of copies what became of one of them, and the producer's shard if that decides.
+    pub(super) fn answer_copy(&mut self, key: FanKey, state: Option<DeliveryState>, settled: bool) {
+        let Some(copies) = self.copies.get_mut(key) else {
+            return;
+        };
+        let origin = copies.origin;
+        let Some(Merged { state, settled }) = copies.merge.answer(state.as_ref(), settled) else {
+            return;
+        };
+        if settled {
+            self.copies.remove(key);
+            self.by_origin.remove(&origin);
+        }
+        self.answer(origin, None, state, settled);
+    }
+
+    /// A target's delivery has ended: it no longer counts for balance.
+    pub(super) fn uncount(&mut self, slot: u32) {
+        if slot != NO_SLOT {
+            self.tally.sub(slot);
+        }
+    }
+}
+
+/// The producer's shard and record; `None` for a delivery that left no record.
+pub(super) fn origin_of(forward: &Forward) -> Option<(ShardId, InKey)> {
+    forward
+        .origin
+        .delivery
+        .map(|delivery| (forward.origin.shard, delivery))
+}

@@ -1,0 +1,122 @@
+//! Mail in: one arm for each letter.
+
+use std::sync::Arc;
+
+use amqp_proto::Time;
+
+use super::link::InTarget;
+use super::state::Shard;
+use crate::ids::{AddressKey, OutLinkKey};
+use crate::mail::{Command, ConnectionCommand, Mail};
+use crate::route::RouteTable;
+
+impl Shard {
+    /// Acts on one letter.
+    pub(super) fn take_letter(&mut self, mail: Mail, now: Time) {
+        match mail {
+            Mail::Forward(forward) => self.take_forward(forward),
+            Mail::Outcome {
+                to,
+                from,
+                shard: _,
+                state,
+                settled,
+            } => {
+                self.take_outcome(to, from, state, settled);
+            }
+            Mail::Data { of, chunk, end } => {
+                if let Some(delivery) = of.delivery {
+                    self.take_data((of.shard, delivery), chunk, end);
+                }
+            }
+            Mail::Dispose { to, state, settled } => self.take_disposal(to, state, settled),
+            Mail::Returned(forward) => self.take_returned(forward),
+            Mail::Progress { to, from, bytes } => self.take_progress(to, from, bytes),
+            Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
+            Mail::Swept { link } => self.swept(link.link),
+            Mail::Routes(table, changed) => self.take_routes(table, &changed),
+            Mail::Command(command) => self.take_command(*command, now),
+            Mail::Inspect(query) => self.inspect(*query, now),
+            // The control plane's alone.
+            Mail::Answer(_) => {}
+        }
+    }
+
+    fn take_window(&mut self, link: OutLinkKey, limit: u32, sweep: bool, now: Time) {
+        if let Some(pipe) = self.pipes.to.get_mut(&link) {
+            pipe.raise(limit);
+        }
+        self.lines_due |= !self.lines.is_empty();
+        if sweep {
+            self.retry_lines(now);
+            self.post(link.shard, Mail::Swept { link });
+        }
+    }
+
+    fn take_command(&mut self, command: Command, now: Time) {
+        match command {
+            Command::Bound(bound) => self.bound(bound),
+            Command::Connection(id, ConnectionCommand::Drop) => self.drop_connection(id),
+            Command::Connection(id, ConnectionCommand::Trace(on)) => {
+                let all = self.trace_all;
+                let key = self.by_id.get(&id).copied();
+                if let Some(conn) = key.and_then(|key| self.conns.get_mut(key)) {
+                    conn.traced = on;
+                    conn.engine.set_tap(on || all);
+                }
+            }
+            Command::TraceAll(on) => {
+                self.trace_all = on;
+                for (_, conn) in self.conns.iter_mut() {
+                    conn.engine.set_tap(on || conn.traced);
+                }
+            }
+            Command::Shutdown => self.shut_down(now),
+            // What shards ask of the control plane.
+            Command::Bind(_) | Command::Unbind(_) => {}
+        }
+    }
+
+    /// A new snapshot: links bound to what changed take their new route.
+    fn take_routes(&mut self, table: Arc<RouteTable>, changed: &[AddressKey]) {
+        let old = std::mem::replace(&mut self.table, table);
+        self.tally.adopt(self.table.boards());
+        for key in changed {
+            let before = old.lookup(key);
+            let after = self.table.lookup(key).cloned();
+            if let Some(before) = before {
+                for consumer in &before.consumers {
+                    let stays = after.as_ref().is_some_and(|after| {
+                        after
+                            .consumers
+                            .iter()
+                            .any(|other| other.link == consumer.link)
+                    });
+                    if !stays {
+                        self.pipes.to.remove(&consumer.link);
+                    }
+                }
+                if after.as_ref().is_none_or(|after| after.id != before.id) {
+                    self.carried.remove(&before.id);
+                }
+            }
+            for in_key in self.producers.get(key).cloned().unwrap_or_default() {
+                let Some(link) = self.in_links.get_mut(in_key) else {
+                    continue;
+                };
+                if let InTarget::Address { route, .. } = &mut link.target {
+                    let same = match (&*route, &after) {
+                        (Some(old), Some(new)) => old.id == new.id,
+                        _ => false,
+                    };
+                    if !same {
+                        link.ingress = 0;
+                    }
+                    route.clone_from(&after);
+                }
+                self.mark_credit(in_key, true);
+            }
+        }
+        self.lines_due |= !self.lines.is_empty();
+    }
+}

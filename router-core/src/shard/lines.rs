@@ -1,0 +1,145 @@
+//! Deliveries that wait at the shard that received them: for a window of their address, first come
+//! first served; or for the mail that was already in the box when no route was found, because a
+//! route that its consumer has been told of must not be missed.
+
+use super::ingress::{Parcel, Verdict};
+use super::state::Shard;
+use crate::delivery::{Place, Waiting};
+use crate::ids::{AddressKey, InKey};
+use crate::mail::{Forward, Target};
+
+impl Shard {
+    /// Chooses again for deliveries without a route, once the mail that was in the box is read.
+    pub(super) fn retry_doubtful(&mut self, _now: amqp_proto::Time) {
+        if !std::mem::take(&mut self.doubts_due) {
+            return;
+        }
+        for record in std::mem::take(&mut self.doubtful) {
+            let Some((key, parcel)) = self.take_waiting(record) else {
+                continue;
+            };
+            match self.choose_by_key(&key, &parcel) {
+                Verdict::NoPath(_) => self.release_parcel(parcel),
+                verdict => self.dispatch(parcel, verdict),
+            }
+        }
+    }
+
+    /// Serves the lines whose windows may have opened.
+    pub(super) fn retry_lines(&mut self, _now: amqp_proto::Time) {
+        if !std::mem::take(&mut self.lines_due) || self.lines.is_empty() {
+            return;
+        }
+        let mut keys: Vec<AddressKey> = self.lines.keys().cloned().collect();
+        keys.sort_unstable();
+        for key in keys {
+            self.serve_line(&key);
+        }
+    }
+
+    fn serve_line(&mut self, key: &AddressKey) {
+        loop {
+            let Some(&record) = self.lines.get(key).and_then(|line| line.front()) else {
+                break;
+            };
+            let Some((_, parcel)) = self.take_waiting(record) else {
+                self.pop_line(key);
+                continue;
+            };
+            let verdict = self.choose_by_key(key, &parcel);
+            if let Verdict::Wait(_) = verdict {
+                self.park(parcel, key);
+                break;
+            }
+            self.pop_line(key);
+            if let Verdict::NoPath(_) = verdict {
+                self.release_parcel(parcel);
+            } else {
+                self.dispatch(parcel, verdict);
+            }
+        }
+        if self
+            .lines
+            .get(key)
+            .is_some_and(std::collections::VecDeque::is_empty)
+        {
+            self.lines.remove(key);
+        }
+    }
+
+    fn pop_line(&mut self, key: &AddressKey) {
+        if let Some(line) = self.lines.get_mut(key) {
+            line.pop_front();
+        }
+    }
+
+    /// The parcel that a record in a line stands for; the record stays, empty.
+    fn take_waiting(&mut self, record: InKey) -> Option<(AddressKey, Parcel)> {
+        let inbound = self.inbound.get_mut(record)?;
+        let place = std::mem::replace(&mut inbound.place, Place::Discard(None));
+        let Place::Line(waiting) = place else {
+            inbound.place = place;
+            return None;
+        };
+        let Waiting {
+            key,
+            payload,
+            heads,
+            state,
+            complete,
+            excluded,
+        } = *waiting;
+        let mut parcel = self.parcel_of(record, payload, complete)?;
+        parcel.heads = heads;
+        parcel.state = state;
+        parcel.excluded = excluded;
+        Some((key, parcel))
+    }
+
+    /// A record in a line is about to go.
+    pub(super) fn leave_line(&mut self, record: InKey) {
+        let Some(inbound) = self.inbound.get(record) else {
+            return;
+        };
+        let Place::Line(waiting) = &inbound.place else {
+            return;
+        };
+        let key = AddressKey::clone(&waiting.key);
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.retain(|&of| of != record);
+            if line.is_empty() {
+                self.lines.remove(&key);
+            }
+        }
+        self.doubtful.retain(|&of| of != record);
+    }
+
+    /// A delivery has come home unsent, because its consumer is gone: chosen again, ahead of the line.
+    pub(super) fn take_returned(&mut self, forward: Forward) {
+        let Some(record) = forward.origin.delivery else {
+            return;
+        };
+        let Target::Link(gone) = forward.to else {
+            return;
+        };
+        let Some(mut parcel) = self.parcel_of(record, forward.payload, true) else {
+            return;
+        };
+        self.pipes.to.remove(&gone);
+        parcel.heads = forward.heads;
+        parcel.state = forward.state;
+        parcel.excluded = Some(gone);
+        let Some(key) = self.key_of_parcel(&parcel) else {
+            self.release_parcel(parcel);
+            return;
+        };
+        match self.choose_by_key(&key, &parcel) {
+            Verdict::NoPath(_) => self.release_parcel(parcel),
+            Verdict::Wait(key) => {
+                let record = self.park(parcel, &key);
+                self.lines.entry(key).or_default().push_front(record);
+            }
+            verdict => self.dispatch(parcel, verdict),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The two kinds of link that a shard owns: one on which it receives from a producer, one on which it
+//! sends to a consumer. Records only; the verbs are in the stages.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use amqp_codec::{Attach, Str};
+use amqp_proto::{LinkKey, SessionKey};
+
+use super::pipe::PipeRx;
+use super::rate::Rate;
+use crate::ids::{AddressId, AddressKey, ConnKey, FanKey, InKey, LinkId, OutKey};
+use crate::inspect::LinkCounters;
+use crate::mail::{End, Forward};
+use crate::route::Route;
+
+/// A link on which a producer sends to the router.
+#[derive(Debug)]
+pub(super) struct InLink {
+    /// Its number in the log.
+    pub(super) id: LinkId,
+    /// Its connection.
+    pub(super) conn: ConnKey,
+    /// Its session there.
+    pub(super) session: SessionKey,
+    /// Its key in the protocol engine.
+    pub(super) link: LinkKey,
+    /// The name the peer gave it.
+    pub(super) name: String,
+    /// Where its deliveries go.
+    pub(super) target: InTarget,
+    /// `linkCapacity`: credit when nothing is held.
+    pub(super) capacity: u32,
+    /// Deliveries that count against the capacity.
+    pub(super) held: u32,
+    /// Bytes of message held by them.
+    pub(super) bytes: u64,
+    /// The delivery of which more frames are expected.
+    pub(super) partial: Option<InKey>,
+    /// Something about its credit may have changed in this turn.
+    pub(super) dirty: bool,
+    /// It is in the list of links whose credit waits for the end of the second.
+    pub(super) slow: bool,
+    /// A disposition or drain goes out in this turn: the flow goes before it.
+    pub(super) urgent: bool,
+    /// The producer was asked to drain because its address had no consumer.
+    pub(super) draining: bool,
+    /// Counters for management.
+    pub(super) counters: LinkCounters,
+    /// Deliveries taken in for the present address and not yet added to its counters.
+    pub(super) ingress: u64,
+    /// Settlements a second.
+    pub(super) rate: Rate,
+    /// The second since which there is no credit.
+    pub(super) zero_since: Option<u32>,
+}
+
+/// Where the deliveries of a producer's link go.
+#[derive(Debug)]
+pub(super) enum InTarget {
+    /// Each says so itself.
+    Anonymous {
+        /// The last address used, to spare the look-up of the next message to it.
+        memo: Option<Memo>,
+    },
+    /// All to one address.
+    Address {
+        /// The address as the attach had it.
+        text: Str,
+        /// Its key.
+        key: AddressKey,
+        /// Its route in the present snapshot.
+        route: Option<Arc<Route>>,
+    },
+}
+
+/// An address that an anonymous sender used last.
+#[derive(Debug)]
+pub(super) struct Memo {
+    /// The address as the message had it.
+    pub(super) text: String,
+    /// The snapshot in which it was looked up.
+    pub(super) generation: u64,
+    /// What was found.
+    pub(super) route: Option<Arc<Route>>,
+}
+
+/// A link on which the router sends to a consumer.
+#[derive(Debug)]
+pub(super) struct OutLink {
+    /// Its number in the log.
+    pub(super) id: LinkId,
+    /// Its connection.
+    pub(super) conn: ConnKey,
+    /// Its session there.
+    pub(super) session: SessionKey,
+    /// Its key in the protocol engine.
+    pub(super) link: LinkKey,
+    /// The name the peer gave it.
+    pub(super) name: String,
+    /// The key of its address.
+    pub(super) key: AddressKey,
+    /// The address record, once bound.
+    pub(super) address: Option<AddressId>,
+    /// The answer to the peer's attach, until the binding is confirmed.
+    pub(super) answer: Option<Box<Attach>>,
+    /// `linkCapacity` of its connection.
+    pub(super) capacity: u32,
+    /// Router annotations go out on it.
+    pub(super) annotated: bool,
+    /// The consumer asked for settled deliveries.
+    pub(super) settles: bool,
+    /// What waits to be sent, first come first served.
+    pub(super) lane: VecDeque<Queued>,
+    /// Settled deliveries in the lane.
+    pub(super) lane_settled: usize,
+    /// Bytes of settled deliveries in the lane.
+    pub(super) lane_bytes: u64,
+    /// It is in its connection's list of links with something to send.
+    pub(super) ready: bool,
+    /// The pipes that end here, one for each shard that has sent.
+    pub(super) pipes: Vec<PipeRx>,
+    /// How far a drain has come.
+    pub(super) drain: Drain,
+    /// Counters for management.
+    pub(super) counters: LinkCounters,
+    /// Deliveries sent for the address and not yet added to its counters.
+    pub(super) egress: u64,
+    /// Deliveries sent and not settled.
+    pub(super) unsettled: u64,
+    /// Settlements a second.
+    pub(super) rate: Rate,
+    /// The second since which there is no credit.
+    pub(super) zero_since: Option<u32>,
+}
+
+/// A delivery in a lane.
+#[derive(Debug)]
+pub(super) struct Queued {
+    /// The delivery; once it is being sent, `payload` is what is left of it, head included.
+    pub(super) forward: Forward,
+    /// The set of copies it belongs to.
+    pub(super) fan: Option<FanKey>,
+    /// It is being sent.
+    pub(super) begun: Option<Begun>,
+    /// What is known of the message's end.
+    pub(super) end: End,
+    /// Bytes of message that came in for it.
+    pub(super) received: u64,
+    /// Bytes of a stream that the producer's shard has heard to be sent.
+    pub(super) reported: u64,
+}
+
+/// A delivery of which a part has been sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    /// Its record, unless it is settled.
+    pub(super) record: Option<OutKey>,
+    /// Its tag.
+    pub(super) tag: u64,
+}
+
+/// How far a consumer's drain has come (amqp-1.0 §2.6.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// None was asked for.
+    No,
+    /// So many shards have still to forward what waits for this link.
+    Sweeping(u16),
+    /// Send what credit allows, then answer.
+    Ready,
+}

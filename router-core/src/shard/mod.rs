@@ -1,0 +1,310 @@
+//! A shard: what its driver may call, and the order of a turn; no other logic.
+//!
+//! Stages of a turn, each bounded: mail (the driver hands it over), receive, retry of lines, egress,
+//! coalesce (flows before dispositions, then windows), timers. Posting and writing are the driver's:
+//! outboxes are posted before sockets are written, so that other shards start meanwhile.
+
+mod annotate;
+mod attach;
+mod coalesce;
+mod conn;
+mod egress;
+mod ends;
+mod events;
+mod ingress;
+mod lanes;
+mod letters;
+mod lines;
+mod link;
+mod opening;
+mod pipe;
+mod rate;
+mod records;
+mod report;
+mod settle;
+mod state;
+mod stream;
+mod wheel;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
+
+use self::conn::{Conn, Phase};
+pub use self::state::{Shard, ShardConfig};
+use crate::counters::Counter;
+use crate::ids::ConnKey;
+use crate::limits;
+use crate::mail::{Batch, Outboxes};
+use crate::notice::Notice;
+use crate::settings::Accepted;
+
+impl Shard {
+    /// Takes over a connection that the runtime accepted.
+    pub fn accept(
+        &mut self,
+        accepted: Accepted,
+        transform: Box<dyn Transform>,
+        now: Time,
+    ) -> ConnKey {
+        let Accepted {
+            connection,
+            listener,
+            peer,
+            traced,
+        } = accepted;
+        let config = self.engine_config(&listener);
+        let engine = amqp_proto::Connection::new(config, now);
+        let mut conn = Conn {
+            id: connection,
+            listener: Arc::clone(&listener),
+            peer: peer.clone(),
+            engine,
+            transform,
+            input: RecvBuf::new(),
+            output: SendQueue::new(),
+            wire: SendQueue::new(),
+            phase: Phase::Opening,
+            links: Vec::new(),
+            sessions: Vec::new(),
+            ready: std::collections::VecDeque::new(),
+            dirty: Vec::new(),
+            touched: false,
+            backlogged: false,
+            writing: false,
+            container: None,
+            properties: None,
+            since: now,
+            last_delivery: None,
+            traced: false,
+            deleted: false,
+            unfinished: false,
+            linger: None,
+            armed: None,
+        };
+        conn.engine.set_tap(traced || self.trace_all);
+        let key = ConnKey(self.conns.insert(conn));
+        self.by_id.insert(connection, key);
+        self.counters.add(Counter::Connections, 1);
+        self.notices.push(Notice::ConnectionAccepted {
+            connection,
+            listener: listener.name.clone(),
+            peer,
+        });
+        self.touch(key);
+        key
+    }
+
+    /// The free part of the receive window, at least 16 KiB: read a socket into it, then call
+    /// [`received`](Self::received).
+    pub fn window(&mut self) -> &mut [u8] {
+        self.window.free()
+    }
+
+    /// `count` bytes for a connection were read into [`window`](Self::window).
+    pub fn received(&mut self, key: ConnKey, count: usize, now: Time) {
+        self.note_time(now);
+        let wire = self.window.take(count);
+        self.tally.refresh();
+        self.retry_doubtful(now);
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if conn.phase == Phase::Closing {
+            return;
+        }
+        match conn.open(wire) {
+            Ok(()) => self.decode(key, now),
+            Err(fault) => self.fail(key, fault),
+        }
+    }
+
+    /// The socket has ended or failed.
+    pub fn end_of_input(&mut self, key: ConnKey, error: Option<String>, now: Time) {
+        self.note_time(now);
+        self.lose(key, error);
+    }
+
+    /// Takes a batch out of the mailbox.
+    pub fn take_mail(&mut self, mut batch: Batch, now: Time) {
+        self.note_time(now);
+        for mail in batch.mail.drain(..) {
+            self.take_letter(mail, now);
+        }
+        self.outboxes.recycle(batch);
+    }
+
+    /// Runs the stages between receiving and writing.
+    pub fn turn(&mut self, now: Time) {
+        self.note_time(now);
+        self.tally.refresh();
+        self.retry_doubtful(now);
+        for _ in 0..self.backlog.len() {
+            let Some(key) = self.backlog.pop_front() else {
+                break;
+            };
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.backlogged = false;
+                self.decode(key, now);
+            }
+        }
+        self.retry_lines(now);
+        self.take_own_mail(now);
+        self.send_deliveries(now);
+        self.take_own_mail(now);
+        self.coalesce(now);
+        self.take_own_mail(now);
+        self.run_timers(now);
+        self.doubts_due = !self.doubtful.is_empty();
+    }
+
+    /// Batches for other shards and the control plane.
+    pub fn outboxes(&mut self) -> &mut Outboxes {
+        &mut self.outboxes
+    }
+
+    /// A connection with bytes for its socket. It is not offered again until more is queued or
+    /// [`wrote`](Self::wrote) was called.
+    pub fn poll_output(&mut self) -> Option<ConnKey> {
+        while let Some(key) = self.writing.pop_front() {
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.writing = false;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// The bytes for a connection's socket; `None` once the connection is gone.
+    pub fn output(&mut self, key: ConnKey) -> Option<&mut SendQueue> {
+        if self.conns.get(key).is_none_or(Conn::is_flushed) {
+            return None;
+        }
+        if let Err(fault) = self.conns.get_mut(key)?.seal() {
+            self.fail(key, fault);
+            return None;
+        }
+        self.conns.get_mut(key)?.seal().ok()
+    }
+
+    /// Some of a connection's output was written.
+    pub fn wrote(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if conn.phase == Phase::Closing {
+            if conn.is_flushed() {
+                self.closed.push(key);
+            }
+        } else if !conn.output.is_full() && coalesce::has_more(conn) {
+            self.touch(key);
+        }
+    }
+
+    /// A connection whose socket is to be dropped; its key means nothing afterwards.
+    pub fn poll_closed(&mut self) -> Option<ConnKey> {
+        while let Some(key) = self.closed.pop() {
+            if let Some(conn) = self.conns.remove(key) {
+                self.by_id.remove(&conn.id);
+                self.wheel.cancel(key);
+                self.counters.sub(Counter::Connections, 1);
+                self.notices.push(Notice::ConnectionClosed {
+                    connection: conn.id,
+                });
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Whether a further turn has something to do at once.
+    #[must_use]
+    pub fn is_runnable(&self) -> bool {
+        !self.backlog.is_empty()
+            || !self.touched.is_empty()
+            || self.lines_due
+            || !self.closed.is_empty()
+            || self.doubts_due
+    }
+
+    /// When a turn is due even if nothing happens before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        let second =
+            (!self.slow.is_empty()).then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
+        [self.wheel.next_deadline(), second]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Ends a round: publishes counters and gives up the notices.
+    pub fn finish(&mut self, notices: &mut Vec<Notice>) {
+        notices.append(&mut self.notices);
+    }
+
+    /// Closes every connection with `amqp:connection:forced`, as at the end of the program.
+    pub fn shut_down(&mut self, now: Time) {
+        self.note_time(now);
+        let keys: Vec<ConnKey> = self.conns.iter().map(|(key, _)| ConnKey(key)).collect();
+        for key in keys {
+            self.close_for_shutdown(key);
+        }
+    }
+
+    /// How many connections the shard has.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// How many deliveries the shard holds or has sent without hearing of their settlement.
+    #[must_use]
+    pub fn deliveries_in_flight(&self) -> usize {
+        self.inbound.len() + self.outbound.len()
+    }
+
+    /// Decodes what a connection has received, up to the budget of a turn.
+    fn decode(&mut self, key: ConnKey, now: Time) {
+        for _ in 0..limits::FRAMES_PER_TURN {
+            let Some(conn) = self.conns.get_mut(key) else {
+                return;
+            };
+            if conn.phase == Phase::Closing {
+                return;
+            }
+            match conn.poll_event(now) {
+                Ok(Some(event)) => self.handle_event(key, event, now),
+                Ok(None) => {
+                    self.touch(key);
+                    return;
+                }
+                Err(fault) => {
+                    self.fail(key, fault);
+                    return;
+                }
+            }
+        }
+        self.touch(key);
+        if let Some(conn) = self.conns.get_mut(key)
+            && !conn.backlogged
+        {
+            conn.backlogged = true;
+            self.backlog.push_back(key);
+        }
+    }
+
+    /// Takes what this shard has mailed to itself, and what that leads to.
+    fn take_own_mail(&mut self, now: Time) {
+        while let Some(mut batch) = self.outboxes.take(self.id) {
+            for mail in batch.mail.drain(..) {
+                self.take_letter(mail, now);
+            }
+            self.outboxes.recycle(batch);
+        }
+    }
+}

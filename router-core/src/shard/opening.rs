@@ -1,0 +1,171 @@
+//! Open, begin, close: the life of a connection before and after its links.
+
+use std::sync::Arc;
+
+use amqp_codec::{AmqpError, Encoded, Map, Open, Str, Symbol, Value};
+use amqp_proto::{Config, Limits, Sasl, SessionKey};
+
+use super::conn::{Phase, Withheld};
+use super::state::Shard;
+use crate::ids::{ConnKey, ConnectionId};
+use crate::limits;
+use crate::notice::{Notice, Opened};
+use crate::settings::{ListenerSettings, RouterSettings};
+
+/// What the router offers and desires in its Open.
+const CAPABILITIES: [&str; 2] = ["ANONYMOUS-RELAY", "qd.streaming-links"];
+
+/// The `product` in the properties of the router's Open.
+const PRODUCT: &str = "causeway";
+
+impl Shard {
+    /// The engine's settings for a listener's connections; made once, shared by all of them.
+    pub(super) fn engine_config(&mut self, listener: &Arc<ListenerSettings>) -> Arc<Config> {
+        let known = self
+            .configs
+            .iter()
+            .find(|(of, _)| Arc::ptr_eq(of, listener));
+        if let Some((_, config)) = known {
+            return Arc::clone(config);
+        }
+        self.configs.retain(|(of, _)| Arc::strong_count(of) > 1);
+        let config = Arc::new(engine_config(&self.settings, listener));
+        self.configs
+            .push((Arc::clone(listener), Arc::clone(&config)));
+        config
+    }
+
+    /// The peer's Open has come: the router's follows (amqp-1.0 §2.4.1).
+    pub(super) fn open(&mut self, key: ConnKey, open: Open) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let properties = open_properties(&self.settings, &conn.listener, conn.id);
+        conn.engine.open(Some(properties), &mut conn.output);
+        conn.phase = Phase::Open;
+        conn.container = Some(open.container_id.to_string());
+        conn.properties = open.properties.map(Encoded::settle);
+        self.notices.push(Notice::ConnectionOpened(Box::new(Opened {
+            connection: conn.id,
+            peer: conn.peer.clone(),
+            mechanism: conn.engine.mechanism().map(ToString::to_string),
+            user: conn.engine.user().map(ToString::to_string),
+            container: open.container_id.to_string(),
+            properties: conn.properties.clone(),
+        })));
+        self.touch(key);
+    }
+
+    /// A session begins; one that the peer began is answered.
+    pub(super) fn begin(&mut self, key: ConnKey, session: SessionKey, answer: bool) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if !answer {
+            conn.engine.answer_begin(session, &mut conn.output);
+        }
+        conn.sessions.push((session, Withheld::default()));
+        self.touch(key);
+    }
+
+    /// The peer has ended a session.
+    pub(super) fn ended(&mut self, key: ConnKey, session: SessionKey, answer: bool) {
+        self.drop_session(key, session);
+        if let Some(conn) = self.conns.get_mut(key)
+            && !answer
+        {
+            conn.engine.end(session, None, &mut conn.output);
+        }
+        self.touch(key);
+    }
+
+    /// The peer has closed the connection.
+    pub(super) fn closed_by_peer(&mut self, key: ConnKey, answer: bool) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !answer
+        {
+            conn.engine.close(None, &mut conn.output);
+        }
+        self.close(key);
+    }
+
+    /// The program ends.
+    pub(super) fn close_for_shutdown(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if conn.phase == Phase::Open {
+            let error = AmqpError {
+                condition: Symbol::from("amqp:connection:forced"),
+                description: Some(Str::from("the router is shutting down")),
+                info: None,
+            };
+            conn.engine.close(Some(error), &mut conn.output);
+        }
+        self.close(key);
+    }
+
+    /// An administrator wants the connection gone: no Close, just an end.
+    pub(super) fn drop_connection(&mut self, id: ConnectionId) {
+        let Some(&key) = self.by_id.get(&id) else {
+            return;
+        };
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.deleted = true;
+            self.notices
+                .push(Notice::ConnectionForced { connection: id });
+        }
+        self.lose(key, None);
+    }
+}
+
+fn engine_config(router: &RouterSettings, listener: &ListenerSettings) -> Config {
+    let channel_max = u16::try_from(listener.max_sessions.clamp(1, 32_768) - 1).unwrap_or(32_767);
+    let mechanisms = listener.sasl_mechanisms.iter();
+    Config {
+        initiator: false,
+        container_id: Str::copy(&router.id),
+        max_frame_size: listener.max_frame_size,
+        channel_max,
+        handle_max: limits::HANDLES_PER_SESSION - 1,
+        idle_time_out: listener.idle_time_out,
+        handshake_time_out: listener.handshake_time_out,
+        session_window: listener
+            .max_session_frames
+            .unwrap_or(limits::SESSION_WINDOW_FRAMES),
+        offered_capabilities: CAPABILITIES.map(Symbol::from).to_vec(),
+        desired_capabilities: CAPABILITIES.map(Symbol::from).to_vec(),
+        sasl: Sasl::Server {
+            mechanisms: mechanisms
+                .filter_map(|name| Symbol::try_copy(name))
+                .collect(),
+            required: listener.authenticate_peer,
+        },
+        limits: Limits {
+            transfers_per_delivery: limits::TRANSFERS_PER_DELIVERY,
+            ..Limits::default()
+        },
+        ..Config::default()
+    }
+}
+
+fn open_properties(
+    router: &RouterSettings,
+    listener: &ListenerSettings,
+    connection: ConnectionId,
+) -> Encoded {
+    let mut map = Map(Vec::with_capacity(3 + listener.open_properties.len()));
+    map.push(Value::symbol("product"), Value::String(Str::from(PRODUCT)));
+    map.push(
+        Value::symbol("version"),
+        Value::String(Str::from(router.version)),
+    );
+    let number = i32::try_from(connection.0).unwrap_or(i32::MAX);
+    map.push(Value::symbol("qd.conn-id"), Value::Int(number));
+    for (key, value) in &listener.open_properties {
+        if let Some(key) = Symbol::try_copy(key) {
+            map.push(Value::Symbol(key), value.clone());
+        }
+    }
+    Encoded::from_value(&Value::Map(map))
+}

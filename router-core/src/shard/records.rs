@@ -1,0 +1,285 @@
+//! Bookkeeping of deliveries received: records made and freed, what they count against their
+//! producer's link, and how they end.
+
+use amqp_codec::{DeliveryState, Role};
+use amqp_proto::Payload;
+
+use super::ingress::Parcel;
+use super::link::InTarget;
+use super::state::Shard;
+use crate::counters::Counter;
+use crate::delivery::{Inbound, Place, Waiting};
+use crate::ids::{AddressKey, InKey, InLinkKey};
+use crate::limits;
+
+impl Shard {
+    /// Makes a record, and has the engine remember it unless it is settled.
+    pub(super) fn insert_record(&mut self, parcel: &Parcel, place: Place) -> InKey {
+        let record = InKey(self.inbound.insert(Inbound {
+            link: parcel.link,
+            conn: parcel.conn,
+            session: parcel.session,
+            delivery_id: parcel.delivery_id,
+            born: parcel.born,
+            settled: parcel.settled,
+            answered: None,
+            bytes: 0,
+            place,
+            stream: None,
+        }));
+        if !parcel.settled
+            && let Some(conn) = self.conns.get_mut(parcel.conn)
+            && let Some(link) = parcel.link.and_then(|key| self.in_links.get(key))
+        {
+            conn.engine
+                .track(link.link, parcel.delivery_id, record.0.token());
+        }
+        record
+    }
+
+    /// Puts a parcel's record, made now if need be, where the parcel went.
+    pub(super) fn place_parcel(&mut self, parcel: &Parcel, place: Place) -> InKey {
+        match parcel.record {
+            Some(record) => {
+                if let Some(inbound) = self.inbound.get_mut(record) {
+                    inbound.place = place;
+                }
+                record
+            }
+            None => {
+                let record = self.insert_record(parcel, place);
+                if !parcel.settled {
+                    self.count_bytes(record, parcel.payload.len() as u64);
+                }
+                record
+            }
+        }
+    }
+
+    /// Keeps a parcel until a window or a route appears; what is small is copied out of its chunk.
+    pub(super) fn park(&mut self, parcel: Parcel, key: &AddressKey) -> InKey {
+        let empty = Place::Discard(None);
+        let record = self.place_parcel(&parcel, empty);
+        let Parcel {
+            mut payload,
+            heads,
+            state,
+            complete,
+            excluded,
+            ..
+        } = parcel;
+        payload.settle();
+        if let Some(inbound) = self.inbound.get_mut(record) {
+            let key = AddressKey::clone(key);
+            let waiting = Waiting {
+                key,
+                payload,
+                heads,
+                state,
+                complete,
+                excluded,
+            };
+            inbound.place = Place::Line(Box::new(waiting));
+        }
+        record
+    }
+
+    /// A parcel made from a record, with a message that is not there any more.
+    pub(super) fn parcel_of(
+        &self,
+        record: InKey,
+        payload: Payload,
+        complete: bool,
+    ) -> Option<Parcel> {
+        let inbound = self.inbound.get(record)?;
+        Some(Parcel {
+            link: inbound.link,
+            conn: inbound.conn,
+            session: inbound.session,
+            delivery_id: inbound.delivery_id,
+            record: Some(record),
+            settled: inbound.settled,
+            complete,
+            born: inbound.born,
+            state: None,
+            heads: None,
+            payload,
+            excluded: None,
+        })
+    }
+
+    /// Message bytes that a record holds on its link.
+    pub(super) fn count_bytes(&mut self, record: InKey, bytes: u64) {
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        inbound.bytes += bytes;
+        let Some(key) = inbound.link else { return };
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        let before = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
+        link.bytes += bytes;
+        let after = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
+        if before != after {
+            self.withhold_for_links(key, before, after);
+        }
+    }
+
+    /// A delivery no longer counts against its link.
+    pub(super) fn unhold(&mut self, key: InLinkKey, urgent: bool) {
+        if let Some(link) = self.in_links.get_mut(key) {
+            link.held = link.held.saturating_sub(1);
+            self.mark_credit(key, urgent);
+        }
+    }
+
+    /// Drops a record and what it counts; says nothing to anyone.
+    pub(super) fn forget_record(&mut self, record: InKey) {
+        let Some(inbound) = self.inbound.remove(record) else {
+            return;
+        };
+        if let Some(stream) = &inbound.stream
+            && stream.withheld > 0
+        {
+            self.withhold_for_streams(inbound.conn, inbound.session, stream.withheld, 0);
+        }
+        let Some(key) = inbound.link else { return };
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        let before = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
+        link.bytes = link.bytes.saturating_sub(inbound.bytes);
+        let after = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
+        if link.partial == Some(record) {
+            link.partial = None;
+        }
+        if before != after {
+            self.withhold_for_links(key, before, after);
+        }
+    }
+
+    /// The outcome of a delivery is known and settled: the producer hears it, the record is freed.
+    pub(super) fn conclude(&mut self, record: InKey, state: Option<DeliveryState>) {
+        let Some(inbound) = self.inbound.get(record) else {
+            return;
+        };
+        let (link, settled) = (inbound.link, inbound.settled);
+        let (conn, session, id) = (inbound.conn, inbound.session, inbound.delivery_id);
+        let born = inbound.born;
+        self.forget_record(record);
+        let Some(key) = link else { return };
+        self.count_end(key, settled, state.as_ref(), born);
+        if !settled && let Some(conn) = self.conns.get_mut(conn) {
+            conn.engine
+                .queue_disposition(session, Role::Receiver, id, true, state);
+        }
+        self.unhold(key, !settled);
+    }
+
+    /// A whole, settled delivery has been forwarded: nothing is kept of it.
+    pub(super) fn finish_settled(&mut self, parcel: &Parcel) {
+        if let Some(record) = parcel.record {
+            self.forget_record(record);
+        }
+        if let Some(key) = parcel.link {
+            self.count_end(key, true, None, parcel.born);
+            self.unhold(key, false);
+        }
+    }
+
+    /// A parcel cannot be forwarded; the producer hears why, if it has not settled.
+    pub(super) fn refuse_parcel(&mut self, parcel: Parcel, state: DeliveryState) {
+        if !parcel.complete {
+            self.discard(parcel, state);
+            return;
+        }
+        if let Some(record) = parcel.record {
+            self.forget_record(record);
+        }
+        if !parcel.settled
+            && let Some(conn) = self.conns.get_mut(parcel.conn)
+        {
+            let (session, id) = (parcel.session, parcel.delivery_id);
+            conn.engine
+                .queue_disposition(session, Role::Receiver, id, true, Some(state));
+        }
+        if let Some(key) = parcel.link {
+            self.unhold(key, true);
+        }
+    }
+
+    /// The rest of a refused delivery is still to come: it is thrown away, the answer given at its end.
+    fn discard(&mut self, parcel: Parcel, state: DeliveryState) {
+        let place = Place::Discard(Some(Box::new(state)));
+        let record = self.place_parcel(&parcel, place);
+        if let Some(inbound) = self.inbound.get_mut(record)
+            && let Some(stream) = &mut inbound.stream
+        {
+            let withheld = std::mem::take(&mut stream.withheld);
+            self.withhold_for_streams(parcel.conn, parcel.session, withheld, 0);
+        }
+        if let Some(link) = parcel.link.and_then(|key| self.in_links.get_mut(key)) {
+            link.partial = Some(record);
+        }
+    }
+
+    /// Nobody consumes the address: released, or dropped if settled. A targeted producer is drained.
+    pub(super) fn release_parcel(&mut self, parcel: Parcel) {
+        let link = parcel.link;
+        // One that came home was counted when it went, and does not make its producer drain.
+        let counted = parcel.excluded.is_some();
+        if parcel.settled {
+            if let Some(link) = link.and_then(|key| self.in_links.get_mut(key)) {
+                link.counters.dropped_presettled += 1;
+            }
+            self.counters.add(Counter::DroppedPresettledDeliveries, 1);
+        } else if let Some(link) = link.and_then(|key| self.in_links.get_mut(key)) {
+            link.counters.released += 1;
+            link.counters.deliveries += u64::from(!counted);
+            self.counters.add(Counter::ReleasedDeliveries, 1);
+        }
+        self.counters
+            .add(Counter::DeliveriesIngress, u64::from(!counted));
+        if let Some(key) = link
+            && !counted
+            && let Some(in_link) = self.in_links.get(key)
+            && matches!(in_link.target, InTarget::Address { .. })
+        {
+            self.ask_to_drain(key);
+        }
+        self.refuse_parcel(parcel, DeliveryState::Released);
+    }
+
+    /// Counts a delivery handed to routing.
+    pub(super) fn count_ingress(&mut self, parcel: &Parcel) {
+        if parcel.excluded.is_some() {
+            return;
+        }
+        if let Some(link) = parcel.link.and_then(|key| self.in_links.get_mut(key)) {
+            link.counters.deliveries += 1;
+            link.ingress += 1;
+        }
+        self.counters.add(Counter::DeliveriesIngress, 1);
+    }
+
+    /// Counts how a delivery ended, on its link and for the router.
+    pub(super) fn count_end(
+        &mut self,
+        key: InLinkKey,
+        settled: bool,
+        state: Option<&DeliveryState>,
+        born: u32,
+    ) {
+        let second = self.second;
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        link.rate.add(second);
+        let counter = link.counters.count(settled, state);
+        let delay = link.counters.count_delay(second.saturating_sub(born));
+        for counter in [counter, delay].into_iter().flatten() {
+            self.counters.add(counter, 1);
+        }
+    }
+}

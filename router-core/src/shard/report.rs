@@ -1,0 +1,179 @@
+//! Answers to what management asks: rows made on the spot from the shard's own records.
+
+use amqp_proto::Time;
+
+use super::conn::{Conn, Phase};
+use super::link::{InLink, InTarget, OutLink};
+use super::state::Shard;
+use crate::ids::{AddressKey, Direction, Key};
+use crate::inspect::{Answer, ConnectionRow, LinkRow, Query, Rows, Subject};
+use crate::mail::Mail;
+
+/// Deliveries, and links without credit, that are older than this many seconds draw attention.
+pub(super) const OLD_SECONDS: u32 = 10;
+
+/// Priority of deliveries that do not say one, between routers.
+const DEFAULT_PRIORITY: u8 = 4;
+
+impl Shard {
+    /// Answers a question of the control plane.
+    pub(super) fn inspect(&mut self, query: Query, now: Time) {
+        let rows = match query.what {
+            Subject::Connections => Rows::Connections(
+                self.conns
+                    .iter()
+                    .map(|(_, conn)| connection_row(conn, now))
+                    .collect(),
+            ),
+            Subject::Links => Rows::Links(self.link_rows()),
+            Subject::Addresses => {
+                self.collect_address_counters();
+                let mut rows: Vec<_> = self
+                    .carried
+                    .iter()
+                    .map(|(&id, &counters)| (id, counters))
+                    .collect();
+                rows.sort_unstable_by_key(|&(id, _)| id);
+                Rows::Addresses(rows)
+            }
+        };
+        let answer = Answer {
+            id: query.id,
+            shard: self.id,
+            rows,
+        };
+        self.post(self.control(), Mail::Answer(Box::new(answer)));
+    }
+
+    fn collect_address_counters(&mut self) {
+        let Self {
+            in_links,
+            out_links,
+            carried,
+            ..
+        } = self;
+        for (_, link) in in_links.iter_mut() {
+            if let InTarget::Address {
+                route: Some(route), ..
+            } = &link.target
+            {
+                carried.entry(route.id).or_default().ingress += std::mem::take(&mut link.ingress);
+            }
+        }
+        for (_, link) in out_links.iter_mut() {
+            if let Some(address) = link.address {
+                carried.entry(address).or_default().egress += std::mem::take(&mut link.egress);
+            }
+        }
+    }
+
+    fn link_rows(&self) -> Vec<LinkRow> {
+        let mut rows = Vec::with_capacity(self.in_links.len() + self.out_links.len());
+        for (key, link) in self.in_links.iter() {
+            rows.extend(self.in_row(key, link));
+        }
+        for (key, link) in self.out_links.iter() {
+            rows.extend(self.out_row(key, link));
+        }
+        rows
+    }
+
+    fn in_row(&self, key: Key, link: &InLink) -> Option<LinkRow> {
+        let conn = self.conns.get(link.conn)?;
+        let mut undelivered = 0;
+        let mut unsettled = 0;
+        let mut stuck = 0;
+        for (_, inbound) in self.inbound.iter() {
+            if inbound.link.map(Key::from) != Some(key) {
+                continue;
+            }
+            match &inbound.place {
+                crate::delivery::Place::Hold(_) | crate::delivery::Place::Line(_) => {
+                    undelivered += 1;
+                }
+                _ => unsettled += 1,
+            }
+            stuck += u64::from(self.is_old(inbound.born));
+        }
+        Some(LinkRow {
+            id: link.id,
+            name: link.name.clone(),
+            direction: Direction::In,
+            connection: conn.id,
+            address: match &link.target {
+                InTarget::Anonymous { .. } => None,
+                InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
+            },
+            capacity: link.capacity,
+            undelivered,
+            unsettled,
+            counters: link.counters,
+            zero_credit_seconds: self.zero_seconds(link.zero_since),
+            credit: conn.engine.credit(link.link),
+            settle_rate: link.rate.per_second(self.second),
+            stuck,
+            priority: DEFAULT_PRIORITY,
+        })
+    }
+
+    fn out_row(&self, key: Key, link: &OutLink) -> Option<LinkRow> {
+        let conn = self.conns.get(link.conn)?;
+        let sent = self
+            .outbound
+            .iter()
+            .filter(|(_, outbound)| outbound.link == key);
+        let old_sent = sent
+            .filter(|(_, outbound)| self.is_old(outbound.born))
+            .count();
+        let old_queued = link
+            .lane
+            .iter()
+            .filter(|queued| self.is_old(queued.forward.born))
+            .count();
+        Some(LinkRow {
+            id: link.id,
+            name: link.name.clone(),
+            direction: Direction::Out,
+            connection: conn.id,
+            address: Some(AddressKey::clone(&link.key)),
+            capacity: link.capacity,
+            undelivered: link.lane.len() as u64,
+            unsettled: link.unsettled,
+            counters: link.counters,
+            zero_credit_seconds: self.zero_seconds(link.zero_since),
+            credit: conn.engine.credit(link.link),
+            settle_rate: link.rate.per_second(self.second),
+            stuck: (old_sent + old_queued) as u64,
+            priority: DEFAULT_PRIORITY,
+        })
+    }
+
+    fn is_old(&self, born: u32) -> bool {
+        self.second.saturating_sub(born) > OLD_SECONDS
+    }
+
+    fn zero_seconds(&self, since: Option<u32>) -> u64 {
+        since.map_or(0, |since| u64::from(self.second.saturating_sub(since)))
+    }
+}
+
+fn connection_row(conn: &Conn, now: Time) -> ConnectionRow {
+    ConnectionRow {
+        id: conn.id,
+        host: conn.peer.clone(),
+        role: conn.listener.role.name(),
+        direction: Direction::In,
+        container: conn.container.clone(),
+        sasl: conn.engine.mechanism().map(ToString::to_string),
+        authenticated: conn.engine.is_authenticated(),
+        user: conn.engine.user().map(ToString::to_string),
+        properties: conn.properties.clone(),
+        opened: conn.phase == Phase::Open,
+        deleted: conn.deleted,
+        uptime_seconds: now.saturating_sub(conn.since).as_secs(),
+        last_delivery_seconds: conn
+            .last_delivery
+            .map(|at| now.saturating_sub(at).as_secs()),
+        traced: conn.traced,
+    }
+}

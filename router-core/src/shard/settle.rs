@@ -1,0 +1,348 @@
+//! Dispositions, both ways. Every state passes as it is; only `modified` gets its delivery-failed
+//! flag, because a router that hands a delivery back cannot say that it never left.
+
+use amqp_codec::{DeliveryState, Disposition, Modified, Role};
+use amqp_proto::SessionKey;
+
+use super::lanes::origin_of;
+use super::state::{Incoming, Shard};
+use crate::delivery::{Merged, OutOrigin, Outbound, Place};
+use crate::ids::{ConnKey, InKey, Key, OutKey};
+use crate::mail::{End, Mail, OutRef};
+
+impl Shard {
+    /// A consumer disposes of what this shard has sent.
+    pub(super) fn consumer_disposed(
+        &mut self,
+        conn: ConnKey,
+        session: SessionKey,
+        disposition: &Disposition,
+    ) {
+        let mut tokens = self.tokens_of(conn, session, disposition);
+        for token in tokens.drain(..) {
+            let key = OutKey(Key::from_token(token));
+            self.consumer_outcome(key, disposition.state.clone(), disposition.settled);
+        }
+        self.tokens = tokens;
+        self.touch(conn);
+    }
+
+    /// A producer disposes of what this shard has received.
+    pub(super) fn producer_disposed(
+        &mut self,
+        conn: ConnKey,
+        session: SessionKey,
+        disposition: &Disposition,
+    ) {
+        let mut tokens = self.tokens_of(conn, session, disposition);
+        for token in tokens.drain(..) {
+            let key = InKey(Key::from_token(token));
+            self.producer_state(key, disposition.state.clone(), disposition.settled);
+        }
+        self.tokens = tokens;
+        self.touch(conn);
+    }
+
+    fn tokens_of(
+        &mut self,
+        conn: ConnKey,
+        session: SessionKey,
+        disposition: &Disposition,
+    ) -> Vec<u64> {
+        let mut tokens = std::mem::take(&mut self.tokens);
+        tokens.clear();
+        if let Some(conn) = self.conns.get_mut(conn) {
+            conn.engine.disposed(session, disposition, &mut tokens);
+        }
+        tokens
+    }
+
+    /// One delivery's state as its consumer gives it.
+    pub(super) fn consumer_outcome(
+        &mut self,
+        key: OutKey,
+        state: Option<DeliveryState>,
+        settled: bool,
+    ) {
+        let state = state.map(failed);
+        let Some(outbound) = self.outbound.get_mut(key) else {
+            return;
+        };
+        let origin = outbound.origin;
+        outbound.answered |= state.as_ref().is_some_and(DeliveryState::is_terminal);
+        if settled && let Some(outbound) = self.forget_outbound(key) {
+            self.count_outbound(&outbound, state.as_ref());
+        }
+        match origin {
+            OutOrigin::Delivery(shard, delivery) => {
+                let from = (!settled).then_some(key);
+                self.answer((shard, delivery), from, state, settled);
+            }
+            OutOrigin::Fan(fan) => self.answer_copy(fan, state, settled),
+        }
+    }
+
+    /// One delivery's state as its producer gives it.
+    fn producer_state(&mut self, key: InKey, state: Option<DeliveryState>, settled: bool) {
+        let Some(inbound) = self.inbound.get_mut(key) else {
+            return;
+        };
+        let streaming = inbound
+            .stream
+            .as_ref()
+            .is_some_and(|stream| !stream.complete);
+        inbound.settled |= settled;
+        let to = match &inbound.place {
+            Place::Hold(_) | Place::Line(_) | Place::Discard(_) => return,
+            _ if streaming => return,
+            Place::Sent { target, peer } => {
+                let to = peer.map_or(OutRef::OnLink(*target, key), OutRef::Delivery);
+                vec![(target.shard, to)]
+            }
+            Place::Fan(fan) => fan
+                .shards
+                .iter()
+                .map(|&(shard, _)| (shard, OutRef::Fan(key)))
+                .collect(),
+        };
+        for (shard, to) in to {
+            self.post(
+                shard,
+                Mail::Dispose {
+                    to,
+                    state: state.clone(),
+                    settled,
+                },
+            );
+        }
+        if settled {
+            let answered = self
+                .inbound
+                .get_mut(key)
+                .and_then(|inbound| inbound.answered.take());
+            let state = answered.map(|state| *state).or(state);
+            if let Some(inbound) = self.inbound.get_mut(key) {
+                // The engine has forgotten the delivery: no disposition may follow.
+                inbound.settled = true;
+            }
+            self.conclude_settled(key, state.as_ref());
+        }
+    }
+
+    /// The consumer's half of a settlement has come from another shard.
+    pub(super) fn take_outcome(
+        &mut self,
+        key: InKey,
+        from: Option<OutKey>,
+        state: Option<DeliveryState>,
+        settled: bool,
+    ) {
+        let Some(inbound) = self.inbound.get_mut(key) else {
+            return;
+        };
+        let (state, settled) = match &mut inbound.place {
+            Place::Sent { peer, .. } => {
+                *peer = from;
+                (state, settled)
+            }
+            Place::Fan(fan) => match fan.merge.answer(state.as_ref(), settled) {
+                Some(Merged { state, settled }) => (state, settled),
+                None => return,
+            },
+            _ => return,
+        };
+        if inbound
+            .stream
+            .as_ref()
+            .is_some_and(|stream| !stream.complete)
+        {
+            self.outcome_before_the_end(key, state, settled);
+        } else if settled {
+            let state = match state {
+                None => inbound.answered.take().map(|state| *state),
+                some => some,
+            };
+            self.conclude(key, state);
+        } else {
+            self.pass_state(key, state);
+        }
+    }
+
+    /// Tells the producer a state without settling.
+    fn pass_state(&mut self, key: InKey, state: Option<DeliveryState>) {
+        let Some(inbound) = self.inbound.get_mut(key) else {
+            return;
+        };
+        if state.as_ref().is_some_and(DeliveryState::is_terminal) {
+            inbound.answered = state.clone().map(Box::new);
+        }
+        let (conn, session, id) = (inbound.conn, inbound.session, inbound.delivery_id);
+        if inbound.settled || inbound.link.is_none() {
+            return;
+        }
+        if let Some(conn) = self.conns.get_mut(conn) {
+            conn.engine
+                .queue_disposition(session, Role::Receiver, id, false, state);
+        }
+        self.touch(conn);
+    }
+
+    /// The outcome of a stream that is still arriving: the rest is thrown away, the settlement waits
+    /// for its end.
+    fn outcome_before_the_end(&mut self, key: InKey, state: Option<DeliveryState>, settled: bool) {
+        self.pass_state(key, state.clone());
+        if !settled {
+            return;
+        }
+        self.end_stream(key, End::Aborted);
+        if let Some(inbound) = self.inbound.get_mut(key) {
+            let state = state.map(Box::new).or_else(|| inbound.answered.take());
+            inbound.place = Place::Discard(state);
+        }
+        self.update_withheld(key, Some(0));
+    }
+
+    /// The producer's half of a settlement has come from another shard.
+    pub(super) fn take_disposal(
+        &mut self,
+        to: OutRef,
+        state: Option<DeliveryState>,
+        settled: bool,
+    ) {
+        match to {
+            OutRef::Delivery(key) => self.dispose(key, state, settled),
+            OutRef::OnLink(link, delivery) => {
+                let origin = OutOrigin::Delivery(link.shard, delivery);
+                self.dispose_on_link(link.link, origin, state, settled);
+            }
+            OutRef::Fan(delivery) => self.dispose_copies(delivery, &state, settled),
+        }
+    }
+
+    fn dispose_on_link(
+        &mut self,
+        link: Key,
+        origin: OutOrigin,
+        state: Option<DeliveryState>,
+        settled: bool,
+    ) {
+        // The shard in `origin` is the consumer's; the record knows the producer's by its key.
+        let OutOrigin::Delivery(_, delivery) = origin else {
+            return;
+        };
+        let found = self.outbound.iter().find_map(|(key, outbound)| {
+            let matches = outbound.link == link
+                && matches!(outbound.origin, OutOrigin::Delivery(_, of) if of == delivery);
+            matches.then_some(OutKey(key))
+        });
+        match found {
+            Some(key) => self.dispose(key, state, settled),
+            None if settled => self.settle_in_lane(link, delivery),
+            None => {}
+        }
+    }
+
+    /// A delivery that still waits in a lane was settled by its producer.
+    fn settle_in_lane(&mut self, link: Key, delivery: InKey) {
+        let Some(out) = self.out_links.get_mut(link) else {
+            return;
+        };
+        let queued = out.lane.iter_mut().find(|queued| {
+            origin_of(&queued.forward).is_some_and(|(_, of)| of == delivery)
+                && !queued.forward.settled
+        });
+        if let Some(queued) = queued {
+            queued.forward.settled = true;
+            out.lane_settled += 1;
+            out.lane_bytes += queued.received;
+        }
+    }
+
+    fn dispose_copies(&mut self, delivery: InKey, state: &Option<DeliveryState>, settled: bool) {
+        let fans: Vec<_> = self
+            .by_origin
+            .iter()
+            .filter_map(|(&(_, of), incoming)| match incoming {
+                Incoming::Fan(fan) if of == delivery => Some(*fan),
+                _ => None,
+            })
+            .collect();
+        for fan in fans {
+            let sent: Vec<OutKey> = self
+                .outbound
+                .iter()
+                .filter(|(_, outbound)| outbound.origin == OutOrigin::Fan(fan))
+                .map(|(key, _)| OutKey(key))
+                .collect();
+            for key in sent {
+                self.dispose(key, state.clone(), settled);
+            }
+            if settled && let Some(copies) = self.copies.remove(fan) {
+                self.by_origin.remove(&copies.origin);
+                for (link, _) in copies.progress {
+                    self.settle_in_lane(link, delivery);
+                }
+            }
+        }
+    }
+
+    /// Tells a consumer its producer's state.
+    fn dispose(&mut self, key: OutKey, state: Option<DeliveryState>, settled: bool) {
+        let Some(outbound) = self.outbound.get(key) else {
+            return;
+        };
+        let (link, id) = (outbound.link, outbound.delivery_id);
+        if settled {
+            self.forget_outbound(key);
+        }
+        let Some(link) = self.out_links.get(link) else {
+            return;
+        };
+        let (conn_key, session) = (link.conn, link.session);
+        if let Some(conn) = self.conns.get_mut(conn_key) {
+            conn.engine
+                .queue_disposition(session, Role::Sender, id, settled, state);
+        }
+        self.touch(conn_key);
+    }
+
+    /// Frees the record of a delivery sent.
+    pub(super) fn forget_outbound(&mut self, key: OutKey) -> Option<Outbound> {
+        let outbound = self.outbound.remove(key)?;
+        if let Some(link) = self.out_links.get_mut(outbound.link) {
+            link.unsettled = link.unsettled.saturating_sub(1);
+        }
+        self.uncount(outbound.slot);
+        Some(outbound)
+    }
+
+    fn count_outbound(&mut self, outbound: &Outbound, state: Option<&DeliveryState>) {
+        let second = self.second;
+        if let Some(link) = self.out_links.get_mut(outbound.link) {
+            link.rate.add(second);
+            // The router's totals come from producers' links: the link's own figures alone here.
+            link.counters.count(false, state);
+            link.counters
+                .count_delay(second.saturating_sub(outbound.born));
+        }
+    }
+}
+
+/// `modified` always says that the delivery failed.
+fn failed(state: DeliveryState) -> DeliveryState {
+    match state {
+        DeliveryState::Modified(mut modified) => {
+            modified.delivery_failed = true;
+            DeliveryState::Modified(modified)
+        }
+        other => other,
+    }
+}
+
+/// What a producer hears when a consumer vanishes with its delivery.
+pub(super) fn lost() -> DeliveryState {
+    DeliveryState::Modified(Box::new(Modified {
+        delivery_failed: true,
+        ..Modified::default()
+    }))
+}

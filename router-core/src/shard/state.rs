@@ -1,0 +1,313 @@
+//! The parts of a shard, and what its stages leave for each other. The stages are verbs on [`Shard`]
+//! in files of their own; none calls a sibling: they mark connections, links and lines here, and the
+//! turn in `mod.rs` runs them in a fixed order.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::Arc;
+
+use amqp_proto::{Config, Time};
+
+use super::conn::{Conn, LinkSlot};
+use super::link::{InLink, OutLink};
+use super::pipe::PipeTx;
+use super::wheel::Wheel;
+use super::window::ReadWindow;
+use crate::address::AddressContext;
+use crate::counters::CounterWriter;
+use crate::delivery::{Copies, Inbound, Outbound};
+use crate::ids::{
+    AddressId, AddressKey, ConnKey, ConnectionId, FanKey, InKey, InLinkKey, Key, LinkId,
+    OutLinkKey, ShardId,
+};
+use crate::inspect::AddressCounters;
+use crate::keyed::Keyed;
+use crate::limits;
+use crate::mail::{Mail, Outboxes};
+use crate::notice::Notice;
+use crate::route::{Route, RouteTable, Tally, Windows};
+use crate::settings::{ListenerSettings, RouterSettings};
+
+/// A hash map whose order and collisions depend only on the seed that the shard was given.
+pub(super) type Table<K, V> = hashbrown::HashMap<K, V, foldhash::quality::FixedState>;
+
+/// What a shard is made of.
+pub struct ShardConfig {
+    /// Its index.
+    pub id: ShardId,
+    /// How many shards there are; the control plane is the one after the last.
+    pub shards: u16,
+    /// The router's settings.
+    pub settings: Arc<RouterSettings>,
+    /// Seed of names and hash keys.
+    pub seed: u64,
+    /// The first snapshot.
+    pub table: Arc<RouteTable>,
+    /// Its block of counters.
+    pub counters: CounterWriter,
+}
+
+/// A single-threaded, deterministic router that owns its connections, links and deliveries.
+///
+/// The driver calls, in each round: [`take_mail`](Self::take_mail) for every batch in its mailbox,
+/// [`received`](Self::received) for what sockets gave, [`turn`](Self::turn), then empties
+/// [`outboxes`](Self::outboxes), writes [`poll_output`](Self::poll_output), closes
+/// [`poll_closed`](Self::poll_closed) and ends with [`finish`](Self::finish).
+pub struct Shard {
+    pub(super) id: ShardId,
+    pub(super) shards: u16,
+    pub(super) settings: Arc<RouterSettings>,
+    pub(super) context: AddressContext,
+    pub(super) seed: u64,
+    pub(super) drawn: u64,
+    pub(super) counters: CounterWriter,
+    pub(super) table: Arc<RouteTable>,
+    pub(super) tally: Tally,
+    pub(super) window: ReadWindow,
+    /// Engine settings by listener, shared by its connections.
+    pub(super) configs: Vec<(Arc<ListenerSettings>, Arc<Config>)>,
+    pub(super) conns: Keyed<Conn>,
+    pub(super) by_id: Table<ConnectionId, ConnKey>,
+    pub(super) in_links: Keyed<InLink>,
+    pub(super) out_links: Keyed<OutLink>,
+    pub(super) inbound: Keyed<Inbound>,
+    pub(super) outbound: Keyed<Outbound>,
+    pub(super) copies: Keyed<Copies>,
+    /// Open streams and copies by the delivery at its origin.
+    pub(super) by_origin: Table<(ShardId, InKey), Incoming>,
+    pub(super) pipes: Pipes,
+    /// Producers' links by the address they send to.
+    pub(super) producers: Table<AddressKey, Vec<InLinkKey>>,
+    /// Consumers' links by address record.
+    pub(super) consumers: Table<AddressId, Vec<Key>>,
+    /// Deliveries that wait for a window, by address.
+    pub(super) lines: Table<AddressKey, VecDeque<InKey>>,
+    /// A window or a route has changed since the lines were last looked at.
+    pub(super) lines_due: bool,
+    /// Deliveries without a route, until the mail already in the box has been read.
+    pub(super) doubtful: Vec<InKey>,
+    /// The mail that was in the box when `doubtful` was filled has been read.
+    pub(super) doubts_due: bool,
+    /// What addresses have carried here, but for what links have not yet reported.
+    pub(super) carried: Table<AddressId, AddressCounters>,
+    pub(super) outboxes: Outboxes,
+    /// Connections to look after at the end of the turn.
+    pub(super) touched: Vec<ConnKey>,
+    /// Connections with input not yet decoded.
+    pub(super) backlog: VecDeque<ConnKey>,
+    /// Connections with bytes for the socket.
+    pub(super) writing: VecDeque<ConnKey>,
+    /// Connections whose socket may go.
+    pub(super) closed: Vec<ConnKey>,
+    /// Pipes whose other end ought to hear a new limit: the link and the shard.
+    pub(super) grants: Vec<(Key, ShardId)>,
+    /// Links whose producers may get credit when a second is over.
+    pub(super) slow: Vec<InLinkKey>,
+    pub(super) wheel: Wheel,
+    pub(super) second: u32,
+    /// The second for which links with slow credit were last looked at.
+    pub(super) ticked: u32,
+    pub(super) next_link: u64,
+    pub(super) next_tag: u64,
+    pub(super) trace_all: bool,
+    pub(super) notices: Vec<Notice>,
+    /// Scratch for the tokens of a disposition.
+    pub(super) tokens: Vec<u64>,
+    /// Scratch for address keys.
+    pub(super) text: String,
+}
+
+/// Where more of a delivery from another shard goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Incoming {
+    /// To the lane of one link.
+    Link(Key),
+    /// To all copies of a set.
+    Fan(FanKey),
+}
+
+/// The sending ends of this shard's pipes.
+pub(super) struct Pipes {
+    /// By the link they lead to.
+    pub(super) to: Table<OutLinkKey, PipeTx>,
+}
+
+impl Pipes {
+    /// An unsettled delivery goes to a consumer; its pipe is made when it is first used.
+    pub(super) fn charge(&mut self, target: OutLinkKey, route: &Route, control: ShardId) {
+        let pipe = self.to.entry(target).or_insert_with(|| {
+            let consumer = route
+                .consumers
+                .iter()
+                .find(|consumer| consumer.link == target);
+            let depth = match consumer {
+                _ if target.shard == control => limits::IN_PROCESS_DEPTH,
+                Some(consumer) => consumer.capacity.max(1),
+                None => 1,
+            };
+            PipeTx::new(depth)
+        });
+        pipe.send();
+    }
+}
+
+impl Windows for Pipes {
+    fn is_open(&self, link: OutLinkKey) -> bool {
+        self.to.get(&link).is_none_or(|pipe| pipe.is_open())
+    }
+}
+
+impl Shard {
+    /// A shard without connections.
+    #[must_use]
+    pub fn new(config: ShardConfig) -> Self {
+        let ShardConfig {
+            id,
+            shards,
+            settings,
+            seed,
+            table,
+            counters,
+        } = config;
+        let hasher = foldhash::quality::FixedState::with_seed(seed);
+        Self {
+            id,
+            shards,
+            context: AddressContext::new(&settings.id),
+            settings,
+            seed,
+            drawn: 0,
+            counters,
+            tally: Tally::new(table.boards(), id),
+            table,
+            window: ReadWindow::new(),
+            configs: Vec::new(),
+            conns: Keyed::new(),
+            by_id: Table::with_hasher(hasher.clone()),
+            in_links: Keyed::new(),
+            out_links: Keyed::new(),
+            inbound: Keyed::new(),
+            outbound: Keyed::new(),
+            copies: Keyed::new(),
+            by_origin: Table::with_hasher(hasher.clone()),
+            pipes: Pipes {
+                to: Table::with_hasher(hasher.clone()),
+            },
+            producers: Table::with_hasher(hasher.clone()),
+            consumers: Table::with_hasher(hasher.clone()),
+            lines: Table::with_hasher(hasher.clone()),
+            lines_due: false,
+            doubtful: Vec::new(),
+            doubts_due: false,
+            carried: Table::with_hasher(hasher),
+            outboxes: Outboxes::new(id, usize::from(shards) + 1),
+            touched: Vec::new(),
+            backlog: VecDeque::new(),
+            writing: VecDeque::new(),
+            closed: Vec::new(),
+            grants: Vec::new(),
+            slow: Vec::new(),
+            wheel: Wheel::new(),
+            second: 0,
+            ticked: 0,
+            next_link: 0,
+            next_tag: 0,
+            trace_all: false,
+            notices: Vec::new(),
+            tokens: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// The control plane's place among the shards.
+    pub(super) fn control(&self) -> ShardId {
+        ShardId(self.shards)
+    }
+
+    /// Posts a letter.
+    pub(super) fn post(&mut self, to: ShardId, mail: Mail) {
+        self.outboxes.push(to, mail);
+    }
+
+    /// The number of a new link: unlike any that another shard gives.
+    pub(super) fn link_id(&mut self) -> LinkId {
+        let id = self.next_link * u64::from(self.shards) + u64::from(self.id.0) + 1;
+        self.next_link += 1;
+        LinkId(id)
+    }
+
+    /// The tag of the next delivery: unlike any that another shard gives. The caller counts it once
+    /// it is used.
+    pub(super) fn delivery_tag(&self) -> u64 {
+        self.next_tag * u64::from(self.shards) + u64::from(self.id.0)
+    }
+
+    /// A number that nobody can guess who does not know the seed: names of dynamic nodes must not
+    /// let a stranger write to somebody's reply address.
+    pub(super) fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        let mut mixed = DefaultHasher::new();
+        mixed.write_u64(self.seed);
+        mixed.write_u64(self.drawn);
+        mixed.finish()
+    }
+
+    /// The connection is looked after at the end of the turn.
+    pub(super) fn touch(&mut self, key: ConnKey) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !conn.touched
+        {
+            conn.touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    /// Credit of a producer's link is looked at in this turn.
+    pub(super) fn mark_credit(&mut self, key: InLinkKey, urgent: bool) {
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        link.urgent |= urgent;
+        let conn = link.conn;
+        if !link.dirty {
+            link.dirty = true;
+            if let Some(conn) = self.conns.get_mut(conn) {
+                conn.dirty.push(key);
+            }
+        }
+        self.touch(conn);
+    }
+
+    /// A consumer's link has something to send.
+    pub(super) fn mark_ready(&mut self, key: Key) {
+        let Some(link) = self.out_links.get_mut(key) else {
+            return;
+        };
+        let conn = link.conn;
+        if !link.ready {
+            link.ready = true;
+            if let Some(conn) = self.conns.get_mut(conn) {
+                conn.ready.push_back(key);
+            }
+        }
+        self.touch(conn);
+    }
+
+    /// What stands behind an engine's link.
+    pub(super) fn slot(&self, conn: ConnKey, link: amqp_proto::LinkKey) -> Option<LinkSlot> {
+        self.conns.get(conn).and_then(|conn| conn.slot(link))
+    }
+
+    /// The name of one of this shard's links that every shard understands.
+    pub(super) fn out_key(&self, link: Key) -> OutLinkKey {
+        OutLinkKey {
+            shard: self.id,
+            link,
+        }
+    }
+
+    /// The second since the start of the router.
+    pub(super) fn note_time(&mut self, now: Time) {
+        self.second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+    }
+}

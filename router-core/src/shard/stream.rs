@@ -1,0 +1,280 @@
+//! Deliveries that are forwarded before they are complete: frames go on as they come, and what runs
+//! too far ahead of its consumers withholds the incoming window of its session.
+
+use amqp_codec::DeliveryState;
+use amqp_proto::{InTransfer, Payload, SessionKey};
+
+use super::state::{Incoming, Shard};
+use crate::delivery::Place;
+use crate::ids::{ConnKey, InKey, InLinkKey, Key, ShardId};
+use crate::limits;
+use crate::mail::{End, Mail};
+
+use super::lanes::origin_of;
+
+impl Shard {
+    /// A further frame of a delivery that is no longer held.
+    pub(super) fn stream_frame(
+        &mut self,
+        key: InLinkKey,
+        record: InKey,
+        frame: &InTransfer,
+        more: Payload,
+    ) {
+        let end = match (frame.aborted, frame.more) {
+            (true, _) => End::Aborted,
+            (false, true) => End::More,
+            (false, false) => End::Last,
+        };
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        if let Some(stream) = &mut inbound.stream {
+            stream.received += more.len() as u64;
+            stream.complete = end != End::More;
+        }
+        match &mut inbound.place {
+            Place::Discard(state) => {
+                let state = state.take();
+                match end {
+                    End::More => inbound.place = Place::Discard(state),
+                    End::Last => self.conclude(record, state.map(|state| *state)),
+                    End::Aborted => self.abandon(key, record),
+                }
+                return;
+            }
+            Place::Line(waiting) => {
+                if end == End::Aborted {
+                    self.leave_line(record);
+                    self.abandon(key, record);
+                    return;
+                }
+                waiting.payload.append(more);
+                waiting.complete = end == End::Last;
+            }
+            Place::Sent { .. } | Place::Fan(_) => self.post_data(record, &more, end),
+            Place::Hold(_) => return,
+        }
+        match end {
+            End::Aborted => self.abandon(key, record),
+            End::More => self.update_withheld(record, None),
+            End::Last => {
+                self.update_withheld(record, None);
+                self.finish_stream(record);
+            }
+        }
+    }
+
+    /// The last frame of a stream has been passed on.
+    fn finish_stream(&mut self, record: InKey) {
+        let Some(inbound) = self.inbound.get(record) else {
+            return;
+        };
+        if matches!(inbound.place, Place::Line(_)) || !inbound.settled {
+            return;
+        }
+        self.conclude_settled(record, None);
+    }
+
+    /// A settled delivery needs its record no longer.
+    pub(super) fn conclude_settled(&mut self, record: InKey, state: Option<&DeliveryState>) {
+        let Some(inbound) = self.inbound.get(record) else {
+            return;
+        };
+        let (link, born) = (inbound.link, inbound.born);
+        self.forget_record(record);
+        if let Some(key) = link {
+            self.count_end(key, state.is_none(), state, born);
+            self.unhold(key, false);
+        }
+    }
+
+    /// The producer gave a delivery up: nothing is said to it.
+    fn abandon(&mut self, key: InLinkKey, record: InKey) {
+        self.forget_record(record);
+        self.unhold(key, false);
+    }
+
+    /// Sends the end of a stream to wherever its beginning went.
+    pub(super) fn end_stream(&mut self, record: InKey, end: End) {
+        self.post_data(record, &Payload::default(), end);
+    }
+
+    fn post_data(&mut self, record: InKey, chunk: &Payload, end: End) {
+        let of = crate::ids::Origin {
+            shard: self.id,
+            delivery: Some(record),
+        };
+        let Some(inbound) = self.inbound.get(record) else {
+            return;
+        };
+        let shards: Vec<ShardId> = match &inbound.place {
+            Place::Sent { target, .. } => vec![target.shard],
+            Place::Fan(fan) => fan.shards.iter().map(|&(shard, _)| shard).collect(),
+            _ => return,
+        };
+        for shard in shards {
+            self.post(
+                shard,
+                Mail::Data {
+                    of,
+                    chunk: chunk.clone(),
+                    end,
+                },
+            );
+        }
+    }
+
+    /// How much of a stream has left the box at one shard.
+    pub(super) fn take_progress(&mut self, record: InKey, from: ShardId, bytes: u64) {
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        let slowest = match &mut inbound.place {
+            Place::Fan(fan) => {
+                for (shard, progress) in &mut fan.shards {
+                    if *shard == from {
+                        *progress = bytes.max(*progress);
+                    }
+                }
+                fan.shards
+                    .iter()
+                    .map(|&(_, progress)| progress)
+                    .min()
+                    .unwrap_or(bytes)
+            }
+            _ => bytes,
+        };
+        if let Some(stream) = &mut inbound.stream {
+            stream.progress = stream.progress.max(slowest);
+        }
+        self.update_withheld(record, None);
+    }
+
+    /// Adjusts what a stream withholds of its session's window.
+    pub(super) fn update_withheld(&mut self, record: InKey, value: Option<u64>) {
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        let Some(stream) = &mut inbound.stream else {
+            return;
+        };
+        let due = value.unwrap_or_else(|| stream.ahead().saturating_sub(limits::STREAM_WINDOW));
+        let before = std::mem::replace(&mut stream.withheld, due);
+        let (conn, session) = (inbound.conn, inbound.session);
+        if before != due {
+            self.withhold_for_streams(conn, session, before, due);
+        }
+    }
+
+    /// A stream's share of what its session withholds has changed, in bytes.
+    pub(super) fn withhold_for_streams(
+        &mut self,
+        conn: ConnKey,
+        session: SessionKey,
+        before: u64,
+        after: u64,
+    ) {
+        let Some(entry) = self.conns.get_mut(conn) else {
+            return;
+        };
+        if let Some((_, withheld)) = entry.sessions.iter_mut().find(|(key, _)| *key == session) {
+            withheld.streams = (withheld.streams + after).saturating_sub(before);
+        }
+        self.apply_withheld(conn, session);
+    }
+
+    /// A link's share of what its session withholds has changed, in bytes.
+    pub(super) fn withhold_for_links(&mut self, link: InLinkKey, before: u64, after: u64) {
+        let Some(link) = self.in_links.get(link) else {
+            return;
+        };
+        let (conn, session) = (link.conn, link.session);
+        let Some(entry) = self.conns.get_mut(conn) else {
+            return;
+        };
+        if let Some((_, withheld)) = entry.sessions.iter_mut().find(|(key, _)| *key == session) {
+            withheld.links = (withheld.links + after).saturating_sub(before);
+        }
+        self.apply_withheld(conn, session);
+    }
+
+    fn apply_withheld(&mut self, key: ConnKey, session: SessionKey) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let Some((_, withheld)) = conn.sessions.iter().find(|(of, _)| *of == session) else {
+            return;
+        };
+        let bytes = withheld.links
+            + withheld
+                .streams
+                .saturating_sub(limits::STALL_ALLOWANCE as u64);
+        let frames = bytes / u64::from(conn.listener.max_frame_size);
+        conn.engine
+            .set_withheld(session, u32::try_from(frames).unwrap_or(u32::MAX));
+        self.touch(key);
+    }
+
+    /// Tells the producer's shard how much of a stream at the head of a lane has been sent.
+    pub(super) fn report_progress(&mut self, out: Key) {
+        let Some(queued) = self
+            .out_links
+            .get_mut(out)
+            .and_then(|link| link.lane.front_mut())
+        else {
+            return;
+        };
+        let sent = queued
+            .received
+            .saturating_sub(queued.forward.payload.len() as u64);
+        let due = sent - queued.reported.min(sent) >= limits::STREAM_WINDOW / 4;
+        if !due && queued.end == End::More {
+            return;
+        }
+        queued.reported = sent;
+        let Some(origin) = origin_of(&queued.forward) else {
+            return;
+        };
+        let bytes = match queued.fan.and_then(|fan| self.copies.get_mut(fan)) {
+            Some(copies) => {
+                for (link, progress) in &mut copies.progress {
+                    if *link == out {
+                        *progress = sent;
+                    }
+                }
+                copies
+                    .progress
+                    .iter()
+                    .map(|&(_, progress)| progress)
+                    .min()
+                    .unwrap_or(sent)
+            }
+            None => sent,
+        };
+        let from = self.id;
+        self.post(
+            origin.0,
+            Mail::Progress {
+                to: origin.1,
+                from,
+                bytes,
+            },
+        );
+    }
+
+    /// A link with a copy of a stream is gone: the others set the pace.
+    pub(super) fn leave_stream(&mut self, origin: (ShardId, InKey), out: Key) {
+        match self.by_origin.get(&origin).copied() {
+            Some(Incoming::Link(link)) if link == out => {
+                self.by_origin.remove(&origin);
+            }
+            Some(Incoming::Fan(fan)) => {
+                if let Some(copies) = self.copies.get_mut(fan) {
+                    copies.progress.retain(|&(link, _)| link != out);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! A shard, or several, with a control plane and AMQP peers, all in memory and one after the other.
+
+mod routing;
+mod world;

@@ -1,0 +1,327 @@
+//! What clients see of message routing, on one shard and on two.
+
+use amqp_codec::{AmqpError, DeliveryState, Modified, Str, Symbol};
+use amqp_proto::Event;
+
+use super::world::World;
+use crate::route::Treatment;
+
+/// A message with nothing but a body: one data section.
+fn message(text: &str) -> Vec<u8> {
+    let mut bytes = vec![0x00, 0x53, 0x75, 0xa0, u8::try_from(text.len()).unwrap()];
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+/// Runs a scene with everything on one shard, and with the consumer on another shard.
+fn on_one_and_two_shards(scene: impl Fn(&mut World, usize)) {
+    scene(&mut World::new(1), 0);
+    scene(&mut World::new(2), 1);
+}
+
+#[test]
+fn an_accepted_message_is_told_to_its_producer() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        let sender = world.sender(producer, "s", "q");
+        assert_eq!(world.peers[producer].engine.credit(sender), 0);
+        world.receiver(consumer, "r", "q", 10);
+        assert_eq!(world.peers[producer].engine.credit(sender), 250);
+        assert!(world.send(producer, sender, &message("hello"), false));
+        assert_eq!(world.peers[consumer].received(), [message("hello")]);
+        assert_eq!(world.peers[producer].outcome(0), None);
+        world.dispose(consumer, 0, DeliveryState::Accepted, true);
+        let told = world.peers[producer].outcome(0);
+        assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
+        assert_eq!(world.peers[producer].engine.credit(sender), 250);
+    });
+}
+
+#[test]
+fn outcomes_pass_as_they_are_but_modified_has_failed() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        world.receiver(consumer, "r", "q", 10);
+        let sender = world.sender(producer, "s", "q");
+        let rejected = DeliveryState::Rejected(Some(Box::new(AmqpError {
+            condition: Symbol::from("app:no"),
+            description: Some(Str::from("not today")),
+            info: None,
+        })));
+        let modified = |failed| {
+            DeliveryState::Modified(Box::new(Modified {
+                delivery_failed: failed,
+                undeliverable_here: true,
+                message_annotations: None,
+            }))
+        };
+        let received = DeliveryState::Received {
+            section_number: 1,
+            section_offset: 2,
+        };
+        for _ in 0..4 {
+            assert!(world.send(producer, sender, &message("m"), false));
+        }
+        world.dispose(consumer, 3, DeliveryState::Released, true);
+        world.dispose(consumer, 1, modified(false), true);
+        world.dispose(consumer, 0, rejected.clone(), true);
+        world.dispose(consumer, 2, received.clone(), false);
+        let peer = &world.peers[producer];
+        assert_eq!(peer.outcome(0), Some((Some(rejected), true)));
+        assert_eq!(peer.outcome(1), Some((Some(modified(true)), true)));
+        assert_eq!(peer.outcome(2), Some((Some(received), false)));
+        assert_eq!(peer.outcome(3), Some((Some(DeliveryState::Released), true)));
+        world.dispose(consumer, 2, DeliveryState::Accepted, true);
+        let told = world.peers[producer].outcome(2);
+        assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
+    });
+}
+
+#[test]
+fn a_vanished_consumer_modifies_what_was_sent_and_releases_what_was_not() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        world.receiver(consumer, "r", "q", 1);
+        let sender = world.sender(producer, "s", "q");
+        assert!(world.send(producer, sender, &message("sent"), false));
+        assert!(world.send(producer, sender, &message("queued"), false));
+        world.vanish(consumer);
+        let peer = &world.peers[producer];
+        let Some((Some(DeliveryState::Modified(modified)), true)) = peer.outcome(0) else {
+            panic!("{:?}", peer.outcome(0));
+        };
+        assert!(modified.delivery_failed);
+        assert_eq!(peer.outcome(1), Some((Some(DeliveryState::Released), true)));
+        assert!(world.send(producer, sender, &message("later"), false));
+        let peer = &world.peers[producer];
+        assert_eq!(peer.outcome(2), Some((Some(DeliveryState::Released), true)));
+        assert!(
+            peer.engine.drain_requested(sender),
+            "no path: the producer is asked to drain"
+        );
+    });
+}
+
+#[test]
+fn what_waits_for_a_vanished_consumer_goes_to_another() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        for text in ["a", "b", "c"] {
+            assert!(world.send(producer, sender, &message(text), false));
+        }
+        let second = world.connect(0);
+        world.receiver(second, "r", "q", 10);
+        world.vanish(consumer);
+        assert_eq!(
+            world.peers[second].received(),
+            [message("a"), message("b"), message("c")]
+        );
+    });
+}
+
+#[test]
+fn anonymous_senders_reach_any_address_and_hear_of_unknown_ones() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        world.receiver(consumer, "r", "q", 10);
+        let sender = world.sender(producer, "s", "");
+        assert_eq!(world.peers[producer].engine.credit(sender), 250);
+        let to = |address: &str| {
+            let length = u8::try_from(address.len()).unwrap();
+            let mut bytes = vec![
+                0x00,
+                0x53,
+                0x73,
+                0xc0,
+                5 + length,
+                3,
+                0x40,
+                0x40,
+                0xa1,
+                length,
+            ];
+            bytes.extend_from_slice(address.as_bytes());
+            bytes.extend_from_slice(&message("x"));
+            bytes
+        };
+        assert!(world.send(producer, sender, &to("q"), false));
+        assert!(world.send(producer, sender, &to("nowhere"), false));
+        assert!(world.send(producer, sender, &message("no address"), false));
+        assert_eq!(world.peers[consumer].received(), [to("q")]);
+        let peer = &world.peers[producer];
+        assert_eq!(peer.outcome(1), Some((Some(DeliveryState::Released), true)));
+        let Some((Some(DeliveryState::Rejected(Some(error))), true)) = peer.outcome(2) else {
+            panic!("{:?}", peer.outcome(2));
+        };
+        assert_eq!(error.condition.as_str(), "amqp:precondition-failed");
+        assert_eq!(
+            error.description.as_deref(),
+            Some("Routing failure: no address present")
+        );
+    });
+}
+
+#[test]
+fn multicast_reaches_all_and_the_strongest_outcome_wins() {
+    let mut world = World::with_default(2, Treatment::Multicast);
+    let producer = world.connect(0);
+    let consumers = [world.connect(0), world.connect(1), world.connect(1)];
+    for consumer in consumers {
+        world.receiver(consumer, "r", "m", 10);
+    }
+    let sender = world.sender(producer, "s", "m");
+    assert!(world.send(producer, sender, &message("all"), false));
+    for consumer in consumers {
+        assert_eq!(world.peers[consumer].received(), [message("all")]);
+    }
+    world.dispose(consumers[0], 0, DeliveryState::Released, true);
+    world.dispose(consumers[1], 0, DeliveryState::Accepted, true);
+    assert_eq!(world.peers[producer].outcome(0), None);
+    world.vanish(consumers[2]);
+    let told = world.peers[producer].outcome(0);
+    assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
+}
+
+#[test]
+fn closest_takes_turns_and_balanced_follows_the_load() {
+    for treatment in [Treatment::AnycastClosest, Treatment::AnycastBalanced] {
+        let mut world = World::with_default(2, treatment);
+        let producer = world.connect(0);
+        let consumers = [world.connect(0), world.connect(1)];
+        for consumer in consumers {
+            world.receiver(consumer, "r", "q", 100);
+        }
+        let sender = world.sender(producer, "s", "q");
+        for _ in 0..10 {
+            assert!(world.send(producer, sender, &message("x"), false));
+        }
+        for consumer in consumers {
+            assert_eq!(world.peers[consumer].messages.len(), 5, "{treatment:?}");
+        }
+    }
+}
+
+#[test]
+fn a_large_message_is_streamed_and_its_abort_is_passed_on() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        world.receiver(consumer, "r", "q", 10);
+        let sender = world.sender(producer, "s", "q");
+        let mut large = vec![0x00, 0x53, 0x75, 0xb0];
+        large.extend_from_slice(&1_000_000u32.to_be_bytes());
+        large.resize(8 + 1_000_000, 7);
+        assert!(world.send(producer, sender, &large, false));
+        assert_eq!(world.peers[consumer].messages.len(), 1);
+        assert_eq!(world.peers[consumer].received()[0], large);
+        world.dispose(consumer, 0, DeliveryState::Accepted, true);
+        let told = world.peers[producer].outcome(0);
+        assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
+        assert!(world.send_part(producer, sender, &large[..300_000], false, true));
+        world.vanish(producer);
+        let aborted = world.peers[consumer]
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Transfer { delivery, .. } if delivery.aborted));
+        assert!(aborted);
+    });
+}
+
+#[test]
+fn settled_messages_beyond_the_capacity_keep_the_first_and_the_newest() {
+    on_one_and_two_shards(|world, far| {
+        world.listener.link_capacity = 3;
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        let receiver = world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        for text in ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7"] {
+            assert!(world.send(producer, sender, &message(text), true), "{text}");
+            world.pass(1100);
+        }
+        world.credit(consumer, receiver, 10, false);
+        assert_eq!(
+            world.peers[consumer].received(),
+            [message("m0"), message("m7")]
+        );
+    });
+}
+
+#[test]
+fn a_drain_sends_what_is_there_and_takes_the_credit_back() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        let receiver = world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        for text in ["a", "b"] {
+            assert!(world.send(producer, sender, &message(text), false));
+        }
+        world.credit(consumer, receiver, 10, true);
+        assert_eq!(
+            world.peers[consumer].received(),
+            [message("a"), message("b")]
+        );
+        assert_eq!(world.peers[consumer].engine.credit(receiver), 0);
+        world.credit(consumer, receiver, 1, false);
+        assert!(world.send(producer, sender, &message("c"), false));
+        assert_eq!(world.peers[consumer].messages.len(), 3);
+    });
+}
+
+#[test]
+fn a_receiver_that_wants_settled_deliveries_gets_them_and_the_producer_is_told_accepted() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        let source = amqp_codec::Source {
+            address: Some(Str::from("q")),
+            ..Default::default()
+        };
+        let mut attach = super::world::attach(
+            "r",
+            amqp_codec::Role::Receiver,
+            Some(source),
+            Some(amqp_codec::Target::default()),
+        );
+        attach.snd_settle_mode = amqp_codec::SenderSettleMode::Settled;
+        let receiver = world.attach(consumer, attach);
+        world.credit(consumer, receiver, 5, false);
+        let sender = world.sender(producer, "s", "q");
+        assert!(world.send(producer, sender, &message("x"), false));
+        assert_eq!(world.peers[consumer].messages.len(), 1);
+        let told = world.peers[producer].outcome(0);
+        assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
+    });
+}
+
+#[test]
+fn nothing_is_left_of_deliveries_and_links_that_ended() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        let receiver = world.receiver(consumer, "r", "q", 100);
+        let sender = world.sender(producer, "s", "q");
+        for id in 0..50 {
+            assert!(world.send(producer, sender, &message("x"), false));
+            world.dispose(consumer, id, DeliveryState::Accepted, true);
+        }
+        world.detach(consumer, receiver);
+        world.detach(producer, sender);
+        for shard in &world.shards {
+            assert_eq!(shard.deliveries_in_flight(), 0);
+        }
+        world.vanish(producer);
+        world.vanish(consumer);
+        for shard in &world.shards {
+            assert_eq!(shard.connection_count(), 0);
+        }
+    });
+}

@@ -1,0 +1,455 @@
+//! The smallest world a router lives in: shards and control plane exchange batches until nobody has
+//! any, peers are protocol engines whose bytes are handed over at once.
+
+use std::sync::Arc;
+
+use amqp_codec::{
+    Attach, DeliveryState, DeliveryTag, Disposition, ReceiverSettleMode, Role, SenderSettleMode,
+    Source, Str, Target, TargetArchetype,
+};
+use amqp_proto::{
+    Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
+    SessionKey, Time,
+};
+use bytes::Bytes;
+
+use crate::control::{ControlConfig, ControlPlane};
+use crate::counters::Counters;
+use crate::ids::{ConnKey, ConnectionId, ShardId};
+use crate::notice::Notice;
+use crate::route::Treatment;
+use crate::settings::{
+    Accepted, ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations,
+};
+use crate::shard::{Shard, ShardConfig};
+
+/// Shards, control plane and peers.
+pub(super) struct World {
+    pub(super) shards: Vec<Shard>,
+    pub(super) control: ControlPlane,
+    pub(super) listener: ListenerSettings,
+    pub(super) peers: Vec<Peer>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) now: Time,
+    connections: u64,
+}
+
+/// An AMQP client.
+pub(super) struct Peer {
+    shard: usize,
+    key: ConnKey,
+    pub(super) engine: Connection,
+    input: RecvBuf,
+    pub(super) output: SendQueue,
+    pub(super) session: Option<SessionKey>,
+    /// What happened, in order; transfers are also collected in `messages`.
+    pub(super) events: Vec<Event>,
+    /// Whole messages received: link, delivery-id, bytes.
+    pub(super) messages: Vec<(LinkKey, u32, Vec<u8>)>,
+    partial: Vec<u8>,
+    pub(super) gone: bool,
+}
+
+impl World {
+    pub(super) fn new(shards: u16) -> Self {
+        Self::with_default(shards, Treatment::AnycastBalanced)
+    }
+
+    pub(super) fn with_default(shards: u16, treatment: Treatment) -> Self {
+        let settings = Arc::new(RouterSettings {
+            id: Arc::from("QDR"),
+            default_treatment: treatment,
+            version: "0.1.0",
+        });
+        let counters = Counters::new(shards);
+        let control = ControlPlane::new(ControlConfig {
+            settings: Arc::clone(&settings),
+            shards,
+            seed: 1,
+            counters: Arc::clone(&counters),
+        });
+        let table = Arc::clone(control.table());
+        let shard = |id: u16| {
+            Shard::new(ShardConfig {
+                id: ShardId(id),
+                shards,
+                settings: Arc::clone(&settings),
+                seed: u64::from(id) + 1,
+                table: Arc::clone(&table),
+                counters: counters.writer(ShardId(id)),
+            })
+        };
+        Self {
+            shards: (0..shards).map(shard).collect(),
+            control,
+            listener: listener(),
+            peers: Vec::new(),
+            notices: Vec::new(),
+            now: Time::from_millis(1),
+            connections: 0,
+        }
+    }
+
+    /// Connects a peer to a shard and opens connection and session.
+    pub(super) fn connect(&mut self, shard: usize) -> usize {
+        let config = Config {
+            initiator: true,
+            container_id: Str::from("peer"),
+            max_frame_size: 65_536,
+            session_window: 10_000,
+            ..Config::default()
+        };
+        let mut engine = Connection::new(Arc::new(config), self.now);
+        let mut output = SendQueue::new();
+        engine.start(&mut output);
+        self.connections += 1;
+        let accepted = Accepted {
+            connection: ConnectionId(self.connections),
+            listener: Arc::new(self.listener.clone()),
+            peer: format!("127.0.0.1:{}", 40_000 + self.connections),
+            traced: false,
+        };
+        let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
+        self.peers.push(Peer {
+            shard,
+            key,
+            engine,
+            input: RecvBuf::new(),
+            output,
+            session: None,
+            events: Vec::new(),
+            messages: Vec::new(),
+            partial: Vec::new(),
+            gone: false,
+        });
+        let peer = self.peers.len() - 1;
+        self.run();
+        assert!(
+            self.peers[peer].engine.is_open(),
+            "the router answered Open"
+        );
+        let Peer { engine, output, .. } = &mut self.peers[peer];
+        let session = engine.begin(output).unwrap();
+        self.peers[peer].session = Some(session);
+        self.run();
+        peer
+    }
+
+    /// Attaches a sender; an empty address makes it anonymous.
+    pub(super) fn sender(&mut self, peer: usize, name: &str, address: &str) -> LinkKey {
+        let target = Target {
+            address: (!address.is_empty()).then(|| Str::copy(address)),
+            ..Target::default()
+        };
+        let attach = attach(name, Role::Sender, Some(Source::default()), Some(target));
+        self.attach(peer, attach)
+    }
+
+    /// Attaches a receiver and gives it credit.
+    pub(super) fn receiver(
+        &mut self,
+        peer: usize,
+        name: &str,
+        address: &str,
+        credit: u32,
+    ) -> LinkKey {
+        let source = Source {
+            address: Some(Str::copy(address)),
+            ..Source::default()
+        };
+        let attach = attach(name, Role::Receiver, Some(source), Some(Target::default()));
+        let link = self.attach(peer, attach);
+        if credit > 0 {
+            self.credit(peer, link, credit, false);
+        }
+        link
+    }
+
+    pub(super) fn attach(&mut self, peer: usize, attach: Attach) -> LinkKey {
+        let Peer {
+            engine,
+            output,
+            session,
+            ..
+        } = &mut self.peers[peer];
+        let link = engine.attach(session.unwrap(), attach, output).unwrap();
+        self.run();
+        link
+    }
+
+    pub(super) fn credit(&mut self, peer: usize, link: LinkKey, credit: u32, drain: bool) {
+        let Peer { engine, output, .. } = &mut self.peers[peer];
+        engine.set_credit(link, credit, drain, output);
+        self.run();
+    }
+
+    /// Sends a message; false if there is no credit.
+    pub(super) fn send(
+        &mut self,
+        peer: usize,
+        link: LinkKey,
+        message: &[u8],
+        settled: bool,
+    ) -> bool {
+        self.send_part(peer, link, message, settled, false)
+    }
+
+    pub(super) fn send_part(
+        &mut self,
+        peer: usize,
+        link: LinkKey,
+        message: &[u8],
+        settled: bool,
+        more: bool,
+    ) -> bool {
+        let tag = DeliveryTag::new(b"t").unwrap();
+        let transfer = OutTransfer {
+            settled,
+            more,
+            ..OutTransfer::new(7, tag)
+        };
+        let mut payload = Payload::from(Bytes::copy_from_slice(message));
+        loop {
+            let Peer { engine, output, .. } = &mut self.peers[peer];
+            match engine.send_transfer(link, &transfer, &[], &payload, output) {
+                Sent::Whole => break,
+                Sent::Part(count) => payload.advance(count),
+                Sent::Blocked if payload.len() == message.len() => return false,
+                Sent::Blocked => {}
+            }
+            self.run();
+        }
+        self.run();
+        true
+    }
+
+    /// Disposes of a delivery received.
+    pub(super) fn dispose(&mut self, peer: usize, id: u32, state: DeliveryState, settled: bool) {
+        let Peer {
+            engine,
+            output,
+            session,
+            ..
+        } = &mut self.peers[peer];
+        let session = session.unwrap();
+        engine.queue_disposition(session, Role::Receiver, id, settled, Some(state));
+        engine.flush_dispositions(session, output);
+        self.run();
+    }
+
+    pub(super) fn detach(&mut self, peer: usize, link: LinkKey) {
+        let Peer { engine, output, .. } = &mut self.peers[peer];
+        engine.detach(link, true, None, output);
+        self.run();
+    }
+
+    /// The peer's socket breaks.
+    pub(super) fn vanish(&mut self, peer: usize) {
+        let Peer {
+            shard, key, gone, ..
+        } = &mut self.peers[peer];
+        *gone = true;
+        self.shards[*shard].end_of_input(*key, None, self.now);
+        self.run();
+    }
+
+    pub(super) fn pass(&mut self, millis: u64) {
+        self.now = self.now + std::time::Duration::from_millis(millis);
+        self.run();
+    }
+
+    /// Moves bytes and mail until nothing moves.
+    pub(super) fn run(&mut self) {
+        for _ in 0..10_000 {
+            let mut moved = false;
+            for peer in 0..self.peers.len() {
+                moved |= self.feed(peer);
+            }
+            for shard in 0..self.shards.len() {
+                self.shards[shard].turn(self.now);
+                let posted: Vec<_> = self.shards[shard].outboxes().drain().collect();
+                for (to, batch) in posted {
+                    moved = true;
+                    self.deliver(to, batch);
+                }
+                moved |= self.write(shard);
+                self.shards[shard].finish(&mut self.notices);
+            }
+            self.control.turn(self.now);
+            let posted: Vec<_> = self.control.outboxes().drain().collect();
+            for (to, batch) in posted {
+                moved = true;
+                self.deliver(to, batch);
+            }
+            moved |= self.shards.iter().any(Shard::is_runnable);
+            if !moved {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    fn deliver(&mut self, to: ShardId, batch: crate::mail::Batch) {
+        match self.shards.get_mut(to.index()) {
+            Some(shard) => shard.take_mail(batch, self.now),
+            None => self.control.handle_mail(batch),
+        }
+    }
+
+    /// A peer's bytes into its shard.
+    fn feed(&mut self, peer: usize) -> bool {
+        let Peer {
+            shard,
+            key,
+            output,
+            gone,
+            ..
+        } = &mut self.peers[peer];
+        if *gone || output.is_empty() {
+            return false;
+        }
+        let bytes = output.to_bytes();
+        output.consume(bytes.len());
+        let shard = &mut self.shards[*shard];
+        for chunk in bytes.chunks(8192) {
+            shard.window()[..chunk.len()].copy_from_slice(chunk);
+            shard.received(*key, chunk.len(), self.now);
+        }
+        true
+    }
+
+    /// A shard's bytes to its peers.
+    fn write(&mut self, shard: usize) -> bool {
+        let mut moved = false;
+        while let Some(key) = self.shards[shard].poll_output() {
+            let Some(queue) = self.shards[shard].output(key) else {
+                continue;
+            };
+            let bytes = queue.to_bytes();
+            queue.consume(bytes.len());
+            self.shards[shard].wrote(key);
+            moved = true;
+            let now = self.now;
+            if let Some(peer) = self
+                .peers
+                .iter_mut()
+                .find(|peer| peer.shard == shard && peer.key == key)
+            {
+                peer.take(Bytes::from(bytes), now);
+            }
+        }
+        while let Some(key) = self.shards[shard].poll_closed() {
+            moved = true;
+            for peer in &mut self.peers {
+                peer.gone |= peer.shard == shard && peer.key == key;
+            }
+        }
+        moved
+    }
+}
+
+impl Peer {
+    fn take(&mut self, bytes: Bytes, now: Time) {
+        self.input.push(bytes);
+        while let Ok(Some(event)) = self
+            .engine
+            .poll_event(&mut self.input, &mut self.output, now)
+        {
+            match event {
+                Event::Transfer {
+                    link,
+                    delivery,
+                    payload,
+                } => {
+                    for chunk in payload.chunks() {
+                        self.partial.extend_from_slice(chunk);
+                    }
+                    if delivery.first && !delivery.settled {
+                        self.engine.track(link, delivery.delivery_id, 0);
+                    }
+                    if delivery.aborted {
+                        self.partial.clear();
+                        self.events.push(Event::Transfer {
+                            link,
+                            delivery,
+                            payload,
+                        });
+                    } else if !delivery.more {
+                        let message = std::mem::take(&mut self.partial);
+                        self.messages.push((link, delivery.delivery_id, message));
+                    }
+                }
+                other => self.events.push(other),
+            }
+        }
+    }
+
+    /// The dispositions that have come, oldest first.
+    pub(super) fn dispositions(&self) -> Vec<Disposition> {
+        let dispositions = self.events.iter().filter_map(|event| match event {
+            Event::Disposition { disposition, .. } => Some(disposition.clone()),
+            _ => None,
+        });
+        dispositions.collect()
+    }
+
+    /// The state and settlement of each outgoing delivery as told last, by delivery-id.
+    pub(super) fn outcome(&self, id: u32) -> Option<(Option<DeliveryState>, bool)> {
+        let told = self.dispositions().into_iter().rev().find(|told| {
+            told.role == Role::Receiver && told.first <= id && id <= told.last.unwrap_or(told.first)
+        })?;
+        Some((told.state, told.settled))
+    }
+
+    /// The bodies received.
+    pub(super) fn received(&self) -> Vec<&[u8]> {
+        self.messages
+            .iter()
+            .map(|(_, _, message)| message.as_slice())
+            .collect()
+    }
+}
+
+pub(super) fn attach(
+    name: &str,
+    role: Role,
+    source: Option<Source>,
+    target: Option<Target>,
+) -> Attach {
+    Attach {
+        name: Str::copy(name),
+        handle: 0,
+        role,
+        snd_settle_mode: SenderSettleMode::Mixed,
+        rcv_settle_mode: ReceiverSettleMode::First,
+        source,
+        target: target.map(|target| TargetArchetype::Target(Box::new(target))),
+        unsettled: None,
+        incomplete_unsettled: false,
+        initial_delivery_count: (role == Role::Sender).then_some(0),
+        max_message_size: None,
+        offered_capabilities: Vec::new(),
+        desired_capabilities: Vec::new(),
+        properties: None,
+    }
+}
+
+fn listener() -> ListenerSettings {
+    ListenerSettings {
+        name: "listener".to_owned(),
+        role: ConnectionRole::Normal,
+        max_frame_size: 16_384,
+        max_sessions: 32_768,
+        max_session_frames: None,
+        idle_time_out: None,
+        handshake_time_out: None,
+        link_capacity: 250,
+        strip_annotations: StripAnnotations {
+            inbound: true,
+            outbound: true,
+        },
+        authenticate_peer: false,
+        sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
+        open_properties: Vec::new(),
+    }
+}
