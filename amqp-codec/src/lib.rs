@@ -16,6 +16,8 @@ mod encoded;
 mod error;
 mod format;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod message;
 mod performative;
 mod primitive;
