@@ -139,3 +139,32 @@ impl CounterWriter {
         self.add(counter, n.wrapping_neg());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_sums_over_shards_and_control() {
+        let counters = Counters::new(2);
+        let mut writers: Vec<_> = (0..3)
+            .map(|shard| counters.writer(ShardId(shard)))
+            .collect();
+        for writer in &mut writers {
+            writer.add(Counter::DeliveriesIngress, 2);
+        }
+        writers[0].add(Counter::Connections, 3);
+        writers[2].sub(Counter::Connections, 1);
+        assert_eq!(counters.total(Counter::DeliveriesIngress), 6);
+        assert_eq!(counters.total(Counter::Connections), 2);
+        assert_eq!(counters.total(Counter::Links), 0);
+    }
+
+    #[test]
+    fn names_are_all_different() {
+        let mut names: Vec<_> = Counter::ALL.iter().map(|counter| counter.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Counter::ALL.len());
+    }
+}

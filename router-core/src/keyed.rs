@@ -196,3 +196,97 @@ impl<T> Default for Keyed<T> {
 fn is_later(one: u32, other: u32) -> bool {
     one != other && one.wrapping_sub(other) < 1 << 31
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_key_kept_too_long_resolves_to_nothing() {
+        let mut records = Keyed::new();
+        let first = records.insert("first");
+        assert_eq!(records.remove(first), Some("first"));
+        let second = records.insert("second");
+        assert_eq!(second.index, first.index);
+        assert_eq!(records.get(first), None);
+        assert_eq!(records.remove(first), None);
+        assert_eq!(records.get(second), Some(&"second"));
+        assert_eq!(records.get(Key::NONE), None);
+    }
+
+    #[test]
+    fn an_emptied_slab_gives_its_memory_back_and_still_knows_dead_keys() {
+        let mut records = Keyed::new();
+        let keys: Vec<Key> = (0..=KEPT_PLACES)
+            .map(|number| records.insert(number))
+            .collect();
+        let again = {
+            records.remove(keys[7]);
+            records.insert(7)
+        };
+        for key in keys.iter().copied().chain([again]) {
+            records.remove(key);
+        }
+        assert!(records.is_empty());
+        assert_eq!(records.places.capacity(), 0);
+        let reborn: Vec<Key> = (0..=KEPT_PLACES)
+            .map(|number| records.insert(number))
+            .collect();
+        assert!(
+            keys.iter()
+                .chain([&again])
+                .all(|key| records.get(*key).is_none())
+        );
+        assert!(reborn.iter().all(|key| records.contains(*key)));
+    }
+
+    #[test]
+    fn generations_wrap() {
+        let mut records = Keyed::new();
+        let key = records.insert(());
+        records.places[0].generation = u32::MAX;
+        let last = Key {
+            generation: u32::MAX,
+            ..key
+        };
+        records.remove(last);
+        let next = records.insert(());
+        assert_eq!(next.generation, 0);
+        assert!(!records.contains(last));
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_map_that_never_reuses_a_key(steps in prop::collection::vec(any::<u16>(), 0..600)) {
+            let mut records = Keyed::new();
+            let mut model: BTreeMap<Key, u16> = BTreeMap::new();
+            let mut all = Vec::new();
+            for step in steps {
+                if step % 5 < 3 || all.is_empty() {
+                    let vacant = records.vacant_key();
+                    let key = records.insert(step);
+                    prop_assert_eq!(key, vacant);
+                    prop_assert_eq!(model.insert(key, step), None);
+                    all.push(key);
+                } else {
+                    let key = all[usize::from(step) % all.len()];
+                    prop_assert_eq!(records.remove(key), model.remove(&key));
+                }
+                prop_assert_eq!(records.len(), model.len());
+            }
+            for key in all {
+                prop_assert_eq!(records.get(key), model.get(&key));
+                prop_assert_eq!(records.get_mut(key), model.get_mut(&key));
+            }
+            let mut seen: Vec<_> = records.iter().map(|(key, record)| (key, *record)).collect();
+            seen.sort_unstable();
+            prop_assert_eq!(&seen, &model.into_iter().collect::<Vec<_>>());
+            let again: Vec<_> = records.iter_mut().map(|(key, record)| (key, *record)).collect();
+            prop_assert_eq!(again.len(), seen.len());
+        }
+    }
+}

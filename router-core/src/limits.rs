@@ -9,11 +9,12 @@
 //!
 //! ```text
 //!   one frame and TLS record in the making       16 KiB + 18 KiB
-//! + sessions it began                            × SESSION_WINDOW_FRAMES × 16 KiB
-//! + links it sends on                            × LINK_BYTES
+//! + the first ROOMY_SESSIONS sessions             × SESSION_WINDOW_FRAMES × 16 KiB
+//! + further sessions, SESSIONS_PER_CONNECTION     × CROWDED_WINDOW_FRAMES × 16 KiB
+//! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES
 //! + links it receives on, settled deliveries     × LANE_BYTES
 //! + stalled streams                              STALL_ALLOWANCE
-//! + send queue, plain and sealed                 64 KiB + 64 KiB
+//! + send queue, plain and sealed                 ≤ 2 × OUTPUT_BYTES, 64 KiB each as a rule
 //! ```
 //!
 //! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
@@ -29,13 +30,31 @@ pub const STREAM_THRESHOLD: usize = 128 * 1024;
 pub const STREAM_WINDOW: u64 = 256 * 1024;
 
 /// Bytes of stalled streams on a connection that do not yet hold back their sessions.
-pub const STALL_ALLOWANCE: usize = 16 * 1024 * 1024;
+pub const STALL_ALLOWANCE: u64 = 16 * 1024 * 1024;
 
 /// Bytes of unsettled deliveries on a producer's link beyond which it gets no credit.
-pub const LINK_BYTES: usize = 16 * 1024 * 1024;
+pub const LINK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
-pub const LANE_BYTES: usize = 16 * 1024 * 1024;
+pub const LANE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Bytes of deliveries held for one connection beyond which none of its sessions gets window back.
+pub const CONNECTION_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Sessions that a connection may have at once, whatever channel numbers it may use.
+pub const SESSIONS_PER_CONNECTION: usize = 1024;
+
+/// Sessions with the full window; further ones get [`CROWDED_WINDOW_FRAMES`].
+pub const ROOMY_SESSIONS: usize = 16;
+
+/// Frames that a peer may send ahead in each session after the first [`ROOMY_SESSIONS`].
+pub const CROWDED_WINDOW_FRAMES: u32 = 8;
+
+/// Links that a connection may have at once.
+pub const LINKS_PER_CONNECTION: usize = 16_384;
+
+/// Bytes queued for a peer beyond which it is not reading what it asked for: its connection ends.
+pub const OUTPUT_BYTES: usize = 1024 * 1024;
 
 /// Frames that a peer may send ahead in a session, unless its listener says otherwise.
 pub const SESSION_WINDOW_FRAMES: u32 = 128;

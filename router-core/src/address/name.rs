@@ -202,3 +202,115 @@ fn push_random(random: &[u64; 2], name: &mut String) {
         bits >>= 6;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(address: &str, phase: Phase, tenant: Option<&str>) -> String {
+        let mut key = "left over".to_owned();
+        let context = AddressContext::new("me");
+        let class = lookup_key(address, phase, tenant, &context, &mut key);
+        assert_eq!(key.chars().next(), Some(class.letter()));
+        key
+    }
+
+    #[test]
+    fn scheme_and_host_do_not_count() {
+        for (address, text) in [
+            ("amqp://host/rest", "rest"),
+            ("amqp://host:5672/a/b", "a/b"),
+            ("//host/rest", "rest"),
+            ("amqp:/rest", "rest"),
+            ("/rest", "rest"),
+            ("foo", "foo"),
+            ("foo/bar", "foo/bar"),
+            ("foo.bar", "foo.bar"),
+            ("queue://x", "queue://x"),
+            ("//host", "//host"),
+            ("a:b", "a:b"),
+            ("", ""),
+        ] {
+            assert_eq!(normalise(address), text, "of {address:?}");
+        }
+    }
+
+    #[test]
+    fn one_separator_at_the_end_does_not_count() {
+        for (address, text) in [
+            ("foo/", "foo"),
+            ("foo.", "foo"),
+            ("foo//", "foo/"),
+            ("foo./", "foo."),
+            ("amqp://host/foo/", "foo"),
+            ("/", ""),
+            (".", ""),
+        ] {
+            assert_eq!(normalise(address), text, "of {address:?}");
+        }
+    }
+
+    #[test]
+    fn each_class_has_its_key() {
+        for (address, expected) in [
+            ("queue", "M0queue"),
+            ("amqp:/queue/sub", "M0queue/sub"),
+            ("_local/x/y", "Lx/y"),
+            ("_topo/0/me/x", "Lx"),
+            ("amqp:/_topo/0/me/$management", "L$management"),
+            ("_topo/0/all/qdrouter", "Tqdrouter"),
+            ("_topo/all/all/x", "Tx"),
+            ("_topo/0/other/x/y", "Rother"),
+            ("_topo/0/other", "Rother"),
+            ("_topo/1/other/x", "A1"),
+            ("_edge/me/x", "Lx"),
+            ("_edge/other/x", "Hother"),
+            ("_edge/other", "Hother"),
+            ("_foo/x", "M0_foo/x"),
+            ("_$temp.abc", "M0_$temp.abc"),
+            ("_local", "M0_local"),
+            ("_localhost/x", "M0_localhost/x"),
+            ("", "M0"),
+        ] {
+            assert_eq!(
+                key(address, Phase::Digit(0), None),
+                expected,
+                "of {address:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn mobile_addresses_have_a_phase_and_a_tenant() {
+        assert_eq!(key("q", Phase::Digit(9), None), "M9q");
+        assert_eq!(key("q", Phase::Digit(200), None), "M9q");
+        assert_eq!(key("q", Phase::Fallback, None), "MFq");
+        assert_eq!(key("/q", Phase::Digit(1), Some("acme")), "M1acme/q");
+        assert_eq!(key("_$temp.a", Phase::Digit(0), Some("acme")), "M0_$temp.a");
+        assert_eq!(key("_local/q", Phase::Digit(3), Some("acme")), "Lq");
+    }
+
+    #[test]
+    fn the_text_of_a_key_is_what_was_put_in() {
+        for address in ["queue", "acme/queue", ""] {
+            assert_eq!(key_text(&key(address, Phase::Digit(0), None)), address);
+        }
+        assert_eq!(key_text("Ltemp.x"), "temp.x");
+        assert_eq!(key_text("Rother"), "other");
+        assert_eq!(key_text("M"), "");
+    }
+
+    #[test]
+    fn dynamic_nodes_have_names_of_their_own() {
+        let context = AddressContext::new("me");
+        let name = dynamic_source(&context, &[u64::MAX, 0]);
+        assert_eq!(key(&name, Phase::Digit(0), None), "Ltemp.AAAAAAAAAAw____");
+        let name = dynamic_target(&[0, 1]);
+        assert_eq!(name, "amqp:/_$temp.BAAAAAAAAAAAAAA");
+        assert_eq!(
+            key(&name, Phase::Digit(0), Some("acme")),
+            "M0_$temp.BAAAAAAAAAAAAAA"
+        );
+        assert_ne!(dynamic_target(&[0, 1]), dynamic_target(&[1, 1]));
+    }
+}

@@ -281,3 +281,6 @@ fn token_at(address: &str, at: usize) -> (&str, Option<usize>) {
     let next = at + length + 1;
     (&rest[..length], (next < address.len()).then_some(next))
 }
+
+#[cfg(test)]
+mod tests;

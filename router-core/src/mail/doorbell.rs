@@ -137,8 +137,13 @@ mod loom_models {
     }
 
     #[test]
+    fn one_post_never_leaves_a_sleeper_with_mail() {
+        all_is_taken(1, 1, None);
+    }
+
+    #[test]
     fn one_poster_never_leaves_a_sleeper_with_mail() {
-        all_is_taken(1, 2, None);
+        all_is_taken(1, 2, Some(3));
     }
 
     #[test]
