@@ -14,9 +14,14 @@ pub struct Clock {
 impl Clock {
     /// A clock that begins now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the runtime is where time comes from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the runtime is where time comes from"
+    )]
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// The time since the beginning.
@@ -28,7 +33,10 @@ impl Clock {
 
 /// The time of day, for lines of the log.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the runtime is where time comes from")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runtime is where time comes from"
+)]
 pub fn time_of_day() -> SystemTime {
     SystemTime::now()
 }

@@ -1,9 +1,14 @@
 //! `causeway run`: a router in the foreground.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+
+use crate::config::{self, ConfigError};
+use crate::daemon::{self, Ended, RunSettings, WORKERS_MAX};
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -12,12 +17,64 @@ pub struct RunOptions {
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Worker threads; one for each core where silent.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(WORKERS_MAX)))]
     pub workers: Option<u16>,
+    /// How long an idle worker looks for work before it sleeps, in microseconds.
+    #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u64).range(..=1000))]
+    pub spin: Option<u64>,
 }
 
 /// Runs the router until a signal ends it.
 #[must_use]
-pub fn run(_options: RunOptions) -> ExitCode {
+pub fn run(options: RunOptions) -> ExitCode {
+    let configuration = match &options.config {
+        Some(path) => config::load(path),
+        None => Ok(config::default_configuration()),
+    };
+    let settings = RunSettings {
+        workers: options.workers,
+        spin: options.spin.map(Duration::from_micros),
+    };
+    match configuration {
+        Ok(configuration) => match daemon::run(&configuration, settings) {
+            Ok(ended) => exit(ended),
+            Err(text) => complain(&[format!("causeway: {text}")]),
+        },
+        Err(errors) => complain_of(&errors),
+    }
+}
+
+/// Ends as the router did; by its signal, if one killed it.
+pub(super) fn exit(ended: Ended) -> ExitCode {
+    match ended {
+        Ended::Status(status) => ExitCode::from(status),
+        Ended::Signal(signal) => {
+            match signal_hook::low_level::emulate_default_handler(signal) {
+                // The default of such a signal is to end the process: nobody comes back here.
+                Ok(()) | Err(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Tells all errors of a configuration.
+pub(super) fn complain_of(errors: &[ConfigError]) -> ExitCode {
+    let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let noun = if lines.len() == 1 { "error" } else { "errors" };
+    lines.push(format!(
+        "causeway: {} {noun} in the configuration; not started",
+        lines.len()
+    ));
+    complain(&lines)
+}
+
+/// Writes lines to standard error; the status of a failure.
+pub(super) fn complain(lines: &[String]) -> ExitCode {
+    let mut stderr = io::stderr().lock();
+    for line in lines {
+        if writeln!(stderr, "{line}").is_err() {
+            break;
+        }
+    }
     ExitCode::FAILURE
 }

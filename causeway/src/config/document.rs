@@ -24,7 +24,10 @@ pub(super) fn read(text: &str) -> Result<Vec<Section>, SyntaxError> {
     }
     match reader.peek() {
         None => Ok(sections),
-        Some(_) => Err(SyntaxError::new(reader.line(), "text behind the end of the list")),
+        Some(_) => Err(SyntaxError::new(
+            reader.line(),
+            "text behind the end of the list",
+        )),
     }
 }
 
@@ -41,7 +44,11 @@ fn section(reader: &mut Reader<'_>) -> Result<Section, SyntaxError> {
         first = false;
         let name = reader.name()?;
         let value = reader.member(&name, 0)?;
-        section.set(Attribute { name: camel_case(&name.text), line: name.line, value });
+        section.set(Attribute {
+            name: camel_case(&name.text),
+            line: name.line,
+            value,
+        });
     }
     reader.expect(']')?;
     Ok(section)
@@ -49,7 +56,11 @@ fn section(reader: &mut Reader<'_>) -> Result<Section, SyntaxError> {
 
 /// Dotted names keep their dots: `router.config.address` is the full form of `address`.
 fn section_name(written: &str) -> String {
-    written.split('.').map(camel_case).collect::<Vec<_>>().join(".")
+    written
+        .split('.')
+        .map(camel_case)
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 #[cfg(test)]
@@ -65,7 +76,10 @@ mod tests {
         assert_eq!((sections[0].name.as_str(), sections[0].line), ("router", 3));
         let threads = sections[0].attribute("workerThreads").unwrap();
         assert_eq!((&threads.value, threads.line), (&json!(2), 4));
-        assert_eq!((sections[1].name.as_str(), sections[1].line), ("router.config.address", 6));
+        assert_eq!(
+            (sections[1].name.as_str(), sections[1].line),
+            ("router.config.address", 6)
+        );
     }
 
     #[test]

@@ -78,16 +78,20 @@ pub(super) struct SyntaxError {
 impl SyntaxError {
     /// An error without a remedy beyond what its text says.
     pub(super) fn new(line: u32, text: impl Into<String>) -> Self {
-        Self { line, text: text.into(), remedy: None }
+        Self {
+            line,
+            text: text.into(),
+            remedy: None,
+        }
     }
 
     /// An error and what to do about it.
-    pub(super) fn mendable(
-        line: u32,
-        text: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self { line, text: text.into(), remedy: Some(remedy.into()) }
+    pub(super) fn mendable(line: u32, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            line,
+            text: text.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 
     /// The same error, said of a file.

@@ -33,12 +33,22 @@ pub(super) struct Name {
 impl<'a> Reader<'a> {
     /// Reads standard JSON, but for lines that begin with `#`.
     pub(super) fn strict(text: &'a str) -> Self {
-        Self { text, at: 0, line: 1, relaxed: false }
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            relaxed: false,
+        }
     }
 
     /// Reads what the module's description says, from byte `at` of `text` on, which is on `line`.
     pub(super) fn relaxed(text: &'a str, at: usize, line: u32) -> Self {
-        Self { text, at, line, relaxed: true }
+        Self {
+            text,
+            at,
+            line,
+            relaxed: true,
+        }
     }
 
     /// The offset of the next byte and its line.
@@ -74,7 +84,11 @@ impl<'a> Reader<'a> {
 
     /// Takes the character, or says what stands there instead.
     pub(super) fn expect(&mut self, wanted: char) -> Result<(), SyntaxError> {
-        if self.take(wanted) { Ok(()) } else { Err(self.unexpected(&format!("'{wanted}'"))) }
+        if self.take(wanted) {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("'{wanted}'")))
+        }
     }
 
     /// Takes what separates two members or elements; `false` if `end` was there instead.
@@ -135,7 +149,10 @@ impl<'a> Reader<'a> {
         let opened = self.line;
         self.expect('{')?;
         let mut map = Map::new();
-        while self.separator(map.is_empty(), '}').map_err(|error| self.unclosed(error, opened))? {
+        while self
+            .separator(map.is_empty(), '}')
+            .map_err(|error| self.unclosed(error, opened))?
+        {
             if self.peek().is_none() {
                 return Err(SyntaxError::new(opened, "'{' without a matching '}'"));
             }
@@ -175,7 +192,10 @@ impl<'a> Reader<'a> {
         self.expect('"')?;
         let length = quoted_length(self.rest());
         let Some(length) = length else {
-            return Err(SyntaxError::new(self.line, "a string without its closing quote"));
+            return Err(SyntaxError::new(
+                self.line,
+                "a string without its closing quote",
+            ));
         };
         let inside = &self.rest()[..length];
         let value = unescape(inside).map_err(|text| SyntaxError::new(self.line, text))?;
@@ -208,7 +228,10 @@ impl<'a> Reader<'a> {
         let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
         let value = line.split('#').next().unwrap_or_default().trim();
         if value.is_empty() {
-            return Err(SyntaxError::new(self.line, "a value is missing behind the colon"));
+            return Err(SyntaxError::new(
+                self.line,
+                "a value is missing behind the colon",
+            ));
         }
         let value = Value::String(value.to_owned());
         self.at += line.len();
@@ -217,7 +240,9 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self) -> String {
         let rest = self.rest();
-        let length = rest.find(|character| !is_name(character)).unwrap_or(rest.len());
+        let length = rest
+            .find(|character| !is_name(character))
+            .unwrap_or(rest.len());
         self.at += length;
         rest[..length].to_owned()
     }
@@ -235,7 +260,10 @@ impl<'a> Reader<'a> {
 
     fn begins_line(&self) -> bool {
         let before = &self.text[..self.at];
-        before.rsplit('\n').next().is_none_or(|line| line.trim().is_empty())
+        before
+            .rsplit('\n')
+            .next()
+            .is_none_or(|line| line.trim().is_empty())
     }
 
     fn step(&mut self, character: char) {
@@ -296,7 +324,9 @@ pub(super) fn unescape(text: &str) -> Result<String, String> {
     serde_json::from_str(&quoted).map_err(|_| {
         let at = text.find('\\').unwrap_or_default();
         let sequence: String = text[at..].chars().take(2).collect();
-        format!("Invalid \\escape: '{sequence}' is not one of \\\\ \\\" \\/ \\b \\f \\n \\r \\t \\uXXXX")
+        format!(
+            "Invalid \\escape: '{sequence}' is not one of \\\\ \\\" \\/ \\b \\f \\n \\r \\t \\uXXXX"
+        )
     })
 }
 
@@ -306,8 +336,15 @@ fn number(token: &str) -> Option<Number> {
         let signed = token.parse::<i64>().ok().map(Number::from);
         return signed.or_else(|| token.parse::<u64>().ok().map(Number::from));
     }
-    let begins = integer.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
-    token.parse::<f64>().ok().filter(|_| begins).and_then(Number::from_f64)
+    let begins = integer
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_digit());
+    token
+        .parse::<f64>()
+        .ok()
+        .filter(|_| begins)
+        .and_then(Number::from_f64)
 }
 
 #[cfg(test)]
@@ -329,7 +366,14 @@ mod tests {
 
     #[test]
     fn strict_text_needs_its_commas_and_quotes() {
-        for text in ["{\"a\": 1 \"b\": 2}", "{a: 1}", "[1 2]", "{\"a\": x}", "[01x]", "[1,]"] {
+        for text in [
+            "{\"a\": 1 \"b\": 2}",
+            "{a: 1}",
+            "[1 2]",
+            "{\"a\": x}",
+            "[01x]",
+            "[1,]",
+        ] {
             assert!(Reader::strict(text).value(0).is_err(), "{text}");
         }
     }

@@ -74,7 +74,10 @@ impl<'a> File<'a> {
                 )),
             };
         }
-        if let Some(name) = construct.strip_suffix('{').filter(|name| !name.contains(':')) {
+        if let Some(name) = construct
+            .strip_suffix('{')
+            .filter(|name| !name.contains(':'))
+        {
             return self.section(name.trim_end());
         }
         match trimmed.split_once(':') {
@@ -90,7 +93,10 @@ impl<'a> File<'a> {
         if is_word(name) {
             return Ok(());
         }
-        let text = format!("Invalid config file syntax: '{}' cannot name a section", shorten(name));
+        let text = format!(
+            "Invalid config file syntax: '{}' cannot name a section",
+            shorten(name)
+        );
         let remedy = "write its last part alone, in letters, digits, '-' and '_'";
         Err(SyntaxError::mendable(self.line, text, remedy))
     }
@@ -98,7 +104,9 @@ impl<'a> File<'a> {
     fn open(&mut self, name: &str, line: u32) -> Result<(), SyntaxError> {
         let unclosed = self.open.take();
         self.open = Some(Section::new(camel_case(name), line));
-        let Some(section) = unclosed else { return Ok(()) };
+        let Some(section) = unclosed else {
+            return Ok(());
+        };
         let error = unclosed_section(&section);
         self.sections.push(section);
         Err(error)
@@ -110,7 +118,10 @@ impl<'a> File<'a> {
                 self.sections.push(section);
                 Ok(())
             }
-            None => Err(SyntaxError::new(self.line, "Invalid config file syntax: '}' closes nothing")),
+            None => Err(SyntaxError::new(
+                self.line,
+                "Invalid config file syntax: '}' closes nothing",
+            )),
         }
     }
 
@@ -121,7 +132,11 @@ impl<'a> File<'a> {
         } else {
             Value::String(text_value(name, value, self.line)?)
         };
-        let attribute = Attribute { name: camel_case(name), line: written_at, value };
+        let attribute = Attribute {
+            name: camel_case(name),
+            line: written_at,
+            value,
+        };
         match &mut self.open {
             Some(section) => {
                 section.set(attribute);
@@ -144,7 +159,10 @@ impl<'a> File<'a> {
             Ok(value) => value,
             Err(error) => {
                 self.skip_map(line);
-                let text = format!("Invalid config file syntax in the map '{name}': {}", error.text);
+                let text = format!(
+                    "Invalid config file syntax in the map '{name}': {}",
+                    error.text
+                );
                 return Err(SyntaxError { text, ..error });
             }
         };
@@ -158,7 +176,10 @@ impl<'a> File<'a> {
         }
         Err(SyntaxError::mendable(
             ended_on,
-            format!("Invalid config file syntax: '{}' behind the map '{name}'", rest.trim()),
+            format!(
+                "Invalid config file syntax: '{}' behind the map '{name}'",
+                rest.trim()
+            ),
             "begin a new line behind the closing brace; a plain value cannot begin with '{'",
         ))
     }
@@ -204,7 +225,11 @@ impl<'a> File<'a> {
 
 fn unclosed_section(section: &Section) -> SyntaxError {
     let text = format!("section '{}' is not closed", section.name);
-    SyntaxError::mendable(section.line, text, "add a line with '}' behind its last attribute")
+    SyntaxError::mendable(
+        section.line,
+        text,
+        "add a line with '}' behind its last attribute",
+    )
 }
 
 /// The value of an attribute as text: without comment, escapes replaced.
@@ -216,7 +241,11 @@ fn text_value(name: &str, written: &str, line: u32) -> Result<String, SyntaxErro
     };
     if value.is_empty() {
         let text = format!("Invalid config file syntax: attribute '{name}' has no value");
-        return Err(SyntaxError::mendable(line, text, "write one, or leave the line out"));
+        return Err(SyntaxError::mendable(
+            line,
+            text,
+            "write one, or leave the line out",
+        ));
     }
     if value.contains('"') {
         let text = format!("Invalid config file syntax: a quote in the value of '{name}'");
@@ -224,7 +253,11 @@ fn text_value(name: &str, written: &str, line: u32) -> Result<String, SyntaxErro
         return Err(SyntaxError::mendable(line, text, remedy));
     }
     unescape(value).map_err(|text| {
-        SyntaxError::mendable(line, format!("{name}: {text}"), "write '\\\\' for a backslash")
+        SyntaxError::mendable(
+            line,
+            format!("{name}: {text}"),
+            "write '\\\\' for a backslash",
+        )
     })
 }
 
@@ -243,7 +276,9 @@ fn is_attribute_name(text: &str) -> bool {
 
 /// Opening less closing braces of a line.
 fn balance(line: &str) -> i64 {
-    line.chars().map(|character| i64::from(character == '{') - i64::from(character == '}')).sum()
+    line.chars()
+        .map(|character| i64::from(character == '{') - i64::from(character == '}'))
+        .sum()
 }
 
 fn shorten(text: &str) -> String {

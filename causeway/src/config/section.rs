@@ -18,18 +18,28 @@ impl Section {
     /// A section without attributes yet.
     #[must_use]
     pub fn new(name: impl Into<String>, line: u32) -> Self {
-        Self { name: name.into(), line, attributes: Vec::new() }
+        Self {
+            name: name.into(),
+            line,
+            attributes: Vec::new(),
+        }
     }
 
     /// The attribute of that name.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attributes.iter().find(|attribute| attribute.name == name)
+        self.attributes
+            .iter()
+            .find(|attribute| attribute.name == name)
     }
 
     /// Sets an attribute; of two with one name the later one counts.
     pub(super) fn set(&mut self, attribute: Attribute) {
-        match self.attributes.iter_mut().find(|present| present.name == attribute.name) {
+        match self
+            .attributes
+            .iter_mut()
+            .find(|present| present.name == attribute.name)
+        {
             Some(present) => *present = attribute,
             None => self.attributes.push(attribute),
         }
@@ -89,7 +99,11 @@ mod tests {
     fn the_last_of_a_repeated_attribute_counts() {
         let mut section = Section::new("router", 1);
         for (line, value) in [(2, "A"), (3, "B")] {
-            section.set(Attribute { name: "id".into(), line, value: json!(value) });
+            section.set(Attribute {
+                name: "id".into(),
+                line,
+                value: json!(value),
+            });
         }
         assert_eq!(section.attributes.len(), 1);
         assert_eq!(section.attribute("id").unwrap().value, json!("B"));

@@ -69,7 +69,11 @@ impl Log {
         let (queue, entries) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         shared.note_levels(settings);
-        let writer = Writer { entries, sink, shared: Arc::clone(&shared) };
+        let writer = Writer {
+            entries,
+            sink,
+            shared: Arc::clone(&shared),
+        };
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run())
@@ -107,7 +111,13 @@ impl Log {
         if self.is_enabled(module, level) && self.admit(1) {
             let source = Location::caller();
             let (time, text) = (time_of_day(), text.into());
-            self.send(Entry::Line { time, module, level, text, source });
+            self.send(Entry::Line {
+                time,
+                module,
+                level,
+                text,
+                source,
+            });
         }
     }
 
@@ -122,8 +132,15 @@ impl Log {
     /// The newest lines, the oldest of them first, at most `count`.
     #[must_use]
     pub fn recent(&self, count: usize) -> Vec<Row> {
-        let rows = self.shared.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.iter().skip(rows.len().saturating_sub(count)).cloned().collect()
+        let rows = self
+            .shared
+            .rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        rows.iter()
+            .skip(rows.len().saturating_sub(count))
+            .cloned()
+            .collect()
     }
 
     /// Waits until what was said so far is written, or two seconds.
@@ -138,7 +155,9 @@ impl Log {
         if admitted {
             self.shared.pending.fetch_add(entries, Ordering::Relaxed);
         } else {
-            self.shared.dropped.fetch_add(entries as u64, Ordering::Relaxed);
+            self.shared
+                .dropped
+                .fetch_add(entries as u64, Ordering::Relaxed);
         }
         admitted
     }
@@ -191,9 +210,21 @@ impl Writer {
 
     fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::Line { time, module, level, text, source } => {
+            Entry::Line {
+                time,
+                module,
+                level,
+                text,
+                source,
+            } => {
                 self.done(1);
-                self.write(&Line { time, module, level, text: &text, source });
+                self.write(&Line {
+                    time,
+                    module,
+                    level,
+                    text: &text,
+                    source,
+                });
             }
             Entry::Notices(time, notices) => {
                 self.done(notices.len());
@@ -221,13 +252,23 @@ impl Writer {
         let bits = self.shared.levels[module.index()].load(Ordering::Relaxed);
         if Levels::from_bits(bits).contains(level) {
             let said = words::say(notice);
-            self.write(&Line { time, module, level, text: &said.text, source: said.source });
+            self.write(&Line {
+                time,
+                module,
+                level,
+                text: &said.text,
+                source: said.source,
+            });
         }
     }
 
     fn write(&mut self, line: &Line<'_>) {
         if let Some(row) = self.sink.write(line) {
-            let mut rows = self.shared.rows.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rows = self
+                .shared
+                .rows
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             remember(&mut rows, row);
         }
     }
@@ -241,7 +282,13 @@ impl Writer {
     fn tell_lost(&mut self, count: u64, why: &str) {
         let text = format!("{count} lines of the log were lost: {why}");
         let (module, level, source) = (Module::Server, Level::Warning, Location::caller());
-        self.write(&Line { time: time_of_day(), module, level, text: &text, source });
+        self.write(&Line {
+            time: time_of_day(),
+            module,
+            level,
+            text: &text,
+            source,
+        });
     }
 
     fn done(&self, entries: usize) {
@@ -266,7 +313,9 @@ mod tests {
     fn lines_and_notices_are_remembered_in_order() {
         let log = Log::start(&quiet()).unwrap();
         log.line(Module::Server, Level::Notice, "first");
-        let mut notices = vec![Notice::ConnectionClosed { connection: ConnectionId(7) }];
+        let mut notices = vec![Notice::ConnectionClosed {
+            connection: ConnectionId(7),
+        }];
         log.notices(&mut notices);
         assert!(notices.is_empty());
         log.line(Module::Server, Level::Debug, "not enabled");
@@ -285,7 +334,11 @@ mod tests {
         assert!(log.is_enabled(Module::Agent, Level::Debug));
         assert!(!log.is_enabled(Module::Server, Level::Debug));
         settings.module_mut(Module::Agent).output = Some(Output::named("/nonexistent/x"));
-        assert!(log.configure(&settings).unwrap_err().contains("/nonexistent/x"));
+        assert!(
+            log.configure(&settings)
+                .unwrap_err()
+                .contains("/nonexistent/x")
+        );
         log.line(Module::Agent, Level::Debug, "said");
         log.flush();
         assert_eq!(log.recent(1)[0].text, "said");

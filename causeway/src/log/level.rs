@@ -126,7 +126,9 @@ pub fn parse(expression: &str) -> Result<Option<Levels>, BadLevel> {
     let separators = [',', ';', ':', ' ', '\t'];
     for word in expression.split(separators).filter(|word| !word.is_empty()) {
         let found = parse_word(word).ok_or_else(|| BadLevel(word.to_owned()))?;
-        levels = levels.zip(found).map(|(one, other)| Levels(one.0 | other.0));
+        levels = levels
+            .zip(found)
+            .map(|(one, other)| Levels(one.0 | other.0));
     }
     Ok(levels)
 }
@@ -144,8 +146,14 @@ fn parse_word(word: &str) -> Option<Option<Levels>> {
     if "none".starts_with(&name) {
         return Some(Some(Levels::NONE));
     }
-    let level = Level::ALL.into_iter().find(|level| level.name().starts_with(&name))?;
-    Some(Some(if and_above { Levels::from(level) } else { Levels(level.bit()) }))
+    let level = Level::ALL
+        .into_iter()
+        .find(|level| level.name().starts_with(&name))?;
+    Some(Some(if and_above {
+        Levels::from(level)
+    } else {
+        Levels(level.bit())
+    }))
 }
 
 #[cfg(test)]
@@ -154,14 +162,21 @@ mod tests {
 
     fn selected(expression: &str) -> Vec<&'static str> {
         let levels = parse(expression).unwrap().unwrap();
-        Level::ALL.into_iter().filter(|&level| levels.contains(level)).map(Level::name).collect()
+        Level::ALL
+            .into_iter()
+            .filter(|&level| levels.contains(level))
+            .map(Level::name)
+            .collect()
     }
 
     #[test]
     fn expressions_select_levels() {
         assert_eq!(selected("info"), ["info"]);
         assert_eq!(selected("warning+"), ["warning", "error", "critical"]);
-        assert_eq!(selected("trace, error;notice:debug"), ["trace", "debug", "notice", "error"]);
+        assert_eq!(
+            selected("trace, error;notice:debug"),
+            ["trace", "debug", "notice", "error"]
+        );
         assert_eq!(selected("TRACE+").len(), 7);
         assert!(selected("none").is_empty());
         assert!(selected("").is_empty());
@@ -182,7 +197,10 @@ mod tests {
     fn a_word_that_is_no_level_is_told() {
         for expression in ["loud", "trace,bogus", "infox", "info++"] {
             let text = parse(expression).unwrap_err().to_string();
-            assert!(text.contains("is not a valid log level. Should be one of {none,"), "{text}");
+            assert!(
+                text.contains("is not a valid log level. Should be one of {none,"),
+                "{text}"
+            );
         }
     }
 }

@@ -80,7 +80,10 @@ impl LogSettings {
         let default = self.module(Module::Default);
         let output = own.output.clone().or_else(|| default.output.clone());
         Effective {
-            levels: own.levels.or(default.levels).unwrap_or(Levels::from(Level::Info)),
+            levels: own
+                .levels
+                .or(default.levels)
+                .unwrap_or(Levels::from(Level::Info)),
             timestamp: own.timestamp.or(default.timestamp).unwrap_or(true),
             source: own.source.or(default.source).unwrap_or(false),
             output: output.unwrap_or(Output::Stderr),
@@ -110,6 +113,11 @@ mod tests {
         let server = settings.effective(Module::Server);
         assert_eq!(server.output, Output::File("a.log".into()));
         assert!(server.levels.contains(Level::Critical));
-        assert!(!settings.effective(Module::Agent).levels.contains(Level::Critical));
+        assert!(
+            !settings
+                .effective(Module::Agent)
+                .levels
+                .contains(Level::Critical)
+        );
     }
 }

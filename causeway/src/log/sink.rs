@@ -81,15 +81,18 @@ impl Sink {
 
     /// Takes new settings; on an error the old ones stay.
     pub(super) fn configure(&mut self, settings: &LogSettings) -> Result<(), String> {
-        let modules: Vec<_> =
-            Module::ALL.into_iter().map(|module| settings.effective(module)).collect();
+        let modules: Vec<_> = Module::ALL
+            .into_iter()
+            .map(|module| settings.effective(module))
+            .collect();
         for effective in &modules {
             if !self.outputs.contains_key(&effective.output) {
                 let writer = Writer::open(&effective.output)?;
                 self.outputs.insert(effective.output.clone(), writer);
             }
         }
-        self.outputs.retain(|output, _| modules.iter().any(|used| used.output == *output));
+        self.outputs
+            .retain(|output, _| modules.iter().any(|used| used.output == *output));
         self.modules = modules;
         self.stamper = Stamper::new(settings.stamp.clone());
         Ok(())
@@ -107,11 +110,21 @@ impl Sink {
             self.stamper.write(line.time, &mut self.buffer);
             self.buffer.push(' ');
         }
-        write!(self.buffer, "{} ({}) {text}", line.module.name(), line.level.name())
-            .expect("a string takes whatever is written");
+        write!(
+            self.buffer,
+            "{} ({}) {text}",
+            line.module.name(),
+            line.level.name()
+        )
+        .expect("a string takes whatever is written");
         if effective.source {
-            write!(self.buffer, " ({}:{})", line.source.file(), line.source.line())
-                .expect("a string takes whatever is written");
+            write!(
+                self.buffer,
+                " ({}:{})",
+                line.source.file(),
+                line.source.line()
+            )
+            .expect("a string takes whatever is written");
         }
         self.buffer.push('\n');
         let writer = self.outputs.get_mut(&effective.output);
@@ -127,7 +140,11 @@ impl Sink {
         for writer in self.outputs.values_mut() {
             flushed &= writer.flush().is_ok();
         }
-        if flushed && self.lost > 0 { Some(std::mem::take(&mut self.lost)) } else { None }
+        if flushed && self.lost > 0 {
+            Some(std::mem::take(&mut self.lost))
+        } else {
+            None
+        }
     }
 }
 
@@ -140,7 +157,10 @@ pub(super) fn remember(rows: &mut VecDeque<Row>, row: Row) {
 }
 
 fn row(line: &Line<'_>, text: &str) -> Row {
-    let since = line.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = line
+        .time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     Row {
         module: line.module,
         level: line.level,
@@ -175,16 +195,17 @@ impl Writer {
         match output {
             Output::Stderr => Ok(Self::Stderr),
             Output::Stdout => Ok(Self::Stdout),
-            Output::Syslog => syslog().map(Self::Syslog).map_err(|error| {
-                format!("Failed to open log file 'syslog': /dev/log: {error}")
-            }),
+            Output::Syslog => syslog()
+                .map(Self::Syslog)
+                .map_err(|error| format!("Failed to open log file 'syslog': /dev/log: {error}")),
             Output::File(path) => {
                 let file = File::options().create(true).append(true).open(path);
                 match file {
                     Ok(file) => Ok(Self::File(BufWriter::new(file))),
-                    Err(error) => {
-                        Err(format!("Failed to open log file '{}': {error}", path.display()))
-                    }
+                    Err(error) => Err(format!(
+                        "Failed to open log file '{}': {error}",
+                        path.display()
+                    )),
                 }
             }
         }
@@ -226,7 +247,13 @@ mod tests {
     use crate::log::level::Levels;
 
     fn line(module: Module, level: Level, text: &str) -> Line<'_> {
-        Line { time: SystemTime::UNIX_EPOCH, module, level, text, source: Location::caller() }
+        Line {
+            time: SystemTime::UNIX_EPOCH,
+            module,
+            level,
+            text,
+            source: Location::caller(),
+        }
     }
 
     fn settings(path: &std::path::Path) -> LogSettings {
@@ -250,15 +277,32 @@ mod tests {
         settings.module_mut(Module::Agent).levels = Some(Levels::from(Level::Error));
         settings.module_mut(Module::Server).source = Some(true);
         let mut sink = Sink::new(&settings).unwrap();
-        assert!(sink.write(&line(Module::Router, Level::Info, "one")).is_some());
-        assert!(sink.write(&line(Module::Router, Level::Debug, "two")).is_none());
-        assert!(sink.write(&line(Module::Agent, Level::Warning, "three")).is_none());
-        let row = sink.write(&line(Module::Server, Level::Notice, "four")).unwrap();
+        assert!(
+            sink.write(&line(Module::Router, Level::Info, "one"))
+                .is_some()
+        );
+        assert!(
+            sink.write(&line(Module::Router, Level::Debug, "two"))
+                .is_none()
+        );
+        assert!(
+            sink.write(&line(Module::Agent, Level::Warning, "three"))
+                .is_none()
+        );
+        let row = sink
+            .write(&line(Module::Server, Level::Notice, "four"))
+            .unwrap();
         assert_eq!(sink.flush(), None);
         let text = std::fs::read_to_string(&path).unwrap();
         let place = format!("({}:{})", row.file, row.line);
-        assert_eq!(text, format!("ROUTER (info) one\nSERVER (notice) four {place}\n"));
-        assert_eq!((row.module, row.level, row.text.as_str()), (Module::Server, Level::Notice, "four"));
+        assert_eq!(
+            text,
+            format!("ROUTER (info) one\nSERVER (notice) four {place}\n")
+        );
+        assert_eq!(
+            (row.module, row.level, row.text.as_str()),
+            (Module::Server, Level::Notice, "four")
+        );
         std::fs::remove_file(&path).unwrap();
     }
 
@@ -266,10 +310,14 @@ mod tests {
     fn long_texts_are_cut_between_characters() {
         let text = "é".repeat(2000);
         let mut sink = Sink::new(&settings(&file("long.log"))).unwrap();
-        let row = sink.write(&line(Module::Router, Level::Info, &text)).unwrap();
+        let row = sink
+            .write(&line(Module::Router, Level::Info, &text))
+            .unwrap();
         assert_eq!(row.text.len(), TEXT_MAX);
         let odd = format!("x{text}");
-        let row = sink.write(&line(Module::Router, Level::Info, &odd)).unwrap();
+        let row = sink
+            .write(&line(Module::Router, Level::Info, &odd))
+            .unwrap();
         assert_eq!(row.text.len(), TEXT_MAX - 1);
         std::fs::remove_file(file("long.log")).unwrap_or_default();
     }
@@ -280,10 +328,19 @@ mod tests {
         let mut sink = Sink::new(&settings(&path)).unwrap();
         let bad = settings("/nonexistent/dir/x.log".as_ref());
         let text = sink.configure(&bad).unwrap_err();
-        assert!(text.starts_with("Failed to open log file '/nonexistent/dir/x.log'"), "{text}");
-        assert!(sink.write(&line(Module::Router, Level::Info, "still here")).is_some());
+        assert!(
+            text.starts_with("Failed to open log file '/nonexistent/dir/x.log'"),
+            "{text}"
+        );
+        assert!(
+            sink.write(&line(Module::Router, Level::Info, "still here"))
+                .is_some()
+        );
         sink.flush();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "ROUTER (info) still here\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "ROUTER (info) still here\n"
+        );
         std::fs::remove_file(&path).unwrap();
     }
 
@@ -305,7 +362,10 @@ mod tests {
         let mut rows = VecDeque::new();
         for number in 0..ROWS_MAX + 5 {
             let text = number.to_string();
-            remember(&mut rows, row(&line(Module::Router, Level::Info, &text), &text));
+            remember(
+                &mut rows,
+                row(&line(Module::Router, Level::Info, &text), &text),
+            );
         }
         assert_eq!((rows.len(), rows[0].text.as_str()), (ROWS_MAX, "5"));
     }

@@ -31,11 +31,16 @@ impl Stamp {
     ///
     /// A format that one of the two cannot read, as a text for the user.
     pub fn new(utc: bool, format: Option<&str>) -> Result<Self, String> {
-        let Some(format) = format else { return Ok(Self { utc, format: None }) };
+        let Some(format) = format else {
+            return Ok(Self { utc, format: None });
+        };
         let probe = Zoned::new(Timestamp::UNIX_EPOCH, TimeZone::UTC);
         let pattern = strtime::format(format, &probe).map_err(|error| error.to_string())?;
         insert_micros(&pattern, 0)?;
-        Ok(Self { utc, format: Some(Format(format.to_owned())) })
+        Ok(Self {
+            utc,
+            format: Some(Format(format.to_owned())),
+        })
     }
 }
 
@@ -51,8 +56,18 @@ pub(super) struct Stamper {
 
 impl Stamper {
     pub(super) fn new(stamp: Stamp) -> Self {
-        let zone = if stamp.utc { TimeZone::UTC } else { TimeZone::system() };
-        Self { stamp, zone, second: None, before: String::new(), after: String::new() }
+        let zone = if stamp.utc {
+            TimeZone::UTC
+        } else {
+            TimeZone::system()
+        };
+        Self {
+            stamp,
+            zone,
+            second: None,
+            before: String::new(),
+            after: String::new(),
+        }
     }
 
     /// Appends the time to a line.
@@ -96,11 +111,15 @@ fn insert_micros(pattern: &str, micros: u32) -> Result<String, String> {
             continue;
         }
         let zeros = rest.starts_with('0');
-        let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|character: char| !character.is_ascii_digit())
+            .unwrap_or(rest.len());
         let width = rest[..digits].parse::<usize>().unwrap_or(0);
         rest = rest[digits..].trim_start_matches('l');
         let Some(behind) = rest.strip_prefix(['u', 'd', 'i']).filter(|_| width <= 20) else {
-            return Err(format!("'%{rest}' stands for no number; write microseconds as %%06lu"));
+            return Err(format!(
+                "'%{rest}' stands for no number; write microseconds as %%06lu"
+            ));
         };
         rest = behind;
         if zeros {
@@ -129,12 +148,18 @@ mod tests {
 
     #[test]
     fn the_default_has_microseconds_and_offset() {
-        assert_eq!(stamped(true, None, 1_795_217_330_047_523), "2026-11-20 23:28:50.047523 +0000");
+        assert_eq!(
+            stamped(true, None, 1_795_217_330_047_523),
+            "2026-11-20 23:28:50.047523 +0000"
+        );
     }
 
     #[test]
     fn a_format_is_expanded_twice() {
-        assert_eq!(stamped(true, Some("%s.%%06lu"), 1_795_217_419_050_798), "1795217419.050798");
+        assert_eq!(
+            stamped(true, Some("%s.%%06lu"), 1_795_217_419_050_798),
+            "1795217419.050798"
+        );
         assert_eq!(stamped(true, Some("%H:%M %%%%"), 0), "00:00 %");
         assert_eq!(stamped(true, Some("x%%3lux"), 7), "x  7x");
     }
@@ -144,7 +169,10 @@ mod tests {
         let mut stamper = Stamper::new(Stamp::new(true, None).unwrap());
         let mut line = String::new();
         for millis in [1_000, 1_500, 2_000] {
-            stamper.write(SystemTime::UNIX_EPOCH + Duration::from_millis(millis), &mut line);
+            stamper.write(
+                SystemTime::UNIX_EPOCH + Duration::from_millis(millis),
+                &mut line,
+            );
             line.push('|');
         }
         assert_eq!(

@@ -43,32 +43,64 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
 /// Puts a notice into words.
 pub(super) fn say(notice: &Notice) -> Said {
     let text = match notice {
-        Notice::ConnectionAccepted { connection, listener, peer } => {
-            return said(format!("[C{connection}] Accepted connection to {listener} from {peer}"));
+        Notice::ConnectionAccepted {
+            connection,
+            listener,
+            peer,
+        } => {
+            return said(format!(
+                "[C{connection}] Accepted connection to {listener} from {peer}"
+            ));
         }
         Notice::ConnectionOpened(opened) => return said(connection_opened(opened)),
         Notice::ConnectionClosed { connection } => format!("[C{connection}] Connection Closed"),
-        Notice::ConnectionFailed { connection, peer, condition, description } => {
+        Notice::ConnectionFailed {
+            connection,
+            peer,
+            condition,
+            description,
+        } => {
             format!("[C{connection}] Connection from {peer} failed: {condition} {description}")
         }
         Notice::ConnectionForced { connection } => {
             format!("[C{connection}] Connection force-closed by request")
         }
-        Notice::LinkAttached { connection, link, direction, source, target } => format!(
+        Notice::LinkAttached {
+            connection,
+            link,
+            direction,
+            source,
+            target,
+        } => format!(
             "[C{connection}][L{link}] Link attached: dir={} source={{{}}} target={{{}}}",
             direction_name(*direction),
             terminus(source),
             terminus(target),
         ),
-        Notice::LinkEnded { connection, link, how, counters, blocked } => {
+        Notice::LinkEnded {
+            connection,
+            link,
+            how,
+            counters,
+            blocked,
+        } => {
             let how = link_end(*how);
             let counters = link_counters(counters, *blocked);
             format!("[C{connection}][L{link}] {how}: {counters}")
         }
-        Notice::LinkRefused { connection, name, condition, description } => {
+        Notice::LinkRefused {
+            connection,
+            name,
+            condition,
+            description,
+        } => {
             format!("[C{connection}] Attach of link '{name}' refused: {condition} {description}")
         }
-        Notice::PeerMisbehaved { connection, condition, description } => {
+        Notice::PeerMisbehaved {
+            connection,
+            condition,
+            description,
+        } => {
             format!("[C{connection}] Protocol violation: {condition} {description}")
         }
         Notice::Frame { connection, frame } => return said(frame_text(*connection, frame)),
@@ -80,7 +112,10 @@ pub(super) fn say(notice: &Notice) -> Said {
 
 #[track_caller]
 fn said(text: String) -> Said {
-    Said { text, source: Location::caller() }
+    Said {
+        text,
+        source: Location::caller(),
+    }
 }
 
 fn direction_name(direction: Direction) -> &'static str {
@@ -99,7 +134,14 @@ fn link_end(how: LinkEnd) -> &'static str {
 }
 
 fn connection_opened(opened: &Opened) -> String {
-    let Opened { connection, peer, mechanism, user, container, properties } = opened;
+    let Opened {
+        connection,
+        peer,
+        mechanism,
+        user,
+        container,
+        properties,
+    } = opened;
     let mechanism = mechanism.as_deref().unwrap_or("no");
     let user = user.as_deref().unwrap_or("anonymous");
     let properties = properties.as_ref().map(notation).unwrap_or_default();
@@ -110,7 +152,10 @@ fn connection_opened(opened: &Opened) -> String {
 }
 
 fn notation(value: &Encoded) -> String {
-    value.value().map(|value| value.to_string()).unwrap_or_default()
+    value
+        .value()
+        .map(|value| value.to_string())
+        .unwrap_or_default()
 }
 
 fn link_counters(counters: &LinkCounters, blocked: bool) -> String {
@@ -178,13 +223,26 @@ fn frame_text(connection: ConnectionId, frame: &Tapped) -> String {
         TapKind::Sasl => frame_line(connection, 0, arrow, frame),
     };
     if frame.payload_len > 0 {
-        let cut = if frame.payload_len > frame.payload.len() { "... (truncated)" } else { "" };
-        write!(text, " ({}) \"{}\"{cut}", frame.payload_len, escaped(&frame.payload))
-            .expect("a string takes whatever is written");
+        let cut = if frame.payload_len > frame.payload.len() {
+            "... (truncated)"
+        } else {
+            ""
+        };
+        write!(
+            text,
+            " ({}) \"{}\"{cut}",
+            frame.payload_len,
+            escaped(&frame.payload)
+        )
+        .expect("a string takes whatever is written");
     }
     if frame.lost > 0 {
-        write!(text, " [{} frames before this one were not traced]", frame.lost)
-            .expect("a string takes whatever is written");
+        write!(
+            text,
+            " [{} frames before this one were not traced]",
+            frame.lost
+        )
+        .expect("a string takes whatever is written");
     }
     text
 }

@@ -8,13 +8,19 @@ use super::*;
 fn accepted(text: &str) -> Value {
     let (sections, errors) = read(text);
     assert_eq!(errors, [], "{text}");
-    Value::Array(sections.into_iter().map(|section| plain(&section)).collect())
+    Value::Array(
+        sections
+            .into_iter()
+            .map(|section| plain(&section))
+            .collect(),
+    )
 }
 
 fn plain(section: &Section) -> Value {
     let members = section.attributes.iter();
-    let map: serde_json::Map<_, _> =
-        members.map(|member| (member.name.clone(), member.value.clone())).collect();
+    let map: serde_json::Map<_, _> = members
+        .map(|member| (member.name.clone(), member.value.clone()))
+        .collect();
     json!([section.name, map])
 }
 
@@ -58,12 +64,25 @@ fn sections_and_attributes_know_their_lines() {
 #[test]
 fn names_with_dashes_and_underscores_become_camel_case() {
     let text = "ssl-profile {\n  ca-cert-file: x\n  ssl_profile_file: y\n}";
-    assert_eq!(accepted(text), json!([["sslProfile", {"caCertFile": "x", "sslProfileFile": "y"}]]));
+    assert_eq!(
+        accepted(text),
+        json!([["sslProfile", {"caCertFile": "x", "sslProfileFile": "y"}]])
+    );
 }
 
 #[test]
 fn values_are_taken_literally() {
-    for value in ["my listener name", "a:b: c", "a{b}c", "'sq'", "a,", "*", "${user}", "%d", "é"] {
+    for value in [
+        "my listener name",
+        "a:b: c",
+        "a{b}c",
+        "'sq'",
+        "a,",
+        "*",
+        "${user}",
+        "%d",
+        "é",
+    ] {
         assert_eq!(value_of(value), json!(value));
     }
     assert_eq!(value_of("a\\tb"), json!("a\tb"));
@@ -73,7 +92,11 @@ fn values_are_taken_literally() {
 #[test]
 fn values_that_are_none_are_refused() {
     for value in ["", "\"quoted\"", "{b}c", "a\\d", "# only a comment"] {
-        assert_eq!(refused(&format!("listener {{\n name: {value}\n}}\n")), [2], "{value}");
+        assert_eq!(
+            refused(&format!("listener {{\n name: {value}\n}}\n")),
+            [2],
+            "{value}"
+        );
     }
 }
 
@@ -96,14 +119,30 @@ fn groups_are_accepted_in_every_shape() {
     let line = |name: &str, user: &str| member(name, user).replace('\n', "");
     let (a, b) = (member("a", "x"), member("b", "y"));
     for (groups, expected) in [
-        (format!("groups: {{\n{},\n{},\n}}", line("a", "x"), line("b", "y")), &two),
+        (
+            format!("groups: {{\n{},\n{},\n}}", line("a", "x"), line("b", "y")),
+            &two,
+        ),
         (format!("groups: {{\n{a}\n}}"), &one),
         (format!("groups: {{\n{a}\n,{b}\n}}"), &two),
         (format!("groups: {{\n{a},\n{b}\n}}"), &two),
-        (format!("groups: {{\n{},\n{}\n}}", line("a", "x"), line("b", "y")), &two),
+        (
+            format!("groups: {{\n{},\n{}\n}}", line("a", "x"), line("b", "y")),
+            &two,
+        ),
         (format!("groups: {{{}}}", line("a", "x")), &one),
-        (format!("groups: {{\n# c\n{}, # first\n{} # last\n}}", line("a", "x"), line("b", "y")), &two),
-        ("groups: {\n a: {\n users: x\n remoteHosts: *\n }\n b {\n".replace(" b {\n", "}"), &one),
+        (
+            format!(
+                "groups: {{\n# c\n{}, # first\n{} # last\n}}",
+                line("a", "x"),
+                line("b", "y")
+            ),
+            &two,
+        ),
+        (
+            "groups: {\n a: {\n users: x\n remoteHosts: *\n }\n b {\n".replace(" b {\n", "}"),
+            &one,
+        ),
     ] {
         let text = format!("vhost {{\n hostname: h\n {groups}\n maxConnections: 3\n}}\n");
         let expected = json!([["vhost", {
@@ -122,7 +161,8 @@ fn an_empty_map_and_a_map_of_another_name_are_accepted() {
 
 #[test]
 fn lines_are_counted_through_maps() {
-    let text = "listener {\n openProperties: {\n \"a\": 1,\n \"b\": [1,\n 2]\n }\n port: 1\n}\nbad\n";
+    let text =
+        "listener {\n openProperties: {\n \"a\": 1,\n \"b\": [1,\n 2]\n }\n port: 1\n}\nbad\n";
     let (sections, errors) = read(text);
     assert_eq!(sections[0].attribute("port").unwrap().line, 7);
     assert_eq!(errors[0].line, 9);

@@ -19,7 +19,10 @@ fn tapped(kind: TapKind, performative: &[u8], payload: &[u8], payload_len: usize
         payload_len,
         lost: 0,
     };
-    text(&Notice::Frame { connection: ConnectionId(1), frame: Box::new(frame) })
+    text(&Notice::Frame {
+        connection: ConnectionId(1),
+        frame: Box::new(frame),
+    })
 }
 
 #[test]
@@ -30,9 +33,15 @@ fn connections_are_announced() {
         listener: "127.0.0.1:32501".into(),
         peer: "127.0.0.1:51402".into(),
     };
-    assert_eq!(text(&notice), "[C1] Accepted connection to 127.0.0.1:32501 from 127.0.0.1:51402");
+    assert_eq!(
+        text(&notice),
+        "[C1] Accepted connection to 127.0.0.1:32501 from 127.0.0.1:51402"
+    );
     let properties = Value::Map(Map(vec![
-        (Value::Symbol(Symbol::copy("a")), Value::String(Str::copy("b"))),
+        (
+            Value::Symbol(Symbol::copy("a")),
+            Value::String(Str::copy("b")),
+        ),
         (Value::Symbol(Symbol::copy("n")), Value::Int(5)),
     ]));
     let mut opened = Opened {
@@ -78,8 +87,14 @@ fn links_are_announced_with_their_termini() {
         source: Box::new(source),
         target: Box::new(target),
     };
-    let plain = TerminusText { expiry: Some("sess"), ..TerminusText::default() };
-    let dynamic = TerminusText { dynamic: true, ..plain.clone() };
+    let plain = TerminusText {
+        expiry: Some("sess"),
+        ..TerminusText::default()
+    };
+    let dynamic = TerminusText {
+        dynamic: true,
+        ..plain.clone()
+    };
     assert_eq!(
         text(&notice(dynamic, plain)),
         "[C1][L3] Link attached: dir=out source={(dyn)<none> expire:sess} \
@@ -93,7 +108,10 @@ fn links_are_announced_with_their_termini() {
         capabilities: vec!["queue".into(), "topic".into()],
         ..TerminusText::default()
     };
-    let coordinator = TerminusText { coordinator: true, ..TerminusText::default() };
+    let coordinator = TerminusText {
+        coordinator: true,
+        ..TerminusText::default()
+    };
     assert_eq!(
         text(&notice(full, coordinator)),
         "[C1][L3] Link attached: dir=out \
@@ -104,11 +122,18 @@ fn links_are_announced_with_their_termini() {
 
 #[test]
 fn links_end_with_their_counters() {
-    let counters = LinkCounters { deliveries: 3, accepted: 1, ..LinkCounters::default() };
+    let counters = LinkCounters {
+        deliveries: 3,
+        accepted: 1,
+        ..LinkCounters::default()
+    };
     for (how, words) in [
         (LinkEnd::Detached, "Link detached"),
         (LinkEnd::Lost, "Link lost"),
-        (LinkEnd::ConnectionLost, "Link closed due to connection loss"),
+        (
+            LinkEnd::ConnectionLost,
+            "Link closed due to connection loss",
+        ),
     ] {
         let notice = Notice::LinkEnded {
             connection: ConnectionId(1),
@@ -130,10 +155,22 @@ fn links_end_with_their_counters() {
 #[test]
 fn frames_are_written_as_the_tracer_writes_them() {
     let header = b"AMQP\x03\x01\x00\x00";
-    assert_eq!(tapped(TapKind::Header, header, b"", 0), "[C1]:FRAME:   <- SASL");
-    assert_eq!(tapped(TapKind::Empty(0), b"", b"", 0), "[C1]:FRAME: 0 <- (EMPTY FRAME)");
+    assert_eq!(
+        tapped(TapKind::Header, header, b"", 0),
+        "[C1]:FRAME:   <- SASL"
+    );
+    assert_eq!(
+        tapped(TapKind::Empty(0), b"", b"", 0),
+        "[C1]:FRAME: 0 <- (EMPTY FRAME)"
+    );
     let end = [0x00, 0x53, 0x17, 0x45];
-    assert_eq!(tapped(TapKind::Amqp(2), &end, b"", 0), "[C1]:FRAME: 2 <- @end(23) []");
+    assert_eq!(
+        tapped(TapKind::Amqp(2), &end, b"", 0),
+        "[C1]:FRAME: 2 <- @end(23) []"
+    );
     let shown = tapped(TapKind::Amqp(0), &end, b"\x00Sp\"", 100);
-    assert!(shown.ends_with(r#" (100) "\x00Sp\""... (truncated)"#), "{shown}");
+    assert!(
+        shown.ends_with(r#" (100) "\x00Sp\""... (truncated)"#),
+        "{shown}"
+    );
 }

@@ -1,0 +1,196 @@
+//! What the schema cannot see: rules that join two attributes or two sections.
+//!
+//! Where scripts are known to search for the words of a refusal, it is given in those words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use management::schema::Entity;
+
+use super::entity::Placed;
+use super::error::ConfigError;
+
+/// Characters in a router's id.
+const ROUTER_ID_MAX: usize = 127;
+
+/// SASL mechanisms that this version speaks.
+const MECHANISMS: [&str; 1] = ["ANONYMOUS"];
+
+/// Checks entities that are good each for itself.
+pub(super) fn check(
+    file: &Arc<str>,
+    placed: &[Placed],
+    errors: &mut Vec<ConfigError>,
+    warnings: &mut Vec<ConfigError>,
+) {
+    singletons(file, placed, errors);
+    unique_names(file, placed, errors);
+    let routers: Vec<&Placed> = of_type(placed, "router").collect();
+    for router in &routers {
+        errors.extend(router_id(file, router));
+    }
+    let mode = routers
+        .last()
+        .and_then(|router| router.entity.text("mode"))
+        .unwrap_or("standalone");
+    for listener in of_type(placed, "listener") {
+        errors.extend(role(file, mode, listener));
+        errors.extend(mechanisms(file, listener));
+        warnings.extend(oddities(file, listener));
+    }
+    for address in of_type(placed, "router.config.address") {
+        warnings.extend(address_form(file, address));
+    }
+}
+
+fn of_type<'a>(placed: &'a [Placed], short: &'a str) -> impl Iterator<Item = &'a Placed> {
+    placed.iter().filter(move |placed| placed.is_of_type(short))
+}
+
+/// At most one entity of a type of which there can be only one.
+fn singletons(file: &Arc<str>, placed: &[Placed], errors: &mut Vec<ConfigError>) {
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    for placed in placed
+        .iter()
+        .filter(|placed| placed.entity.entity_type().singleton)
+    {
+        let entity_type = placed.entity.entity_type();
+        match seen.get(entity_type.short) {
+            None => {
+                seen.insert(entity_type.short, placed.section.line);
+            }
+            Some(first) => {
+                let text = format!("Adding {} singleton", entity_type.full_name());
+                let remedy = format!("join it with the section on line {first}");
+                errors.push(whole(file, placed, text).with_remedy(remedy));
+            }
+        }
+    }
+}
+
+/// No two entities of one name, given or made up from what they are.
+fn unique_names(file: &Arc<str>, placed: &[Placed], errors: &mut Vec<ConfigError>) {
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for placed in placed {
+        let Some(name) = unique_name(&placed.entity) else {
+            continue;
+        };
+        match seen.get(&name) {
+            None => {
+                seen.insert(name, placed.section.line);
+            }
+            Some(first) => {
+                let text = format!(
+                    "ValidationError: adding {name} duplicates unique attribute 'name' from \
+                     existing entity on line {first}"
+                );
+                errors.push(placed.error(file, "name", text));
+            }
+        }
+    }
+}
+
+fn unique_name(entity: &Entity) -> Option<String> {
+    if let Some(name) = entity.name() {
+        return Some(name.to_owned());
+    }
+    let text = |name: &str| entity.text(name).unwrap_or_default().to_owned();
+    match entity.entity_type().short {
+        "listener" if text("port") == "0" => None,
+        "listener" => Some(format!("listener/{}:{}", text("host"), text("port"))),
+        "log" => Some(format!("log/{}", text("module"))),
+        _ => None,
+    }
+}
+
+fn router_id(file: &Arc<str>, router: &Placed) -> Option<ConfigError> {
+    let id = router.entity.text("id")?;
+    if id.chars().count() > ROUTER_ID_MAX {
+        let text = format!(
+            "Router ID \"{id}\" exceeds the maximum allowed length ({ROUTER_ID_MAX} characters)"
+        );
+        return Some(router.error(file, "id", text));
+    }
+    let bad = id
+        .chars()
+        .find(|&character| character.is_control() || character.is_whitespace())?;
+    let text = format!(
+        "AttributeError: Router id attribute containing character '{bad}' in id '{id}' is \
+         disallowed."
+    );
+    Some(router.error(file, "id", text))
+}
+
+/// Whether the router's mode allows a listener of this role.
+fn role(file: &Arc<str>, mode: &str, listener: &Placed) -> Option<ConfigError> {
+    let role = listener.entity.text("role")?;
+    if mode == "standalone" && matches!(role, "inter-router" | "edge") {
+        let text = "role='standalone' not allowed to connect to or accept connections from other \
+                    routers.";
+        return Some(listener.error(file, "role", text.to_owned()));
+    }
+    None
+}
+
+/// Whether all mechanisms that a listener offers are there.
+fn mechanisms(file: &Arc<str>, listener: &Placed) -> Vec<ConfigError> {
+    let offered = listener.entity.text("saslMechanisms").unwrap_or_default();
+    let missing = offered
+        .split_whitespace()
+        .filter(|mechanism| !MECHANISMS.contains(mechanism));
+    missing
+        .map(|mechanism| {
+            let text = format!("SASL mechanism '{mechanism}' is not supported by this version yet");
+            listener
+                .error(file, "saslMechanisms", text)
+                .with_remedy("remove it from the list")
+        })
+        .collect()
+}
+
+/// What a listener says in vain.
+fn oddities(file: &Arc<str>, listener: &Placed) -> Vec<ConfigError> {
+    let mut warnings = Vec::new();
+    if listener.entity.get("trustedCertsFile").is_some() {
+        let text = "Configuration listener attribute 'trustedCertsFile' is not used. Specify \
+                    sslProfile caCertFile instead.";
+        warnings.push(listener.error(file, "trustedCertsFile", text.to_owned()));
+    }
+    if listener.entity.is_true("authenticatePeer") {
+        let text = "nobody can connect: ANONYMOUS, the only SASL mechanism that this version \
+                    speaks, does not authenticate";
+        warnings.push(listener.error(file, "authenticatePeer", text.to_owned()));
+    }
+    warnings
+}
+
+/// An address that would be ignored.
+fn address_form(file: &Arc<str>, address: &Placed) -> Option<ConfigError> {
+    let text = |name: &str| address.entity.text(name);
+    match (text("prefix"), text("pattern")) {
+        (Some(prefix), Some(pattern)) => {
+            let text = format!(
+                "Cannot set both 'prefix' and 'pattern': ignoring configured address {prefix}, \
+                 {pattern}"
+            );
+            Some(address.error(file, "pattern", text))
+        }
+        (None, None) => {
+            let text = "Must set either 'prefix' or 'pattern' attribute: ignoring configured \
+                        address";
+            Some(whole(file, address, text.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn whole(file: &Arc<str>, placed: &Placed, text: String) -> ConfigError {
+    ConfigError {
+        file: Arc::clone(file),
+        line: placed.section.line,
+        entity: Some(placed.section.name.clone()),
+        attribute: None,
+        text,
+        remedy: None,
+    }
+}

@@ -1,0 +1,140 @@
+//! Configuration files: text into sections, sections into entities checked by the management schema,
+//! and what can only be checked across entities.
+//!
+//! A configuration is a list of entities to be created, by the same code that answers CREATE; there
+//! is no second model of it. Nothing is created unless the whole file is without errors, and all
+//! errors are told.
+
+mod check;
+mod document;
+mod doors;
+mod entity;
+mod error;
+mod json;
+mod logging;
+mod native;
+mod section;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use management::schema::Entity;
+
+pub use doors::open_doors;
+pub use entity::Placed;
+pub use error::ConfigError;
+pub use section::{Attribute, Section};
+
+use crate::log::LogSettings;
+
+/// Bytes of a configuration file; a larger one is something else.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A configuration without errors.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The router; with the defaults where the file has no section for it.
+    pub router: Entity,
+    /// What to log where.
+    pub log: LogSettings,
+    /// All other entities, in the order of the file.
+    pub entities: Vec<Placed>,
+    /// What is odd about the file, for the log.
+    pub warnings: Vec<ConfigError>,
+}
+
+/// Reads a file; in the JSON form if its name ends in `.json`.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in the order of the file.
+pub fn load(path: &Path) -> Result<Configuration, Vec<ConfigError>> {
+    let file: Arc<str> = path.to_string_lossy().into();
+    let one = |text: String| vec![ConfigError::of_file(&file, text)];
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|opened| opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| one(format!("Configuration file could not be opened: {error}")))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(one(format!(
+            "Configuration file is larger than {FILE_BYTES_MAX} bytes"
+        )));
+    }
+    if bytes.is_empty() {
+        return Err(one("Configuration file was empty".to_owned()));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
+        one(format!("line {line} is not UTF-8"))
+    })?;
+    parse(&file, &text)
+}
+
+/// Reads the text of a file of that name.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in the order of the file.
+pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigError>> {
+    let (sections, slips) = if file.ends_with(".json") {
+        match document::read(text) {
+            Ok(sections) => (sections, Vec::new()),
+            Err(error) => (Vec::new(), vec![error]),
+        }
+    } else {
+        native::read(text)
+    };
+    let mut errors: Vec<ConfigError> = slips.into_iter().map(|slip| slip.of_file(file)).collect();
+    let mut warnings = Vec::new();
+    let placed: Vec<Placed> = sections
+        .into_iter()
+        .filter_map(|section| entity::make(file, section, &mut errors, &mut warnings))
+        .collect();
+    check::check(file, &placed, &mut errors, &mut warnings);
+    let log = logging::settings(file, &placed, &mut errors);
+    if errors.is_empty() {
+        let (routers, entities) = placed
+            .into_iter()
+            .partition(|placed| placed.is_of_type("router"));
+        let mut routers: Vec<Placed> = routers;
+        let router = routers
+            .pop()
+            .map_or_else(entity::default_router, |placed| placed.entity);
+        return Ok(Configuration {
+            router,
+            log,
+            entities,
+            warnings,
+        });
+    }
+    errors.sort_by_key(|error| error.line);
+    Err(errors)
+}
+
+/// The configuration of a router that was given none: it listens on 127.0.0.1, port 5672.
+#[must_use]
+pub fn default_configuration() -> Configuration {
+    let text = "listener {\n host: 127.0.0.1\n port: 5672\n saslMechanisms: ANONYMOUS\n}\n";
+    parse(&Arc::from("(default)"), text).expect("this text is a good configuration")
+}
+
+/// For the fuzzers: no text makes the reader panic, and every error names a line of the text.
+#[doc(hidden)]
+pub fn fuzz_config_text(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let lines = u32::try_from(text.split('\n').count()).unwrap_or(u32::MAX);
+    for name in ["fuzz.conf", "fuzz.json"] {
+        if let Err(errors) = parse(&Arc::from(name), text) {
+            assert!(!errors.is_empty(), "a refusal without a reason");
+            assert!(errors.iter().all(|error| error.line <= lines), "{errors:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

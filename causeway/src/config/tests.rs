@@ -1,0 +1,242 @@
+//! Whole configurations: what is accepted, what is told about what is not.
+
+use super::*;
+
+fn read(text: &str) -> Result<Configuration, Vec<ConfigError>> {
+    parse(&Arc::from("router.conf"), text)
+}
+
+/// The errors of a text, as they are shown.
+fn errors(text: &str) -> Vec<String> {
+    read(text)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// The single error of a text.
+fn error(text: &str) -> String {
+    let errors = errors(text);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.into_iter().next().unwrap()
+}
+
+#[test]
+fn the_files_of_system_tests_are_accepted() {
+    let text = "router {\n mode: standalone\n id: QDR\n debugDumpFile: QDR-qddebug.txt\n \
+                allowUnsettledMulticast: yes\n}\nlistener {\n host: 0.0.0.0\n \
+                saslMechanisms: ANONYMOUS\n idleTimeoutSeconds: 120\n authenticatePeer: no\n \
+                role: normal\n port: 21000\n}\naddress {\n prefix: closest\n \
+                distribution: closest\n}\nlog {\n module: DEFAULT\n enable: trace+\n \
+                includeSource: true\n outputFile: QDR.log\n}\n";
+    let configuration = read(text).unwrap();
+    assert_eq!(configuration.router.text("id"), Some("QDR"));
+    assert_eq!(configuration.entities.len(), 3);
+    assert!(configuration.warnings.is_empty());
+}
+
+#[test]
+fn the_json_form_says_the_same() {
+    let native = read("router {\n id: A\n}\nlistener {\n port: 5672\n}\n").unwrap();
+    let text = r#"[["router", {"id": "A"}], ["listener", {"port": 5672}]]"#;
+    let json = parse(&Arc::from("router.json"), text).unwrap();
+    assert_eq!(native.router.text("id"), json.router.text("id"));
+    assert_eq!(
+        native.entities[0].entity.text("port"),
+        json.entities[0].entity.text("port")
+    );
+}
+
+#[test]
+fn a_file_without_sections_is_a_standalone_router() {
+    let configuration = read("# nothing\n").unwrap();
+    assert_eq!(configuration.router.text("mode"), Some("standalone"));
+    assert!(configuration.entities.is_empty());
+}
+
+#[test]
+fn an_unknown_attribute_is_told_with_line_and_guess() {
+    assert_eq!(
+        error("listener {\n host: 127.0.0.1\n prot: 5672\n}\n"),
+        "router.conf:3: listener.prot: Unknown attribute 'prot' for \
+         'org.apache.qpid.dispatch.listener'; did you mean 'port'?"
+    );
+    assert_eq!(
+        error("listner {\n}\n"),
+        "router.conf:1: listner: No such entity type 'org.apache.qpid.dispatch.listner'; did you \
+         mean 'listener'?"
+    );
+}
+
+#[test]
+fn what_comes_later_is_refused_by_name() {
+    let later = error("listener {\n port: 1\n sslProfile: p\n}\n");
+    assert!(
+        later.starts_with("router.conf:3: listener.sslProfile: "),
+        "{later}"
+    );
+    assert!(
+        later.contains("not supported by this version yet; remove the line"),
+        "{later}"
+    );
+    let later = error("sslProfile {\n name: p\n}\n");
+    assert!(later.starts_with("router.conf:1: sslProfile: "), "{later}");
+    let later = error("router {\n mode: interior\n}\n");
+    assert!(later.starts_with("router.conf:2: router.mode: "), "{later}");
+    let later = error("listener {\n saslMechanisms: ANONYMOUS PLAIN\n}\n");
+    assert!(
+        later.starts_with("router.conf:2: listener.saslMechanisms: "),
+        "{later}"
+    );
+    assert!(later.contains("'PLAIN'"), "{later}");
+}
+
+#[test]
+fn every_error_of_a_file_is_told_in_its_order() {
+    let text = "router {\n id: a b\n workerThreads: many\n}\nbogus {\n}\nlistener {\n \
+                authenticatePeer: maybe\n role: nobody\n mood\n}\nlog {\n module: DEFAULT\n \
+                enable: loud\n}\n";
+    let lines: Vec<u32> = read(text)
+        .unwrap_err()
+        .iter()
+        .map(|error| error.line)
+        .collect();
+    // The router's id is not looked at, because the section is no entity while `many` is no number.
+    assert_eq!(lines, [3, 5, 8, 9, 10, 14]);
+}
+
+#[test]
+fn rules_across_sections_are_checked() {
+    for (text, expected) in [
+        (
+            "router {\n id: A\n}\nrouter {\n id: B\n}\n",
+            "router.conf:4: router: Adding ",
+        ),
+        (
+            "router {\n id: a b\n}\n",
+            "router.conf:2: router.id: AttributeError: Router id ",
+        ),
+        (
+            "listener {\n role: edge\n}\n",
+            "router.conf:2: listener.role: role='standalone' not ",
+        ),
+        (
+            "listener {\n port: 1\n}\nlistener {\n port: 1\n}\n",
+            "router.conf:4: listener.name: ValidationError: adding listener/:1 duplicates ",
+        ),
+        (
+            "listener {\n name: a\n port: 1\n}\nlistener {\n port: 2\n name: a\n}\n",
+            "router.conf:7: listener.name: ValidationError: adding a duplicates ",
+        ),
+        (
+            "log {\n module: AGENT\n}\nlog {\n module: AGENT\n}\n",
+            "router.conf:4: log.name: ValidationError: adding log/AGENT duplicates ",
+        ),
+        (
+            "router {\n timestampFormat: %Y %%s\n}\n",
+            "router.conf:2: router.timestampFormat: ",
+        ),
+    ] {
+        let told = error(text);
+        assert!(told.starts_with(expected), "{told}");
+    }
+    let long = format!("router {{\n id: {}\n}}\n", "x".repeat(128));
+    assert!(error(&long).contains("exceeds the maximum allowed length (127 characters)"));
+}
+
+#[test]
+fn two_listeners_may_both_take_any_free_port() {
+    let text = "listener {\n port: 0\n}\nlistener {\n port: 0\n}\n";
+    assert_eq!(read(text).unwrap().entities.len(), 2);
+}
+
+#[test]
+fn oddities_are_warnings() {
+    let text = "router {\n helloInterval: 2\n}\naddress {\n prefix: a\n pattern: b\n}\naddress {\n}\n\
+                listener {\n authenticatePeer: yes\n trustedCertsFile: x\n}\n";
+    let told: Vec<_> = read(text)
+        .unwrap()
+        .warnings
+        .iter()
+        .map(|warning| (warning.line, warning.text.clone()))
+        .collect();
+    assert!(told.iter().any(|(line, text)| *line == 1
+        && text
+            == "Attribute 'helloInterval' of entity 'router' has been deprecated. Use \
+                    'helloIntervalSeconds' instead"));
+    assert!(told.iter().any(|(line, text)| *line == 6
+        && text == "Cannot set both 'prefix' and 'pattern': ignoring configured address a, b"));
+    assert!(told.iter().any(|(line, text)| *line == 8
+        && text.starts_with("Must set either 'prefix' or 'pattern' attribute")));
+    assert!(
+        told.iter()
+            .any(|(line, text)| *line == 11 && text.starts_with("nobody can connect"))
+    );
+    assert!(told.iter().any(|(line, _)| *line == 12));
+}
+
+#[test]
+fn open_doors_are_listed() {
+    let doors = |text: &str| open_doors(&read(text).unwrap());
+    assert!(doors("router {\n}\n").is_empty());
+    let wide = doors("listener {\n idleTimeoutSeconds: 0\n initialHandshakeTimeoutSeconds: 0\n}\n");
+    for words in [
+        "all interfaces",
+        "no authentication",
+        "no TLS",
+        "no idle",
+        "no handshake",
+        "no policy",
+    ] {
+        assert!(
+            wide.iter().any(|door| door.contains(words)),
+            "{words}: {wide:?}"
+        );
+    }
+    let local = doors("listener {\n host: 127.0.0.1\n}\n");
+    assert!(
+        !local
+            .iter()
+            .any(|door| door.contains("TLS") || door.contains("interfaces"))
+    );
+    assert_eq!(open_doors(&default_configuration()).len(), 2);
+}
+
+#[test]
+fn files_that_are_none_are_refused() {
+    let directory = std::env::temp_dir().join(format!("causeway-config-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = directory.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        load(&path).unwrap_err()[0].text.clone()
+    };
+    assert_eq!(file("empty.conf", b""), "Configuration file was empty");
+    assert_eq!(file("latin.conf", b"# a\n# \xe9\n"), "line 2 is not UTF-8");
+    let missing = load(&directory.join("missing")).unwrap_err()[0]
+        .text
+        .clone();
+    assert!(
+        missing.starts_with("Configuration file could not be opened"),
+        "{missing}"
+    );
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn the_fuzzer_s_body_takes_anything() {
+    for text in [
+        "",
+        "{",
+        "}",
+        "[[",
+        "router {",
+        "listener {\n a: {\n",
+        "\u{0}: \n",
+        "a {\n b: {b}c\n}",
+    ] {
+        fuzz_config_text(text.as_bytes());
+    }
+    fuzz_config_text(b"\xff");
+}

@@ -1,0 +1,308 @@
+//! The control thread: gives the control plane its mail and the time, does what it wants done
+//! outside, accepts connections and deals them to the workers, hears signals.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_proto::Time;
+use mio::{Events, Interest, Poll, Token};
+use router_core::control::{ControlPlane, Effect, Listen};
+use router_core::ids::{ConnectionId, ShardId};
+use router_core::notice::Notice;
+use router_core::settings::Accepted;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::clock::Clock;
+use crate::deal::{Dealer, Told};
+use crate::listen::{Arrival, Listeners, Rest};
+use crate::log::{Level, Log, Module};
+use crate::post::{Incoming, Intake, Offices};
+
+/// Events taken from the operating system at once.
+const EVENTS: usize = 256;
+
+/// Batches of mail taken before listeners and signals have their turn.
+const BATCHES_PER_TURN: usize = 256;
+
+/// How long deliveries in flight may take to settle at the end of the program.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether they have.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// The token of the waker.
+pub(crate) const WAKER: Token = Token(0);
+
+const SIGNALS: Token = Token(1);
+
+const FIRST_LISTENER: usize = 2;
+
+/// Why the router has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A signal asked for it.
+    Signal(i32),
+    /// A listener that it cannot do without could not be opened.
+    RequiredListener,
+}
+
+/// The control plane with all it needs to run.
+pub(crate) struct Control {
+    plane: ControlPlane,
+    own: ShardId,
+    poll: Poll,
+    signals: Signals,
+    offices: Arc<Offices>,
+    intakes: Vec<Arc<Intake>>,
+    dealer: Dealer,
+    listeners: Listeners,
+    clock: Clock,
+    log: Log,
+    last_connection: u64,
+    notices: Vec<Notice>,
+    rests: Vec<Rest>,
+    end: Option<(End, Time)>,
+}
+
+/// What the control thread is made of.
+pub(crate) struct ControlParts {
+    pub(crate) plane: ControlPlane,
+    pub(crate) poll: Poll,
+    pub(crate) offices: Arc<Offices>,
+    pub(crate) intakes: Vec<Arc<Intake>>,
+    pub(crate) clock: Clock,
+    pub(crate) log: Log,
+}
+
+impl Control {
+    /// # Errors
+    ///
+    /// The operating system gives no signals.
+    pub(crate) fn new(parts: ControlParts) -> io::Result<Self> {
+        let ControlParts {
+            plane,
+            poll,
+            offices,
+            intakes,
+            clock,
+            log,
+        } = parts;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP])?;
+        poll.registry()
+            .register(&mut signals, SIGNALS, Interest::READABLE)?;
+        Ok(Self {
+            own: ShardId(plane.shards()),
+            plane,
+            poll,
+            signals,
+            offices,
+            dealer: Dealer::new(intakes.len()),
+            intakes,
+            listeners: Listeners::new(FIRST_LISTENER),
+            clock,
+            log,
+            last_connection: 0,
+            notices: Vec::new(),
+            rests: Vec::new(),
+            end: None,
+        })
+    }
+
+    /// Runs until a signal or a lost listener ends the router, deliveries in flight have settled or
+    /// had time enough, and the workers have been told.
+    ///
+    /// # Errors
+    ///
+    /// The operating system no longer tells of events: nothing can be done without them.
+    pub(crate) fn run(mut self) -> io::Result<End> {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            let now = self.clock.now();
+            self.turn(now);
+            if let Some((end, until)) = self.end
+                && (now >= until || self.in_flight() == 0)
+            {
+                self.intakes
+                    .iter()
+                    .for_each(|intake| intake.push(Incoming::Stop));
+                return Ok(end);
+            }
+            let sleep = self.sleep(now);
+            match self.poll.poll(&mut events, sleep) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            self.offices.mailbox(self.own).unpark();
+            self.note_events(&events);
+        }
+    }
+
+    fn sleep(&self, now: Time) -> Option<Duration> {
+        if self.plane.is_runnable() || !self.offices.mailbox(self.own).park() {
+            return Some(Duration::ZERO);
+        }
+        let drain = self.end.map(|_| now + DRAIN_LOOK);
+        let deadlines = [
+            self.plane.next_deadline(),
+            self.listeners.next_deadline(now),
+            drain,
+        ];
+        let earliest = deadlines.into_iter().flatten().min()?;
+        Some(earliest.saturating_sub(now))
+    }
+
+    fn note_events(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                WAKER => {}
+                SIGNALS => self.take_signals(),
+                token => self.listeners.note_ready(token),
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        let signals: Vec<i32> = self.signals.pending().collect();
+        for signal in signals {
+            if signal == SIGHUP {
+                let text = "SIGHUP ignored: this version does not read its configuration anew";
+                self.log.line(Module::Server, Level::Warning, text);
+            } else if self.end.is_some() {
+                // Asked twice: whoever waits is in a hurry.
+                self.end = Some((End::Signal(signal), Time::ZERO));
+            } else {
+                self.end(End::Signal(signal));
+            }
+        }
+    }
+
+    /// Begins the end: nobody new is let in.
+    fn end(&mut self, end: End) {
+        self.log.line(Module::Server, Level::Notice, "Shut Down");
+        self.listeners.close_all();
+        self.end = Some((end, self.clock.now() + DRAIN));
+    }
+
+    fn turn(&mut self, now: Time) {
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(batch) = self.offices.mailbox(self.own).take() else {
+                break;
+            };
+            self.plane.handle_mail(batch);
+        }
+        self.plane.turn(now);
+        for (to, batch) in self.plane.outboxes().drain() {
+            self.offices.post(to, batch);
+        }
+        while let Some(effect) = self.plane.poll_effect() {
+            match effect {
+                Effect::Listen(listen) => self.listen(&listen),
+                Effect::Unlisten { identity } => self.listeners.close(&identity),
+            }
+        }
+        self.accept(now);
+        self.plane.drain_notices(&mut self.notices);
+        self.log.notices(&mut self.notices);
+    }
+
+    fn listen(&mut self, listen: &Listen) {
+        if self.end.is_some() {
+            return;
+        }
+        let Listen {
+            identity,
+            host,
+            port,
+            settings,
+            required,
+        } = listen;
+        let place = (host.as_str(), port.as_str());
+        let at = format!("{host}:{port}");
+        match self
+            .listeners
+            .open(identity, place, settings, self.poll.registry())
+        {
+            Ok(addresses) => {
+                let text = if port == "0" {
+                    let real = addresses
+                        .first()
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
+                    let name = &settings.name;
+                    let name = if *name == at {
+                        String::new()
+                    } else {
+                        format!(" ({name})")
+                    };
+                    format!("Listening on {real}{name}")
+                } else {
+                    format!("Listening on {at}")
+                };
+                self.log.line(Module::Server, Level::Notice, text);
+                self.plane.listener_ready(identity);
+            }
+            Err(text) => {
+                let text = format!("Listener error on {at}: {text} - listen on {at} (proton:io)");
+                self.log.line(Module::Server, Level::Error, text);
+                self.plane.listener_failed(identity);
+                if *required {
+                    let text = format!("Shutting down, required listener failed {at}");
+                    self.log.line(Module::Server, Level::Critical, text);
+                    self.end = Some((End::RequiredListener, Time::ZERO));
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Time) {
+        let Self {
+            listeners,
+            rests,
+            intakes,
+            dealer,
+            last_connection,
+            log,
+            ..
+        } = self;
+        let traced = log.is_enabled(Module::Protocol, Level::Trace);
+        listeners.accept(
+            now,
+            rests,
+            |Arrival {
+                 stream,
+                 peer,
+                 settings,
+             }| {
+                let told = |index: usize| {
+                    let load = intakes[index].load();
+                    Told {
+                        bytes: load.bytes(),
+                        closed: load.closed(),
+                    }
+                };
+                let worker = dealer.deal(now, told);
+                *last_connection += 1;
+                let accepted = Accepted {
+                    connection: ConnectionId(*last_connection),
+                    listener: settings,
+                    peer: peer.to_string(),
+                    traced,
+                };
+                intakes[worker].push(Incoming::Socket { stream, accepted });
+            },
+        );
+        for Rest { listener, text } in rests.drain(..) {
+            let text = format!("Listener {listener} rests: cannot accept connections: {text}");
+            log.line(Module::Server, Level::Error, text);
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.intakes
+            .iter()
+            .map(|intake| intake.load().in_flight())
+            .sum()
+    }
+}

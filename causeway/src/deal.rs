@@ -1,0 +1,120 @@
+//! Which worker gets a new connection: the one that moved the fewest bytes lately, and of those that
+//! are alike the one with the fewest connections. Connections live long and few of them carry most
+//! of the traffic, so dealing them blindly, as the kernel would, fills some cores and not others.
+
+use std::time::Duration;
+
+use amqp_proto::Time;
+
+/// How often rates are measured, at most.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+/// Rates that differ by less than this many bytes a second are alike: 1 MiB.
+const ALIKE_SHIFT: u32 = 20;
+
+/// What is known of the workers.
+#[derive(Debug)]
+pub(crate) struct Dealer {
+    workers: Vec<Known>,
+    sampled: Time,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    bytes: u64,
+    rate: u64,
+    dealt: u64,
+}
+
+/// What a worker tells of itself: totals since the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// Bytes it has moved.
+    pub(crate) bytes: u64,
+    /// Connections it had and has no more.
+    pub(crate) closed: u64,
+}
+
+impl Dealer {
+    /// Workers that have nothing to do yet.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers: vec![Known::default(); workers],
+            sampled: Time::ZERO,
+        }
+    }
+
+    /// Chooses the worker for a connection, which then counts as its own.
+    pub(crate) fn deal(&mut self, now: Time, told: impl Fn(usize) -> Told) -> usize {
+        self.sample(now, &told);
+        let load = |(index, known): (usize, &Known)| {
+            let connections = known.dealt.saturating_sub(told(index).closed);
+            (known.rate >> ALIKE_SHIFT, connections, index)
+        };
+        let least = self.workers.iter().enumerate().map(load).min();
+        let (_, _, index) = least.expect("there is at least one worker");
+        self.workers[index].dealt += 1;
+        index
+    }
+
+    fn sample(&mut self, now: Time, told: &impl Fn(usize) -> Told) {
+        let elapsed = now.saturating_sub(self.sampled);
+        if elapsed < SAMPLE {
+            return;
+        }
+        let seconds = elapsed.as_secs().max(1);
+        for (index, known) in self.workers.iter_mut().enumerate() {
+            let bytes = told(index).bytes;
+            known.rate = bytes.wrapping_sub(known.bytes) / seconds;
+            known.bytes = bytes;
+        }
+        self.sampled = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(_: usize) -> Told {
+        Told {
+            bytes: 0,
+            closed: 0,
+        }
+    }
+
+    #[test]
+    fn idle_workers_take_turns() {
+        let mut dealer = Dealer::new(3);
+        let dealt: Vec<_> = (0..6).map(|_| dealer.deal(Time::ZERO, idle)).collect();
+        assert_eq!(dealt, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_worker_that_lost_its_connections_is_next() {
+        let mut dealer = Dealer::new(2);
+        for _ in 0..4 {
+            dealer.deal(Time::ZERO, idle);
+        }
+        let told = |index| Told {
+            bytes: 0,
+            closed: if index == 1 { 2 } else { 0 },
+        };
+        assert_eq!(dealer.deal(Time::ZERO, told), 1);
+        assert_eq!(dealer.deal(Time::ZERO, told), 1);
+        assert_eq!(dealer.deal(Time::ZERO, told), 0);
+    }
+
+    #[test]
+    fn a_busy_worker_is_spared_until_it_is_idle_again() {
+        let mut dealer = Dealer::new(2);
+        let busy = |index| Told {
+            bytes: if index == 0 { 100 << 20 } else { 1000 },
+            closed: 0,
+        };
+        for _ in 0..3 {
+            assert_eq!(dealer.deal(Time::from_millis(2_000), busy), 1);
+        }
+        assert_eq!(dealer.deal(Time::from_millis(9_000), busy), 0);
+    }
+}

@@ -1,0 +1,372 @@
+//! Listening sockets: binding them, and accepting what comes.
+//!
+//! When the process may open no more files, accepting stops for a moment and is tried again; the
+//! connections that exist go on.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_proto::Time;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use router_core::settings::ListenerSettings;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::socket::error_text;
+
+/// Connections that the operating system may have ready before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// Connections accepted from one listener before others have their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long accepting rests when the process is out of files or memory.
+const REST: Duration = Duration::from_millis(100);
+
+/// The listeners that are open.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    open: Vec<Listener>,
+    next_token: usize,
+}
+
+#[derive(Debug)]
+struct Listener {
+    identity: Arc<str>,
+    settings: Arc<ListenerSettings>,
+    socket: TcpListener,
+    token: Token,
+    /// Connections may be waiting.
+    ready: bool,
+    /// Nothing is accepted before.
+    rests_until: Option<Time>,
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// The socket, not blocking.
+    pub(crate) stream: TcpStream,
+    /// The other end of it.
+    pub(crate) peer: SocketAddr,
+    /// Its listener's settings.
+    pub(crate) settings: Arc<ListenerSettings>,
+}
+
+/// Why nothing is accepted for a moment.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// The listener's name.
+    pub(crate) listener: String,
+    /// What the operating system says.
+    pub(crate) text: String,
+}
+
+impl Listeners {
+    /// None yet; their tokens begin with `first_token`.
+    pub(crate) fn new(first_token: usize) -> Self {
+        Self {
+            open: Vec::new(),
+            next_token: first_token,
+        }
+    }
+
+    /// Listens at a host and port; the addresses.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, as a text; nothing is opened then.
+    pub(crate) fn open(
+        &mut self,
+        identity: &Arc<str>,
+        (host, port): (&str, &str),
+        settings: &Arc<ListenerSettings>,
+        registry: &Registry,
+    ) -> Result<Vec<SocketAddr>, String> {
+        let mut bound = Vec::new();
+        let mut failure = None;
+        for address in resolve(host, port)? {
+            match bind(address, host.is_empty()) {
+                Ok(socket) => bound.push(socket),
+                Err(error) => failure = failure.or(Some(error_text(&error))),
+            }
+            if address.port() == 0 && !bound.is_empty() {
+                break;
+            }
+        }
+        if let Some(text) = failure.filter(|_| bound.is_empty()) {
+            return Err(text);
+        }
+        let mut addresses = Vec::new();
+        for mut socket in bound {
+            let token = Token(self.next_token);
+            self.next_token += 1;
+            registry
+                .register(&mut socket, token, Interest::READABLE)
+                .map_err(|error| error_text(&error))?;
+            addresses.extend(socket.local_addr());
+            self.open.push(Listener {
+                identity: Arc::clone(identity),
+                settings: Arc::clone(settings),
+                socket,
+                token,
+                ready: false,
+                rests_until: None,
+            });
+        }
+        Ok(addresses)
+    }
+
+    /// Stops listening; connections that were accepted stay.
+    pub(crate) fn close(&mut self, identity: &str) {
+        self.open.retain(|listener| &*listener.identity != identity);
+    }
+
+    /// Stops listening everywhere.
+    pub(crate) fn close_all(&mut self) {
+        self.open.clear();
+    }
+
+    /// Remembers that connections are waiting.
+    pub(crate) fn note_ready(&mut self, token: Token) {
+        for listener in &mut self.open {
+            listener.ready |= listener.token == token;
+        }
+    }
+
+    /// Accepts what is waiting, within a budget for each listener; what went wrong is appended to
+    /// `rests`, once for each rest that begins.
+    pub(crate) fn accept(
+        &mut self,
+        now: Time,
+        rests: &mut Vec<Rest>,
+        mut arrived: impl FnMut(Arrival),
+    ) {
+        for listener in &mut self.open {
+            if listener.rests_until.is_some_and(|until| now < until) {
+                continue;
+            }
+            let rested = listener.rests_until.take().is_some();
+            for _ in 0..ACCEPTS_PER_TURN {
+                if !(listener.ready || rested) {
+                    break;
+                }
+                match listener.socket.accept() {
+                    Ok((stream, peer)) => {
+                        let settings = Arc::clone(&listener.settings);
+                        arrived(Arrival {
+                            stream,
+                            peer,
+                            settings,
+                        });
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        listener.ready = false;
+                        break;
+                    }
+                    Err(error) if is_of_one_connection(&error) => {}
+                    Err(error) => {
+                        listener.rests_until = Some(now + REST);
+                        if !rested {
+                            let name = listener.settings.name.clone();
+                            rests.push(Rest {
+                                listener: name,
+                                text: error_text(&error),
+                            });
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// When [`Listeners::accept`] has something to do, if not before.
+    pub(crate) fn next_deadline(&self, now: Time) -> Option<Time> {
+        let due = |listener: &Listener| {
+            listener
+                .rests_until
+                .or_else(|| listener.ready.then_some(now))
+        };
+        self.open.iter().filter_map(due).min()
+    }
+}
+
+/// Whether accepting failed for one connection alone: it went away before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// The addresses that a listener's host and port stand for.
+fn resolve(host: &str, port: &str) -> Result<Vec<SocketAddr>, String> {
+    let port =
+        service_port(port).ok_or_else(|| "Servname not supported for ai_socktype".to_owned())?;
+    if host.is_empty() {
+        return Ok(vec![
+            SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
+        ]);
+    }
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    match (host, port).to_socket_addrs() {
+        Ok(addresses) => {
+            let mut unique: Vec<SocketAddr> = Vec::new();
+            for address in addresses {
+                if !unique.contains(&address) {
+                    unique.push(address);
+                }
+            }
+            Ok(unique)
+        }
+        Err(error) => {
+            let text = error_text(&error);
+            let text = text.strip_prefix("failed to lookup address information: ");
+            Err(text.map_or_else(|| error_text(&error), str::to_owned))
+        }
+    }
+}
+
+/// A port by its number or the name of its service.
+fn service_port(port: &str) -> Option<u16> {
+    match port {
+        "amqp" => Some(5672),
+        "amqps" => Some(5671),
+        _ => port.parse().ok().or_else(|| {
+            let services = std::fs::read_to_string("/etc/services").ok()?;
+            services
+                .lines()
+                .find_map(|line| service_in_line(line, port))
+        }),
+    }
+}
+
+/// Reads a line of the list of services: name, `port/protocol`, other names, a comment.
+fn service_in_line(line: &str, wanted: &str) -> Option<u16> {
+    let mut words = line.split('#').next()?.split_whitespace();
+    let name = words.next()?;
+    let port = words.next()?.strip_suffix("/tcp")?.parse().ok()?;
+    (name == wanted || words.any(|alias| alias == wanted)).then_some(port)
+}
+
+fn bind(address: SocketAddr, every_interface: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // For all interfaces there is an IPv4 socket of its own; it fails only if there is no IPv4.
+        socket.set_only_v6(every_interface)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::Poll;
+    use router_core::settings::{ConnectionRole, StripAnnotations};
+    use std::net;
+
+    fn settings() -> Arc<ListenerSettings> {
+        Arc::new(ListenerSettings {
+            name: "test".to_owned(),
+            role: ConnectionRole::Normal,
+            max_frame_size: 16_384,
+            max_sessions: 32_768,
+            max_session_frames: None,
+            idle_time_out: None,
+            handshake_time_out: None,
+            link_capacity: 250,
+            strip_annotations: StripAnnotations {
+                inbound: true,
+                outbound: true,
+            },
+            authenticate_peer: false,
+            sasl_mechanisms: Vec::new(),
+            open_properties: Vec::new(),
+        })
+    }
+
+    fn open(listeners: &mut Listeners, poll: &Poll, host: &str, port: &str) -> Result<u16, String> {
+        let identity = Arc::from(format!("listener/{host}:{port}"));
+        let bound = listeners.open(&identity, (host, port), &settings(), poll.registry())?;
+        Ok(bound[0].port())
+    }
+
+    #[test]
+    fn connections_are_accepted_until_the_listener_is_closed() {
+        let poll = Poll::new().unwrap();
+        let mut listeners = Listeners::new(2);
+        let port = open(&mut listeners, &poll, "127.0.0.1", "0").unwrap();
+        let _peer = net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        listeners.note_ready(Token(2));
+        let (mut rests, mut arrivals) = (Vec::new(), Vec::new());
+        listeners.accept(Time::ZERO, &mut rests, |arrival| arrivals.push(arrival));
+        assert_eq!((arrivals.len(), rests.len()), (1, 0));
+        assert_eq!(listeners.next_deadline(Time::ZERO), None);
+        listeners.close("listener/127.0.0.1:0");
+        assert!(net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    }
+
+    #[test]
+    fn an_empty_host_means_every_interface() {
+        let poll = Poll::new().unwrap();
+        let mut listeners = Listeners::new(2);
+        let port = open(&mut listeners, &poll, "", "0").unwrap();
+        assert!(
+            listeners.open[0]
+                .socket
+                .local_addr()
+                .unwrap()
+                .ip()
+                .is_unspecified()
+        );
+        assert!(port > 0);
+    }
+
+    #[test]
+    fn what_cannot_be_bound_is_told_in_the_system_s_words() {
+        let poll = Poll::new().unwrap();
+        let mut listeners = Listeners::new(2);
+        let port = open(&mut listeners, &poll, "127.0.0.1", "0")
+            .unwrap()
+            .to_string();
+        let busy = open(&mut listeners, &poll, "127.0.0.1", &port).unwrap_err();
+        assert_eq!(busy, "Address already in use");
+        let service = open(&mut listeners, &poll, "127.0.0.1", "nosuchsvc").unwrap_err();
+        assert_eq!(service, "Servname not supported for ai_socktype");
+        assert!(open(&mut listeners, &poll, "no.such.host.invalid", "1").is_err());
+    }
+
+    #[test]
+    fn ports_may_have_names() {
+        assert_eq!(service_port("amqp"), Some(5672));
+        assert_eq!(service_port("amqps"), Some(5671));
+        assert_eq!(service_port("31000"), Some(31000));
+        assert_eq!(service_port("70000"), None);
+        assert_eq!(
+            service_in_line("amqp2 99/tcp mq broker # x", "broker"),
+            Some(99)
+        );
+        assert_eq!(service_in_line("amqp2 99/udp mq # broker", "mq"), None);
+    }
+}

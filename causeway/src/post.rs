@@ -1,0 +1,132 @@
+//! How threads reach each other: the mailboxes of shards and control plane with what wakes their
+//! owners, and the intake by which the control thread hands sockets to a worker. Mail knows no
+//! sockets; that is why there is an intake beside it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_queue::SegQueue;
+use mio::Waker;
+use mio::net::TcpStream;
+use router_core::ids::ShardId;
+use router_core::mail::{Batch, Mailbox};
+use router_core::settings::Accepted;
+
+/// The mailboxes of all shards, the control plane's last.
+#[derive(Debug)]
+pub(crate) struct Offices {
+    offices: Vec<(Mailbox, Arc<Waker>)>,
+}
+
+impl Offices {
+    /// A mailbox for each waker.
+    pub(crate) fn new(wakers: impl IntoIterator<Item = Arc<Waker>>) -> Self {
+        Self {
+            offices: wakers
+                .into_iter()
+                .map(|waker| (Mailbox::new(), waker))
+                .collect(),
+        }
+    }
+
+    /// The mailbox of one shard.
+    pub(crate) fn mailbox(&self, of: ShardId) -> &Mailbox {
+        &self.offices[of.index()].0
+    }
+
+    /// Posts a batch and wakes its receiver if that sleeps.
+    pub(crate) fn post(&self, to: ShardId, batch: Batch) {
+        let (mailbox, waker) = &self.offices[to.index()];
+        if mailbox.post(batch) {
+            wake(waker);
+        }
+    }
+}
+
+/// Wakes a thread out of its poll.
+fn wake(waker: &Waker) {
+    waker
+        .wake()
+        .expect("an event counter of this process takes another one");
+}
+
+/// What the control thread hands to a worker.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// An accepted socket.
+    Socket {
+        /// The socket.
+        stream: TcpStream,
+        /// What its shard is told of it.
+        accepted: Accepted,
+    },
+    /// The program ends: close all connections, then return.
+    Stop,
+}
+
+/// The way into a worker.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    queue: SegQueue<Incoming>,
+    waker: Arc<Waker>,
+    load: Load,
+}
+
+impl Intake {
+    pub(crate) fn new(waker: Arc<Waker>) -> Self {
+        Self {
+            queue: SegQueue::new(),
+            waker,
+            load: Load::default(),
+        }
+    }
+
+    /// Hands something in.
+    pub(crate) fn push(&self, incoming: Incoming) {
+        self.queue.push(incoming);
+        wake(&self.waker);
+    }
+
+    /// The worker takes it out.
+    pub(crate) fn take(&self) -> Option<Incoming> {
+        self.queue.pop()
+    }
+
+    /// What the worker has to do.
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+}
+
+/// What a worker has to do, written by it alone.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    bytes: AtomicU64,
+    closed: AtomicU64,
+    in_flight: AtomicUsize,
+}
+
+impl Load {
+    /// The worker tells what a round moved and ended, and what it has in flight.
+    pub(crate) fn publish(&self, bytes: usize, closed: u64, in_flight: usize) {
+        self.bytes
+            .store(self.bytes().wrapping_add(bytes as u64), Ordering::Relaxed);
+        self.closed.store(self.closed() + closed, Ordering::Relaxed);
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    /// Bytes moved since the start.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Connections that it had and has no more.
+    pub(crate) fn closed(&self) -> u64 {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries it holds or waits for the settlement of.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
