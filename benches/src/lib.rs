@@ -17,16 +17,6 @@ pub fn workloads() -> Vec<Workload> {
     [codec::workloads(), scan::workloads()].concat()
 }
 
-/// The workloads of one group: those whose names begin with `group` and a dot.
-#[must_use]
-pub fn group(group: &str) -> Vec<Workload> {
-    let of_group = |name: &str| name.split('.').next() == Some(group);
-    workloads()
-        .into_iter()
-        .filter(|workload| of_group(workload.name))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
