@@ -1,6 +1,7 @@
 //! The codec against the standard's bytes, against itself, and against bytes meant to harm it.
 
 mod annotations;
+mod corpus;
 mod generate;
 mod misdeeds;
 mod roundtrip;

@@ -9,13 +9,16 @@ use std::collections::BTreeSet;
 use crate::tidy::problem::Problem;
 use crate::tidy::source::{Kind, Source};
 
+/// The file of a crate's tests that runs the corpora through the bodies.
+const REPLAY: &str = "/corpus.rs";
+
 /// A public `fuzz_*` function: its name without the prefix, and where it stands.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) name: String,
     path: String,
     line: usize,
-    /// A test of the same crate names the function.
+    /// The crate's replay names the function.
     replayed: bool,
 }
 
@@ -41,7 +44,9 @@ pub(crate) fn bodies(sources: &[Source], is_test: &[bool]) -> Vec<Body> {
                 continue;
             };
             if *is_test || token.test {
-                in_tests.insert(name.to_owned());
+                if source.path.ends_with(REPLAY) {
+                    in_tests.insert(name.to_owned());
+                }
                 continue;
             }
             let word = |back: usize| at.checked_sub(back).map(|index| source.word(code[index]));

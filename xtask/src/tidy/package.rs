@@ -78,12 +78,13 @@ impl Package {
     }
 }
 
-/// Whether Cargo compiles this path of a package as a crate of its own.
+/// Whether Cargo compiles this path of a package as a crate of its own, or, as `fuzz/replay.rs`,
+/// other packages include it.
 fn is_root(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
     matches!(
         parts.as_slice(),
-        ["build.rs"]
+        ["build.rs" | "replay.rs"]
             | ["src", "lib.rs" | "main.rs"]
             | ["src", "bin", _]
             | ["src", "bin", _, "main.rs"]

@@ -311,10 +311,43 @@ fn mark_tests(text: &str, tokens: &mut [Token]) {
     }
 }
 
-/// Whether the words of a `cfg` predicate hold in a test build only.
+/// Whether a `cfg` predicate, given in words with its parentheses, holds in a test build only.
 fn means_test(predicate: &[&str]) -> bool {
-    let plain = !predicate.contains(&"any") && !predicate.contains(&"not");
-    plain && predicate.contains(&"test")
+    let inner = |words: &[&str]| -> Vec<bool> {
+        let parts = arguments(words);
+        parts
+            .into_iter()
+            .map(|(from, to)| means_test(&words[from..to]))
+            .collect()
+    };
+    match predicate {
+        ["test"] => true,
+        ["(", words @ .., ")"] => means_test(words),
+        ["all", "(", words @ .., ")"] => inner(words).contains(&true),
+        ["any", "(", words @ .., ")"] => !inner(words).contains(&false),
+        _ => false,
+    }
+}
+
+/// The ranges between the commas of a list, commas within parentheses aside.
+fn arguments(words: &[&str]) -> Vec<(usize, usize)> {
+    let mut ranges = Vec::new();
+    let (mut depth, mut from) = (0_usize, 0);
+    for (at, word) in words.iter().enumerate() {
+        match *word {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            "," if depth == 0 => {
+                ranges.push((from, at));
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if from < words.len() {
+        ranges.push((from, words.len()));
+    }
+    ranges
 }
 
 /// Index of the bracket that closes the one at `open`; the last index if none does.
@@ -428,19 +461,31 @@ mod tests {
     }
 
     #[test]
-    fn code_for_any_build_and_for_other_builds_is_not_a_test() {
-        for text in [
-            "#[cfg(any(test, fuzzing))] mod a;",
-            "#[cfg(not(test))] mod a;",
-        ] {
+    fn only_predicates_that_need_a_test_build_mark_a_test() {
+        let is_test = |predicate: &str| {
+            let source = Source::new("a.rs", &format!("#[cfg({predicate})] use a::{{b}}; mod c;"));
+            let unmarked = source.tokens.iter().filter(|token| !token.test).count();
             assert!(
-                Source::new("a.rs", text)
-                    .tokens
-                    .iter()
-                    .all(|token| !token.test)
+                unmarked == source.tokens.len() || unmarked == 3,
+                "{predicate}"
             );
+            unmarked == 3
+        };
+        for predicate in [
+            "test",
+            "all(test, loom)",
+            "all(test, not(loom))",
+            "any(test, all(x, test),)",
+        ] {
+            assert!(is_test(predicate), "{predicate}");
         }
-        let source = Source::new("a.rs", "#[cfg(all(test, loom))] use a::{b}; mod c;");
-        assert_eq!(source.tokens.iter().filter(|token| !token.test).count(), 3);
+        for predicate in [
+            "any(test, fuzzing)",
+            "not(test)",
+            "loom",
+            "feature = \"test\"",
+        ] {
+            assert!(!is_test(predicate), "{predicate}");
+        }
     }
 }

@@ -91,6 +91,10 @@ impl Tree {
                     tree.modules.insert(declared.path, Module { file, test });
                     continue;
                 };
+                if declared.at.as_ref().is_some_and(|at| at.starts_with("../")) {
+                    // A file shared between packages is judged where it stands.
+                    continue;
+                }
                 let inner = &declared.path[path.len()..];
                 let candidates = candidates(&sources[file].path, inner, is_root, &declared.at);
                 match candidates.iter().find_map(|name| index.get(name.as_str())) {
