@@ -34,6 +34,8 @@ pub struct Outbound {
 pub struct Copies {
     /// The producer's shard and the delivery there.
     pub origin: (ShardId, InKey),
+    /// The producer has settled: nobody answers, the set ends with the stream.
+    pub settled: bool,
     /// The consumers' answers.
     pub merge: Merge,
     /// The consumers' links that have a copy, and how far each copy has come, in bytes.

@@ -18,6 +18,7 @@ use crate::address::{Phase, dynamic_source, dynamic_target, lookup_key};
 use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey};
 use crate::inspect::LinkCounters;
+use crate::limits;
 use crate::mail::{Bind, BoundLink, Command, Mail};
 use crate::notice::{Notice, TerminusText};
 use crate::route::Treatment;
@@ -32,6 +33,10 @@ const NO_COORDINATOR: Refusal = (
 );
 const FORBIDDEN: Refusal = ("qd:forbidden", "Connectivity to the node is forbidden");
 const UNAVAILABLE: Refusal = ("amqp:not-found", "Node not found");
+const TOO_MANY: Refusal = (
+    "amqp:resource-limit-exceeded",
+    "too many links on one connection",
+);
 const NO_ROUTE: Refusal = ("qd:no-route-to-dest", "No route to the destination node");
 
 /// An address that a link may be bound to.
@@ -50,7 +55,12 @@ impl Shard {
         link: LinkKey,
         attach: Attach,
     ) {
+        let links = self
+            .conns
+            .get(key)
+            .map_or(0, |conn| conn.engine.link_count());
         let outcome = match attach.role {
+            _ if links > limits::LINKS_PER_CONNECTION => Err(TOO_MANY),
             Role::Sender => self.attach_producer(key, session, link, &attach),
             Role::Receiver => self.attach_consumer(key, session, link, &attach),
         };

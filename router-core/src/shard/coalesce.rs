@@ -70,13 +70,17 @@ impl Shard {
             }
         }
         self.trace_frames(key);
-        let Some(conn) = self.conns.get_mut(key) else {
+        let Some(conn) = self.conns.get(key) else {
             return;
         };
-        if !conn.is_flushed() && !conn.writing {
-            conn.writing = true;
-            self.writing.push_back(key);
+        if conn.phase != Phase::Closing && conn.output.len() > limits::OUTPUT_BYTES {
+            self.lose(
+                key,
+                Some("the peer does not read the answers it asks for".to_owned()),
+            );
+            return;
         }
+        self.start_writing(key);
         self.arm(key, now);
     }
 
@@ -102,7 +106,7 @@ impl Shard {
                 .as_ref()
                 .is_some_and(|route| route.is_reachable() && !route.control_only),
         };
-        if !reachable || link.bytes >= limits::LINK_BYTES as u64 {
+        if !reachable || link.bytes >= limits::LINK_BYTES {
             return;
         }
         let want = link.capacity.saturating_sub(link.held);

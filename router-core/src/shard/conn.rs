@@ -37,6 +37,8 @@ pub(super) struct Conn {
     pub(super) phase: Phase,
     /// Its links, by index of the engine's key.
     pub(super) links: Vec<Option<LinkSlot>>,
+    /// Bytes of deliveries held for its links.
+    pub(super) held_bytes: u64,
     /// Its sessions, each with the bytes for which its incoming window is withheld.
     pub(super) sessions: Vec<(SessionKey, Withheld)>,
     /// Links with something to send.

@@ -421,6 +421,10 @@ impl Shard {
                 for (link, _) in links.unwrap_or_default() {
                     self.extend(link, of, chunk.clone(), end);
                 }
+                if end != End::More && self.copies.get(fan).is_some_and(|copies| copies.settled) {
+                    self.copies.remove(fan);
+                    self.by_origin.remove(&of);
+                }
             }
             None => {}
         }

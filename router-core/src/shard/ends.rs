@@ -159,6 +159,14 @@ impl Shard {
             if queued.begun.is_some() {
                 if queued.forward.settled {
                     self.uncount(queued.forward.slot);
+                    if queued.end == End::More
+                        && let Some(origin) = origin_of(&queued.forward)
+                    {
+                        match queued.fan {
+                            Some(fan) => self.answer_copy(fan, None, true),
+                            None => self.answer(origin, None, None, true),
+                        }
+                    }
                 }
             } else if let Some(fan) = queued.fan {
                 self.answer_copy(fan, Some(DeliveryState::Released), true);

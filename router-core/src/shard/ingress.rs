@@ -144,14 +144,11 @@ impl Shard {
     /// The first frame of several.
     fn hold(&mut self, key: InLinkKey, parcel: Parcel) {
         let bytes = parcel.payload.len() as u64;
-        let settled = parcel.settled;
         let record = self.insert_record(&parcel, Place::Hold(Box::new(parcel.payload.clone())));
         if let Some(link) = self.in_links.get_mut(key) {
             link.partial = Some(record);
         }
-        if !settled {
-            self.count_bytes(record, bytes);
-        }
+        self.count_bytes(record, bytes);
         self.stream_if_due(key, record);
     }
 
@@ -165,7 +162,6 @@ impl Shard {
             return;
         };
         inbound.settled |= frame.settled;
-        let settled = inbound.settled;
         let bytes = more.len() as u64;
         match &mut inbound.place {
             Place::Hold(held) if frame.aborted => {
@@ -182,9 +178,7 @@ impl Shard {
                         self.admit(key, parcel);
                     }
                 } else {
-                    if !settled {
-                        self.count_bytes(record, bytes);
-                    }
+                    self.count_bytes(record, bytes);
                     self.stream_if_due(key, record);
                 }
             }

@@ -50,6 +50,7 @@ impl Shard {
         }
         let key = FanKey(self.copies.insert(Copies {
             origin,
+            settled: forward.settled,
             merge: Merge::new(links.len()),
             progress: links.iter().map(|&link| (link, 0)).collect(),
         }));
@@ -67,8 +68,8 @@ impl Shard {
             return;
         };
         if forward.settled {
-            let full = link.lane.len() >= link.capacity as usize
-                || link.lane_bytes >= limits::LANE_BYTES as u64;
+            let full =
+                link.lane.len() >= link.capacity as usize || link.lane_bytes >= limits::LANE_BYTES;
             if full {
                 self.drop_settled(key);
             }
@@ -138,15 +139,16 @@ impl Shard {
         self.uncount(forward.slot);
         if forward.settled {
             self.counters.add(Counter::DroppedPresettledDeliveries, 1);
-            return;
         }
         let Some(origin) = origin_of(&forward) else {
             return;
         };
-        if forward.complete {
+        if !forward.complete {
+            // What still arrives of a stream is thrown away, settled or not.
+            let state = (!forward.settled).then_some(DeliveryState::Released);
+            self.answer(origin, None, state, true);
+        } else if !forward.settled {
             self.post(origin.0, Mail::Returned(forward));
-        } else {
-            self.answer(origin, None, Some(DeliveryState::Released), true);
         }
     }
 

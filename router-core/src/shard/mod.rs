@@ -70,6 +70,7 @@ impl Shard {
             wire: SendQueue::new(),
             phase: Phase::Opening,
             links: Vec::new(),
+            held_bytes: 0,
             sessions: Vec::new(),
             ready: std::collections::VecDeque::new(),
             dirty: Vec::new(),

@@ -64,7 +64,23 @@ impl Shard {
         if !answer {
             conn.engine.answer_begin(session, &mut conn.output);
         }
-        conn.sessions.push((session, Withheld::default()));
+        if conn.sessions.len() >= limits::SESSIONS_PER_CONNECTION {
+            let error = AmqpError {
+                condition: Symbol::from("amqp:resource-limit-exceeded"),
+                description: Some(Str::from("too many sessions on one connection")),
+                info: None,
+            };
+            conn.engine.end(session, Some(error), &mut conn.output);
+        } else {
+            conn.sessions.push((session, Withheld::default()));
+            if conn.sessions.len() == limits::ROOMY_SESSIONS {
+                let crowded = Config {
+                    session_window: limits::CROWDED_WINDOW_FRAMES,
+                    ..Config::clone(conn.engine.config())
+                };
+                conn.engine.set_config(Arc::new(crowded));
+            }
+        }
         self.touch(key);
     }
 

@@ -10,7 +10,6 @@ use super::state::Shard;
 use crate::counters::Counter;
 use crate::delivery::{Inbound, Place, Waiting};
 use crate::ids::{AddressKey, InKey, InLinkKey};
-use crate::limits;
 
 impl Shard {
     /// Makes a record, and has the engine remember it unless it is settled.
@@ -118,12 +117,10 @@ impl Shard {
         let Some(link) = self.in_links.get_mut(key) else {
             return;
         };
-        let before = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
+        let before = link.bytes;
         link.bytes += bytes;
-        let after = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
-        if before != after {
-            self.withhold_for_links(key, before, after);
-        }
+        let after = link.bytes;
+        self.withhold_for_link(key, before, after);
     }
 
     /// A delivery no longer counts against its link.
@@ -148,15 +145,13 @@ impl Shard {
         let Some(link) = self.in_links.get_mut(key) else {
             return;
         };
-        let before = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
-        link.bytes = link.bytes.saturating_sub(inbound.bytes);
-        let after = link.bytes.saturating_sub(limits::LINK_BYTES as u64);
         if link.partial == Some(record) {
             link.partial = None;
         }
-        if before != after {
-            self.withhold_for_links(key, before, after);
-        }
+        let before = link.bytes;
+        link.bytes = link.bytes.saturating_sub(inbound.bytes);
+        let after = link.bytes;
+        self.withhold_for_link(key, before, after);
     }
 
     /// The outcome of a delivery is known and settled: the producer hears it, the record is freed.

@@ -184,19 +184,34 @@ impl Shard {
         self.apply_withheld(conn, session);
     }
 
-    /// A link's share of what its session withholds has changed, in bytes.
-    pub(super) fn withhold_for_links(&mut self, link: InLinkKey, before: u64, after: u64) {
+    /// A link holds more or less than before, in bytes: beyond its share its session's window is
+    /// withheld, beyond the connection's share the windows of all sessions are.
+    pub(super) fn withhold_for_link(&mut self, link: InLinkKey, before: u64, after: u64) {
         let Some(link) = self.in_links.get(link) else {
             return;
         };
-        let (conn, session) = (link.conn, link.session);
-        let Some(entry) = self.conns.get_mut(conn) else {
+        let (key, session) = (link.conn, link.session);
+        let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
-        if let Some((_, withheld)) = entry.sessions.iter_mut().find(|(key, _)| *key == session) {
+        let full = conn.held_bytes > limits::CONNECTION_BYTES;
+        conn.held_bytes = (conn.held_bytes + after).saturating_sub(before);
+        let fills = conn.held_bytes > limits::CONNECTION_BYTES;
+        let before = before.saturating_sub(limits::LINK_BYTES);
+        let after = after.saturating_sub(limits::LINK_BYTES);
+        if before != after
+            && let Some((_, withheld)) = conn.sessions.iter_mut().find(|(of, _)| *of == session)
+        {
             withheld.links = (withheld.links + after).saturating_sub(before);
         }
-        self.apply_withheld(conn, session);
+        if full != fills {
+            let sessions: Vec<_> = conn.sessions.iter().map(|&(of, _)| of).collect();
+            for session in sessions {
+                self.apply_withheld(key, session);
+            }
+        } else if before != after {
+            self.apply_withheld(key, session);
+        }
     }
 
     fn apply_withheld(&mut self, key: ConnKey, session: SessionKey) {
@@ -206,11 +221,11 @@ impl Shard {
         let Some((_, withheld)) = conn.sessions.iter().find(|(of, _)| *of == session) else {
             return;
         };
-        let bytes = withheld.links
-            + withheld
-                .streams
-                .saturating_sub(limits::STALL_ALLOWANCE as u64);
-        let frames = bytes / u64::from(conn.listener.max_frame_size);
+        let bytes = withheld.links + withheld.streams.saturating_sub(limits::STALL_ALLOWANCE);
+        let frames = match conn.held_bytes > limits::CONNECTION_BYTES {
+            true => u64::from(u32::MAX),
+            false => bytes / u64::from(conn.listener.max_frame_size),
+        };
         conn.engine
             .set_withheld(session, u32::try_from(frames).unwrap_or(u32::MAX));
         self.touch(key);
