@@ -10,9 +10,6 @@ use management::schema::Entity;
 use super::entity::Placed;
 use super::error::ConfigError;
 
-/// Characters in a router's id.
-const ROUTER_ID_MAX: usize = 127;
-
 /// SASL mechanisms that this version speaks.
 const MECHANISMS: [&str; 1] = ["ANONYMOUS"];
 
@@ -25,16 +22,7 @@ pub(super) fn check(
 ) {
     singletons(file, placed, errors);
     unique_names(file, placed, errors);
-    let routers: Vec<&Placed> = of_type(placed, "router").collect();
-    for router in &routers {
-        errors.extend(router_id(file, router));
-    }
-    let mode = routers
-        .last()
-        .and_then(|router| router.entity.text("mode"))
-        .unwrap_or("standalone");
     for listener in of_type(placed, "listener") {
-        errors.extend(role(file, mode, listener));
         errors.extend(mechanisms(file, listener));
         warnings.extend(oddities(file, listener));
     }
@@ -101,35 +89,6 @@ fn unique_name(entity: &Entity) -> Option<String> {
         "log" => Some(format!("log/{}", text("module"))),
         _ => None,
     }
-}
-
-fn router_id(file: &Arc<str>, router: &Placed) -> Option<ConfigError> {
-    let id = router.entity.text("id")?;
-    if id.chars().count() > ROUTER_ID_MAX {
-        let text = format!(
-            "Router ID \"{id}\" exceeds the maximum allowed length ({ROUTER_ID_MAX} characters)"
-        );
-        return Some(router.error(file, "id", text));
-    }
-    let bad = id
-        .chars()
-        .find(|&character| character.is_control() || character.is_whitespace())?;
-    let text = format!(
-        "AttributeError: Router id attribute containing character '{bad}' in id '{id}' is \
-         disallowed."
-    );
-    Some(router.error(file, "id", text))
-}
-
-/// Whether the router's mode allows a listener of this role.
-fn role(file: &Arc<str>, mode: &str, listener: &Placed) -> Option<ConfigError> {
-    let role = listener.entity.text("role")?;
-    if mode == "standalone" && matches!(role, "inter-router" | "edge") {
-        let text = "role='standalone' not allowed to connect to or accept connections from other \
-                    routers.";
-        return Some(listener.error(file, "role", text.to_owned()));
-    }
-    None
 }
 
 /// Whether all mechanisms that a listener offers are there.

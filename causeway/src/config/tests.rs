@@ -102,8 +102,7 @@ fn every_error_of_a_file_is_told_in_its_order() {
         .iter()
         .map(|error| error.line)
         .collect();
-    // The router's id is not looked at, because the section is no entity while `many` is no number.
-    assert_eq!(lines, [3, 5, 8, 9, 10, 14]);
+    assert_eq!(lines, [2, 3, 5, 8, 9, 10, 14]);
 }
 
 #[test]
@@ -115,7 +114,7 @@ fn rules_across_sections_are_checked() {
         ),
         (
             "router {\n id: a b\n}\n",
-            "router.conf:2: router.id: AttributeError: Router id ",
+            "router.conf:2: router.id: Router id attribute containing ",
         ),
         (
             "listener {\n role: edge\n}\n",
