@@ -124,6 +124,13 @@ impl Shard {
         }
     }
 
+    /// Whether a connection has received more than a turn handles: what its socket holds is better
+    /// left there for the time being, so that input cannot pile up here faster than it is handled.
+    #[must_use]
+    pub fn is_behind(&self, key: ConnKey) -> bool {
+        self.conns.get(key).is_some_and(|conn| conn.backlogged)
+    }
+
     /// The socket has ended or failed.
     pub fn end_of_input(&mut self, key: ConnKey, error: Option<String>, now: Time) {
         self.note_time(now);
