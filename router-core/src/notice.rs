@@ -95,6 +95,13 @@ pub enum Notice {
         /// The frame.
         frame: Box<Tapped>,
     },
+    /// A management request was answered with an error.
+    ManagementFailed {
+        /// What was asked for, in upper case; empty if that was unclear.
+        operation: String,
+        /// The answer's description.
+        description: String,
+    },
     /// An address record was made.
     AddressAdded {
         /// Its key.

@@ -34,6 +34,8 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         | Notice::LinkRefused { .. }
         | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
+        Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
+        Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
         Notice::AddressAdded { .. } | Notice::AddressRemoved { .. } => {
             (Module::RouterCore, Level::Debug)
         }
@@ -104,6 +106,13 @@ pub(super) fn say(notice: &Notice) -> Said {
             format!("[C{connection}] Protocol violation: {condition} {description}")
         }
         Notice::Frame { connection, frame } => return said(frame_text(*connection, frame)),
+        Notice::ManagementFailed {
+            operation,
+            description,
+        } => format!("Error performing {operation}: {description}"),
+        Notice::ManagementFailed { operation, description } => {
+            format!("Error performing {operation}: {description}")
+        }
         Notice::AddressAdded { key } => format!("Address added: {key}"),
         Notice::AddressRemoved { key } => format!("Address removed: {key}"),
     };

@@ -1,0 +1,451 @@
+//! The management agent: takes requests from the control plane and answers every one of them.
+//!
+//! ```text
+//!   request ─► read ─► begin ─┬─► done ────────────────────────► response
+//!                             └─► work ─► ask shards ─► finish ─► response
+//! ```
+//!
+//! It never waits and never touches a shard. Decision: one agent serves all entity types under all
+//! spellings of their names. What cannot be done is answered, too: a request without an answer looks
+//! like a router that is down.
+
+use std::collections::VecDeque;
+
+use amqp_codec::{AmqpError, DeliveryState, Map, Str, Symbol, Value};
+use amqp_proto::Time;
+use router_core::control::{ControlPlane, Gathered, QueryId, Request as Delivery};
+use router_core::inspect::Subject;
+use router_core::notice::Notice;
+
+use crate::create;
+use crate::describe;
+use crate::host::Host;
+use crate::pages::Pages;
+use crate::query::{self, Plan, filter, is_management};
+use crate::schema::{
+    CONNECTION, Entity, EntityType, LOG, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, number,
+};
+use crate::snapshot::Live;
+use crate::status::{Failure, Status};
+use crate::store::{Origin, Store, not_implemented};
+use crate::target::Target;
+use crate::wire::{Content, Reply, Request, Response, encode_response};
+use crate::work::{ConnectionChange, View, Work};
+
+/// Requests that may wait for shards at once; further ones stay with the control plane.
+const PENDING: usize = 64;
+
+/// Requests begun in one turn, so that the rest of the control plane gets its turn, too.
+const BEGUN_PER_TURN: usize = 16;
+
+/// A request that waits for shards.
+#[derive(Debug)]
+struct Pending {
+    reply: Reply,
+    operation: String,
+    work: Work,
+    asked: Vec<QueryId>,
+    live: Live,
+    /// All shards have answered so far.
+    complete: bool,
+}
+
+/// The agent of one router.
+#[derive(Debug)]
+pub struct Agent {
+    store: Store,
+    pending: VecDeque<Pending>,
+    pages: Pages,
+}
+
+/// What the agent works with.
+struct Context<'a> {
+    control: &'a mut ControlPlane,
+    host: &'a mut dyn Host,
+    now: Time,
+}
+
+/// How far a request got at once.
+enum Step {
+    Done(Response),
+    Wait(Work),
+}
+
+impl Agent {
+    /// An agent for the router that the entity describes; it must have its id.
+    #[must_use]
+    pub fn new(router: Entity) -> Self {
+        Self {
+            store: Store::new(router),
+            pending: VecDeque::new(),
+            pages: Pages::default(),
+        }
+    }
+
+    /// Makes a checked entity, as a configuration file or a request asks; gives its identity.
+    ///
+    /// # Errors
+    /// Why it cannot be; then nothing has changed.
+    pub fn create(
+        &mut self,
+        entity: Entity,
+        origin: Origin,
+        control: &mut ControlPlane,
+        host: &mut dyn Host,
+    ) -> Result<String, Failure> {
+        self.store.create(entity, origin, control, host)
+    }
+
+    /// Takes up requests and finishes those whose rows have come. To be called after the control
+    /// plane's turn; what it sends goes out with the next one.
+    pub fn turn(&mut self, control: &mut ControlPlane, host: &mut dyn Host, now: Time) {
+        let mut context = Context { control, host, now };
+        while let Some(gathered) = context.control.poll_gathered() {
+            self.take(gathered, &mut context);
+        }
+        for _ in 0..BEGUN_PER_TURN {
+            if self.pending.len() >= PENDING {
+                break;
+            }
+            let Some(delivery) = context.control.poll_request() else {
+                break;
+            };
+            self.begin(&delivery, &mut context);
+        }
+        self.pages.expire(now);
+    }
+
+    /// Reads a request and gives its delivery an outcome.
+    fn begin(&mut self, delivery: &Delivery, context: &mut Context<'_>) {
+        let request = match Request::read(&delivery.message) {
+            Ok(request) => request,
+            Err(_) => {
+                context.control.settle(delivery, unreadable());
+                return;
+            }
+        };
+        context.control.settle(delivery, DeliveryState::Accepted);
+        let reply = request.reply;
+        let mut operation = String::new();
+        let step = request.content.and_then(|content| {
+            operation = operation_of(&content)?;
+            self.understand(&operation, &content, context)
+        });
+        match step {
+            Ok(Step::Done(response)) => respond(&reply, response, context.control),
+            Ok(Step::Wait(work)) => self.wait(reply, operation, work, context),
+            Err(failure) => fail(&reply, &operation, failure, context.control),
+        }
+    }
+
+    /// Asks the shards, or finishes at once what needs no shard or what an earlier page has asked.
+    fn wait(&mut self, reply: Reply, operation: String, work: Work, context: &mut Context<'_>) {
+        let subjects = work.subjects();
+        if let Work::Query(plan) = &work
+            && plan.is_continued()
+            && let Some(live) = self.pages.find(&reply, &subjects, context.now)
+        {
+            let result = work.finish(&view(&self.store, context), live);
+            conclude(&reply, &operation, result, context.control);
+            return;
+        }
+        let asked = subjects
+            .iter()
+            .map(|subject| context.control.ask(*subject))
+            .collect();
+        let pending = Pending {
+            reply,
+            operation,
+            work,
+            asked,
+            live: Live::default(),
+            complete: true,
+        };
+        if subjects.is_empty() {
+            self.finish(pending, context);
+        } else {
+            self.pending.push_back(pending);
+        }
+    }
+
+    /// Takes rows to the request that asked for them.
+    fn take(&mut self, gathered: Gathered, context: &mut Context<'_>) {
+        let asks = |pending: &Pending| pending.asked.contains(&gathered.id);
+        let Some(at) = self.pending.iter().position(asks) else {
+            return;
+        };
+        let pending = &mut self.pending[at];
+        pending.asked.retain(|asked| *asked != gathered.id);
+        pending.complete &= gathered.complete;
+        pending.live.add(gathered);
+        if pending.asked.is_empty()
+            && let Some(pending) = self.pending.remove(at)
+        {
+            self.finish(pending, context);
+        }
+    }
+
+    fn finish(&mut self, pending: Pending, context: &mut Context<'_>) {
+        let Pending {
+            reply,
+            operation,
+            work,
+            mut live,
+            complete,
+            ..
+        } = pending;
+        if !complete {
+            let text = "Timed out: not every shard of the router has answered";
+            let failure = Failure::new(Status::InternalError, text);
+            fail(&reply, &operation, failure, context.control);
+            return;
+        }
+        let subjects = work.subjects();
+        if subjects.contains(&Subject::Addresses) {
+            let control = &*context.control;
+            live.add_addresses(control.addresses(), |id| control.in_process_counters(id));
+        }
+        for (connection, command) in work.commands(&mut live) {
+            context.control.command(connection, command);
+        }
+        let result = work.finish(&view(&self.store, context), &live);
+        conclude(&reply, &operation, result, context.control);
+        if let Work::Query(plan) = &work
+            && plan.leaves_some(live.len())
+        {
+            self.pages.keep(reply, subjects, live, context.now);
+        }
+    }
+
+    /// Does what can be done at once.
+    fn understand(
+        &mut self,
+        operation: &str,
+        content: &Content,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Failure> {
+        match operation {
+            "CREATE" => {
+                let entity = create::read(content)?;
+                let entity_type = entity.entity_type();
+                let identity =
+                    self.store
+                        .create(entity, Origin::Request, context.control, context.host)?;
+                self.show(entity_type, &identity, Status::Created, context)
+            }
+            "READ" => {
+                let target = Target::read(content)?;
+                if !target.is_management_node() {
+                    target.check()?;
+                }
+                let of_addresses = target.entity_type().is_some_and(|t| is(t, &ROUTER_ADDRESS));
+                let key = target.key().unwrap_or_default();
+                if of_addresses && context.control.address(key).is_none() {
+                    return Err(target.not_found());
+                }
+                Ok(Step::Wait(Work::Read(target)))
+            }
+            "UPDATE" => self.update(content, context),
+            "DELETE" => self.delete(content, context),
+            _ => node_operation(operation, content, context),
+        }
+    }
+
+    fn update(&mut self, content: &Content, context: &mut Context<'_>) -> Result<Step, Failure> {
+        let target = Target::read(content)?;
+        let Some(entity_type) = target.entity_type() else {
+            let row = target.find(self.store.rows(context.control))?;
+            let (entity_type, identity) = (row.entity_type(), row.value("identity"));
+            let identity = identity.as_str().unwrap_or_default().to_owned();
+            return self.update_configured(entity_type, &identity, content, context);
+        };
+        if is(entity_type, &CONNECTION) {
+            let change = ConnectionChange::read(&content.body)?;
+            target.identity().ok_or(Status::BadRequest)?;
+            return Ok(Step::Wait(Work::UpdateConnection(target, change)));
+        }
+        if is(entity_type, &ROUTER_LINK) {
+            let status = content.body.as_map().and_then(|map| map.get("adminStatus"));
+            status.and(target.identity()).ok_or(Status::BadRequest)?;
+            return Ok(Step::Wait(Work::UpdateLink(target)));
+        }
+        if !is(entity_type, &LOG) {
+            return self.update_configured(entity_type, "", content, context);
+        }
+        target.check()?;
+        let row = target.find(self.store.rows(context.control))?;
+        let identity = row
+            .value("identity")
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        self.update_configured(entity_type, &identity, content, context)
+    }
+
+    fn update_configured(
+        &mut self,
+        entity_type: &'static EntityType,
+        identity: &str,
+        content: &Content,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Failure> {
+        if is(entity_type, &ROUTER) {
+            return Err(Status::Forbidden.into());
+        }
+        if !is(entity_type, &LOG) {
+            return Err(not_implemented("UPDATE", entity_type));
+        }
+        let attributes = create::attributes(&content.body)?;
+        self.store.update(identity, &attributes, context.host)?;
+        self.show(entity_type, identity, Status::Ok, context)
+    }
+
+    fn delete(&mut self, content: &Content, context: &mut Context<'_>) -> Result<Step, Failure> {
+        let target = Target::read(content)?;
+        if target.is_management_node() {
+            return Err(not_implemented("DELETE", &MANAGEMENT));
+        }
+        if let Some(entity_type) = target.entity_type() {
+            if is(entity_type, &ROUTER) || is(entity_type, &CONNECTION) {
+                return Err(Status::Forbidden.into());
+            }
+            if !entity_type
+                .all_operations()
+                .any(|operation| operation == "DELETE")
+            {
+                return Err(not_implemented("DELETE", entity_type));
+            }
+        }
+        target.check()?;
+        let row = target.find(self.store.rows(context.control))?;
+        let (entity_type, identity) = (row.entity_type(), row.value("identity"));
+        let identity = identity.as_str().unwrap_or_default().to_owned();
+        self.store.delete(entity_type, &identity, context.control)?;
+        Ok(Step::Done(Response::new(
+            Status::NoContent,
+            Value::Map(Map::new()),
+        )))
+    }
+
+    /// A configured entity as the body of an answer.
+    fn show(
+        &self,
+        entity_type: &'static EntityType,
+        identity: &str,
+        status: Status,
+        context: &mut Context<'_>,
+    ) -> Result<Step, Failure> {
+        let live = Live::default();
+        let view = view(&self.store, context);
+        let row = view
+            .rows(entity_type, &live)
+            .find(|row| row.is_called(None, Some(identity)))
+            .ok_or(Status::NotFound)?;
+        Ok(Step::Done(Response::new(status, Value::Map(row.to_map()))))
+    }
+}
+
+fn is(one: &EntityType, other: &EntityType) -> bool {
+    std::ptr::eq(one, other)
+}
+
+fn view<'a>(store: &'a Store, context: &'a Context<'_>) -> View<'a> {
+    View {
+        store,
+        control: context.control,
+        memory_usage: context.host.memory_usage(),
+        host_name: context.host.host_name(),
+        now: context.now,
+    }
+}
+
+/// The operation in upper case.
+fn operation_of(content: &Content) -> Result<String, Failure> {
+    let operation = content.text("operation")?;
+    let operation = operation.ok_or_else(|| Failure::bad_request("No 'operation' property"))?;
+    Ok(operation.to_ascii_uppercase())
+}
+
+/// Operations of the management node.
+fn node_operation(
+    operation: &str,
+    content: &Content,
+    context: &mut Context<'_>,
+) -> Result<Step, Failure> {
+    if operation == "QUERY" {
+        return Ok(Step::Wait(Work::Query(Plan::read(content)?)));
+    }
+    let target = content.text("type")?.filter(|name| !is_management(name));
+    if let Some(entity_type) = target.map(query::known).transpose()? {
+        return Err(not_implemented(operation, entity_type));
+    }
+    let body = match operation {
+        "GET-TYPES" => describe::types(filter(content)?),
+        "GET-OPERATIONS" => describe::operations(filter(content)?),
+        "GET-ATTRIBUTES" => describe::attributes(filter(content)?),
+        "GET-ANNOTATIONS" => filter(content).map(|_| Value::Map(Map::new()))?,
+        // The routers of the network; one that stands alone is in none.
+        "GET-MGMT-NODES" => Value::List(Vec::new()),
+        "GET-SCHEMA" => describe::schema(),
+        "GET-JSON-SCHEMA" => describe::json_schema(content.number("indent")?),
+        "GET-LOG" => log_rows(content.number("limit")?, &*context.host),
+        _ => return Err(not_implemented(operation, &MANAGEMENT)),
+    };
+    Ok(Step::Done(Response::new(Status::Ok, body)))
+}
+
+/// The newest lines of the log; a limit of none or less means all.
+fn log_rows(limit: Option<i64>, host: &dyn Host) -> Value {
+    let limit = limit
+        .filter(|limit| *limit > 0)
+        .and_then(|limit| usize::try_from(limit).ok());
+    let rows = host.log_rows(limit).into_iter().map(|row| {
+        Value::List(vec![
+            row.module.into(),
+            row.level.into(),
+            row.text.into(),
+            row.file.into(),
+            row.line.map(|line| number(line.into())).into(),
+            number(row.seconds),
+        ])
+    });
+    Value::List(rows.collect())
+}
+
+fn conclude(
+    reply: &Reply,
+    operation: &str,
+    result: Result<Response, Failure>,
+    control: &mut ControlPlane,
+) {
+    match result {
+        Ok(response) => respond(reply, response, control),
+        Err(failure) => fail(reply, operation, failure, control),
+    }
+}
+
+fn fail(reply: &Reply, operation: &str, failure: Failure, control: &mut ControlPlane) {
+    let operation = crate::schema::shortened(operation).into_owned();
+    let description = failure.text.clone();
+    control.note(Notice::ManagementFailed {
+        operation,
+        description,
+    });
+    respond(reply, failure.into(), control);
+}
+
+/// Sends an answer to who gave an address for it.
+fn respond(reply: &Reply, response: Response, control: &mut ControlPlane) {
+    if let Some(to) = &reply.to {
+        control.send(to, encode_response(reply, response));
+    }
+}
+
+/// The outcome of a message that is no request.
+fn unreadable() -> DeliveryState {
+    DeliveryState::Rejected(Some(Box::new(AmqpError {
+        condition: Symbol::from_static("amqp:decode-error"),
+        description: Some(Str::from("Parse error in message content")),
+        info: None,
+    })))
+}

@@ -1,0 +1,40 @@
+//! What management must ask of the program around the router: log and process.
+//! Decision: a trait with few methods instead of effects and answers, since all of it is at hand at
+//! once and none of it can wait.
+
+use crate::settings::LogSettings;
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// The module that wrote it.
+    pub module: String,
+    /// Its level, such as `info`.
+    pub level: String,
+    /// The text.
+    pub text: String,
+    /// The source file, where the log keeps it.
+    pub file: Option<String>,
+    /// The line there.
+    pub line: Option<u32>,
+    /// Seconds since 1970-01-01 UTC.
+    pub seconds: i64,
+}
+
+/// The program around the router.
+pub trait Host {
+    /// The newest lines of the log, at most `limit`, oldest first.
+    fn log_rows(&self, limit: Option<usize>) -> Vec<LogRow>;
+
+    /// Gives a module of the log other settings.
+    ///
+    /// # Errors
+    /// The reason; then nothing has changed.
+    fn update_log(&mut self, settings: &LogSettings) -> Result<(), String>;
+
+    /// Virtual memory of the process in bytes, if that can be told.
+    fn memory_usage(&self) -> Option<u64>;
+
+    /// The name of the machine, if that can be told.
+    fn host_name(&self) -> Option<String>;
+}

@@ -1,0 +1,253 @@
+//! The values of attributes: from rows of shards, rules, settings and counters to AMQP values.
+//!
+//! It never asks anybody. Decision: a value is found by its attribute's name, so columns can be asked
+//! for in any order and the order of the table is nobody's business but the table's.
+
+use amqp_codec::{Map, Value};
+use amqp_proto::Time;
+use router_core::control::{AddressRow, ControlPlane};
+use router_core::counters::Counter;
+use router_core::ids::Direction;
+use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow};
+use router_core::route::{AddressRule, Treatment};
+
+use crate::schema::{
+    CONFIG_ADDRESS, CONNECTION, Entity, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK,
+};
+
+/// One thing that can be shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Row<'a> {
+    Router(RouterView<'a>),
+    Management,
+    Entity(&'a Entity),
+    Rule(&'a AddressRule),
+    Connection(&'a ConnectionRow),
+    Link(&'a LinkRow),
+    Address(&'a AddressRow, AddressCounters),
+}
+
+/// The router as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RouterView<'a> {
+    pub(crate) control: &'a ControlPlane,
+    pub(crate) entity: &'a Entity,
+    pub(crate) memory_usage: Option<u64>,
+    pub(crate) host_name: Option<&'a str>,
+    pub(crate) now: Time,
+}
+
+impl<'a> Row<'a> {
+    pub(crate) fn entity_type(&self) -> &'static EntityType {
+        match self {
+            Self::Router(_) => &ROUTER,
+            Self::Management => &MANAGEMENT,
+            Self::Entity(entity) => entity.entity_type(),
+            Self::Rule(_) => &CONFIG_ADDRESS,
+            Self::Connection(_) => &CONNECTION,
+            Self::Link(_) => &ROUTER_LINK,
+            Self::Address(..) => &ROUTER_ADDRESS,
+        }
+    }
+
+    /// The value of an attribute; null where it has none.
+    pub(crate) fn value(&self, name: &str) -> Value {
+        if name == "type" {
+            return self.entity_type().full_name().into();
+        }
+        match *self {
+            Self::Router(view) => router(view, name),
+            Self::Management => match name {
+                "name" | "identity" => "self".into(),
+                _ => Value::Null,
+            },
+            Self::Entity(entity) => entity.get(name).cloned().unwrap_or_default(),
+            Self::Rule(rule) => address_rule(rule, name),
+            Self::Connection(row) => connection(row, name),
+            Self::Link(row) => link(row, name),
+            Self::Address(row, counters) => address(row, counters, name),
+        }
+    }
+
+    /// Whether it goes by that name or identity; what is not given does not count.
+    pub(crate) fn is_called(&self, name: Option<&str>, identity: Option<&str>) -> bool {
+        let is = |attribute: &str, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| self.value(attribute).as_str() == Some(wanted))
+        };
+        is("name", name) && is("identity", identity)
+    }
+
+    /// All columns with their values; attributes without one only where the type shows them.
+    pub(crate) fn to_map(self) -> Map {
+        let entity_type = self.entity_type();
+        let mut map = Map::new();
+        for name in entity_type.all_columns() {
+            let value = self.value(name);
+            if entity_type.shows_nulls || !value.is_null() {
+                map.push(name, value);
+            }
+        }
+        map
+    }
+}
+
+fn text(text: Option<&str>) -> Value {
+    text.map(str::to_owned).into()
+}
+
+fn uint(number: impl TryInto<u32>) -> Value {
+    number.try_into().unwrap_or(u32::MAX).into()
+}
+
+fn ulong(number: usize) -> Value {
+    (number as u64).into()
+}
+
+fn router(view: RouterView<'_>, name: &str) -> Value {
+    let RouterView {
+        control,
+        entity,
+        memory_usage,
+        host_name,
+        now,
+    } = view;
+    let total = |counter| control.counters().total(counter);
+    match name {
+        "name" | "id" => control.settings().id.to_string().into(),
+        "identity" => "1".into(),
+        "hostName" => text(host_name),
+        "version" => control.settings().version.into(),
+        "addrCount" => ulong(control.address_count()),
+        "nodeCount" | "linkRouteCount" | "autoLinkCount" => Value::Ulong(0),
+        "linksBlocked" => uint(total(Counter::LinksBlocked)),
+        "blockedLinkCount" => total(Counter::LinksBlocked).into(),
+        "uptimeSeconds" => uint(now.saturating_sub(Time::ZERO).as_secs()),
+        "memoryUsage" => memory_usage.into(),
+        "shards" => uint(control.shards()),
+        _ => match Counter::ALL.iter().find(|counter| counter.name() == name) {
+            Some(counter) => total(*counter).into(),
+            None => entity.get(name).cloned().unwrap_or_default(),
+        },
+    }
+}
+
+fn address_rule(rule: &AddressRule, name: &str) -> Value {
+    let number = |number: Option<i64>| {
+        Value::Int(
+            number
+                .and_then(|number| i32::try_from(number).ok())
+                .unwrap_or_default(),
+        )
+    };
+    match name {
+        "name" => text(rule.name.as_deref()),
+        "identity" => rule.identity.to_string().into(),
+        "prefix" => text(rule.prefix.as_deref()),
+        "pattern" => text(rule.pattern.as_deref()),
+        "distribution" if rule.treatment == Treatment::Unavailable => Value::Null,
+        "distribution" => rule.treatment.name().into(),
+        "waypoint" => rule.waypoint.into(),
+        "ingressPhase" => number(rule.ingress_phase),
+        "egressPhase" => number(rule.egress_phase),
+        "priority" => number(rule.priority.or(Some(-1))),
+        "fallback" | "enableFallback" => rule.fallback.into(),
+        _ => Value::Null,
+    }
+}
+
+fn connection(row: &ConnectionRow, name: &str) -> Value {
+    match name {
+        "name" => format!("connection/{}", row.host).into(),
+        "identity" => row.id.to_string().into(),
+        "host" => row.host.clone().into(),
+        "role" => row.role.into(),
+        "protocol" => "amqp".into(),
+        "dir" => direction(row.direction),
+        "container" => text(row.container.as_deref()),
+        "sasl" => text(row.sasl.as_deref()),
+        "isAuthenticated" => row.authenticated.into(),
+        "user" => text(row.user.as_deref()),
+        "isEncrypted" | "ssl" => false.into(),
+        // The properties of the peer's Open, its keys as they came; none is an empty map.
+        "properties" => {
+            let value = row
+                .properties
+                .as_ref()
+                .and_then(|properties| properties.value().ok());
+            value
+                .filter(|value| value.as_map().is_some())
+                .unwrap_or_else(|| Map::new().into())
+        }
+        "sslSsf" => Value::Long(0),
+        "opened" => row.opened.into(),
+        "active" => true.into(),
+        "adminStatus" => if row.deleted { "deleted" } else { "enabled" }.into(),
+        "operStatus" => if row.deleted { "closing" } else { "up" }.into(),
+        "uptimeSeconds" => uint(row.uptime_seconds),
+        "lastDlvSeconds" => row.last_delivery_seconds.map(uint).into(),
+        "enableProtocolTrace" => row.traced.into(),
+        _ => Value::Null,
+    }
+}
+
+fn link(row: &LinkRow, name: &str) -> Value {
+    let counters = &row.counters;
+    match name {
+        "name" | "linkName" => row.name.clone().into(),
+        "identity" => row.id.to_string().into(),
+        "linkType" => "endpoint".into(),
+        "linkDir" => direction(row.direction),
+        "owningAddr" => text(row.address.as_deref()),
+        "capacity" => row.capacity.into(),
+        "undeliveredCount" => row.undelivered.into(),
+        "unsettledCount" => row.unsettled.into(),
+        "deliveryCount" => counters.deliveries.into(),
+        "connectionId" => row.connection.to_string().into(),
+        "adminStatus" => "enabled".into(),
+        "operStatus" => "up".into(),
+        "presettledCount" => counters.presettled.into(),
+        "droppedPresettledCount" => counters.dropped_presettled.into(),
+        "acceptedCount" => counters.accepted.into(),
+        "rejectedCount" => counters.rejected.into(),
+        "releasedCount" => counters.released.into(),
+        "modifiedCount" => counters.modified.into(),
+        "deliveriesDelayed1Sec" => counters.delayed_1s.into(),
+        "deliveriesDelayed10Sec" => counters.delayed_10s.into(),
+        "deliveriesStuck" => row.stuck.into(),
+        "priority" => uint(row.priority),
+        "settleRate" => row.settle_rate.into(),
+        "creditAvailable" => row.credit.into(),
+        "zeroCreditSeconds" => uint(row.zero_credit_seconds),
+        _ => Value::Null,
+    }
+}
+
+fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
+    match name {
+        "name" | "identity" | "key" => row.key.to_string().into(),
+        "distribution" => row.treatment.name().into(),
+        "inProcess" => uint(row.in_process),
+        "subscriberCount" => uint(row.subscribers),
+        "remoteCount" | "containerCount" => Value::Uint(0),
+        "remoteHostRouters" => Value::List(Vec::new()),
+        "deliveriesIngress" => counters.ingress.into(),
+        "deliveriesEgress" => counters.egress.into(),
+        "deliveriesTransit" => counters.transit.into(),
+        "deliveriesToContainer" => counters.to_container.into(),
+        "deliveriesFromContainer" => counters.from_container.into(),
+        "deliveriesEgressRouteContainer"
+        | "deliveriesIngressRouteContainer"
+        | "deliveriesRedirectedToFallback" => Value::Ulong(0),
+        "trackedDeliveries" => Value::Long(0),
+        "priority" => Value::Int(row.priority.map_or(-1, i32::from)),
+        _ => Value::Null,
+    }
+}
+
+fn direction(direction: Direction) -> Value {
+    match direction {
+        Direction::In => "in",
+        Direction::Out => "out",
+    }
+    .into()
+}

@@ -1,0 +1,22 @@
+//! The schema: one table of entity types and attributes that everything about configuration and
+//! management is read from, and the checks that follow from it.
+//!
+//! ```text
+//!   configuration file ─┐                      ┌─► loader, agent: CREATE
+//!                       ├─► validate ► Entity ─┤
+//!   body of a request ──┘      ▲               └─► settings of router, listeners, log
+//!                            tables ─► GET-SCHEMA, columns, docs_markdown
+//! ```
+
+mod coerce;
+mod definition;
+mod entity;
+mod tables;
+
+pub use coerce::{coerce, number, shortened};
+pub use definition::{Attribute, EntityType, Fallback, Kind, PREFIX, Support};
+pub use entity::{AttributeError, Entity, Source, Validated, unknown_type, validate};
+pub use tables::{
+    AMQP_MANAGEMENT, CONFIG_ADDRESS, CONNECTION, ENTITY, ENTITY_TYPES, LISTENER, LOG, MANAGEMENT,
+    MODULES, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find, is_later,
+};

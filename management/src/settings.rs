@@ -1,0 +1,189 @@
+//! From checked entities to the plain values that router and log work with.
+//! It checks nothing: an entity has been validated. Decision: the conversion is the only place that
+//! knows both the attribute's name and the setting's meaning.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_codec::Value;
+use router_core::control::{Listen, ListenerIdentity};
+use router_core::limits::LINK_CAPACITY;
+use router_core::route::{AddressRule, Treatment};
+use router_core::settings::{ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations};
+
+use crate::schema::Entity;
+
+/// The smallest limit that AMQP allows for frames (amqp-1.0 §2.4.1).
+const MIN_MAX_FRAME_SIZE: u32 = 512;
+
+/// The most sessions that a connection may have.
+const SESSIONS_MAX: u32 = 32_768;
+
+/// SASL mechanisms that this version offers.
+const MECHANISMS: &[&str] = &["ANONYMOUS"];
+
+/// Settings of one module of the log; what is `None` is inherited from module `DEFAULT`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The module.
+    pub module: String,
+    /// An expression of levels, such as `info+`.
+    pub enable: Option<String>,
+    /// Lines begin with the time.
+    pub include_timestamp: Option<bool>,
+    /// Lines end with the place in the source.
+    pub include_source: Option<bool>,
+    /// `stderr`, `stdout`, `syslog` or the name of a file.
+    pub output_file: Option<String>,
+}
+
+/// The settings in a `router` entity, which must have an id by now.
+#[must_use]
+pub fn router_settings(router: &Entity, version: &'static str) -> RouterSettings {
+    RouterSettings {
+        id: router.text("id").unwrap_or_default().into(),
+        default_treatment: treatment(router.text("defaultDistribution")),
+        version,
+    }
+}
+
+/// The settings in a `log` entity.
+#[must_use]
+pub fn log_settings(log: &Entity) -> LogSettings {
+    let text = |name| log.text(name).map(str::to_owned);
+    let flag = |name| log.get(name).and_then(Value::as_bool);
+    LogSettings {
+        module: text("module").unwrap_or_default(),
+        enable: text("enable"),
+        include_timestamp: flag("includeTimestamp"),
+        include_source: flag("includeSource"),
+        output_file: text("outputFile"),
+    }
+}
+
+/// What a `listener` entity asks for; `required` if the router cannot do without it.
+#[must_use]
+pub fn listen(listener: &Entity, required: bool) -> Listen {
+    let text = |name| listener.text(name).unwrap_or_default().to_owned();
+    Listen {
+        identity: ListenerIdentity::from(listener.identity()),
+        host: text("host"),
+        port: text("port"),
+        settings: Arc::new(listener_settings(listener)),
+        required,
+    }
+}
+
+fn listener_settings(listener: &Entity) -> ListenerSettings {
+    let count = |name| {
+        listener
+            .integer(name)
+            .and_then(|number| u32::try_from(number).ok())
+    };
+    let seconds = |name| {
+        count(name)
+            .filter(|n| *n > 0)
+            .map(|n| Duration::from_secs(n.into()))
+    };
+    let sessions = count("maxSessions").filter(|sessions| (1..SESSIONS_MAX).contains(sessions));
+    ListenerSettings {
+        name: listener_name(listener),
+        role: match listener.text("role") {
+            Some("route-container") => ConnectionRole::RouteContainer,
+            _ => ConnectionRole::Normal,
+        },
+        max_frame_size: count("maxFrameSize")
+            .unwrap_or_default()
+            .max(MIN_MAX_FRAME_SIZE),
+        max_sessions: sessions.unwrap_or(SESSIONS_MAX),
+        max_session_frames: count("maxSessionFrames").filter(|frames| *frames > 0),
+        idle_time_out: seconds("idleTimeoutSeconds"),
+        handshake_time_out: seconds("initialHandshakeTimeoutSeconds"),
+        link_capacity: count("linkCapacity").unwrap_or(LINK_CAPACITY),
+        strip_annotations: match listener.text("stripAnnotations") {
+            Some("no") => StripAnnotations {
+                inbound: false,
+                outbound: false,
+            },
+            Some("in") => StripAnnotations {
+                inbound: true,
+                outbound: false,
+            },
+            Some("out") => StripAnnotations {
+                inbound: false,
+                outbound: true,
+            },
+            _ => StripAnnotations {
+                inbound: true,
+                outbound: true,
+            },
+        },
+        authenticate_peer: listener.is_true("authenticatePeer"),
+        sasl_mechanisms: mechanisms(listener),
+        open_properties: open_properties(listener),
+    }
+}
+
+/// The configured name, else `host:port`.
+fn listener_name(listener: &Entity) -> String {
+    let name = listener.name().filter(|name| *name != listener.identity());
+    name.map_or_else(
+        || {
+            let text = |name| listener.text(name).unwrap_or_default();
+            format!("{}:{}", text("host"), text("port"))
+        },
+        str::to_owned,
+    )
+}
+
+/// What is configured and known; who has to authenticate cannot stay anonymous.
+fn mechanisms(listener: &Entity) -> Vec<String> {
+    let configured = listener.text("saslMechanisms");
+    let is_wanted = |mechanism: &str| {
+        configured.is_none_or(|list| list.split_whitespace().any(|wanted| wanted == mechanism))
+    };
+    let is_anonymous_forbidden = listener.is_true("authenticatePeer");
+    let offered = MECHANISMS.iter().filter(|mechanism| {
+        is_wanted(mechanism) && !(is_anonymous_forbidden && **mechanism == "ANONYMOUS")
+    });
+    offered.map(|mechanism| (*mechanism).to_owned()).collect()
+}
+
+fn open_properties(listener: &Entity) -> Vec<(String, Value)> {
+    let Some(map) = listener.get("openProperties").and_then(Value::as_map) else {
+        return Vec::new();
+    };
+    let entries = map
+        .iter()
+        .filter_map(|(key, value)| Some((key.as_str()?, value)));
+    entries
+        .map(|(key, value)| (key.to_owned(), value.clone()))
+        .collect()
+}
+
+/// The rule in a `router.config.address` entity, not yet checked against the others.
+#[must_use]
+pub fn address_rule(address: &Entity) -> AddressRule {
+    let text = |name| address.text(name).map(str::to_owned);
+    AddressRule {
+        name: text("name"),
+        identity: 0,
+        prefix: text("prefix"),
+        pattern: text("pattern"),
+        treatment: treatment(address.text("distribution")),
+        waypoint: address.is_true("waypoint"),
+        ingress_phase: address.integer("ingressPhase"),
+        egress_phase: address.integer("egressPhase"),
+        priority: address.integer("priority"),
+        fallback: address.is_true("enableFallback"),
+    }
+}
+
+fn treatment(distribution: Option<&str>) -> Treatment {
+    match distribution {
+        Some("multicast") => Treatment::Multicast,
+        Some("closest") => Treatment::AnycastClosest,
+        Some("unavailable") => Treatment::Unavailable,
+        _ => Treatment::AnycastBalanced,
+    }
+}

@@ -1,0 +1,244 @@
+//! The entities that configuration and requests have made, and what making or removing one does.
+//!
+//! Owns the entities of router, log and listeners; rules about addresses live in the control plane,
+//! which is asked. Decision: the loader of a configuration file and CREATE requests end in the same
+//! function here, so a file is nothing but requests made in advance.
+
+use router_core::control::ControlPlane;
+
+use crate::host::Host;
+use crate::rows::Row;
+use crate::schema::{
+    CONFIG_ADDRESS, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER, shortened,
+};
+use crate::settings::{address_rule, listen, log_settings};
+use crate::status::{Failure, Status};
+
+/// What the configuration has made.
+#[derive(Debug)]
+pub(crate) struct Store {
+    router: Entity,
+    logs: Vec<Entity>,
+    listeners: Vec<Entity>,
+    /// Entries about addresses that came from a file: their names count from 0.
+    addresses_named: u64,
+}
+
+/// Who makes an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A configuration file, at the start: listeners are required, addresses get a name.
+    File,
+    /// A management request.
+    Request,
+}
+
+impl Store {
+    /// What is there without any configuration but the router's.
+    pub(crate) fn new(mut router: Entity) -> Self {
+        let id = router.text("id").unwrap_or_default();
+        let identity = format!("router/{id}");
+        router.identify(identity);
+        let log = |module: &&'static str| {
+            let mut log = Entity::new(&LOG);
+            log.set("module", Some((*module).into()));
+            log.identify(format!("log/{module}"));
+            log
+        };
+        let logs = MODULES.iter().map(log).collect();
+        Self {
+            router,
+            logs,
+            listeners: Vec::new(),
+            addresses_named: 0,
+        }
+    }
+
+    pub(crate) fn router(&self) -> &Entity {
+        &self.router
+    }
+
+    /// Makes an entity; gives its identity.
+    pub(crate) fn create(
+        &mut self,
+        entity: Entity,
+        origin: Origin,
+        control: &mut ControlPlane,
+        host: &mut dyn Host,
+    ) -> Result<String, Failure> {
+        let entity_type = entity.entity_type();
+        if std::ptr::eq(entity_type, &LISTENER) {
+            self.create_listener(entity, origin, control)
+        } else if std::ptr::eq(entity_type, &CONFIG_ADDRESS) {
+            self.create_address(entity, origin, control)
+        } else if std::ptr::eq(entity_type, &LOG) && origin == Origin::File {
+            self.configure_log(&entity, host)
+        } else if std::ptr::eq(entity_type, &ROUTER) && origin == Origin::File {
+            let text = format!(
+                "Adding {} singleton: there is one already",
+                ROUTER.full_name()
+            );
+            Err(Failure::bad_request(text))
+        } else if std::ptr::eq(entity_type, &ROUTER) {
+            Err(Status::Forbidden.into())
+        } else {
+            Err(not_implemented("CREATE", entity_type))
+        }
+    }
+
+    fn create_listener(
+        &mut self,
+        mut listener: Entity,
+        origin: Origin,
+        control: &mut ControlPlane,
+    ) -> Result<String, Failure> {
+        let text = |name| listener.text(name).unwrap_or_default();
+        let mut identity = format!("listener/{}:{}", text("host"), text("port"));
+        if let Some(name) = listener.name() {
+            identity = format!("{identity}:{name}");
+        }
+        listener.identify(identity.clone());
+        self.refuse_duplicate(&listener, control)?;
+        if !control.listen(listen(&listener, origin == Origin::File)) {
+            return Err(duplicate(&listener, "identity"));
+        }
+        self.listeners.push(listener);
+        Ok(identity)
+    }
+
+    fn create_address(
+        &mut self,
+        mut address: Entity,
+        origin: Origin,
+        control: &mut ControlPlane,
+    ) -> Result<String, Failure> {
+        if origin == Origin::File && address.name().is_none() {
+            address.set(
+                "name",
+                Some(format!("address/{}", self.addresses_named).into()),
+            );
+            self.addresses_named += 1;
+        }
+        let is_taken = |row: &Row<'_>| match row {
+            Row::Rule(_) => false,
+            _ => address
+                .name()
+                .is_some_and(|name| row.is_called(Some(name), None)),
+        };
+        if self.rows(control).any(|row| is_taken(&row)) {
+            return Err(duplicate(&address, "name"));
+        }
+        let identity = control.add_address(address_rule(&address));
+        let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
+        Ok(identity.to_string())
+    }
+
+    /// Gives a module of the log the settings in a file.
+    fn configure_log(&mut self, log: &Entity, host: &mut dyn Host) -> Result<String, Failure> {
+        let module = log.text("module").unwrap_or_default();
+        let place = self
+            .logs
+            .iter()
+            .position(|other| other.text("module") == Some(module));
+        let place = place.expect("all modules in the table have an entity");
+        let mut configured = log.clone();
+        configured.identify(format!("log/{module}"));
+        host.update_log(&log_settings(&configured))
+            .map_err(Failure::bad_request)?;
+        self.logs[place] = configured;
+        Ok(format!("log/{module}"))
+    }
+
+    /// Changes an entity that is kept here.
+    pub(crate) fn update(
+        &mut self,
+        identity: &str,
+        attributes: &[(String, amqp_codec::Value)],
+        host: &mut dyn Host,
+    ) -> Result<&Entity, Failure> {
+        let log = self.logs.iter_mut().find(|log| log.identity() == identity);
+        let log = log.ok_or(Status::NotFound)?;
+        let mut changed = log.clone();
+        changed
+            .update(attributes)
+            .map_err(|error| Failure::bad_request(error.text))?;
+        host.update_log(&log_settings(&changed))
+            .map_err(Failure::bad_request)?;
+        *log = changed;
+        Ok(log)
+    }
+
+    /// Removes an entity.
+    pub(crate) fn delete(
+        &mut self,
+        entity_type: &'static EntityType,
+        identity: &str,
+        control: &mut ControlPlane,
+    ) -> Result<(), Failure> {
+        if std::ptr::eq(entity_type, &LISTENER) {
+            self.listeners
+                .retain(|listener| listener.identity() != identity);
+            control
+                .unlisten(identity)
+                .then_some(())
+                .ok_or_else(|| Status::NotFound.into())
+        } else if std::ptr::eq(entity_type, &CONFIG_ADDRESS) {
+            let number = identity.parse().ok();
+            let is_removed = number.is_some_and(|number| control.remove_address(number));
+            is_removed
+                .then_some(())
+                .ok_or_else(|| Status::NotFound.into())
+        } else if std::ptr::eq(entity_type, &ROUTER) {
+            Err(Status::Forbidden.into())
+        } else {
+            Err(not_implemented("DELETE", entity_type))
+        }
+    }
+
+    /// Everything configured, as rows.
+    pub(crate) fn rows<'a>(
+        &'a self,
+        control: &'a ControlPlane,
+    ) -> impl Iterator<Item = Row<'a>> + use<'a> {
+        let entities = std::iter::once(&self.router)
+            .chain(&self.logs)
+            .chain(&self.listeners);
+        entities
+            .map(Row::Entity)
+            .chain(control.address_rules().map(Row::Rule))
+    }
+
+    /// Names and identities are unique over all types.
+    fn refuse_duplicate(&self, entity: &Entity, control: &ControlPlane) -> Result<(), Failure> {
+        for row in self.rows(control) {
+            if row.is_called(entity.name(), None) {
+                return Err(duplicate(entity, "name"));
+            }
+            if row.is_called(None, Some(entity.identity())) {
+                return Err(duplicate(entity, "identity"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether requests may make entities of a type.
+pub(crate) fn not_implemented(operation: &str, entity_type: &EntityType) -> Failure {
+    let operations: Vec<_> = entity_type
+        .all_operations()
+        .map(|operation| format!("'{operation}'"))
+        .collect();
+    let (operation, name) = (shortened(operation), entity_type.full_name());
+    let operations = operations.join(", ");
+    let text = format!("Operation '{operation}' not implemented for '{name}' [{operations}]");
+    Failure::new(Status::NotImplemented, text)
+}
+
+fn duplicate(entity: &Entity, attribute: &str) -> Failure {
+    let value = shortened(entity.text(attribute).unwrap_or_default()).into_owned();
+    let name = entity.entity_type().full_name();
+    Failure::bad_request(format!(
+        "adding {name}({attribute}={value}) duplicates unique attribute '{attribute}' from existing \
+         entity"
+    ))
+}

@@ -1,0 +1,114 @@
+//! Which entity a request is about: type, name, identity.
+//! It never looks beyond the rows it is given.
+
+use crate::query::{is_management, known};
+use crate::rows::Row;
+use crate::schema::{CONNECTION, EntityType, ROUTER, ROUTER_ADDRESS, shortened};
+use crate::snapshot::subject;
+use crate::status::{Failure, Status};
+use crate::wire::Content;
+
+/// What the management node is called.
+const SELF: &str = "self";
+
+/// What a request says about its target.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// `None`: any type that is configured, or the management node.
+    entity_type: Option<&'static EntityType>,
+    name: Option<String>,
+    identity: Option<String>,
+}
+
+impl Target {
+    /// Reads the target; an unknown type is an error.
+    pub(crate) fn read(content: &Content) -> Result<Self, Failure> {
+        let named = content.text("type")?.filter(|name| !is_management(name));
+        Ok(Self {
+            entity_type: named.map(known).transpose()?,
+            name: content.text("name")?.map(str::to_owned),
+            identity: content.text("identity")?.map(str::to_owned),
+        })
+    }
+
+    pub(crate) fn entity_type(&self) -> Option<&'static EntityType> {
+        self.entity_type
+    }
+
+    pub(crate) fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    /// The key of the address it asks for.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.identity.as_deref().or(self.name.as_deref())
+    }
+
+    /// Whether it is the management node itself.
+    pub(crate) fn is_management_node(&self) -> bool {
+        let is_self = |text: &Option<String>| text.as_deref().is_none_or(|text| text == SELF);
+        self.entity_type.is_none() && is_self(&self.name) && is_self(&self.identity)
+    }
+
+    /// Whether it says enough to find an entity.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let is = |other| self.entity_type.is_some_and(|own| std::ptr::eq(own, other));
+        let refuse = |text: &str| Err(Failure::bad_request(text));
+        match (&self.name, &self.identity) {
+            _ if is(&ROUTER) => Ok(()),
+            (None, None) if is(&ROUTER_ADDRESS) => Err(Status::NotFound.into()),
+            (None, None) => refuse("No name or identity provided"),
+            (Some(_), None) if is(&CONNECTION) => refuse("Name not supported. Identity required"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The row that is meant, among all of the type.
+    pub(crate) fn find<'a>(
+        &self,
+        mut rows: impl Iterator<Item = Row<'a>>,
+    ) -> Result<Row<'a>, Failure> {
+        let (name, identity) = (self.name.as_deref(), self.identity.as_deref());
+        let is_wanted = |row: &Row<'_>| match identity {
+            Some(identity) => row.is_called(None, Some(identity)),
+            None => row.is_called(name, None),
+        };
+        let found = rows.find(|row| {
+            self.entity_type
+                .is_none_or(|wanted| row.entity_type().is_a(wanted))
+                && is_wanted(row)
+        });
+        let row = found.ok_or_else(|| self.not_found())?;
+        if row.is_called(name, None) {
+            return Ok(row);
+        }
+        let (name, identity) = (quote(name), quote(identity));
+        Err(Failure::bad_request(format!(
+            "Conflicting name={name} identity={identity}"
+        )))
+    }
+
+    /// Nothing goes by that name.
+    pub(crate) fn not_found(&self) -> Failure {
+        if self
+            .entity_type
+            .is_some_and(|entity_type| subject(entity_type).is_some())
+        {
+            return Status::NotFound.into();
+        }
+        let said = |what: &str, text: &Option<String>| {
+            text.as_deref()
+                .map(|text| format!("{what}={}", shortened(text)))
+        };
+        let said = [said("name", &self.name), said("identity", &self.identity)];
+        let said: Vec<_> = said.into_iter().flatten().collect();
+        Failure::new(
+            Status::NotFound,
+            format!("No entity with {}", said.join(" ")),
+        )
+    }
+}
+
+fn quote(text: Option<&str>) -> String {
+    shortened(text.unwrap_or_default()).into_owned()
+}

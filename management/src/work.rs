@@ -1,0 +1,191 @@
+//! Requests that have been understood and wait for what the shards say.
+//!
+//! Owns what is left to do once the rows are there. Decision: all operations on live tables go
+//! through the same wait, so that an UPDATE answers with rows as fresh as those of a READ.
+
+use amqp_codec::Value;
+use amqp_proto::Time;
+use router_core::control::ControlPlane;
+use router_core::ids::ConnectionId;
+use router_core::inspect::Subject;
+use router_core::mail::ConnectionCommand;
+
+use crate::query::Plan;
+use crate::rows::{RouterView, Row};
+use crate::schema::{
+    CONNECTION, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, coerce,
+};
+use crate::snapshot::{Live, subject};
+use crate::status::{Failure, Status};
+use crate::store::Store;
+use crate::target::Target;
+use crate::wire::Response;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    Query(Plan),
+    Read(Target),
+    UpdateConnection(Target, ConnectionChange),
+    UpdateLink(Target),
+}
+
+/// What is wanted of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConnectionChange {
+    delete: bool,
+    trace: Option<bool>,
+}
+
+impl ConnectionChange {
+    /// Reads the body of an UPDATE; one that says nothing known is an error.
+    pub(crate) fn read(body: &Value) -> Result<Self, Failure> {
+        let map = body
+            .as_map()
+            .ok_or_else(|| Failure::bad_request("Body of request must be a map"))?;
+        let value = |name| {
+            let kind = CONNECTION.attribute(name).expect("in the table").kind;
+            let value = map.get(name).map(|value| coerce(kind, value));
+            value
+                .transpose()
+                .map(Option::flatten)
+                .map_err(|_| Failure::from(Status::BadRequest))
+        };
+        let (status, trace) = (value("adminStatus")?, value("enableProtocolTrace")?);
+        if status.is_none() && trace.is_none() {
+            return Err(Status::BadRequest.into());
+        }
+        Ok(Self {
+            delete: status.as_ref().and_then(Value::as_str) == Some("deleted"),
+            trace: trace.as_ref().and_then(Value::as_bool),
+        })
+    }
+}
+
+/// Everything that can be seen when the rows are there.
+pub(crate) struct View<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) control: &'a ControlPlane,
+    pub(crate) memory_usage: Option<u64>,
+    pub(crate) host_name: Option<String>,
+    pub(crate) now: Time,
+}
+
+impl View<'_> {
+    /// All entities of a type.
+    pub(crate) fn rows<'b>(
+        &'b self,
+        entity_type: &'static EntityType,
+        live: &'b Live,
+    ) -> Box<dyn Iterator<Item = Row<'b>> + 'b> {
+        let is = |other| std::ptr::eq(entity_type, other);
+        if is(&CONNECTION) {
+            Box::new(live.connections())
+        } else if is(&ROUTER_LINK) {
+            Box::new(live.links())
+        } else if is(&ROUTER_ADDRESS) {
+            Box::new(live.addresses())
+        } else if is(&ROUTER) {
+            Box::new(std::iter::once(Row::Router(self.router())))
+        } else if is(&MANAGEMENT) {
+            Box::new(std::iter::once(Row::Management))
+        } else {
+            let configured = self.store.rows(self.control);
+            Box::new(configured.filter(move |row| std::ptr::eq(row.entity_type(), entity_type)))
+        }
+    }
+
+    /// What a target may be: the entities of its type, or all that are configured.
+    fn candidates<'b>(
+        &'b self,
+        target: &Target,
+        live: &'b Live,
+    ) -> Box<dyn Iterator<Item = Row<'b>> + 'b> {
+        match target.entity_type() {
+            Some(entity_type) if !entity_type.is_abstract => self.rows(entity_type, live),
+            _ => {
+                let router = std::iter::once(Row::Router(self.router()));
+                let others = self.store.rows(self.control).skip(1);
+                Box::new(router.chain(others).chain(std::iter::once(Row::Management)))
+            }
+        }
+    }
+
+    fn router(&self) -> RouterView<'_> {
+        RouterView {
+            control: self.control,
+            entity: self.store.router(),
+            memory_usage: self.memory_usage,
+            host_name: self.host_name.as_deref(),
+            now: self.now,
+        }
+    }
+}
+
+impl Work {
+    /// What must be asked of the shards first.
+    pub(crate) fn subjects(&self) -> Vec<Subject> {
+        match self {
+            Self::Query(plan) => plan.types().iter().copied().filter_map(subject).collect(),
+            Self::Read(target) => target.entity_type().and_then(subject).into_iter().collect(),
+            Self::UpdateConnection(..) => vec![Subject::Connections],
+            Self::UpdateLink(_) => vec![Subject::Links],
+        }
+    }
+
+    /// Does it, with what the shards have said; commands go to the control plane afterwards.
+    pub(crate) fn finish(&self, view: &View<'_>, live: &Live) -> Result<Response, Failure> {
+        match self {
+            Self::Query(plan) => plan.answer(
+                plan.types()
+                    .iter()
+                    .flat_map(|of_type| view.rows(of_type, live)),
+            ),
+            Self::Read(target) if target.is_management_node() => Ok(shown(Row::Management)),
+            Self::Read(target)
+                if target
+                    .entity_type()
+                    .is_some_and(|t| std::ptr::eq(t, &ROUTER)) =>
+            {
+                Ok(shown(Row::Router(view.router())))
+            }
+            Self::Read(target) | Self::UpdateLink(target) => {
+                target.find(view.candidates(target, live)).map(shown)
+            }
+            Self::UpdateConnection(target, _) => {
+                let row = target
+                    .find(live.connections())
+                    .map_err(|_| Status::BadRequest)?;
+                Ok(shown(row))
+            }
+        }
+    }
+
+    /// What the shards are told to do, once the answer is known to be a good one; the rows then show
+    /// what they will be.
+    pub(crate) fn commands(&self, live: &mut Live) -> Vec<(ConnectionId, ConnectionCommand)> {
+        let Self::UpdateConnection(target, change) = self else {
+            return Vec::new();
+        };
+        let identity = target.identity().unwrap_or_default();
+        let row = live
+            .connections_mut()
+            .find(|row| row.id.to_string() == identity);
+        let Some(row) = row else { return Vec::new() };
+        let mut commands = Vec::new();
+        if let Some(on) = change.trace {
+            row.traced = on;
+            commands.push((row.id, ConnectionCommand::Trace(on)));
+        }
+        if change.delete {
+            row.deleted = true;
+            commands.push((row.id, ConnectionCommand::Drop));
+        }
+        commands
+    }
+}
+
+/// A row as the body of an answer.
+pub(crate) fn shown(row: Row<'_>) -> Response {
+    Response::new(Status::Ok, Value::Map(row.to_map()))
+}
