@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_proto::Time;
+use management::Agent;
 use mio::{Events, Interest, Poll, Token};
 use router_core::control::{ControlPlane, Effect, Listen};
 use router_core::ids::{ConnectionId, ShardId};
@@ -16,6 +17,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::clock::Clock;
 use crate::deal::{Dealer, Told};
+use crate::host::Process;
 use crate::listen::{Arrival, Listeners, Rest};
 use crate::log::{Level, Log, Module};
 use crate::post::{Incoming, Intake, Offices};
@@ -51,6 +53,8 @@ pub(crate) enum End {
 /// The control plane with all it needs to run.
 pub(crate) struct Control {
     plane: ControlPlane,
+    agent: Agent,
+    process: Process,
     own: ShardId,
     poll: Poll,
     signals: Signals,
@@ -69,6 +73,8 @@ pub(crate) struct Control {
 /// What the control thread is made of.
 pub(crate) struct ControlParts {
     pub(crate) plane: ControlPlane,
+    pub(crate) agent: Agent,
+    pub(crate) process: Process,
     pub(crate) poll: Poll,
     pub(crate) offices: Arc<Offices>,
     pub(crate) intakes: Vec<Arc<Intake>>,
@@ -83,6 +89,8 @@ impl Control {
     pub(crate) fn new(parts: ControlParts) -> io::Result<Self> {
         let ControlParts {
             plane,
+            agent,
+            process,
             poll,
             offices,
             intakes,
@@ -95,6 +103,8 @@ impl Control {
         Ok(Self {
             own: ShardId(plane.shards()),
             plane,
+            agent,
+            process,
             poll,
             signals,
             offices,
@@ -193,6 +203,7 @@ impl Control {
             self.plane.handle_mail(batch);
         }
         self.plane.turn(now);
+        self.agent.turn(&mut self.plane, &mut self.process, now);
         for (to, batch) in self.plane.outboxes().drain() {
             self.offices.post(to, batch);
         }

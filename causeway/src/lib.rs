@@ -17,6 +17,7 @@ pub mod config;
 mod control;
 pub mod daemon;
 mod deal;
+mod host;
 mod linger;
 mod listen;
 pub mod log;

@@ -253,10 +253,10 @@ impl Worker {
             let Some(Some(Slot { key, socket, .. })) = self.sockets.get_mut(index) else {
                 break;
             };
-            if !socket.is_readable() {
+            let key = *key;
+            if !socket.is_readable() || self.shard.is_behind(key) {
                 break;
             }
-            let key = *key;
             let window = self.shard.window();
             let room = window.len().min(READ_BYTES_PER_TURN - bytes);
             match socket.read(&mut window[..room]) {

@@ -36,7 +36,7 @@ pub fn run(options: RunOptions) -> ExitCode {
         spin: options.spin.map(Duration::from_micros),
     };
     match configuration {
-        Ok(configuration) => match daemon::run(&configuration, settings) {
+        Ok(configuration) => match daemon::run(&configuration, settings, || {}) {
             Ok(ended) => exit(ended),
             Err(text) => complain(&[format!("causeway: {text}")]),
         },

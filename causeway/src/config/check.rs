@@ -84,7 +84,6 @@ fn unique_name(entity: &Entity) -> Option<String> {
     }
     let text = |name: &str| entity.text(name).unwrap_or_default().to_owned();
     match entity.entity_type().short {
-        "listener" if text("port") == "0" => None,
         "listener" => Some(format!("listener/{}:{}", text("host"), text("port"))),
         "log" => Some(format!("log/{}", text("module"))),
         _ => None,

@@ -145,8 +145,8 @@ fn rules_across_sections_are_checked() {
 }
 
 #[test]
-fn two_listeners_may_both_take_any_free_port() {
-    let text = "listener {\n port: 0\n}\nlistener {\n port: 0\n}\n";
+fn two_listeners_may_both_take_any_free_port_under_names() {
+    let text = "listener {\n port: 0\n name: a\n}\nlistener {\n port: 0\n name: b\n}\n";
     assert_eq!(read(text).unwrap().entities.len(), 2);
 }
 

@@ -10,7 +10,7 @@ mod stamp;
 mod words;
 
 pub use handle::Log;
-pub use level::{BadLevel, Level, Levels, parse as parse_levels};
+pub use level::{Level, Levels};
 pub use module::Module;
 pub use settings::{LogSettings, ModuleSettings, Output};
 pub use sink::Row;

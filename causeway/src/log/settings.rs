@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::level::{Level, Levels};
+use management::settings::LogSettings as Asked;
+
+use super::level::{Level, Levels, parse};
 use super::module::Module;
 use super::stamp::Stamp;
 
@@ -43,6 +45,26 @@ pub struct ModuleSettings {
     pub source: Option<bool>,
     /// Where they go.
     pub output: Option<Output>,
+}
+
+impl ModuleSettings {
+    /// A module and the settings that a `log` entity asks for.
+    ///
+    /// # Errors
+    ///
+    /// A module or a level that is none, as a text for the user.
+    pub fn asked(asked: &Asked) -> Result<(Module, Self), String> {
+        let module = Module::from_name(&asked.module)
+            .ok_or_else(|| format!("'{}' is not a module of the log", asked.module))?;
+        let levels = asked.enable.as_deref().map(parse).transpose();
+        let settings = Self {
+            levels: levels.map_err(|bad| bad.to_string())?.flatten(),
+            timestamp: asked.include_timestamp,
+            source: asked.include_source,
+            output: asked.output_file.as_deref().map(Output::named),
+        };
+        Ok((module, settings))
+    }
 }
 
 /// Settings of all modules.

@@ -35,7 +35,6 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
-        Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
         Notice::AddressAdded { .. } | Notice::AddressRemoved { .. } => {
             (Module::RouterCore, Level::Debug)
         }
@@ -110,9 +109,6 @@ pub(super) fn say(notice: &Notice) -> Said {
             operation,
             description,
         } => format!("Error performing {operation}: {description}"),
-        Notice::ManagementFailed { operation, description } => {
-            format!("Error performing {operation}: {description}")
-        }
         Notice::AddressAdded { key } => format!("Address added: {key}"),
         Notice::AddressRemoved { key } => format!("Address removed: {key}"),
     };
