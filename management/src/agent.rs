@@ -115,6 +115,18 @@ impl Agent {
         self.pages.expire(now);
     }
 
+    /// Whether a turn has something to do at once.
+    #[must_use]
+    pub fn is_runnable(&self, control: &ControlPlane) -> bool {
+        control.has_requests() && self.pending.len() < PENDING
+    }
+
+    /// When a turn is needed without new mail.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.pages.next_deadline()
+    }
+
     /// Reads a request and gives its delivery an outcome.
     fn begin(&mut self, delivery: &Delivery, context: &mut Context<'_>) {
         let request = match Request::read(&delivery.message) {

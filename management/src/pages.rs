@@ -58,6 +58,11 @@ impl Pages {
         self.pages.iter().find(is_wanted).map(|page| &page.live)
     }
 
+    /// When rows are no longer kept.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.pages.iter().map(|page| page.until).min()
+    }
+
     /// Gives back what nobody came for.
     pub(crate) fn expire(&mut self, now: Time) {
         self.pages.retain(|page| now < page.until);

@@ -84,6 +84,11 @@ impl Gather {
         Some(query)
     }
 
+    /// Whether a question may go out.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.queue.is_empty() && self.open.len() < OUTSTANDING
+    }
+
     /// Takes a shard's answer; one that is late, or of the wrong kind, is dropped.
     pub(super) fn answer(&mut self, answer: Answer) {
         let Some(at) = self.open.iter().position(|open| open.query.id == answer.id) else {

@@ -201,13 +201,19 @@ impl ControlPlane {
         self.gather.next_deadline()
     }
 
-    /// Whether a turn, or the agent, has something to do at once.
+    /// Whether a turn has something to do at once.
     #[must_use]
     pub fn is_runnable(&self) -> bool {
-        self.sender.is_waiting() || self.endpoint.has_requests() || self.outboxes.has_own()
+        self.sender.is_waiting() || self.gather.is_waiting() || self.outboxes.has_own()
     }
 
     // For the agent.
+
+    /// Whether [`ControlPlane::poll_request`] has something to give.
+    #[must_use]
+    pub fn has_requests(&self) -> bool {
+        self.endpoint.has_requests()
+    }
 
     /// The next message for `$management`. It must be given an outcome with
     /// [`ControlPlane::settle`].
