@@ -63,11 +63,21 @@ impl Bodies {
             Source::Whole(path) => vec![read_whole(&path)?],
             Source::Lines(path) => {
                 let lines = Some(read_lines(open(&path)?));
-                return Ok(Self { given: Vec::new(), next: 0, end: 0, lines });
+                return Ok(Self {
+                    given: Vec::new(),
+                    next: 0,
+                    end: 0,
+                    lines,
+                });
             }
         };
         let end = count.saturating_mul(given.len() as u64);
-        Ok(Self { given, next: 0, end, lines: None })
+        Ok(Self {
+            given,
+            next: 0,
+            end,
+            lines: None,
+        })
     }
 
     /// The next body.
@@ -99,27 +109,40 @@ fn open(path: &PathBuf) -> Result<Box<dyn Read + Send>, Failure> {
     }
     match File::open(path) {
         Ok(file) => Ok(Box::new(file)),
-        Err(error) => Err(Failure::new(format!("cannot open {}: {error}", path.display()))),
+        Err(error) => Err(Failure::new(format!(
+            "cannot open {}: {error}",
+            path.display()
+        ))),
     }
 }
 
 /// The whole file.
 fn read_whole(path: &PathBuf) -> Result<Bytes, Failure> {
     let mut bytes = Vec::new();
-    let read = open(path)?.take(FILE_LENGTH_MAX + 1).read_to_end(&mut bytes);
+    let read = open(path)?
+        .take(FILE_LENGTH_MAX + 1)
+        .read_to_end(&mut bytes);
     match read {
         Ok(length) if length as u64 > FILE_LENGTH_MAX => {
             let limit = FILE_LENGTH_MAX >> 30;
-            Err(Failure::new(format!("{} is longer than {limit} GiB", path.display()))
-                .hint("--lines sends one message a line"))
+            Err(
+                Failure::new(format!("{} is longer than {limit} GiB", path.display()))
+                    .hint("--lines sends one message a line"),
+            )
         }
         Ok(_) => Ok(bytes.into()),
-        Err(error) => Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
+        Err(error) => Err(Failure::new(format!(
+            "cannot read {}: {error}",
+            path.display()
+        ))),
     }
 }
 
 /// Starts the thread that reads lines.
-#[expect(clippy::disallowed_methods, reason = "waits for a person while the connection is served")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waits for a person while the connection is served"
+)]
 fn read_lines(source: Box<dyn Read + Send>) -> Receiver<io::Result<Bytes>> {
     let (lines, receiver) = sync_channel(LINES_AHEAD);
     std::thread::spawn(move || {
@@ -137,7 +160,10 @@ fn read_lines(source: Box<dyn Read + Send>) -> Receiver<io::Result<Bytes>> {
 /// One line without its end; `None` at the end of the file.
 fn read_line(source: &mut BufReader<Box<dyn Read + Send>>) -> io::Result<Option<Bytes>> {
     let mut line = Vec::new();
-    let read = source.by_ref().take(LINE_LENGTH_MAX + 1).read_until(b'\n', &mut line)?;
+    let read = source
+        .by_ref()
+        .take(LINE_LENGTH_MAX + 1)
+        .read_until(b'\n', &mut line)?;
     if read == 0 {
         return Ok(None);
     }
@@ -147,7 +173,10 @@ fn read_line(source: &mut BufReader<Box<dyn Read + Send>>) -> io::Result<Option<
             line.pop();
         }
     } else if line.len() as u64 > LINE_LENGTH_MAX {
-        return Err(io::Error::other(format!("it is longer than {} MiB", LINE_LENGTH_MAX >> 20)));
+        return Err(io::Error::other(format!(
+            "it is longer than {} MiB",
+            LINE_LENGTH_MAX >> 20
+        )));
     }
     Ok(Some(line.into()))
 }
@@ -174,8 +203,14 @@ mod tests {
     #[test]
     fn arguments_are_sent_in_order_and_again() {
         let given = Source::Given(vec!["a".into(), "b".into()]);
-        assert_eq!(collect(&mut Bodies::open(given, 2).unwrap()), ["a", "b", "a", "b"]);
-        assert_eq!(collect(&mut Bodies::open(Source::Given(vec![]), 5).unwrap()).len(), 0);
+        assert_eq!(
+            collect(&mut Bodies::open(given, 2).unwrap()),
+            ["a", "b", "a", "b"]
+        );
+        assert_eq!(
+            collect(&mut Bodies::open(Source::Given(vec![]), 5).unwrap()).len(),
+            0
+        );
     }
 
     #[test]

@@ -16,9 +16,14 @@ pub struct Clock {
 impl Clock {
     /// A clock that reads zero now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "a client's clock belongs to the runtime crate")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a client's clock belongs to the runtime crate"
+    )]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// Nanoseconds since the clock was made; it would take 584 years to run over.

@@ -21,7 +21,11 @@ impl Failure {
     /// A failure; `text` says who and where, in one sentence without a full stop.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None, quiet: false }
+        Self {
+            text: text.into(),
+            hint: None,
+            quiet: false,
+        }
     }
 
     /// The same with what the person may do about it.
@@ -50,7 +54,11 @@ impl std::error::Error for Failure {}
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         let quiet = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { text: format!("cannot write the output: {error}"), hint: None, quiet }
+        Self {
+            text: format!("cannot write the output: {error}"),
+            hint: None,
+            quiet,
+        }
     }
 }
 

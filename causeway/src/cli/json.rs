@@ -78,7 +78,10 @@ pub fn to_amqp(json: &Json) -> Value {
         Json::String(text) => Value::String(Str::copy(text)),
         Json::Array(elements) => Value::List(elements.iter().map(to_amqp).collect()),
         Json::Object(entries) => Value::Map(
-            entries.iter().map(|(key, value)| (Str::copy(key), to_amqp(value))).collect(),
+            entries
+                .iter()
+                .map(|(key, value)| (Str::copy(key), to_amqp(value)))
+                .collect(),
         ),
     }
 }
@@ -86,19 +89,20 @@ pub fn to_amqp(json: &Json) -> Value {
 /// Two digits a byte.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a string cannot fail.
-        drop(write!(text, "{byte:02x}"));
-        text
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The usual form, `8-4-4-4-12`.
 #[must_use]
 pub fn uuid(bytes: &[u8; 16]) -> String {
     let digits = hex(bytes);
-    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    let parts = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
     parts.join("-")
 }
 
@@ -122,12 +126,24 @@ mod tests {
 
     #[test]
     fn what_json_lacks_is_named() {
-        assert_eq!(from_amqp(&Value::Binary(Bytes::from_static(b"\xff\x01"))), json!({"binary": "ff01"}));
-        assert_eq!(from_amqp(&Value::Binary(Bytes::from_static(b"text"))), json!("text"));
+        assert_eq!(
+            from_amqp(&Value::Binary(Bytes::from_static(b"\xff\x01"))),
+            json!({"binary": "ff01"})
+        );
+        assert_eq!(
+            from_amqp(&Value::Binary(Bytes::from_static(b"text"))),
+            json!("text")
+        );
         assert_eq!(from_amqp(&Value::Double(f64::NAN)), json!("NaN"));
-        assert_eq!(from_amqp(&Value::Decimal32([1, 2, 3, 4])), json!({"decimal32": "01020304"}));
+        assert_eq!(
+            from_amqp(&Value::Decimal32([1, 2, 3, 4])),
+            json!({"decimal32": "01020304"})
+        );
         let described = Value::Described(Box::new((Value::Ulong(7), Value::Bool(true))));
-        assert_eq!(from_amqp(&described), json!({"descriptor": 7, "value": true}));
+        assert_eq!(
+            from_amqp(&described),
+            json!({"descriptor": 7, "value": true})
+        );
     }
 
     #[test]

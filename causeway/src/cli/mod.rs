@@ -6,8 +6,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod body;
 pub mod check;
+pub mod client;
+pub mod clock;
+pub mod compose;
+pub mod failure;
+pub mod intake;
+pub mod json;
+pub mod quantity;
+pub mod recv;
+pub mod reply;
 pub mod run;
+pub mod screen;
+pub mod send;
+pub mod show;
 
 /// An AMQP 1.0 message router.
 #[derive(Debug, Parser)]
@@ -24,6 +37,10 @@ enum Verb {
     Run(run::RunOptions),
     /// Check a configuration file and say what it leaves open.
     Check(check::CheckOptions),
+    /// Send messages to an address and say what became of them.
+    Send(send::SendOptions),
+    /// Receive messages from an address and print them.
+    Recv(recv::RecvOptions),
 }
 
 /// Runs the program with the arguments of the process, the first of which is its name.
@@ -32,6 +49,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match Arguments::try_parse_from(arguments) {
         Ok(Arguments { verb: Verb::Run(options) }) => run::run(options),
         Ok(Arguments { verb: Verb::Check(options) }) => check::run(options),
+        Ok(Arguments { verb: Verb::Send(options) }) => send::run(options),
+        Ok(Arguments { verb: Verb::Recv(options) }) => recv::run(options),
         Err(error) => {
             let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             match error.print() {

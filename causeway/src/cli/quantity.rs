@@ -14,7 +14,9 @@ const DURATION_MAX_SECONDS: f64 = 366.0 * 24.0 * 3600.0;
 /// # Errors
 /// Says what was expected if `text` is none of these or longer than a year.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit_seconds = match unit {
         "" | "s" => 1.0,
@@ -22,7 +24,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "us" => 1e-6,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("`{unit}` is no unit of time; use us, ms, s, m or h")),
+        _ => {
+            return Err(format!(
+                "`{unit}` is no unit of time; use us, ms, s, m or h"
+            ));
+        }
     };
     match number.trim().parse::<f64>() {
         Ok(number) if number >= 0.0 && number * unit_seconds <= DURATION_MAX_SECONDS => {
@@ -39,7 +45,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Says what was expected if `text` is none of these or more than 4 GB.
 pub fn parse_size(text: &str) -> Result<usize, String> {
     let bare = text.strip_suffix('B').unwrap_or(text);
-    let split = bare.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(bare.len());
+    let split = bare
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(bare.len());
     let (number, unit) = bare.split_at(split);
     let factor: u64 = match unit {
         "" => 1,
@@ -49,7 +57,11 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
         "Mi" => 1 << 20,
         "G" => 1_000_000_000,
         "Gi" => 1 << 30,
-        _ => return Err(format!("`{unit}` is no unit of size; use k, Ki, M, Mi, G or Gi")),
+        _ => {
+            return Err(format!(
+                "`{unit}` is no unit of size; use k, Ki, M, Mi, G or Gi"
+            ));
+        }
     };
     let number: u64 = number
         .trim()
@@ -134,12 +146,20 @@ mod tests {
 
     #[test]
     fn durations_that_make_no_sense_are_refused_with_a_reason() {
-        assert!(parse_duration("10 parsec").unwrap_err().contains("no unit of time"));
+        assert!(
+            parse_duration("10 parsec")
+                .unwrap_err()
+                .contains("no unit of time")
+        );
         assert!(parse_duration("-1").unwrap_err().contains("not negative"));
         assert!(parse_duration("nan").is_err());
         assert!(parse_duration("inf").is_err());
         assert!(parse_duration("1e30").is_err());
-        assert!(parse_duration("").unwrap_err().contains("expected a duration"));
+        assert!(
+            parse_duration("")
+                .unwrap_err()
+                .contains("expected a duration")
+        );
     }
 
     #[test]

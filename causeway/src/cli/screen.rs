@@ -42,7 +42,10 @@ impl Progress {
     /// A progress line; it shows nothing where standard error is not a terminal or `wanted` is not.
     #[must_use]
     pub fn new(wanted: bool) -> Self {
-        Self { shown: wanted && io::stderr().is_terminal(), width: 0 }
+        Self {
+            shown: wanted && io::stderr().is_terminal(),
+            width: 0,
+        }
     }
 
     /// Replaces the line.

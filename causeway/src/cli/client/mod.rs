@@ -17,13 +17,16 @@ use amqp_proto::{
 use clap::Args;
 
 use crate::cli::client::endpoint::Endpoint;
+use crate::cli::client::fault::said;
 use crate::cli::client::interrupt::Interrupt;
-use crate::cli::client::wire::{Wire, WireParts, said};
+use crate::cli::client::wire::{Wire, WireParts};
 use crate::cli::clock::Clock;
 use crate::cli::failure::Failure;
 
 pub mod endpoint;
+pub mod fault;
 pub mod interrupt;
+mod trace;
 pub mod wire;
 
 /// How long a peer may take to answer open, begin, attach or detach.
@@ -47,6 +50,27 @@ pub struct ConnectOptions {
     /// Print each AMQP frame on standard error.
     #[arg(long)]
     pub trace: bool,
+}
+
+impl ConnectOptions {
+    /// The options and the address of a verb that takes a whole URL for an address: what stands in
+    /// the address wins over `--url`.
+    ///
+    /// # Errors
+    /// If the address is a URL that cannot be read, or has no address in it.
+    pub fn with_address(&self, address: &str) -> Result<(Self, String), Failure> {
+        if !address.starts_with("amqp://") && !address.starts_with("amqps://") {
+            return Ok((self.clone(), address.to_owned()));
+        }
+        let url: Endpoint = address
+            .parse()
+            .map_err(|error| Failure::new(format!("`{address}` cannot be used: {error}")))?;
+        match url.address.clone() {
+            Some(inner) => Ok((Self { url, ..self.clone() }, inner)),
+            None => Err(Failure::new(format!("`{address}` names a router and no address"))
+                .hint("write amqp://HOST:PORT/ADDRESS, or --url amqp://HOST:PORT ADDRESS")),
+        }
+    }
 }
 
 /// A connection with one session.
@@ -248,10 +272,9 @@ impl Client {
             match event {
                 Event::Detached { link: gone, error, .. } if gone == link => {
                     self.forget(link);
-                    return match error {
-                        Some(error) => Err(self.detached(Some(&error))),
-                        None => Ok(()),
-                    };
+                    let Some(error) = error else { return Ok(()) };
+                    let peer = self.wire.peer().to_string();
+                    return Err(fault::done(&peer, "detached the link", Some(&error)));
                 }
                 event => self.waiting.push_back(event),
             }
@@ -262,16 +285,6 @@ impl Client {
     /// Frees what the engine keeps of a link that is gone.
     pub fn forget(&mut self, link: LinkKey) {
         self.wire.connection.forget_link(link, &mut Vec::new(), &mut Vec::new());
-    }
-
-    /// What to say when the peer has detached a link.
-    #[must_use]
-    pub fn detached(&self, error: Option<&AmqpError>) -> Failure {
-        let peer = self.wire.peer();
-        match error {
-            Some(error) => Failure::new(format!("{peer} detached the link: {}", said(error))),
-            None => Failure::new(format!("{peer} detached the link without giving a reason")),
-        }
     }
 
     /// Closes the connection.
@@ -393,17 +406,9 @@ fn unanswered(wire: &Wire, purpose: &str) -> Failure {
 
 /// An error if `event` ends the session.
 fn session_lives(event: &Event, wire: &Wire) -> Result<(), Failure> {
-    let peer = wire.peer();
     match event {
-        Event::Ended { error: Some(error), .. } => {
-            Err(Failure::new(format!("{peer} ended the session: {}", said(error))))
-        }
-        Event::Ended { .. } => Err(Failure::new(format!("{peer} ended the session"))),
-        Event::SessionFailed { error, .. } => {
-            Err(Failure::new(format!("{peer} broke the session's rules: {error}")))
-        }
-        Event::LinkFailed { error, .. } => {
-            Err(Failure::new(format!("{peer} broke the link's rules: {error}")))
+        Event::Ended { .. } | Event::SessionFailed { .. } | Event::LinkFailed { .. } => {
+            fault::of_event(&wire.peer().to_string(), event).map_or(Ok(()), Err)
         }
         _ => Ok(()),
     }

@@ -9,12 +9,13 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_codec::AmqpError;
 use amqp_proto::{Config, Connection, ConnectionError, Event, RecvBuf, SendQueue, Time};
 use bytes::Bytes;
 
 use crate::cli::client::endpoint::Endpoint;
+use crate::cli::client::fault;
 use crate::cli::client::interrupt::Interrupt;
+use crate::cli::client::trace;
 use crate::cli::clock::Clock;
 use crate::cli::failure::Failure;
 use crate::cli::screen;
@@ -104,8 +105,8 @@ impl Wire {
             let polled = self.connection.poll_event(&mut self.input, &mut self.output, now);
             self.show_frames();
             match polled {
-                Ok(Some(Event::Closed { error, answer })) => {
-                    return Err(self.closed_by_peer(error.as_deref(), answer));
+                Ok(Some(ref event @ Event::Closed { answer, .. })) => {
+                    return Err(self.closed_by_peer(event, answer));
                 }
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}
@@ -218,26 +219,14 @@ impl Wire {
     }
 
     /// The peer closed the connection.
-    fn closed_by_peer(&mut self, error: Option<&AmqpError>, answer: bool) -> Failure {
+    fn closed_by_peer(&mut self, event: &Event, answer: bool) -> Failure {
         if !answer {
             self.connection.close(None, &mut self.output);
+            // The connection is over; whether the peer hears the answer changes nothing.
             drop(self.flush());
         }
-        match error {
-            Some(error) => {
-                Failure::new(format!("{} closed the connection: {}", self.peer, said(error)))
-            }
-            None => Failure::new(format!("{} closed the connection", self.peer)),
-        }
-    }
-}
-
-/// An error of the peer in words: `condition: description`.
-#[must_use]
-pub fn said(error: &AmqpError) -> String {
-    match &error.description {
-        Some(description) => format!("{}: {description}", error.condition),
-        None => error.condition.to_string(),
+        let peer = self.peer.to_string();
+        fault::of_event(&peer, event).unwrap_or_else(|| self.lost("it was closed"))
     }
 }
 

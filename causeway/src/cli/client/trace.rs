@@ -1,0 +1,34 @@
+//! Frames for people: what `--trace` prints.
+//!
+//! Owns the line; the notation of performatives is the codec's.
+
+use amqp_codec::describe_performative;
+use amqp_proto::{TapKind, Tapped};
+
+/// One frame as a line: direction, channel, performative, length of the payload.
+#[must_use]
+pub fn line(frame: &Tapped) -> String {
+    let arrow = if frame.incoming { "<-" } else { "->" };
+    let what = match frame.kind {
+        TapKind::Header => {
+            let header = &frame.performative;
+            let id = header.get(4).copied().unwrap_or_default();
+            let name = if id == 3 { "SASL" } else { "AMQP" };
+            format!("{name} header")
+        }
+        TapKind::Empty(channel) => format!("[{channel}] empty frame"),
+        TapKind::Sasl => describe_performative(&frame.performative),
+        TapKind::Amqp(channel) => {
+            format!("[{channel}] {}", describe_performative(&frame.performative))
+        }
+    };
+    let payload = match frame.payload_len {
+        0 => String::new(),
+        length => format!(" ({length} bytes)"),
+    };
+    let lost = match frame.lost {
+        0 => String::new(),
+        lost => format!(" ({lost} frames before it are not shown)"),
+    };
+    format!("{arrow} {what}{payload}{lost}")
+}
