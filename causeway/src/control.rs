@@ -150,12 +150,14 @@ impl Control {
     }
 
     fn sleep(&self, now: Time) -> Option<Duration> {
-        if self.plane.is_runnable() || !self.offices.mailbox(self.own).park() {
+        let runnable = self.plane.is_runnable() || self.agent.is_runnable(&self.plane);
+        if runnable || !self.offices.mailbox(self.own).park() {
             return Some(Duration::ZERO);
         }
         let drain = self.end.map(|_| now + DRAIN_LOOK);
         let deadlines = [
             self.plane.next_deadline(),
+            self.agent.next_deadline(),
             self.listeners.next_deadline(now),
             drain,
         ];
@@ -204,6 +206,8 @@ impl Control {
         }
         self.plane.turn(now);
         self.agent.turn(&mut self.plane, &mut self.process, now);
+        // What the agent has asked for or answered goes out at once.
+        self.plane.turn(now);
         for (to, batch) in self.plane.outboxes().drain() {
             self.offices.post(to, batch);
         }
