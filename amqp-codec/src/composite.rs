@@ -88,7 +88,7 @@ macro_rules! composite {
         $list.required(&$self.$field)
     };
     (@write $list:ident, $self:ident.$field:ident, multiple) => {
-        $list.optional(Some(&$crate::composite::Symbols(&$self.$field)).filter(|all| !all.0.is_empty()))
+        $list.optional($crate::composite::Symbols::some(&$self.$field).as_ref())
     };
     (@write $list:ident, $self:ident.$field:ident, $kind:ident) => {
         $list.optional($self.$field.as_ref())
@@ -182,7 +182,14 @@ impl Read for SymbolVec {
 }
 
 /// Symbols on their way out: one alone, several as an array.
-pub(crate) struct Symbols<'a>(pub(crate) &'a [Symbol]);
+pub(crate) struct Symbols<'a>(&'a [Symbol]);
+
+impl<'a> Symbols<'a> {
+    /// The symbols, if there are any.
+    pub(crate) fn some(symbols: &'a [Symbol]) -> Option<Self> {
+        (!symbols.is_empty()).then_some(Self(symbols))
+    }
+}
 
 impl Write for Symbols<'_> {
     fn write(&self, out: &mut BytesMut) {

@@ -54,7 +54,11 @@ impl Write for Role {
 
 /// Declares an enumeration whose values are unsigned bytes.
 macro_rules! choices {
-    ($(#[$meta:meta])* $name:ident { $($(#[$choice_meta:meta])* $choice:ident = $byte:literal,)* }) => {
+    (
+        $(#[$meta:meta])* $name:ident {
+            $($(#[$choice_meta:meta])* $choice:ident = $byte:literal,)*
+        }
+    ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name {
@@ -83,8 +87,8 @@ macro_rules! choices {
                 reader: &mut $crate::cursor::Reader<'_>,
             ) -> Result<Self, $crate::error::DecodeError> {
                 let byte = u8::read(reader)?;
-                Self::from_byte(byte)
-                    .ok_or_else(|| reader.error_before($crate::error::DecodeErrorKind::InvalidValue))
+                let kind = $crate::error::DecodeErrorKind::InvalidValue;
+                Self::from_byte(byte).ok_or_else(|| reader.error_before(kind))
             }
         }
 

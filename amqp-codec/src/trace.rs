@@ -2,7 +2,7 @@
 //! It never runs unless someone traces. Decision: a trace is made from a frame's bytes through
 //! `Value`, not from the structs, so that it shows what was on the wire, unknown fields included.
 
-use crate::composite::Composite;
+use crate::composite::Composite as _;
 use crate::definitions::AmqpError;
 use crate::descriptor;
 use crate::message::{Header, Properties};

@@ -1,6 +1,6 @@
 //! Owns the encoding of whole messages (amqp-1.0 §3.2).
-//! It never adds what it was not given. Decision: a builder that collects a `Message` and encodes it
-//! at the end, since the messages a router makes are few and small.
+//! It never adds what it was not given. Decision: a builder that collects a `Message` and encodes
+//! it at the end, since the messages a router makes are few and small.
 
 use super::whole::{Body, Header, Message, Properties};
 use crate::descriptor;

@@ -22,9 +22,9 @@ pub fn parse(message: &Bytes) -> Result<Message, DecodeError> {
     let mut last = 0;
     while !reader.is_empty() {
         let at = reader.at();
-        let code = match descriptor::read(&mut reader)? {
-            Some(code @ descriptor::HEADER..=descriptor::FOOTER) => code,
-            _ => return Err(DecodeError::new(DecodeErrorKind::UnknownDescriptor, at)),
+        let Some(code @ descriptor::HEADER..=descriptor::FOOTER) = descriptor::read(&mut reader)?
+        else {
+            return Err(DecodeError::new(DecodeErrorKind::UnknownDescriptor, at));
         };
         check_order(last, code, at)?;
         last = code;

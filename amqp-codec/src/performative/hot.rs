@@ -196,17 +196,11 @@ impl<'a> Fields<'a> {
             Some(format::DESCRIBED) => {}
             Some(_) => return None,
         }
-        let (code, rest) = match *self.bytes {
-            [format::SMALL_ULONG, code, format::LIST0, ref rest @ ..]
-            | [
-                format::SMALL_ULONG,
-                code,
-                format::LIST8,
-                1,
-                0,
-                ref rest @ ..,
-            ] => (code, rest),
-            _ => return None,
+        let (&[format::SMALL_ULONG, code], rest) = self.bytes.split_first_chunk()? else {
+            return None;
+        };
+        let ([format::LIST0, rest @ ..] | [format::LIST8, 1, 0, rest @ ..]) = rest else {
+            return None;
         };
         self.bytes = rest;
         match code {

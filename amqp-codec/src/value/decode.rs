@@ -14,7 +14,7 @@ impl Value {
     /// Reads the value at the start of `bytes` and tells how many bytes it occupies.
     ///
     /// Texts and binaries share the storage of `bytes`. Nesting is limited to
-    /// [`MAX_DEPTH`](crate::MAX_DEPTH), array elements without bytes to
+    /// [`MAX_DEPTH`], array elements without bytes to
     /// [`MAX_ZERO_WIDTH_ELEMENTS`](crate::MAX_ZERO_WIDTH_ELEMENTS).
     pub fn decode(bytes: &Bytes) -> Result<(Self, usize), DecodeError> {
         let mut reader = Reader::new(bytes);

@@ -165,7 +165,7 @@ fn put_body(value: &Value, code: u8, out: &mut BytesMut) -> bool {
             }
         }),
         Value::Array(array) => put_compound(out, wide, array.elements.len(), |out| {
-            array.put_elements(out)
+            array.put_elements(out);
         }),
         scalar => {
             put_scalar(scalar, code, out);

@@ -1,6 +1,6 @@
 //! Owns the types `Value`, `Map` and `Array`, and their conversions.
-//! It never encodes or decodes. Decision: floats compare by their bits, so that equality is reflexive and a
-//! value that went over the wire and back is always equal to itself.
+//! It never encodes or decodes. Decision: floats compare by their bits, so that equality is
+//! reflexive and a value that went over the wire and back is always equal to itself.
 
 use crate::primitive::Timestamp;
 use crate::text::{Str, Symbol};
@@ -53,13 +53,13 @@ pub enum Value {
     /// Text from a constrained domain.
     Symbol(Symbol),
     /// A sequence of values of any type.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// Keys and values, in order.
     Map(Map),
     /// A sequence of values of one type.
     Array(Array),
     /// A descriptor and the value it describes.
-    Described(Box<(Value, Value)>),
+    Described(Box<(Self, Self)>),
 }
 
 /// A map in its order on the wire (amqp-1.0 §1.6.23).

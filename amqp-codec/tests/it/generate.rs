@@ -7,11 +7,11 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-pub fn text() -> impl Strategy<Value = Str> {
+pub(crate) fn text() -> impl Strategy<Value = Str> {
     prop_oneof![8 => "[a-zé/]{0,8}", 1 => "x{250,260}"].prop_map(Str::from)
 }
 
-pub fn symbol() -> impl Strategy<Value = Symbol> {
+pub(crate) fn symbol() -> impl Strategy<Value = Symbol> {
     prop_oneof![8 => "[ -~]{0,8}", 1 => "x{250,260}"].prop_map(|text| Symbol::copy(&text))
 }
 
@@ -62,7 +62,7 @@ fn array() -> impl Strategy<Value = Array> {
     ]
 }
 
-pub fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     prop_oneof![9 => scalar(), 1 => array().prop_map(Value::from)].prop_recursive(
         4,
         24,
@@ -77,7 +77,7 @@ pub fn value() -> impl Strategy<Value = Value> {
     )
 }
 
-pub fn map() -> impl Strategy<Value = Map> {
+pub(crate) fn map() -> impl Strategy<Value = Map> {
     vec((symbol(), value()), 0..4).prop_map(Map::from_iter)
 }
 
@@ -359,7 +359,7 @@ fn disposition() -> impl Strategy<Value = Disposition> {
         )
 }
 
-pub fn performative() -> impl Strategy<Value = Performative> {
+pub(crate) fn performative() -> impl Strategy<Value = Performative> {
     prop_oneof![
         1 => open().prop_map(|open| Performative::Open(Box::new(open))),
         1 => begin().prop_map(|begin| Performative::Begin(Box::new(begin))),
@@ -371,11 +371,13 @@ pub fn performative() -> impl Strategy<Value = Performative> {
             Performative::Detach(Detach { handle, closed, error: error.map(Box::new) })
         }),
         1 => of(error()).prop_map(|error| Performative::End(End { error: error.map(Box::new) })),
-        1 => of(error()).prop_map(|error| Performative::Close(Close { error: error.map(Box::new) })),
+        1 => of(error()).prop_map(|error| {
+            Performative::Close(Close { error: error.map(Box::new) })
+        }),
     ]
 }
 
-pub fn sasl() -> impl Strategy<Value = SaslFrame> {
+pub(crate) fn sasl() -> impl Strategy<Value = SaslFrame> {
     prop_oneof![
         symbols().prop_map(SaslFrame::Mechanisms),
         (symbol(), of(binary()), of(text())).prop_map(|(mechanism, initial_response, hostname)| {
@@ -483,7 +485,7 @@ fn router_entries() -> impl Strategy<Value = Vec<(Value, Value)>> {
     )
 }
 
-pub fn message() -> impl Strategy<Value = Message> {
+pub(crate) fn message() -> impl Strategy<Value = Message> {
     let annotations = (map(), router_entries()).prop_map(|(mut user, router)| {
         user.0.extend(router);
         user

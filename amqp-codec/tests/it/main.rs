@@ -1,4 +1,5 @@
 //! The codec against the standard's bytes, against itself, and against bytes meant to harm it.
+#![cfg(test)]
 
 mod annotations;
 mod corpus;

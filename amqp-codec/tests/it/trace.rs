@@ -13,8 +13,13 @@ fn properties(entries: &[(&'static str, Value)]) -> Option<Encoded> {
 }
 
 #[track_caller]
-fn shows(performative: impl FnOnce(&mut bytes::BytesMut), text: &str) {
-    assert_eq!(describe_performative(&encoded(performative)), text);
+fn shows(performative: impl FnOnce(&mut bytes::BytesMut), lines: &str) {
+    let line = lines
+        .lines()
+        .map(str::trim_start)
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert_eq!(describe_performative(&encoded(performative)), line);
 }
 
 #[test]
@@ -73,7 +78,14 @@ fn opens_look_as_the_incumbents_do() {
     };
     shows(
         |out| open.encode(out),
-        r#"@open(16) [container-id="INT.D", hostname="127.0.0.1", max-frame-size=0x4000, channel-max=0xa, idle-time-out=0xfa0, offered-capabilities=@<symbol>[:ANONYMOUS-RELAY, :"qd.streaming-links"], desired-capabilities=:one, properties={:product="qpid", :"qd.conn-id"=1, :u=0x7, :f=1.5, :b=b"a\x22\x00\x5cb", :l=[1, "x\x22\x5cy\x01\xc3\xa9", null, true], :uu=UUID(11223344-5566-7788-99aa-bbccddeeff00), :ts=100500, :d=@:"foo:bar" "v", :d3=@5 {"k"="v"}, :"a:b"={}, :arr=@<int>[1, 2], :one=1, :"_x"=-5, :""=1e300, :a-=0x9}]"#,
+        r#"@open(16) [container-id="INT.D", hostname="127.0.0.1", max-frame-size=0x4000,
+           channel-max=0xa, idle-time-out=0xfa0,
+           offered-capabilities=@<symbol>[:ANONYMOUS-RELAY, :"qd.streaming-links"],
+           desired-capabilities=:one, properties={:product="qpid", :"qd.conn-id"=1, :u=0x7,
+           :f=1.5, :b=b"a\x22\x00\x5cb", :l=[1, "x\x22\x5cy\x01\xc3\xa9", null, true],
+           :uu=UUID(11223344-5566-7788-99aa-bbccddeeff00), :ts=100500, :d=@:"foo:bar" "v",
+           :d3=@5 {"k"="v"}, :"a:b"={}, :arr=@<int>[1, 2], :one=1, :"_x"=-5, :""=1e300,
+           :a-=0x9}]"#,
     );
 }
 
@@ -111,7 +123,12 @@ fn links_and_their_ends_look_as_the_incumbents_do() {
     };
     shows(
         |out| attach.encode(out),
-        r#"@attach(18) [name="my link", handle=0x0, role=false, snd-settle-mode=0x2, rcv-settle-mode=0x0, source=@source(40) [address="src", durable=0x0, timeout=0x0, dynamic=false, filter={:selector=@:"x:y" "a=1"}, outcomes=@<symbol>[:"amqp:accepted:list", :x]], target=@target(41) [address="q.a", durable=0x0, timeout=0x0, dynamic=false, capabilities=:queue], initial-delivery-count=0x0, max-message-size=0x0]"#,
+        r#"@attach(18) [name="my link", handle=0x0, role=false, snd-settle-mode=0x2,
+           rcv-settle-mode=0x0, source=@source(40) [address="src", durable=0x0, timeout=0x0,
+           dynamic=false, filter={:selector=@:"x:y" "a=1"},
+           outcomes=@<symbol>[:"amqp:accepted:list", :x]], target=@target(41) [address="q.a",
+           durable=0x0, timeout=0x0, dynamic=false, capabilities=:queue],
+           initial-delivery-count=0x0, max-message-size=0x0]"#,
     );
     let error = AmqpError::new("amqp:not-found", "gone \"x\"");
     let detach = Detach {
@@ -121,7 +138,8 @@ fn links_and_their_ends_look_as_the_incumbents_do() {
     };
     shows(
         |out| detach.encode(out),
-        r#"@detach(22) [handle=0x0, closed=true, error=@error(29) [condition=:"amqp:not-found", description="gone \x22x\x22"]]"#,
+        r#"@detach(22) [handle=0x0, closed=true, error=@error(29) [condition=:"amqp:not-found",
+           description="gone \x22x\x22"]]"#,
     );
     shows(|out| End::default().encode(out), "@end(23) []");
     shows(|out| Close::default().encode(out), "@close(24) []");
@@ -179,7 +197,8 @@ fn deliveries_look_as_the_incumbents_do() {
     };
     shows(
         |out| disposition.encode(out),
-        r#"@disposition(21) [role=true, first=0x0, settled=true, state=@rejected(37) [error=@error(29) [condition=:"amqp:foo", description="d", info={:k=0x3}]]]"#,
+        r#"@disposition(21) [role=true, first=0x0, settled=true, state=@rejected(37)
+           [error=@error(29) [condition=:"amqp:foo", description="d", info={:k=0x3}]]]"#,
     );
     let accepted = Disposition {
         state: Some(DeliveryState::Accepted),
