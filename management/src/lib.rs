@@ -15,8 +15,12 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod client;
 mod create;
 mod describe;
+mod docs;
+#[doc(hidden)]
+pub mod fuzz;
 mod host;
 pub mod json;
 mod pages;
@@ -32,6 +36,7 @@ mod wire;
 mod work;
 
 pub use agent::Agent;
+pub use docs::docs_markdown;
 pub use host::{Host, LogRow};
 pub use status::{Failure, Status};
 pub use store::Origin;

@@ -11,16 +11,13 @@ use router_core::limits::LINK_CAPACITY;
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations};
 
-use crate::schema::Entity;
+use crate::schema::{Entity, MECHANISMS};
 
 /// The smallest limit that AMQP allows for frames (amqp-1.0 §2.4.1).
 const MIN_MAX_FRAME_SIZE: u32 = 512;
 
 /// The most sessions that a connection may have.
 const SESSIONS_MAX: u32 = 32_768;
-
-/// SASL mechanisms that this version offers.
-const MECHANISMS: &[&str] = &["ANONYMOUS"];
 
 /// Settings of one module of the log; what is `None` is inherited from module `DEFAULT`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use amqp_codec::Value;
 
 use crate::schema::coerce::{coerce, number, quoted, shortened};
 use crate::schema::definition::{Attribute, EntityType, Fallback, PREFIX, Support};
-use crate::schema::tables::{LISTENER, ROUTER, find, is_later, section_type};
+use crate::schema::tables::{LISTENER, MECHANISMS, ROUTER, find, is_later, section_type};
 
 /// The longest id of a router, in characters.
 const ROUTER_ID_MAX: usize = 127;
@@ -220,7 +220,7 @@ pub fn validate(
             errors.push(AttributeError::new(attribute.name, text));
         }
     }
-    errors.extend(odd(&entity));
+    errors.extend(odd(&entity, source));
     if errors.is_empty() {
         Ok(Validated { entity, warnings })
     } else {
@@ -229,7 +229,7 @@ pub fn validate(
 }
 
 /// What is wrong with an entity of this type that the table cannot say.
-fn odd(entity: &Entity) -> Option<AttributeError> {
+fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
     if std::ptr::eq(entity.entity_type, &ROUTER) {
         return entity.text("id").and_then(odd_router_id);
     }
@@ -240,7 +240,20 @@ fn odd(entity: &Entity) -> Option<AttributeError> {
                     routers.";
         return Some(AttributeError::new("role", text));
     }
+    // Of a file every mechanism is named, with its line: see the loader.
+    if source == Source::Request {
+        return entity.text("saslMechanisms").and_then(odd_mechanism);
+    }
     None
+}
+
+fn odd_mechanism(list: &str) -> Option<AttributeError> {
+    let odd = list
+        .split_whitespace()
+        .find(|mechanism| !MECHANISMS.contains(mechanism))?;
+    let odd = shortened(odd);
+    let text = format!("SASL mechanism '{odd}' is not supported by this version yet");
+    Some(AttributeError::new("saslMechanisms", text))
 }
 
 fn odd_router_id(id: &str) -> Option<AttributeError> {

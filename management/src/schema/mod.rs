@@ -18,5 +18,5 @@ pub use definition::{Attribute, EntityType, Fallback, Kind, PREFIX, Support};
 pub use entity::{AttributeError, Entity, Source, Validated, unknown_type, validate};
 pub use tables::{
     AMQP_MANAGEMENT, CONFIG_ADDRESS, CONNECTION, ENTITY, ENTITY_TYPES, LISTENER, LOG, MANAGEMENT,
-    MODULES, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find, is_later,
+    MECHANISMS, MODULES, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find, is_later,
 };

@@ -6,6 +6,9 @@ use crate::schema::tables::base::CONFIGURATION;
 
 const U32_MAX: i64 = 0xFFFF_FFFF;
 
+/// SASL mechanisms that this version offers.
+pub const MECHANISMS: &[&str] = &["ANONYMOUS"];
+
 /// A listener.
 pub static LISTENER: EntityType = EntityType {
     short: "listener",

@@ -15,7 +15,7 @@ pub use address::{CONFIG_ADDRESS, ROUTER_ADDRESS};
 pub use base::{AMQP_MANAGEMENT, ENTITY, MANAGEMENT};
 pub use connection::CONNECTION;
 pub use link::ROUTER_LINK;
-pub use listener::LISTENER;
+pub use listener::{LISTENER, MECHANISMS};
 pub use log::{LOG, MODULES};
 pub use node::ROUTER_NODE;
 pub use router::ROUTER;

@@ -1,0 +1,130 @@
+//! The schema as a page for people.
+//! Decision: written from the table by the program and compared in a test run, so that it cannot
+//! fall behind.
+
+use std::fmt::Write as _;
+
+use crate::schema::{Attribute, ENTITY_TYPES, EntityType, Fallback, Kind, Support};
+
+/// The page `docs/management.md`.
+#[must_use]
+pub fn docs_markdown() -> String {
+    let mut page = String::from(
+        "# Entities and attributes\n\n\
+         Written by the program from its schema: change `management/src/schema/tables`, not this \
+         page.\n\n\
+         What stands in a configuration file has a section. *C*: may be given when the entity is \
+         created, *U*: may be changed later, *R*: must be given. All entities have `name`, \
+         `identity` and `type` besides.\n",
+    );
+    for entity_type in ENTITY_TYPES
+        .iter()
+        .filter(|entity_type| !entity_type.is_abstract)
+    {
+        write_type(entity_type, &mut page);
+    }
+    page
+}
+
+fn write_type(entity_type: &'static EntityType, page: &mut String) {
+    let mut line = |text: String| {
+        page.push_str(&text);
+        page.push('\n');
+    };
+    line(format!("\n## {}\n", entity_type.short));
+    line(entity_type.description.to_owned());
+    let operations: Vec<_> = entity_type.all_operations().collect();
+    let section = entity_type
+        .section
+        .map(|section| format!(" Section `{section}`."));
+    line(format!(
+        "Operations: {}.{}",
+        operations.join(", "),
+        section.unwrap_or_default()
+    ));
+    if entity_type.attributes.is_empty() {
+        return;
+    }
+    line("\n| attribute | type | default | | meaning |\n|---|---|---|---|---|".to_owned());
+    for attribute in entity_type.attributes {
+        line(row(attribute));
+    }
+}
+
+fn row(attribute: &Attribute) -> String {
+    let kind = match attribute.kind {
+        Kind::Enum(tags) => tags.join(", "),
+        kind => kind.name().to_owned(),
+    };
+    let default = match attribute.fallback {
+        Fallback::Nothing | Fallback::Text("") => String::new(),
+        Fallback::Text(text) => format!("`{text}`"),
+        Fallback::Integer(number) => number.to_string(),
+        Fallback::Boolean(truth) => truth.to_string(),
+    };
+    let flags = [
+        (attribute.create, 'C'),
+        (attribute.update, 'U'),
+        (attribute.required, 'R'),
+    ];
+    let flags: String = flags
+        .iter()
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, letter)| *letter)
+        .collect();
+    let mut meaning = attribute.description.to_owned();
+    if let Some((least, most)) = attribute.range {
+        let _ = write!(meaning, " {least} to {most}.");
+    }
+    if let Some(alias) = attribute.alias {
+        let _ = write!(meaning, " Deprecated name: `{alias}`.");
+    }
+    match attribute.support {
+        Support::Full => {}
+        Support::Inert => meaning.push_str(" No effect in this version."),
+        Support::Later => meaning.push_str(" Not supported by this version yet."),
+        Support::LaterTags(tags) => {
+            let _ = write!(
+                meaning,
+                " Not supported by this version yet: {}.",
+                tags.join(", ")
+            );
+        }
+    }
+    let name = attribute.name;
+    format!("| `{name}` | {kind} | {default} | {flags} | {meaning} |")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_every_attribute_of_a_file() {
+        let page = docs_markdown();
+        for entity_type in ENTITY_TYPES
+            .iter()
+            .filter(|of_type| of_type.section.is_some())
+        {
+            assert!(page.contains(&format!("## {}\n", entity_type.short)));
+            for attribute in entity_type.attributes {
+                assert!(
+                    page.contains(&format!("| `{}` |", attribute.name)),
+                    "{}",
+                    attribute.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_says_so() {
+        let page = docs_markdown();
+        let profile = page.lines().find(|line| line.starts_with("| `sslProfile`"));
+        assert!(
+            profile
+                .expect("a line")
+                .contains("Not supported by this version yet")
+        );
+    }
+}

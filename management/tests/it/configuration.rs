@@ -1,0 +1,440 @@
+//! CREATE, DELETE and UPDATE of what a configuration file may hold, and the file itself.
+
+use amqp_codec::{Map, Value};
+use management::Origin;
+use management::schema::{Source, validate};
+use router_core::control::Effect;
+use router_core::ids::Direction;
+use router_core::route::Treatment;
+
+use crate::world::World;
+
+fn body(entries: &[(&'static str, &'static str)]) -> Value {
+    Value::Map(entries.iter().copied().collect::<Map>())
+}
+
+fn member<'a>(body: &'a Value, name: &str) -> &'a Value {
+    body.as_map()
+        .and_then(|map| map.get(name))
+        .unwrap_or(&Value::Null)
+}
+
+fn of_file(
+    world: &mut World,
+    section: &str,
+    attributes: &[(&str, &str)],
+) -> Result<String, String> {
+    let attributes: Vec<_> = attributes
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Value::from((*value).to_owned())))
+        .collect();
+    let validated = validate(section, &attributes, Source::File).map_err(|errors| {
+        errors
+            .into_iter()
+            .map(|error| error.text)
+            .collect::<Vec<_>>()
+            .join("; ")
+    })?;
+    let World {
+        agent,
+        control,
+        program,
+        ..
+    } = world;
+    let made = agent.create(validated.entity, Origin::File, control, program);
+    made.map_err(|failure| failure.text)
+}
+
+#[test]
+fn a_listener_is_created_read_and_deleted() {
+    let mut world = World::new();
+    let asked = [
+        ("type", "org.apache.qpid.dispatch.listener"),
+        ("name", "mine"),
+    ];
+    let attributes = body(&[
+        ("host", "127.0.0.1"),
+        ("port", "5673"),
+        ("idleTimeoutSeconds", "8"),
+    ]);
+    let response = world.request("CREATE", &asked, attributes);
+    assert_eq!((response.status, &*response.description), (201, "Created"));
+    assert_eq!(
+        *member(&response.body, "identity"),
+        Value::from("listener/127.0.0.1:5673:mine")
+    );
+    assert_eq!(*member(&response.body, "idleTimeoutSeconds"), Value::Int(8));
+    assert_eq!(*member(&response.body, "role"), Value::from("normal"));
+    let [Effect::Listen(listen)] = &*world.effects else {
+        panic!("{:?}", world.effects)
+    };
+    assert!(
+        !listen.required,
+        "a listener made later is no condition of life"
+    );
+    assert_eq!((&*listen.host, &*listen.port), ("127.0.0.1", "5673"));
+    assert_eq!(listen.settings.name, "mine");
+    assert_eq!(
+        listen.settings.idle_time_out.map(|time| time.as_secs()),
+        Some(8)
+    );
+    world.effects.clear();
+
+    let table = world.query("listener");
+    assert_eq!(table.rows.len(), 1);
+    let response = world.request("READ", &asked, Value::Null);
+    assert_eq!(*member(&response.body, "port"), Value::from("5673"));
+    assert_eq!(
+        *member(&response.body, "linkCapacity"),
+        Value::Null,
+        "not given, not shown"
+    );
+
+    let response = world.request("DELETE", &asked, Value::Null);
+    assert_eq!(
+        (response.status, &*response.description),
+        (204, "No Content")
+    );
+    assert!(matches!(&*world.effects, [Effect::Unlisten { .. }]));
+    assert_eq!(world.request("DELETE", &asked, Value::Null).status, 404);
+}
+
+#[test]
+fn a_listener_that_failed_is_tried_again_with_the_next_one() {
+    let mut world = World::new();
+    let first = [("type", "listener"), ("name", "first")];
+    world.request("CREATE", &first, body(&[("port", "1")]));
+    let Some(Effect::Listen(listen)) = world.effects.pop() else {
+        panic!("no effect")
+    };
+    world.control.listener_failed(&listen.identity);
+    let second = [("type", "listener"), ("name", "second")];
+    world.request("CREATE", &second, body(&[("port", "2")]));
+    let identities: Vec<_> = world
+        .effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::Listen(listen) => listen.identity.to_string(),
+            Effect::Unlisten { .. } => panic!("nothing was deleted"),
+        })
+        .collect();
+    assert_eq!(identities, ["listener/:1:first", "listener/:2:second"]);
+}
+
+#[test]
+fn an_address_rule_is_in_force_from_its_creation_to_its_deletion() {
+    let mut world = World::new();
+    let asked = [
+        ("type", "org.apache.qpid.dispatch.router.config.address"),
+        ("name", "news"),
+    ];
+    let attributes = body(&[("prefix", "news"), ("distribution", "multicast")]);
+    let response = world.request("CREATE", &asked, attributes);
+    assert_eq!(response.status, 201);
+    assert_eq!(*member(&response.body, "prefix"), Value::from("news"));
+    assert_eq!(*member(&response.body, "priority"), Value::Int(-1));
+    let treatment = |world: &World| {
+        world
+            .control
+            .table()
+            .rules()
+            .resolve("news.today", Direction::In)
+            .treatment
+    };
+    assert_eq!(treatment(&world), Treatment::Multicast);
+    assert_eq!(world.request("DELETE", &asked, Value::Null).status, 204);
+    world.turn();
+    assert_eq!(treatment(&world), Treatment::AnycastBalanced);
+}
+
+#[test]
+fn an_address_rule_that_cannot_be_is_refused_in_the_known_words() {
+    let mut world = World::new();
+    let mut create = |name: &str, attributes: &[(&'static str, &'static str)]| {
+        let asked = [("type", "router.config.address"), ("name", name)];
+        let response = world.request("CREATE", &asked, body(attributes));
+        (response.status, response.description)
+    };
+    assert_eq!(create("a", &[("prefix", "x")]).0, 201);
+    let refused = [
+        (
+            create("a", &[("prefix", "y")]),
+            "Name conflicts with an existing entity",
+        ),
+        (create("b", &[("prefix", "x")]), "Already exists"),
+        (
+            create("b", &[]),
+            "Either a 'prefix' or 'pattern' attribute must be provided",
+        ),
+        (
+            create("b", &[("prefix", "y"), ("pattern", "z")]),
+            "Cannot specify both a 'prefix' and a 'pattern' attribute",
+        ),
+        (
+            create("b", &[("prefix", "y"), ("ingressPhase", "1")]),
+            "Phase values must be between 0 and 9",
+        ),
+        (
+            create("b", &[("prefix", "y"), ("fallback", "yes")]),
+            "Attribute 'fallback' is not supported by this version yet",
+        ),
+        (
+            create("b", &[("prefix", "y"), ("distribution", "some")]),
+            "Invalid value for enum['multicast', 'closest', 'balanced', 'unavailable']: 'some'",
+        ),
+        (
+            create("b", &[("prefix", "y"), ("colour", "red")]),
+            "Unknown attribute 'colour' for 'org.apache.qpid.dispatch.router.config.address'",
+        ),
+    ];
+    for ((status, description), expected) in refused {
+        assert_eq!((status, &*description), (400, expected));
+    }
+}
+
+#[test]
+fn names_are_unique_over_all_types() {
+    let mut world = World::new();
+    let listener = [("type", "listener"), ("name", "both")];
+    assert_eq!(
+        world
+            .request("CREATE", &listener, body(&[("port", "1")]))
+            .status,
+        201
+    );
+    let address = [("type", "router.config.address"), ("name", "both")];
+    let response = world.request("CREATE", &address, body(&[("prefix", "x")]));
+    assert_eq!(response.status, 400);
+    assert!(
+        response
+            .description
+            .contains("duplicates unique attribute 'name'")
+    );
+    let again = [("type", "listener")];
+    assert_eq!(
+        world
+            .request("CREATE", &again, body(&[("port", "2")]))
+            .status,
+        201
+    );
+    assert_eq!(
+        world
+            .request("CREATE", &again, body(&[("port", "2")]))
+            .status,
+        400
+    );
+}
+
+#[test]
+fn name_and_type_may_stand_in_the_body() {
+    let mut world = World::new();
+    let all = [("type", "listener"), ("name", "mine"), ("port", "1")];
+    assert_eq!(world.request("CREATE", &[], body(&all)).status, 201);
+    let conflict = world.request("CREATE", &[("name", "other")], body(&all));
+    assert_eq!(
+        (conflict.status, &*conflict.description),
+        (400, "Conflicting values for 'name'")
+    );
+    let untyped = world.request("CREATE", &[], body(&[("port", "2")]));
+    assert_eq!(
+        (untyped.status, &*untyped.description),
+        (400, "No 'type' attribute in request")
+    );
+}
+
+#[test]
+fn what_the_router_cannot_do_yet_is_said() {
+    let mut world = World::new();
+    let mut create = |of_type: &'static str, attributes: &[(&'static str, &'static str)]| {
+        let response = world.request("CREATE", &[("type", of_type)], body(attributes));
+        (response.status, response.description)
+    };
+    let (status, text) = create("listener", &[("port", "1"), ("role", "inter-router")]);
+    assert_eq!(status, 400);
+    let expected =
+        "role='standalone' not allowed to connect to or accept connections from other routers.";
+    assert_eq!(text, expected);
+    let (status, text) = create("listener", &[("port", "1"), ("sslProfile", "x")]);
+    let expected = "Attribute 'sslProfile' is not supported by this version yet";
+    assert_eq!((status, &*text), (400, expected));
+    let (status, text) = create("listener", &[("port", "1"), ("saslMechanisms", "PLAIN")]);
+    assert_eq!(status, 400);
+    assert_eq!(
+        text,
+        "SASL mechanism 'PLAIN' is not supported by this version yet"
+    );
+    assert_eq!(create("listener", &[("port", "1"), ("http", "no")]).0, 201);
+    let (status, text) = create("connector", &[("port", "1")]);
+    let expected =
+        "Entity type 'org.apache.qpid.dispatch.connector' is not supported by this version yet";
+    assert_eq!((status, &*text), (501, expected));
+    assert_eq!(create("log", &[("module", "AGENT")]).0, 501);
+    assert_eq!(create("connection", &[]).0, 501);
+    assert_eq!(create("router.link", &[]).0, 501);
+    assert_eq!(create("router", &[]).0, 403);
+    assert_eq!(create("bogus", &[]).0, 400);
+}
+
+#[test]
+fn what_cannot_be_deleted_stays() {
+    let mut world = World::new();
+    let mut delete = |asked: &[(&'static str, &str)]| {
+        let response = world.request("DELETE", asked, Value::Null);
+        response.status
+    };
+    assert_eq!(delete(&[("type", "router"), ("identity", "1")]), 403);
+    assert_eq!(delete(&[("type", "connection"), ("identity", "1")]), 403);
+    assert_eq!(delete(&[("type", "router.link"), ("identity", "1")]), 501);
+    assert_eq!(
+        delete(&[("type", "router.address"), ("identity", "M0x")]),
+        501
+    );
+    assert_eq!(delete(&[("type", "log"), ("name", "log/AGENT")]), 501);
+    assert_eq!(delete(&[("name", "log/AGENT")]), 501);
+    assert_eq!(delete(&[("name", "self")]), 501);
+    assert_eq!(delete(&[("type", "listener")]), 400);
+}
+
+#[test]
+fn the_log_is_changed_only_if_the_program_can_do_it() {
+    let mut world = World::new();
+    let asked = [("type", "log"), ("name", "log/SERVER")];
+    let response = world.request(
+        "UPDATE",
+        &asked,
+        body(&[("enable", "debug+"), ("output", "x")]),
+    );
+    assert_eq!(response.status, 200, "{}", response.description);
+    assert_eq!(*member(&response.body, "enable"), Value::from("debug+"));
+    assert_eq!(*member(&response.body, "outputFile"), Value::from("x"));
+    let [settings] = &*world.program.settings else {
+        panic!("one change")
+    };
+    assert_eq!(
+        (&*settings.module, settings.enable.as_deref()),
+        ("SERVER", Some("debug+"))
+    );
+
+    world.program.refuses = Some("'loud' is not a valid log level.".to_owned());
+    let response = world.request("UPDATE", &asked, body(&[("enable", "loud")]));
+    assert_eq!(
+        (response.status, &*response.description),
+        (400, "'loud' is not a valid log level.")
+    );
+    let response = world.request("READ", &asked, Value::Null);
+    assert_eq!(
+        *member(&response.body, "enable"),
+        Value::from("debug+"),
+        "nothing has changed"
+    );
+
+    world.program.refuses = None;
+    let null = Value::Map([("enable", Value::Null)].into_iter().collect());
+    let response = world.request("UPDATE", &asked, null);
+    assert_eq!(
+        *member(&response.body, "enable"),
+        Value::Null,
+        "null takes a value away"
+    );
+    let response = world.request("UPDATE", &asked, body(&[("module", "AGENT")]));
+    assert_eq!(
+        response.description,
+        "Cannot update attribute 'module' in UPDATE"
+    );
+}
+
+#[test]
+fn updates_of_other_types_are_refused() {
+    let mut world = World::new();
+    let mut update =
+        |asked: &[(&'static str, &str)]| world.request("UPDATE", asked, body(&[("x", "y")])).status;
+    assert_eq!(update(&[("type", "router"), ("identity", "1")]), 403);
+    assert_eq!(update(&[("type", "listener"), ("name", "x")]), 501);
+    assert_eq!(
+        update(&[("type", "router.config.address"), ("name", "x")]),
+        501
+    );
+    assert_eq!(update(&[("type", "router.address"), ("name", "x")]), 501);
+    assert_eq!(update(&[("name", "nobody")]), 404);
+}
+
+#[test]
+fn a_file_is_applied_by_the_same_code() {
+    let mut world = World::new();
+    let listener = of_file(&mut world, "listener", &[("port", "amqp")]).expect("a listener");
+    assert_eq!(listener, "listener/:amqp");
+    world.turn();
+    assert!(matches!(&*world.effects, [Effect::Listen(listen)] if listen.required));
+    of_file(&mut world, "address", &[("prefix", "a")]).expect("an address");
+    of_file(&mut world, "address", &[("pattern", "b.*")]).expect("an address");
+    let table = world.query("router.config.address");
+    let names: Vec<_> = table
+        .rows
+        .iter()
+        .filter_map(|row| row[0].as_str())
+        .collect();
+    assert_eq!(names, ["address/0", "address/1"]);
+    of_file(
+        &mut world,
+        "log",
+        &[("module", "AGENT"), ("enable", "info+")],
+    )
+    .expect("a log");
+    assert_eq!(world.program.settings.len(), 1);
+    assert!(of_file(&mut world, "address", &[("prefix", "a")]).is_err());
+    assert!(
+        of_file(&mut world, "router", &[]).is_err(),
+        "there is one already"
+    );
+    assert!(
+        of_file(&mut world, "connection", &[]).is_err(),
+        "no section"
+    );
+}
+
+#[test]
+fn all_errors_of_a_section_are_reported() {
+    let attributes = [
+        ("port", "1"),
+        ("maxFrameSize", "big"),
+        ("role", "boss"),
+        ("x", "y"),
+    ];
+    let attributes: Vec<_> = attributes
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+        .collect();
+    let errors = validate("listener", &attributes, Source::File).expect_err("three errors");
+    let named: Vec<_> = errors
+        .iter()
+        .filter_map(|error| error.attribute.as_deref())
+        .collect();
+    assert_eq!(named, ["maxFrameSize", "role", "x"]);
+}
+
+#[test]
+fn a_deprecated_name_is_taken_with_a_warning_and_not_beside_the_new_one() {
+    let attribute = |name: &str, value: &'static str| (name.to_owned(), Value::from(value));
+    let old = [attribute("module", "AGENT"), attribute("output", "stderr")];
+    let validated = validate("log", &old, Source::File).expect("an entity");
+    assert_eq!(validated.entity.text("outputFile"), Some("stderr"));
+    let expected =
+        "Attribute 'output' of entity 'log' has been deprecated. Use 'outputFile' instead";
+    assert_eq!(validated.warnings, [expected]);
+    let both = [&old[..], &[attribute("outputFile", "x")]].concat();
+    let errors = validate("log", &both, Source::File).expect_err("both");
+    let expected = "Both 'output' and 'outputFile' cannot be specified for entity 'log'";
+    assert_eq!(errors[0].text, expected);
+}
+
+#[test]
+fn a_file_may_name_what_only_the_router_sets_and_a_request_may_not() {
+    let version = [("version".to_owned(), Value::from("9"))];
+    let validated = validate("router", &version, Source::File).expect("ignored");
+    assert_eq!(validated.entity.get("version"), None);
+    let mut world = World::new();
+    let asked = [("type", "listener")];
+    let response = world.request("CREATE", &asked, body(&[("identity", "x")]));
+    let expected = "Cannot set attribute 'identity' in CREATE";
+    assert_eq!((response.status, &*response.description), (400, expected));
+}

@@ -1,0 +1,9 @@
+//! The management agent as its clients see it: messages in, messages out, with a control plane and
+//! shards that answer from lists.
+
+mod configuration;
+mod describe;
+mod live;
+mod misdeeds;
+mod tables;
+mod world;

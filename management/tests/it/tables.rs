@@ -1,0 +1,234 @@
+//! The columns, their order and their AMQP types: what the incumbent's tools index by.
+
+use amqp_codec::{Encoded, Map, Value};
+use router_core::counters::Counter;
+
+use crate::world::{World, connection, link};
+
+/// The names of the AMQP types of a row's values; `null` where there is none.
+fn types(row: &[Value]) -> Vec<&'static str> {
+    row.iter()
+        .map(|value| match value {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Uint(_) => "uint",
+            Value::Ulong(_) => "ulong",
+            Value::Int(_) => "int",
+            Value::Long(_) => "long",
+            Value::String(_) => "string",
+            Value::Map(_) => "map",
+            Value::List(_) => "list",
+            _ => "another",
+        })
+        .collect()
+}
+
+fn full(short: &str) -> String {
+    format!("org.apache.qpid.dispatch.{short}")
+}
+
+#[test]
+fn the_router_has_one_row_of_33_columns() {
+    let mut world = World::new();
+    world.counters.add(Counter::AcceptedDeliveries, 5);
+    world.counters.add(Counter::Links, 3);
+    let table = world.query(&full("router"));
+    assert_eq!(table.columns.len(), 33);
+    let first = [
+        "name", "identity", "id", "type", "mode", "area", "version", "metadata",
+    ];
+    assert_eq!(table.columns[..8], first);
+    assert_eq!(
+        table.columns[29..],
+        [
+            "linksBlocked",
+            "uptimeSeconds",
+            "memoryUsage",
+            "workerThreads"
+        ]
+    );
+    let [row] = &*table.rows else {
+        panic!("one router")
+    };
+    let mut expected = vec!["string"; 8];
+    expected.extend(["ulong"; 21]);
+    expected.extend(["uint", "uint", "ulong", "int"]);
+    assert_eq!(types(row), expected);
+    let value = |name| table.value(row, name);
+    assert_eq!(*value("name"), Value::from("router"));
+    assert_eq!(*value("identity"), Value::from("1"));
+    assert_eq!(*value("mode"), Value::from("standalone"));
+    assert_eq!(*value("version"), Value::from("9.9"));
+    assert_eq!(*value("metadata"), Value::from("a test"));
+    assert_eq!(*value("acceptedDeliveries"), Value::Ulong(5));
+    assert_eq!(*value("linkCount"), Value::Ulong(3));
+    assert_eq!(*value("addrCount"), Value::Ulong(4));
+    assert_eq!(*value("memoryUsage"), Value::Ulong(77));
+    assert_eq!(*value("workerThreads"), Value::Int(4));
+}
+
+#[test]
+fn a_connection_has_25_columns() {
+    let mut world = World::new();
+    let mut row = connection(3);
+    let properties: Map = [(Value::symbol("product"), Value::from("x"))]
+        .into_iter()
+        .collect();
+    row.properties = Some(Encoded::from_value(&Value::Map(properties.clone())));
+    row.last_delivery_seconds = Some(2);
+    world.connections = vec![row, connection(2)];
+    let table = world.query(&full("connection"));
+    let last = [
+        "active",
+        "adminStatus",
+        "operStatus",
+        "uptimeSeconds",
+        "lastDlvSeconds",
+    ];
+    assert_eq!(table.columns[19..24], last);
+    assert_eq!(table.columns[24], "enableProtocolTrace");
+    let [older, younger] = &*table.rows else {
+        panic!("two connections")
+    };
+    assert_eq!(
+        *table.value(older, "identity"),
+        Value::from("2"),
+        "the oldest comes first"
+    );
+    assert_eq!(*table.value(older, "lastDlvSeconds"), Value::Null);
+    assert_eq!(*table.value(older, "properties"), Value::Map(Map::new()));
+    let expected = [
+        "string", "string", "string", "string", "string", "string", "string", "string", "bool",
+        "string", "bool", "null", "null", "map", "long", "null", "string", "bool", "bool", "bool",
+        "string", "string", "uint", "uint", "bool",
+    ];
+    assert_eq!(types(younger), expected);
+    assert_eq!(
+        *table.value(younger, "name"),
+        Value::from("connection/127.0.0.1:40003")
+    );
+    assert_eq!(*table.value(younger, "properties"), Value::Map(properties));
+    assert_eq!(*table.value(younger, "adminStatus"), Value::from("enabled"));
+}
+
+#[test]
+fn a_link_has_29_columns() {
+    let mut world = World::new();
+    world.links = vec![link(11)];
+    let table = world.query(&full("router.link"));
+    let first = [
+        "name",
+        "identity",
+        "type",
+        "linkName",
+        "linkType",
+        "linkDir",
+        "owningAddr",
+    ];
+    assert_eq!(table.columns[..7], first);
+    let [row] = &*table.rows else {
+        panic!("one link")
+    };
+    let mut expected = vec!["string"; 7];
+    expected.extend([
+        "uint", "null", "ulong", "ulong", "ulong", "string", "string", "string",
+    ]);
+    expected.extend(["ulong"; 9]);
+    expected.extend(["null", "uint", "uint", "uint", "uint"]);
+    assert_eq!(types(row), expected);
+    assert_eq!(*table.value(row, "linkType"), Value::from("endpoint"));
+    assert_eq!(*table.value(row, "connectionId"), Value::from("1"));
+    assert_eq!(*table.value(row, "creditAvailable"), Value::Uint(10));
+}
+
+#[test]
+fn addresses_come_in_the_order_of_their_creation_with_the_counters_of_all_shards() {
+    use router_core::inspect::AddressCounters;
+
+    let mut world = World::new();
+    world.attach_receiver("M0queue", 5);
+    world.attach_receiver("M0queue", 6);
+    let id = world.control.address("M0queue").expect("bound").id;
+    let carried = AddressCounters {
+        ingress: 3,
+        egress: 2,
+        ..AddressCounters::default()
+    };
+    world.addresses = vec![(id, carried)];
+    let table = world.query(&full("router.address"));
+    assert_eq!(table.columns.len(), 21);
+    let names: Vec<_> = table
+        .rows
+        .iter()
+        .filter_map(|row| row[0].as_str())
+        .collect();
+    let expected = [
+        "M0$management",
+        "L$management",
+        "L$_management_internal",
+        "Ltemp.me",
+        "M0queue",
+    ];
+    assert_eq!(names, expected);
+    let row = &table.rows[4];
+    let mut expected = vec!["string"; 5];
+    expected.extend(["uint"; 4]);
+    expected.push("list");
+    expected.extend(["ulong"; 7]);
+    expected.extend(["null", "long", "int", "ulong"]);
+    assert_eq!(types(row), expected);
+    assert_eq!(*table.value(row, "subscriberCount"), Value::Uint(2));
+    assert_eq!(*table.value(row, "deliveriesIngress"), Value::Ulong(3));
+    assert_eq!(*table.value(row, "distribution"), Value::from("balanced"));
+    assert_eq!(*table.value(row, "priority"), Value::Int(-1));
+    let management = &table.rows[0];
+    assert_eq!(*table.value(management, "inProcess"), Value::Uint(1));
+    assert_eq!(
+        *table.value(management, "deliveriesToContainer"),
+        Value::Ulong(1)
+    );
+}
+
+#[test]
+fn a_standalone_router_is_in_no_network() {
+    let mut world = World::new();
+    assert_eq!(world.query(&full("router.node")).rows.len(), 0);
+    let call = world.client.node_call("GET-MGMT-NODES", []);
+    assert_eq!(world.ask(call).body, Value::List(Vec::new()));
+}
+
+#[test]
+fn short_names_and_any_letter_case_ask_the_same() {
+    let mut world = World::new();
+    world.links = vec![link(1)];
+    let long = world.query(&full("router.link"));
+    assert_eq!(world.query("router.link"), long);
+    let response = world.request("query", &[("entityType", "router.link")], Value::Null);
+    assert_eq!(response.status, 200);
+    let response = world.request("QUERY", &[("type", "router.link")], Value::Null);
+    let results = response
+        .body
+        .as_map()
+        .and_then(|map| map.get("results"))
+        .cloned();
+    assert_eq!(
+        results.expect("rows").as_list().map(<[Value]>::len),
+        Some(1)
+    );
+}
+
+#[test]
+fn every_column_of_the_table_can_be_asked_for_alone() {
+    let mut world = World::new();
+    world.links = vec![link(1)];
+    world.connections = vec![connection(1)];
+    for entity_type in management::schema::ENTITY_TYPES {
+        for column in entity_type.all_columns() {
+            let mut body = Map::new();
+            body.push("attributeNames", Value::List(vec![column.into()]));
+            let asked = [("entityType", entity_type.short)];
+            let response = world.request("QUERY", &asked, Value::Map(body));
+            assert_eq!(response.status, 200, "{}.{column}", entity_type.short);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! A router made of a real control plane, a real agent and one shard that only answers questions.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use amqp_codec::{DeliveryState, Value};
+use amqp_proto::Time;
+use bytes::Bytes;
+use management::client::{Call, Client, Query, Response, Table};
+use management::schema::{Entity, ROUTER};
+use management::settings::{LogSettings, router_settings};
+use management::{Agent, Host, LogRow};
+use router_core::control::{ControlConfig, ControlPlane, Effect};
+use router_core::counters::{CounterWriter, Counters};
+use router_core::ids::{
+    AddressId, ConnectionId, Direction, InKey, Key, LinkId, Origin, OutLinkKey, ShardId,
+};
+use router_core::inspect::{
+    AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, Rows, Subject,
+};
+use router_core::mail::{
+    Batch, Bind, BoundLink, Command, ConnectionCommand, Forward, Mail, Target,
+};
+use router_core::route::{NO_SLOT, Treatment};
+
+/// Where answers go.
+pub(crate) const REPLY_TO: &str = "amqp:/_topo/0/router/temp.me";
+
+/// The program around the router.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) lines: Vec<LogRow>,
+    pub(crate) settings: Vec<LogSettings>,
+    pub(crate) refuses: Option<String>,
+}
+
+impl Host for Program {
+    fn log_rows(&self, limit: Option<usize>) -> Vec<LogRow> {
+        let skipped = limit.map_or(0, |limit| self.lines.len().saturating_sub(limit));
+        self.lines[skipped..].to_vec()
+    }
+
+    fn update_log(&mut self, settings: &LogSettings) -> Result<(), String> {
+        match &self.refuses {
+            Some(text) => Err(text.clone()),
+            None => {
+                self.settings.push(settings.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn memory_usage(&self) -> Option<u64> {
+        Some(77)
+    }
+
+    fn host_name(&self) -> Option<String> {
+        Some("machine".to_owned())
+    }
+}
+
+/// The router, its program and one client.
+pub(crate) struct World {
+    pub(crate) control: ControlPlane,
+    pub(crate) agent: Agent,
+    pub(crate) program: Program,
+    pub(crate) client: Client,
+    pub(crate) counters: CounterWriter,
+    pub(crate) connections: Vec<ConnectionRow>,
+    pub(crate) links: Vec<LinkRow>,
+    pub(crate) addresses: Vec<(AddressId, AddressCounters)>,
+    /// The shard answers questions.
+    pub(crate) answers: bool,
+    /// How often each question came.
+    pub(crate) asked: Vec<Subject>,
+    pub(crate) commands: Vec<(ConnectionId, ConnectionCommand)>,
+    pub(crate) outcomes: Vec<DeliveryState>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) now: Time,
+    replies: VecDeque<Bytes>,
+    deliveries: u32,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let mut router = Entity::new(&ROUTER);
+        router.set("id", Some("router".into()));
+        router.set("metadata", Some("a test".into()));
+        let counters = Counters::new(1);
+        let control = ControlPlane::new(ControlConfig {
+            settings: Arc::new(router_settings(&router, "9.9")),
+            shards: 1,
+            seed: 3,
+            counters: Arc::clone(&counters),
+        });
+        let mut world = Self {
+            control,
+            agent: Agent::new(router),
+            program: Program::default(),
+            client: Client::new(REPLY_TO),
+            counters: counters.writer(ShardId(0)),
+            connections: Vec::new(),
+            links: Vec::new(),
+            addresses: Vec::new(),
+            answers: true,
+            asked: Vec::new(),
+            commands: Vec::new(),
+            outcomes: Vec::new(),
+            effects: Vec::new(),
+            now: Time::ZERO,
+            replies: VecDeque::new(),
+            deliveries: 0,
+        };
+        world.attach_receiver("Ltemp.me", 900);
+        world
+    }
+
+    /// Binds a consumer on the shard.
+    pub(crate) fn attach_receiver(&mut self, key: &str, index: u32) {
+        let link = OutLinkKey {
+            shard: ShardId(0),
+            link: Key {
+                index,
+                generation: 0,
+            },
+        };
+        let bind = Bind {
+            key: key.into(),
+            treatment: Treatment::AnycastBalanced,
+            priority: None,
+            link: BoundLink::Out {
+                link,
+                capacity: 250,
+                annotated: false,
+            },
+            id: LinkId(u64::from(index)),
+        };
+        let mail = vec![Mail::Command(Box::new(Command::Bind(bind)))];
+        self.control.handle_mail(Batch { mail });
+        self.turn();
+    }
+
+    /// Sends a message to `$management`.
+    pub(crate) fn send(&mut self, message: Bytes) {
+        self.deliveries += 1;
+        let route = self
+            .control
+            .table()
+            .lookup("M0$management")
+            .expect("always there");
+        let key = InKey(Key {
+            index: self.deliveries,
+            generation: 0,
+        });
+        let forward = Forward {
+            origin: Origin {
+                shard: ShardId(0),
+                delivery: Some(key),
+            },
+            to: Target::Link(route.in_process[0]),
+            address: route.id,
+            slot: NO_SLOT,
+            born: 0,
+            settled: false,
+            complete: true,
+            counted: true,
+            state: None,
+            heads: None,
+            payload: message.into(),
+        };
+        self.control.handle_mail(Batch {
+            mail: vec![Mail::Forward(forward)],
+        });
+    }
+
+    /// Lets everything happen that is due.
+    pub(crate) fn turn(&mut self) {
+        for _ in 0..8 {
+            self.control.turn(self.now);
+            self.agent
+                .turn(&mut self.control, &mut self.program, self.now);
+            let batches: Vec<_> = self.control.outboxes().drain().collect();
+            for (_, batch) in batches {
+                for mail in batch.mail {
+                    self.take(mail);
+                }
+            }
+            while let Some(effect) = self.control.poll_effect() {
+                self.effects.push(effect);
+            }
+        }
+    }
+
+    fn take(&mut self, mail: Mail) {
+        match mail {
+            Mail::Forward(forward) => {
+                assert!(forward.settled, "answers are sent settled");
+                self.replies.push_back(forward.payload.chunks()[0].clone());
+            }
+            Mail::Outcome { state, settled, .. } => {
+                assert!(settled);
+                self.outcomes.extend(state);
+            }
+            Mail::Inspect(query) => {
+                self.asked.push(query.what);
+                if self.answers {
+                    let rows = match query.what {
+                        Subject::Connections => Rows::Connections(self.connections.clone()),
+                        Subject::Links => Rows::Links(self.links.clone()),
+                        Subject::Addresses => Rows::Addresses(self.addresses.clone()),
+                    };
+                    let answer = Answer {
+                        id: query.id,
+                        shard: ShardId(0),
+                        rows,
+                    };
+                    let mail = vec![Mail::Answer(Box::new(answer))];
+                    self.control.handle_mail(Batch { mail });
+                }
+            }
+            Mail::Command(command) => {
+                if let Command::Connection(connection, command) = *command {
+                    self.commands.push((connection, command));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The next answer, if there is one.
+    pub(crate) fn reply(&mut self) -> Option<Response> {
+        self.turn();
+        let message = self.replies.pop_front()?;
+        Some(Response::read(&message).expect("a response"))
+    }
+
+    /// The next answer as a message.
+    pub(crate) fn reply_message(&mut self) -> Bytes {
+        self.turn();
+        self.replies.pop_front().expect("an answer")
+    }
+
+    /// Sends a request; gives its answer.
+    pub(crate) fn ask(&mut self, call: Call) -> Response {
+        self.send(call.message.clone());
+        let response = self.reply().expect("an answer");
+        assert!(response.answers(&call), "{response:?}");
+        response
+    }
+
+    /// The same for an operation on an entity.
+    pub(crate) fn request(
+        &mut self,
+        operation: &str,
+        properties: &[(&'static str, &str)],
+        body: Value,
+    ) -> Response {
+        let properties: Vec<_> = properties
+            .iter()
+            .map(|(name, text)| (*name, Value::from((*text).to_owned())))
+            .collect();
+        let call = self.client.call(operation, properties, body);
+        self.ask(call)
+    }
+
+    /// All rows of a type, as the client's pages give them.
+    pub(crate) fn query(&mut self, entity_type: &str) -> Table {
+        let mut query = Query::new(entity_type, [], None);
+        loop {
+            let call = query.next_page(&mut self.client);
+            let response = self.ask(call);
+            if !query.take(response).expect("a page") {
+                return query.into_table();
+            }
+        }
+    }
+}
+
+/// A connection with nothing remarkable.
+pub(crate) fn connection(id: u64) -> ConnectionRow {
+    ConnectionRow {
+        id: ConnectionId(id),
+        host: format!("127.0.0.1:{}", 40_000 + id),
+        role: "normal",
+        direction: Direction::In,
+        container: Some("client".to_owned()),
+        sasl: Some("ANONYMOUS".to_owned()),
+        authenticated: false,
+        user: Some("anonymous".to_owned()),
+        properties: None,
+        opened: true,
+        deleted: false,
+        uptime_seconds: 5,
+        last_delivery_seconds: None,
+        traced: false,
+    }
+}
+
+/// A link with nothing remarkable.
+pub(crate) fn link(id: u64) -> LinkRow {
+    LinkRow {
+        id: LinkId(id),
+        name: format!("link-{id}"),
+        direction: Direction::Out,
+        connection: ConnectionId(1),
+        address: Some("M0queue".into()),
+        capacity: 250,
+        undelivered: 1,
+        unsettled: 2,
+        counters: LinkCounters {
+            deliveries: id,
+            ..LinkCounters::default()
+        },
+        zero_credit_seconds: 0,
+        credit: 10,
+        settle_rate: 0,
+        stuck: 0,
+        priority: 4,
+    }
+}
