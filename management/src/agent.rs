@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It never waits and never touches a shard. Decision: one agent serves all entity types under all
-//! spellings of their names. What cannot be done is answered, too: a request without an answer looks
-//! like a router that is down.
+//! spellings of their names. What cannot be done is answered, too: a request without an answer
+//! looks like a router that is down.
 
 use std::collections::VecDeque;
 
@@ -129,12 +129,9 @@ impl Agent {
 
     /// Reads a request and gives its delivery an outcome.
     fn begin(&mut self, delivery: &Delivery, context: &mut Context<'_>) {
-        let request = match Request::read(&delivery.message) {
-            Ok(request) => request,
-            Err(_) => {
-                context.control.settle(delivery, unreadable());
-                return;
-            }
+        let Ok(request) = Request::read(&delivery.message) else {
+            context.control.settle(delivery, unreadable());
+            return;
         };
         context.control.settle(delivery, DeliveryState::Accepted);
         let reply = request.reply;

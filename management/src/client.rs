@@ -1,7 +1,7 @@
 //! The asking side: requests as messages, responses as values, pages put together.
 //!
-//! It never sends anything: whoever has a connection does. Decision: a table is asked for in pages of
-//! a fixed size, as the incumbent's tools do, and a server that ignores the page is noticed.
+//! It never sends anything: whoever has a connection does. Decision: a table is asked for in pages
+//! of a fixed size, as the incumbent's tools do, and a server that ignores the page is noticed.
 
 use std::fmt;
 
@@ -246,7 +246,6 @@ impl Query {
     }
 
     /// The request for the next page.
-    #[must_use]
     pub fn next_page(&mut self, client: &mut Client) -> Call {
         self.asked = PAGE_ROWS.min(self.limit - self.table.rows.len());
         let names = self
@@ -374,7 +373,7 @@ mod tests {
     fn a_router_that_ignores_the_page_does_not_hold_the_client_for_ever() {
         let mut client = Client::new("here");
         let mut query = Query::new("log", [], None);
-        let _ = query.next_page(&mut client);
+        query.next_page(&mut client);
         assert_eq!(query.take(response(0..600)), Ok(true));
         assert!(query.take(response(0..600)).is_err());
     }

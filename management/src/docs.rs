@@ -2,8 +2,6 @@
 //! Decision: written from the table by the program and compared in a test run, so that it cannot
 //! fall behind.
 
-use std::fmt::Write as _;
-
 use crate::schema::{Attribute, ENTITY_TYPES, EntityType, Fallback, Kind, Support};
 
 /// The page `docs/management.md`.
@@ -72,25 +70,27 @@ fn row(attribute: &Attribute) -> String {
         .filter(|(is_set, _)| *is_set)
         .map(|(_, letter)| *letter)
         .collect();
-    let mut meaning = attribute.description.to_owned();
-    if let Some((least, most)) = attribute.range {
-        let _ = write!(meaning, " {least} to {most}.");
-    }
-    if let Some(alias) = attribute.alias {
-        let _ = write!(meaning, " Deprecated name: `{alias}`.");
-    }
-    match attribute.support {
-        Support::Full => {}
-        Support::Inert => meaning.push_str(" No effect in this version."),
-        Support::Later => meaning.push_str(" Not supported by this version yet."),
+    let range = attribute
+        .range
+        .map(|(least, most)| format!(" {least} to {most}."));
+    let alias = attribute
+        .alias
+        .map(|alias| format!(" Deprecated name: `{alias}`."));
+    let support = match attribute.support {
+        Support::Full => String::new(),
+        Support::Inert => " No effect in this version.".to_owned(),
+        Support::Later => " Not supported by this version yet.".to_owned(),
         Support::LaterTags(tags) => {
-            let _ = write!(
-                meaning,
-                " Not supported by this version yet: {}.",
-                tags.join(", ")
-            );
+            format!(" Not supported by this version yet: {}.", tags.join(", "))
         }
-    }
+    };
+    let more = [
+        range.unwrap_or_default(),
+        alias.unwrap_or_default(),
+        support,
+    ]
+    .concat();
+    let meaning = format!("{}{more}", attribute.description);
     let name = attribute.name;
     format!("| `{name}` | {kind} | {default} | {flags} | {meaning} |")
 }

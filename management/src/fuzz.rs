@@ -52,8 +52,8 @@ impl Host for Nobody {
     }
 }
 
-/// Sends the bytes to `$management`. The delivery must get exactly one outcome, and a request with a
-/// usable reply-to exactly one answer, even if no shard says anything.
+/// Sends the bytes to `$management`. The delivery must get exactly one outcome, and a request with
+/// a usable reply-to exactly one answer, even if no shard says anything.
 ///
 /// # Panics
 /// If a request stays without outcome or answer.

@@ -1,7 +1,7 @@
 //! AMQP values as JSON and back: for configuration files, GET-JSON-SCHEMA and output for programs.
 //!
-//! Decision: what JSON cannot say becomes text that a person can read (binary as its bytes' escapes,
-//! a described value without its descriptor), since nobody reads it back.
+//! Decision: what JSON cannot say becomes text that a person can read (binary as its bytes'
+//! escapes, a described value without its descriptor), since nobody reads it back.
 
 use amqp_codec::{Map, Value};
 use serde_json::{Number, Value as Json};

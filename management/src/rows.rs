@@ -1,7 +1,7 @@
 //! The values of attributes: from rows of shards, rules, settings and counters to AMQP values.
 //!
-//! It never asks anybody. Decision: a value is found by its attribute's name, so columns can be asked
-//! for in any order and the order of the table is nobody's business but the table's.
+//! It never asks anybody. Decision: a value is found by its attribute's name, so columns can be
+//! asked for in any order and the order of the table is nobody's business but the table's.
 
 use amqp_codec::{Map, Value};
 use amqp_proto::Time;

@@ -238,7 +238,7 @@ fn duplicate(entity: &Entity, attribute: &str) -> Failure {
     let value = shortened(entity.text(attribute).unwrap_or_default()).into_owned();
     let name = entity.entity_type().full_name();
     Failure::bad_request(format!(
-        "adding {name}({attribute}={value}) duplicates unique attribute '{attribute}' from existing \
-         entity"
+        "adding {name}({attribute}={value}) duplicates unique attribute '{attribute}' from \
+         existing entity"
     ))
 }

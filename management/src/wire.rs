@@ -1,8 +1,8 @@
 //! Requests and responses as messages.
 //!
-//! Owns what is read from a request before anything is known to be right about it. It never answers.
-//! Decision: properties are read apart from the rest, so that a request whose body or application
-//! properties are broken still gets an answer instead of silence.
+//! Owns what is read from a request before anything is known to be right about it. It never
+//! answers. Decision: properties are read apart from the rest, so that a request whose body or
+//! application properties are broken still gets an answer instead of silence.
 
 use amqp_codec::message::{
     Body, Depth, Header, MessageBuilder, Properties, application_properties, parse, properties,

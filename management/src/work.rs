@@ -161,8 +161,8 @@ impl Work {
         }
     }
 
-    /// What the shards are told to do, once the answer is known to be a good one; the rows then show
-    /// what they will be.
+    /// What the shards are told to do, once the answer is known to be a good one; the rows then
+    /// show what they will be.
     pub(crate) fn commands(&self, live: &mut Live) -> Vec<(ConnectionId, ConnectionCommand)> {
         let Self::UpdateConnection(target, change) = self else {
             return Vec::new();

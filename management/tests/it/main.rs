@@ -2,8 +2,10 @@
 //! shards that answer from lists.
 
 mod configuration;
+mod corpus;
 mod describe;
 mod live;
 mod misdeeds;
+mod page;
 mod tables;
 mod world;

@@ -2,8 +2,8 @@
 //! together and wait for the agent.
 //!
 //! It never reads a message. Decision: a delivery is taken off its shard's window when the agent
-//! takes it, not when it is answered, so a flood of requests is bounded at its producers by ordinary
-//! credit while slow answers hold up nobody else.
+//! takes it, not when it is answered, so a flood of requests is bounded at its producers by
+//! ordinary credit while slow answers hold up nobody else.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,6 +1,6 @@
 //! Questions to the shards: scattered as mail, gathered with a deadline, merged and sorted.
-//! It never answers from memory. Decision: few questions are out at a time and the others wait their
-//! turn, so that what shards write for management is bounded whatever clients ask.
+//! It never answers from memory. Decision: few questions are out at a time and the others wait
+//! their turn, so that what shards write for management is bounded whatever clients ask.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The listeners that are configured, and which of them are not listening.
-//! It never opens a socket. Decision: a listener that failed stays configured and is asked for again
-//! whenever another one is added, as operators of the incumbent expect.
+//! It never opens a socket. Decision: a listener that failed stays configured and is asked for
+//! again whenever another one is added, as operators of the incumbent expect.
 
 use std::collections::VecDeque;
 

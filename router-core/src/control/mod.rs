@@ -10,8 +10,8 @@
 //!
 //! It never touches a socket, a file or a clock, and holds no queue that a client can grow without
 //! bound: requests are bounded by pipe windows, questions by their number. Decision: all changes of
-//! a turn become one generation, and a link is confirmed only after its generation was posted, so no
-//! shard can be asked about a consumer it has not heard of.
+//! a turn become one generation, and a link is confirmed only after its generation was posted, so
+//! no shard can be asked about a consumer it has not heard of.
 
 mod bindings;
 mod effect;
@@ -362,8 +362,8 @@ impl ControlPlane {
                 | Command::Shutdown => {}
             },
             Mail::Answer(answer) => self.gather.answer(*answer),
-            // Answers are settled at once and messages are sent settled, so there is nothing left to
-            // settle, to come home or to make room for.
+            // Answers are settled at once and messages are sent settled, so there is nothing left
+            // to settle, to come home or to make room for.
             Mail::Outcome { .. }
             | Mail::Dispose { .. }
             | Mail::Returned(_)

@@ -1,6 +1,7 @@
-//! The one table of everything that can be managed, one file an area, and the look-up of types by name.
-//! Decision: what the incumbent has and this version has not is listed by name, so that it is refused
-//! as "not yet" instead of as unknown.
+//! The one table of everything that can be managed, one file an area, and the look-up of types by
+//! name.
+//! Decision: what the incumbent has and this version has not is listed by name, so that it is
+//! refused as "not yet" instead of as unknown.
 
 mod address;
 mod base;
