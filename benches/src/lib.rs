@@ -5,8 +5,12 @@
 //! what a person can look at under a profiler.
 #![forbid(unsafe_code)]
 
+mod bed;
 mod codec;
+mod mailbox;
+mod route_choose;
 mod scan;
+mod shard;
 mod workload;
 
 pub use workload::{Unit, Workload};
@@ -14,7 +18,14 @@ pub use workload::{Unit, Workload};
 /// Every workload, in the order in which it is reported.
 #[must_use]
 pub fn workloads() -> Vec<Workload> {
-    [codec::workloads(), scan::workloads()].concat()
+    [
+        codec::workloads(),
+        scan::workloads(),
+        mailbox::workloads(),
+        route_choose::workloads(),
+        shard::workloads(),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

@@ -11,13 +11,28 @@ pub type Unit = Box<dyn FnMut() -> u64>;
 pub struct Workload {
     /// `group.what`, unique; the key in the table of instruction counts.
     pub name: &'static str,
+    /// How many units are enough for a steady count.
+    pub units: u32,
     make: fn() -> Unit,
 }
 
 impl Workload {
-    /// A workload that `make` sets up.
+    /// A workload of small units, which `make` sets up.
     pub(crate) const fn new(name: &'static str, make: fn() -> Unit) -> Self {
-        Self { name, make }
+        Self {
+            name,
+            units: 500,
+            make,
+        }
+    }
+
+    /// A workload of units that are rounds of many steps.
+    pub(crate) const fn slow(name: &'static str, make: fn() -> Unit) -> Self {
+        Self {
+            name,
+            units: 20,
+            make,
+        }
     }
 
     /// Sets it up. What this costs is no part of a unit.

@@ -15,9 +15,6 @@ use crate::step::{Outcome, Verdict};
 use crate::table::{self, Table};
 use crate::tools;
 
-/// Units of work in the shorter run.
-const UNITS: u64 = 500;
-
 /// Counts all workloads; with `write` they become the table, else they are compared with it.
 pub(crate) fn run(root: &Path, write: bool) -> Outcome {
     if !root.join("benches/src/bin/instructions.rs").exists() {
@@ -43,13 +40,11 @@ pub(crate) fn run(root: &Path, write: bool) -> Outcome {
         return Outcome::failed("the workloads cannot be listed".to_owned());
     }
     let mut measured = BTreeMap::new();
-    for name in names.output.split_whitespace() {
-        let short = count(root, &binary, name, UNITS);
-        let long = count(root, &binary, name, 2 * UNITS);
-        let (Some(short), Some(long)) = (short, long) else {
-            return Outcome::failed(format!("`{name}` cannot be counted"));
+    for line in names.output.lines() {
+        let Some(per_unit) = per_unit(root, &binary, line) else {
+            return Outcome::failed(format!("`{line}` cannot be counted"));
         };
-        measured.insert(name.to_owned(), long.saturating_sub(short) / UNITS);
+        measured.insert(line.split(' ').next().unwrap_or(line).to_owned(), per_unit);
     }
     let compiler = tools::compiler(root, "release").unwrap_or_default();
     if write {
@@ -70,6 +65,15 @@ fn binary(root: &Path) -> String {
         .join("release/instructions")
         .to_string_lossy()
         .into_owned()
+}
+
+/// Instructions for one unit of a workload, given as the binary lists it: name and units.
+fn per_unit(root: &Path, binary: &str, line: &str) -> Option<u64> {
+    let (name, units) = line.split_once(' ')?;
+    let units: u64 = units.parse().ok()?;
+    let short = count(root, binary, name, units)?;
+    let long = count(root, binary, name, 2 * units)?;
+    Some(long.saturating_sub(short) / units)
 }
 
 /// Instructions of one whole run.

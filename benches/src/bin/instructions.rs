@@ -1,6 +1,7 @@
 //! Runs one workload a given number of times, for a program that counts instructions.
 //!
-//! `instructions` lists the workloads, `instructions NAME UNITS` runs one. It never reads a clock.
+//! `instructions` lists the workloads with the units that are enough, `instructions NAME UNITS` runs
+//! one. It never reads a clock.
 //! Decision: a program of its own, since criterion's statistics are instructions too.
 #![forbid(unsafe_code)]
 
@@ -35,6 +36,6 @@ fn main() -> ExitCode {
 )]
 fn list() {
     for workload in benches::workloads() {
-        println!("{}", workload.name);
+        println!("{} {}", workload.name, workload.units);
     }
 }
