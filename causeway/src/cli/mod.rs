@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod bench;
 pub mod body;
 pub mod check;
 pub mod client;
-pub mod clock;
 pub mod compose;
 pub mod failure;
 pub mod intake;
@@ -41,6 +41,8 @@ enum Verb {
     Send(send::SendOptions),
     /// Receive messages from an address and print them.
     Recv(recv::RecvOptions),
+    /// Load a router and measure it; compare it with another.
+    Bench(bench::BenchOptions),
 }
 
 /// Runs the program with the arguments of the process, the first of which is its name.
@@ -51,6 +53,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Arguments { verb: Verb::Check(options) }) => check::run(options),
         Ok(Arguments { verb: Verb::Send(options) }) => send::run(options),
         Ok(Arguments { verb: Verb::Recv(options) }) => recv::run(options),
+        Ok(Arguments { verb: Verb::Bench(options) }) => bench::run(options),
         Err(error) => {
             let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             match error.print() {

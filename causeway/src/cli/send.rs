@@ -94,7 +94,7 @@ impl Account {
         match state {
             Some(DeliveryState::Accepted) => {
                 self.accepted += count;
-                return None;
+                None
             }
             Some(DeliveryState::Rejected(error)) => {
                 self.rejected += count;

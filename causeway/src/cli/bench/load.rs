@@ -8,39 +8,46 @@ use crate::cli::quantity;
 
 /// Bytes of a body that hold the time it was meant to be sent and its number; a shorter body
 /// carries neither, and then there are no latencies.
-pub const STAMP_LENGTH: usize = 16;
+pub(super) const STAMP_LENGTH: usize = 16;
 
 /// One load.
 #[derive(Clone, Debug)]
-pub struct Load {
+pub(super) struct Load {
     /// Senders, each with one receiver and an address of its own.
-    pub pairs: usize,
+    pub(super) pairs: usize,
     /// Bytes of a message's body.
-    pub size: usize,
+    pub(super) size: usize,
     /// Messages a receiver lets come ahead of its settlement.
-    pub credit: u32,
+    pub(super) credit: u32,
     /// Messages are sent settled: nobody says what became of them.
-    pub settled: bool,
+    pub(super) settled: bool,
     /// Messages a second over all pairs; `None` is as fast as credit allows.
-    pub rate: Option<f64>,
+    pub(super) rate: Option<f64>,
     /// Connections for all senders, and as many for all receivers.
-    pub connections: usize,
+    pub(super) connections: usize,
     /// How long it runs before anything counts.
-    pub warm_up: Duration,
+    pub(super) warm_up: Duration,
     /// How long it is measured.
-    pub duration: Duration,
+    pub(super) duration: Duration,
 }
 
 impl Load {
     /// A name for tables: `100 B unsettled, 4 pairs`.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let settled = if self.settled { "settled" } else { "unsettled" };
         let size = quantity::bytes(self.size as u64);
-        let pairs = if self.pairs == 1 { "1 pair".into() } else { format!("{} pairs", self.pairs) };
+        let pairs = if self.pairs == 1 {
+            "1 pair".into()
+        } else {
+            format!("{} pairs", self.pairs)
+        };
         let mut name = format!("{size} {settled}, {pairs}");
         if self.connections != self.pairs {
-            name.push_str(&format!(" on {} + {} connections", self.connections, self.connections));
+            name.push_str(&format!(
+                " on {} + {} connections",
+                self.connections, self.connections
+            ));
         }
         if let Some(rate) = self.rate {
             name.push_str(&format!(" at {}/s", quantity::three_digits(rate)));
@@ -48,10 +55,18 @@ impl Load {
         name
     }
 
+    /// The time between two messages of one pair, if the load has a rate.
+    #[must_use]
+    pub(super) fn interval(&self) -> Option<Duration> {
+        #[expect(clippy::cast_precision_loss, reason = "nobody runs 2^52 pairs")]
+        let pairs = self.pairs as f64;
+        self.rate.map(|rate| Duration::from_secs_f64(pairs / rate))
+    }
+
     /// The standard set: what the performance document's table has, with the times and the credit of
     /// this load.
     #[must_use]
-    pub fn suite(&self) -> Vec<Self> {
+    pub(super) fn suite(&self) -> Vec<Self> {
         let load = |size, pairs, rate| Self {
             pairs,
             size,
@@ -90,8 +105,16 @@ mod tests {
     #[test]
     fn a_name_tells_loads_apart() {
         assert_eq!(load().name(), "10 kB settled, 4 pairs");
-        let other = Load { connections: 1, rate: Some(500.0), settled: false, ..load() };
-        assert_eq!(other.name(), "10 kB unsettled, 4 pairs on 1 + 1 connections at 500/s");
+        let other = Load {
+            connections: 1,
+            rate: Some(500.0),
+            settled: false,
+            ..load()
+        };
+        assert_eq!(
+            other.name(),
+            "10 kB unsettled, 4 pairs on 1 + 1 connections at 500/s"
+        );
     }
 
     #[test]
@@ -100,6 +123,11 @@ mod tests {
         assert_eq!(names.len(), 5);
         names.dedup();
         assert_eq!(names.len(), 5);
-        assert!(load().suite().iter().all(|row| row.credit == 100 && !row.settled));
+        assert!(
+            load()
+                .suite()
+                .iter()
+                .all(|row| row.credit == 100 && !row.settled)
+        );
     }
 }

@@ -14,17 +14,17 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// What a process has used since it started, and what it holds now.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Usage {
+pub(super) struct Usage {
     /// Processor time in user mode, all threads, those that have ended included.
-    pub user: Duration,
+    pub(super) user: Duration,
     /// Processor time in the kernel, likewise.
-    pub system: Duration,
+    pub(super) system: Duration,
     /// Threads now.
-    pub threads: u64,
+    pub(super) threads: u64,
     /// Context switches of the threads that live now.
-    pub switches: u64,
+    pub(super) switches: u64,
     /// Resident memory now, in bytes.
-    pub resident_bytes: u64,
+    pub(super) resident_bytes: u64,
 }
 
 impl Usage {
@@ -32,24 +32,30 @@ impl Usage {
     ///
     /// # Errors
     /// If there is no such process, or no `/proc`.
-    pub fn of(pid: u32) -> Result<Self, Failure> {
+    pub(super) fn of(pid: u32) -> Result<Self, Failure> {
         let stat = read(pid, "stat")?;
         let (user, system, threads) = parse_stat(&stat)
             .ok_or_else(|| Failure::new(format!("/proc/{pid}/stat reads unlike a Linux one")))?;
         let status = read(pid, "status")?;
         let resident_bytes = status_field(&status, "VmRSS:").unwrap_or(0) * 1024;
-        Ok(Self { user, system, threads, switches: switches(pid), resident_bytes })
+        Ok(Self {
+            user,
+            system,
+            threads,
+            switches: switches(pid),
+            resident_bytes,
+        })
     }
 
     /// Processor time in both modes.
     #[must_use]
-    pub fn processor(&self) -> Duration {
+    pub(super) fn processor(&self) -> Duration {
         self.user + self.system
     }
 
     /// What was used since `earlier`; threads and memory stay as they are now.
     #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
+    pub(super) fn since(&self, earlier: &Self) -> Self {
         Self {
             user: self.user.saturating_sub(earlier.user),
             system: self.system.saturating_sub(earlier.system),
@@ -83,12 +89,18 @@ fn parse_stat(stat: &str) -> Option<(Duration, Duration, u64)> {
 /// The number after `name` in the text of a status file.
 fn status_field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with(name))?;
-    line[name.len()..].split_ascii_whitespace().next()?.parse().ok()
+    line[name.len()..]
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Context switches of all threads that live now; a thread that ends meanwhile counts nothing.
 fn switches(pid: u32) -> u64 {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return 0;
+    };
     tasks
         .flatten()
         .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
@@ -131,8 +143,16 @@ mod tests {
 
     #[test]
     fn a_difference_keeps_what_is_held_now() {
-        let earlier = Usage { user: Duration::from_secs(2), threads: 9, ..Usage::default() };
-        let later = Usage { user: Duration::from_secs(3), threads: 4, ..Usage::default() };
+        let earlier = Usage {
+            user: Duration::from_secs(2),
+            threads: 9,
+            ..Usage::default()
+        };
+        let later = Usage {
+            user: Duration::from_secs(3),
+            threads: 4,
+            ..Usage::default()
+        };
         let used = later.since(&earlier);
         assert_eq!((used.user, used.threads), (Duration::from_secs(1), 4));
     }

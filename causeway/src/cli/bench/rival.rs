@@ -21,7 +21,7 @@ const LOG_LINES_SHOWN: usize = 8;
 
 /// A folder for configurations and logs, removed at the end.
 #[derive(Debug)]
-pub struct Workshop {
+pub(super) struct Workshop {
     folder: PathBuf,
 }
 
@@ -30,7 +30,7 @@ impl Workshop {
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn new() -> Result<Self, Failure> {
+    pub(super) fn new() -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("causeway-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)
             .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
@@ -55,11 +55,11 @@ impl Drop for Workshop {
 
 /// A router or proxy that runs for the comparison; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Rival {
+pub(super) struct Rival {
     /// How tables call it.
-    pub name: String,
+    pub(super) name: String,
     /// Where it listens on 127.0.0.1.
-    pub port: u16,
+    pub(super) port: u16,
     child: Child,
     log: PathBuf,
 }
@@ -70,7 +70,7 @@ impl Rival {
     ///
     /// # Errors
     /// If it cannot be started or does not listen in time; with the end of its log.
-    pub fn router(
+    pub(super) fn router(
         workshop: &Workshop,
         name: &str,
         command: &str,
@@ -89,7 +89,7 @@ impl Rival {
     ///
     /// # Errors
     /// As for a router.
-    pub fn proxy(
+    pub(super) fn proxy(
         workshop: &Workshop,
         name: &str,
         command: &str,
@@ -99,23 +99,22 @@ impl Rival {
         let conf = workshop.write(&format!("{name}.cfg"), &proxy_configuration(port, backend))?;
         let conf = conf.display().to_string();
         let (listen, backend) = (port.to_string(), backend.to_string());
-        let values = [("{conf}", &*conf), ("{listen}", &*listen), ("{backend}", &*backend)];
+        let values = [
+            ("{conf}", &*conf),
+            ("{listen}", &*listen),
+            ("{backend}", &*backend),
+        ];
         let command = fill(command, &values)?;
         Self::start(workshop, name, &command, port)
     }
 
     /// The process id.
     #[must_use]
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    fn start(
-        workshop: &Workshop,
-        name: &str,
-        command: &str,
-        port: u16,
-    ) -> Result<Self, Failure> {
+    fn start(workshop: &Workshop, name: &str, command: &str, port: u16) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::new(format!("cannot start {name}: {error}"));
         let log = workshop.folder.join(format!("{name}.log"));
         let output = File::create(&log).map_err(failed)?;
@@ -127,7 +126,12 @@ impl Rival {
             .stderr(output)
             .spawn()
             .map_err(failed)?;
-        let mut rival = Self { name: name.to_owned(), port, child, log };
+        let mut rival = Self {
+            name: name.to_owned(),
+            port,
+            child,
+            log,
+        };
         rival.wait_until_ready(command)?;
         Ok(rival)
     }
@@ -170,10 +174,12 @@ impl Drop for Rival {
 ///
 /// # Errors
 /// If the path of this program is not known.
-pub fn own_command() -> Result<String, Failure> {
+pub(super) fn own_command() -> Result<String, Failure> {
     match std::env::current_exe() {
         Ok(path) => Ok(format!("{} run -c {{conf}}", quoted(&path))),
-        Err(error) => Err(Failure::new(format!("the path of this program is unknown: {error}"))),
+        Err(error) => Err(Failure::new(format!(
+            "the path of this program is unknown: {error}"
+        ))),
     }
 }
 
@@ -191,7 +197,10 @@ fn fill(command: &str, values: &[(&str, &str)]) -> Result<String, Failure> {
     }
     if filled == command {
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-        return Err(Failure::new(format!("`{command}` has no {}", names.join(" or "))));
+        return Err(Failure::new(format!(
+            "`{command}` has no {}",
+            names.join(" or ")
+        )));
     }
     Ok(filled)
 }
@@ -200,7 +209,7 @@ fn fill(command: &str, values: &[(&str, &str)]) -> Result<String, Failure> {
 ///
 /// # Errors
 /// If there is none.
-pub fn free_port() -> Result<u16, Failure> {
+pub(super) fn free_port() -> Result<u16, Failure> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

@@ -18,7 +18,7 @@ const READ_LENGTH: usize = 64 * 1024;
 const SLICES: usize = 64;
 
 /// A TCP connection of the load generator.
-pub struct Socket {
+pub(super) struct Socket {
     events: Events,
     poll: Poll,
     readable: bool,
@@ -32,7 +32,7 @@ impl Socket {
     ///
     /// # Errors
     /// If the operating system refuses.
-    pub fn new(stream: std::net::TcpStream) -> io::Result<Self> {
+    pub(super) fn new(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let mut stream = TcpStream::from_std(stream);
@@ -41,14 +41,21 @@ impl Socket {
         poll.registry().register(&mut stream, Token(0), interest)?;
         let events = Events::with_capacity(4);
         let window = vec![0; READ_LENGTH];
-        Ok(Self { events, poll, readable: true, stream, window, writable: true })
+        Ok(Self {
+            events,
+            poll,
+            readable: true,
+            stream,
+            window,
+            writable: true,
+        })
     }
 
     /// Reads once if there may be something; gives the number of bytes.
     ///
     /// # Errors
     /// `UnexpectedEof` if the peer has hung up; the stream's errors.
-    pub fn read(&mut self, input: &mut RecvBuf) -> io::Result<usize> {
+    pub(super) fn read(&mut self, input: &mut RecvBuf) -> io::Result<usize> {
         if !self.readable {
             return Ok(0);
         }
@@ -72,7 +79,7 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::read`].
-    pub fn read_unasked(&mut self, input: &mut RecvBuf) -> io::Result<usize> {
+    pub(super) fn read_unasked(&mut self, input: &mut RecvBuf) -> io::Result<usize> {
         self.readable = true;
         self.read(input)
     }
@@ -81,7 +88,7 @@ impl Socket {
     ///
     /// # Errors
     /// The stream's errors.
-    pub fn write(&mut self, output: &mut SendQueue) -> io::Result<()> {
+    pub(super) fn write(&mut self, output: &mut SendQueue) -> io::Result<()> {
         while self.writable && !output.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let used = output.io_slices(&mut slices);
@@ -97,7 +104,7 @@ impl Socket {
 
     /// Whether the last read may have left something.
     #[must_use]
-    pub fn is_readable(&self) -> bool {
+    pub(super) fn is_readable(&self) -> bool {
         self.readable
     }
 
@@ -105,7 +112,7 @@ impl Socket {
     ///
     /// # Errors
     /// The selector's errors.
-    pub fn wait(&mut self, time_out: Duration) -> io::Result<()> {
+    pub(super) fn wait(&mut self, time_out: Duration) -> io::Result<()> {
         match self.poll.poll(&mut self.events, Some(time_out)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),

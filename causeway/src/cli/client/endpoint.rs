@@ -25,7 +25,11 @@ impl Endpoint {
     /// The same place without the address.
     #[must_use]
     pub fn without_address(&self) -> Self {
-        Self { host: self.host.clone(), port: self.port, address: None }
+        Self {
+            host: self.host.clone(),
+            port: self.port,
+            address: None,
+        }
     }
 }
 
@@ -49,7 +53,11 @@ impl FromStr for Endpoint {
         }
         let (host, port) = split_port(authority)?;
         let host = if host.is_empty() { "127.0.0.1" } else { host };
-        Ok(Self { host: host.to_owned(), port, address: address.map(str::to_owned) })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            address: address.map(str::to_owned),
+        })
     }
 }
 
@@ -107,7 +115,10 @@ mod tests {
         assert_eq!(endpoint(":7"), ("127.0.0.1".into(), 7, None));
         assert_eq!(endpoint("[::1]"), ("::1".into(), 5672, None));
         assert_eq!(endpoint("amqp://[::1]:9/"), ("::1".into(), 9, None));
-        assert_eq!(endpoint("amqp://h/a/b"), ("h".into(), 5672, Some("a/b".into())));
+        assert_eq!(
+            endpoint("amqp://h/a/b"),
+            ("h".into(), 5672, Some("a/b".into()))
+        );
     }
 
     #[test]

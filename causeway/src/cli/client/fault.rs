@@ -33,12 +33,12 @@ pub fn of_event(peer: &str, event: &Event) -> Option<Failure> {
         Event::Detached { error, .. } => Some(done(peer, "detached the link", error.as_deref())),
         Event::Ended { error, .. } => Some(done(peer, "ended the session", error.as_deref())),
         Event::Closed { error, .. } => Some(done(peer, "closed the connection", error.as_deref())),
-        Event::LinkFailed { error, .. } => {
-            Some(Failure::new(format!("{peer} broke the rules of a link: {error}")))
-        }
-        Event::SessionFailed { error, .. } => {
-            Some(Failure::new(format!("{peer} broke the rules of the session: {error}")))
-        }
+        Event::LinkFailed { error, .. } => Some(Failure::new(format!(
+            "{peer} broke the rules of a link: {error}"
+        ))),
+        Event::SessionFailed { error, .. } => Some(Failure::new(format!(
+            "{peer} broke the rules of the session: {error}"
+        ))),
         _ => None,
     }
 }
@@ -50,10 +50,24 @@ mod tests {
     #[test]
     fn a_reason_is_passed_on() {
         let error = AmqpError::new("amqp:not-found", "no such node");
-        let event = Event::Closed { error: Some(Box::new(error)), answer: false };
+        let event = Event::Closed {
+            error: Some(Box::new(error)),
+            answer: false,
+        };
         let failure = of_event("h:1", &event).unwrap();
-        assert_eq!(failure.to_string(), "h:1 closed the connection: amqp:not-found: no such node");
-        let event = Event::Closed { error: None, answer: false };
-        assert!(of_event("h:1", &event).unwrap().to_string().contains("without giving a reason"));
+        assert_eq!(
+            failure.to_string(),
+            "h:1 closed the connection: amqp:not-found: no such node"
+        );
+        let event = Event::Closed {
+            error: None,
+            answer: false,
+        };
+        assert!(
+            of_event("h:1", &event)
+                .unwrap()
+                .to_string()
+                .contains("without giving a reason")
+        );
     }
 }

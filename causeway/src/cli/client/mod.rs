@@ -20,8 +20,8 @@ use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::fault::said;
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::client::wire::{Wire, WireParts};
-use crate::cli::clock::Clock;
 use crate::cli::failure::Failure;
+use crate::clock::Clock;
 
 pub mod endpoint;
 pub mod fault;
@@ -42,7 +42,12 @@ const SESSION_WINDOW: u32 = 2048;
 #[derive(Clone, Debug, Args)]
 pub struct ConnectOptions {
     /// Where the router listens: amqp://HOST:PORT, or any part of it.
-    #[arg(long, value_name = "URL", default_value = "amqp://127.0.0.1:5672", global = false)]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "amqp://127.0.0.1:5672",
+        global = false
+    )]
     pub url: Endpoint,
     /// Open the connection without a SASL layer.
     #[arg(long)]
@@ -66,9 +71,17 @@ impl ConnectOptions {
             .parse()
             .map_err(|error| Failure::new(format!("`{address}` cannot be used: {error}")))?;
         match url.address.clone() {
-            Some(inner) => Ok((Self { url, ..self.clone() }, inner)),
-            None => Err(Failure::new(format!("`{address}` names a router and no address"))
-                .hint("write amqp://HOST:PORT/ADDRESS, or --url amqp://HOST:PORT ADDRESS")),
+            Some(inner) => Ok((
+                Self {
+                    url,
+                    ..self.clone()
+                },
+                inner,
+            )),
+            None => Err(
+                Failure::new(format!("`{address}` names a router and no address"))
+                    .hint("write amqp://HOST:PORT/ADDRESS, or --url amqp://HOST:PORT ADDRESS"),
+            ),
         }
     }
 }
@@ -104,10 +117,19 @@ impl Client {
         let sasl = if options.no_sasl {
             Sasl::ClientNone
         } else {
-            Sasl::Client { mechanism: Mechanism::Anonymous }
+            Sasl::Client {
+                mechanism: Mechanism::Anonymous,
+            }
         };
         let config = config(name, &options.url.host, sasl, FRAME_SIZE_DEFAULT);
-        Self::connect_with(&options.url, Arc::new(config), name, Clock::new(), interrupt, options.trace)
+        Self::connect_with(
+            &options.url,
+            Arc::new(config),
+            name,
+            Clock::start(),
+            interrupt,
+            options.trace,
+        )
     }
 
     /// Connects with settings of one's own.
@@ -130,11 +152,19 @@ impl Client {
             .connection
             .begin(&mut wire.output)
             .map_err(|error| Failure::new(format!("cannot begin a session: {error}")))?;
-        await_event(&mut wire, "begin a session", |event| {
-            matches!(event, Event::Begun { session: begun, .. } if *begun == session)
-        })?;
+        await_event(
+            &mut wire,
+            "begin a session",
+            |event| matches!(event, Event::Begun { session: begun, .. } if *begun == session),
+        )?;
         let waiting = VecDeque::new();
-        Ok(Self { wire, session, waiting, links: 0, name: name.to_owned() })
+        Ok(Self {
+            wire,
+            session,
+            waiting,
+            links: 0,
+            name: name.to_owned(),
+        })
     }
 
     /// The session all links are in.
@@ -164,13 +194,16 @@ impl Client {
     ///
     /// # Errors
     /// If the peer refuses or does not answer.
-    pub fn attach_sender(
-        &mut self,
-        address: Option<&str>,
-        settled: bool,
-    ) -> Result<Link, Failure> {
-        let mode = if settled { SenderSettleMode::Settled } else { SenderSettleMode::Unsettled };
-        let target = Target { address: address.map(Str::copy), ..Target::default() };
+    pub fn attach_sender(&mut self, address: Option<&str>, settled: bool) -> Result<Link, Failure> {
+        let mode = if settled {
+            SenderSettleMode::Settled
+        } else {
+            SenderSettleMode::Unsettled
+        };
+        let target = Target {
+            address: address.map(Str::copy),
+            ..Target::default()
+        };
         let attach = Attach {
             name: self.link_name(),
             role: Role::Sender,
@@ -190,7 +223,11 @@ impl Client {
     /// # Errors
     /// If the peer refuses or does not answer.
     pub fn attach_receiver(&mut self, source: Source, settled: bool) -> Result<Link, Failure> {
-        let mode = if settled { SenderSettleMode::Settled } else { SenderSettleMode::Mixed };
+        let mode = if settled {
+            SenderSettleMode::Settled
+        } else {
+            SenderSettleMode::Mixed
+        };
         let purpose = match &source.address {
             Some(address) => format!("receive from `{address}`"),
             None => "receive from an address of its own".into(),
@@ -215,7 +252,9 @@ impl Client {
         if let Some(event) = self.waiting.pop_front() {
             return Ok(Some(event));
         }
-        let Some(event) = self.wire.next_event(deadline)? else { return Ok(None) };
+        let Some(event) = self.wire.next_event(deadline)? else {
+            return Ok(None);
+        };
         session_lives(&event, &self.wire)?;
         Ok(Some(event))
     }
@@ -236,7 +275,9 @@ impl Client {
             if !begun && self.wire.connection.credit(link) == 0 {
                 return Ok(false);
             }
-            let Wire { connection, output, .. } = &mut self.wire;
+            let Wire {
+                connection, output, ..
+            } = &mut self.wire;
             match connection.send_transfer(link, transfer, &[], &message, output) {
                 Sent::Whole => return Ok(true),
                 Sent::Part(taken) => {
@@ -265,12 +306,16 @@ impl Client {
     /// # Errors
     /// If connection or session are lost, or the answer is an error.
     pub fn detach(&mut self, link: LinkKey) -> Result<(), Failure> {
-        self.wire.connection.detach(link, true, None, &mut self.wire.output);
+        self.wire
+            .connection
+            .detach(link, true, None, &mut self.wire.output);
         let deadline = self.deadline(ANSWER_TIME_OUT);
         while let Some(event) = self.wire.next_event(Some(deadline))? {
             session_lives(&event, &self.wire)?;
             match event {
-                Event::Detached { link: gone, error, .. } if gone == link => {
+                Event::Detached {
+                    link: gone, error, ..
+                } if gone == link => {
                     self.forget(link);
                     let Some(error) = error else { return Ok(()) };
                     let peer = self.wire.peer().to_string();
@@ -284,7 +329,9 @@ impl Client {
 
     /// Frees what the engine keeps of a link that is gone.
     pub fn forget(&mut self, link: LinkKey) {
-        self.wire.connection.forget_link(link, &mut Vec::new(), &mut Vec::new());
+        self.wire
+            .connection
+            .forget_link(link, &mut Vec::new(), &mut Vec::new());
     }
 
     /// Closes the connection.
@@ -302,7 +349,9 @@ impl Client {
     /// followed by a detach that says why (amqp-1.0 §2.6.3).
     fn attach(&mut self, attach: Attach, purpose: &str) -> Result<Link, Failure> {
         let role = attach.role;
-        let Wire { connection, output, .. } = &mut self.wire;
+        let Wire {
+            connection, output, ..
+        } = &mut self.wire;
         let key = connection
             .attach(self.session, attach, output)
             .map_err(|error| Failure::new(format!("cannot attach to {purpose}: {error}")))?;
@@ -329,12 +378,17 @@ impl Client {
         if refused {
             return Err(self.refused(key, purpose, None));
         }
-        Err(unanswered(&self.wire, &format!("attach a link to {purpose}")))
+        Err(unanswered(
+            &self.wire,
+            &format!("attach a link to {purpose}"),
+        ))
     }
 
     /// The peer will not have the link.
     fn refused(&mut self, link: LinkKey, purpose: &str, error: Option<&AmqpError>) -> Failure {
-        self.wire.connection.detach(link, true, None, &mut self.wire.output);
+        self.wire
+            .connection
+            .detach(link, true, None, &mut self.wire.output);
         self.forget(link);
         let peer = self.wire.peer();
         let Some(error) = error else {
@@ -401,7 +455,10 @@ fn unanswered(wire: &Wire, purpose: &str) -> Failure {
         return Failure::new("stopped");
     }
     let seconds = ANSWER_TIME_OUT.as_secs();
-    Failure::new(format!("{} did not {purpose} within {seconds} s", wire.peer()))
+    Failure::new(format!(
+        "{} did not {purpose} within {seconds} s",
+        wire.peer()
+    ))
 }
 
 /// An error if `event` ends the session.

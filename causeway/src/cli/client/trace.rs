@@ -7,7 +7,7 @@ use amqp_proto::{TapKind, Tapped};
 
 /// One frame as a line: direction, channel, performative, length of the payload.
 #[must_use]
-pub fn line(frame: &Tapped) -> String {
+pub(super) fn line(frame: &Tapped) -> String {
     let arrow = if frame.incoming { "<-" } else { "->" };
     let what = match frame.kind {
         TapKind::Header => {

@@ -16,9 +16,9 @@ use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::fault;
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::client::trace;
-use crate::cli::clock::Clock;
 use crate::cli::failure::Failure;
 use crate::cli::screen;
+use crate::clock::Clock;
 
 /// How long a TCP connection may take to come up, and a write to be taken.
 const SOCKET_TIME_OUT: Duration = Duration::from_secs(10);
@@ -73,7 +73,16 @@ impl Wire {
         let mut output = SendQueue::new();
         connection.start(&mut output);
         let (input, peer) = (RecvBuf::new(), peer.without_address());
-        Ok(Self { connection, output, clock, input, interrupt, peer, stream, trace })
+        Ok(Self {
+            connection,
+            output,
+            clock,
+            input,
+            interrupt,
+            peer,
+            stream,
+            trace,
+        })
     }
 
     /// Who is at the other end.
@@ -102,7 +111,9 @@ impl Wire {
     pub fn next_event(&mut self, deadline: Option<Time>) -> Result<Option<Event>, Failure> {
         loop {
             let now = self.clock.now();
-            let polled = self.connection.poll_event(&mut self.input, &mut self.output, now);
+            let polled = self
+                .connection
+                .poll_event(&mut self.input, &mut self.output, now);
             self.show_frames();
             match polled {
                 Ok(Some(ref event @ Event::Closed { answer, .. })) => {
@@ -165,8 +176,19 @@ impl Wire {
     /// Takes the connection apart, for an owner that waits in another way.
     #[must_use]
     pub fn into_parts(self) -> WireParts {
-        let Self { connection, input, output, stream, .. } = self;
-        WireParts { connection, input, output, stream }
+        let Self {
+            connection,
+            input,
+            output,
+            stream,
+            ..
+        } = self;
+        WireParts {
+            connection,
+            input,
+            output,
+            stream,
+        }
     }
 
     /// Reads once, for at most `wait`.
