@@ -409,3 +409,6 @@ impl ControlPlane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
