@@ -121,16 +121,23 @@ impl Control {
     }
 
     /// Runs until a signal or a lost listener ends the router, deliveries in flight have settled or
-    /// had time enough, and the workers have been told.
+    /// had time enough, and the workers have been told. `started` is called once the listeners of
+    /// the configuration are open.
     ///
     /// # Errors
     ///
     /// The operating system no longer tells of events: nothing can be done without them.
-    pub(crate) fn run(mut self) -> io::Result<End> {
+    pub(crate) fn run(mut self, started: impl FnOnce()) -> io::Result<End> {
         let mut events = Events::with_capacity(EVENTS);
+        let mut started = Some(started);
         loop {
             let now = self.clock.now();
             self.turn(now);
+            if self.end.is_none()
+                && let Some(started) = started.take()
+            {
+                started();
+            }
             if let Some((end, until)) = self.end
                 && (now >= until || self.in_flight() == 0)
             {

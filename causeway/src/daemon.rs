@@ -62,7 +62,7 @@ pub enum Ended {
 
 /// Runs a router in this process until it is told to end.
 ///
-/// `started` is called when the configuration is in force and listeners are about to be opened.
+/// `started` is called when the configuration is in force and its listeners are open.
 ///
 /// # Errors
 ///
@@ -76,7 +76,11 @@ pub fn run(
     log_panics(log.clone());
     let end = run_logged(configuration, settings, &log, started);
     if let Err(text) = &end {
-        log.line(Module::Error, Level::Critical, format!("Router failed: {text}"));
+        log.line(
+            Module::Error,
+            Level::Critical,
+            format!("Router failed: {text}"),
+        );
     }
     log.flush();
     end.map(|end| match end {
@@ -119,7 +123,9 @@ fn run_logged(
     }
 
     let mut polls = polls(shards.into()).map_err(text)?;
-    let offices = Arc::new(Offices::new(polls.iter().map(|(_, waker)| Arc::clone(waker))));
+    let offices = Arc::new(Offices::new(
+        polls.iter().map(|(_, waker)| Arc::clone(waker)),
+    ));
     let (poll, _) = polls.pop().expect("one poll more than shards");
     let mut threads = Vec::new();
     let mut intakes = Vec::new();
@@ -127,18 +133,34 @@ fn run_logged(
         let intake = Arc::new(Intake::new(waker));
         intakes.push(Arc::clone(&intake));
         let shard = frame.shard(ShardId(index), &plane, &counters)?;
-        threads.push(frame.spawn(ShardId(index), shard, poll, &offices, intake).map_err(text)?);
+        threads.push(
+            frame
+                .spawn(ShardId(index), shard, poll, &offices, intake)
+                .map_err(text)?,
+        );
     }
     let (clock, log) = (frame.clock, log.clone());
-    let parts =
-        ControlParts { plane, agent, process, poll, offices, intakes, clock, log: log.clone() };
+    let parts = ControlParts {
+        plane,
+        agent,
+        process,
+        poll,
+        offices,
+        intakes,
+        clock,
+        log: log.clone(),
+    };
     let control = Control::new(parts).map_err(text)?;
-    let words = format!("Operational, {shards} Threads Running (process ID {})", process::id());
+    let words = format!(
+        "Operational, {shards} Threads Running (process ID {})",
+        process::id()
+    );
     log.line(Module::Server, Level::Notice, words);
-    started();
-    let end = or_abort("control", &log, || control.run());
+    let end = or_abort("control", &log, || control.run(started));
     for thread in threads {
-        or_abort("control", &log, || thread.join().map_err(|_| io::Error::other("lost a worker")));
+        or_abort("control", &log, || {
+            thread.join().map_err(|_| io::Error::other("lost a worker"))
+        });
     }
     Ok(end)
 }
@@ -156,7 +178,9 @@ struct Frame {
 impl Frame {
     fn shards(&self) -> u16 {
         let workers = self.settings.workers.map_or(self.cores, usize::from);
-        u16::try_from(workers).unwrap_or(WORKERS_MAX).clamp(1, WORKERS_MAX)
+        u16::try_from(workers)
+            .unwrap_or(WORKERS_MAX)
+            .clamp(1, WORKERS_MAX)
     }
 
     fn shard(
@@ -185,9 +209,21 @@ impl Frame {
         intake: Arc<Intake>,
     ) -> io::Result<JoinHandle<()>> {
         let spare = self.cores > 2 && self.shards() > 1;
-        let spin = self.settings.spin.unwrap_or(if spare { SPIN } else { Duration::ZERO });
+        let spin = self
+            .settings
+            .spin
+            .unwrap_or(if spare { SPIN } else { Duration::ZERO });
         let (offices, clock, log) = (Arc::clone(offices), self.clock, self.log.clone());
-        let parts = WorkerParts { shard, own, poll, offices, intake, clock, log, spin };
+        let parts = WorkerParts {
+            shard,
+            own,
+            poll,
+            offices,
+            intake,
+            clock,
+            log,
+            spin,
+        };
         let (name, log) = (format!("worker {}", own.0), self.log.clone());
         thread::Builder::new()
             .name(name.clone())
@@ -218,11 +254,17 @@ fn create(
     match agent.create(entity.clone(), Origin::File, plane, process) {
         Ok(_) => Ok(()),
         Err(failure) if placed.is_of_type("router.config.address") => {
-            let words = format!("Ignoring configured address on line {line}: {}", failure.text);
+            let words = format!(
+                "Ignoring configured address on line {line}: {}",
+                failure.text
+            );
             log.line(Module::Router, Level::Warning, words);
             Ok(())
         }
-        Err(failure) => Err(format!("line {line}: {}: {}", placed.section.name, failure.text)),
+        Err(failure) => Err(format!(
+            "line {line}: {}: {}",
+            placed.section.name, failure.text
+        )),
     }
 }
 
@@ -230,7 +272,11 @@ fn create(
 fn polls(workers: usize) -> io::Result<Vec<(Poll, Arc<Waker>)>> {
     let poll = |index| {
         let poll = Poll::new()?;
-        let token = if index == workers { control::WAKER } else { worker::WAKER };
+        let token = if index == workers {
+            control::WAKER
+        } else {
+            worker::WAKER
+        };
         let waker = Waker::new(poll.registry(), token)?;
         Ok((poll, Arc::new(waker)))
     };
@@ -265,7 +311,11 @@ fn announce(configuration: &Configuration, id: &str, log: &Log) {
         log.line(Module::Agent, Level::Warning, warning.to_string());
     }
     log.line(Module::Server, Level::Info, format!("Container Name: {id}"));
-    log.line(Module::Router, Level::Info, "Router started in Standalone mode");
+    log.line(
+        Module::Router,
+        Level::Info,
+        "Router started in Standalone mode",
+    );
     let version = format!("Version: {}", env!("CARGO_PKG_VERSION"));
     log.line(Module::Router, Level::Info, version);
     for door in open_doors(configuration) {
@@ -290,7 +340,9 @@ fn with_id(mut router: Entity, random: &Random) -> Result<Entity, String> {
         let mut id = "Standalone_".to_owned();
         for _ in 0..RANDOM_ID {
             let place = random.number().map_err(text)? % 64;
-            id.push(char::from(LETTERS[usize::try_from(place).expect("less than 64")]));
+            id.push(char::from(
+                LETTERS[usize::try_from(place).expect("less than 64")],
+            ));
         }
         router.set("id", Some(id.into()));
     }

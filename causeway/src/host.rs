@@ -48,7 +48,12 @@ impl Host for Process {
     fn memory_usage(&self) -> Option<u64> {
         const PAGE: u64 = 4096;
         let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-        pages.split_whitespace().next()?.parse::<u64>().ok().map(|pages| pages * PAGE)
+        pages
+            .split_whitespace()
+            .next()?
+            .parse::<u64>()
+            .ok()
+            .map(|pages| pages * PAGE)
     }
 
     fn host_name(&self) -> Option<String> {
@@ -82,9 +87,17 @@ mod tests {
         process.log.flush();
         let rows = process.log_rows(None);
         assert_eq!(rows.len(), 1);
-        assert_eq!((rows[0].module.as_str(), rows[0].level.as_str()), ("AGENT", "debug"));
+        assert_eq!(
+            (rows[0].module.as_str(), rows[0].level.as_str()),
+            ("AGENT", "debug")
+        );
         assert_eq!(rows[0].text, "said");
-        assert!(rows[0].file.as_deref().is_some_and(|file| file.ends_with("host.rs")));
+        assert!(
+            rows[0]
+                .file
+                .as_deref()
+                .is_some_and(|file| file.ends_with("host.rs"))
+        );
     }
 
     #[test]
@@ -95,13 +108,22 @@ mod tests {
             enable: Some("loud".to_owned()),
             ..Asked::default()
         };
-        assert!(process.update_log(&asked).unwrap_err().starts_with("'loud' is not a valid"));
+        assert!(
+            process
+                .update_log(&asked)
+                .unwrap_err()
+                .starts_with("'loud' is not a valid")
+        );
         assert!(process.log.is_enabled(Module::Agent, Level::Info));
     }
 
     #[test]
     fn the_process_knows_itself() {
-        assert!(process().memory_usage().is_some_and(|bytes| bytes > 1 << 20));
+        assert!(
+            process()
+                .memory_usage()
+                .is_some_and(|bytes| bytes > 1 << 20)
+        );
         assert!(process().host_name().is_some_and(|name| !name.is_empty()));
     }
 }

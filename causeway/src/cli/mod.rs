@@ -2,6 +2,7 @@
 //! `run` that does the work and says how the process ends; nothing else of it is seen from here.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -11,9 +12,11 @@ pub mod body;
 pub mod check;
 pub mod client;
 pub mod compose;
+mod detach;
 pub mod failure;
 pub mod intake;
 pub mod json;
+mod qdrouterd;
 pub mod quantity;
 pub mod recv;
 pub mod reply;
@@ -45,9 +48,14 @@ enum Verb {
     Bench(bench::BenchOptions),
 }
 
-/// Runs the program with the arguments of the process, the first of which is its name.
+/// Runs the program with the arguments of the process, the first of which is its name: through a
+/// link named `qdrouterd` it is that program.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let name = arguments.first().and_then(|path| Path::new(path).file_name());
+    if name.is_some_and(|name| name == "qdrouterd") {
+        return qdrouterd::main(arguments);
+    }
     match Arguments::try_parse_from(arguments) {
         Ok(Arguments { verb: Verb::Run(options) }) => run::run(options),
         Ok(Arguments { verb: Verb::Check(options) }) => check::run(options),

@@ -100,7 +100,7 @@ impl Levels {
 
 /// A word of an expression that is no level.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadLevel(String);
+pub(super) struct BadLevel(String);
 
 impl fmt::Display for BadLevel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,7 +121,7 @@ impl fmt::Display for BadLevel {
 /// # Errors
 ///
 /// A word that begins no level's name.
-pub fn parse(expression: &str) -> Result<Option<Levels>, BadLevel> {
+pub(super) fn parse(expression: &str) -> Result<Option<Levels>, BadLevel> {
     let mut levels = Some(Levels::NONE);
     let separators = [',', ';', ':', ' ', '\t'];
     for word in expression.split(separators).filter(|word| !word.is_empty()) {
