@@ -196,7 +196,7 @@ impl Endpoint {
             self.leave(stream.link, origin, stream.settled, out);
             return;
         }
-        let address = self.subscriptions[stream.link.link.index as usize].clone();
+        let address = AddressKey::clone(&self.subscriptions[stream.link.link.index as usize]);
         let message = stream.bytes.freeze();
         let request = Request {
             address,
