@@ -147,6 +147,12 @@ impl DeliveryTag {
         Some(Self { length, bytes })
     }
 
+    /// Its length, and its bytes padded to the longest.
+    #[inline]
+    pub(crate) fn parts(&self) -> (u8, &[u8; Self::MAX_LENGTH]) {
+        (self.length, &self.bytes)
+    }
+
     /// The tag's bytes.
     #[must_use]
     #[inline]

@@ -134,11 +134,11 @@ pub fn fuzz_message_scan(bytes: &[u8]) {
         }
     }
     if let Ok(parsed) = message::parse(&message) {
-        let again = message::parse(&parsed.encode());
-        assert!(
-            again == Ok(parsed) || again.is_err_and(|error| error.at == 0),
-            "written and read"
-        );
+        let encoded = parsed.encode();
+        // Sections without content are not written, so a message of such is no message.
+        if !encoded.is_empty() {
+            assert_eq!(message::parse(&encoded), Ok(parsed), "written and read");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::descriptor;
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::format;
 use crate::primitive::{self, Read as _, Write as _};
-use crate::text::Str;
+use crate::text::{self, Str};
 use crate::value::Value;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::fmt;
@@ -298,8 +298,8 @@ fn read_trace(reader: &mut Reader<'_>) -> Result<Trace, AnnotationError> {
             }
             Err(error) => return Err(error.into()),
         };
-        let text = items.reader.take(length)?;
-        if std::str::from_utf8(text).is_err() {
+        let router = items.reader.take(length)?;
+        if text::check_utf8(router).is_err() {
             return Err(DecodeError::new(DecodeErrorKind::InvalidUtf8, at).into());
         }
     }

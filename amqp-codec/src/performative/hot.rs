@@ -12,27 +12,47 @@ use crate::state::DeliveryState;
 use bytes::{BufMut as _, BytesMut};
 
 /// Reads a transfer at the start of `bytes`; with it, the number of bytes it occupies.
-#[inline]
+#[inline(always)]
 pub(crate) fn transfer(bytes: &[u8]) -> Option<(Transfer, usize)> {
     let (mut fields, length) = Fields::open(bytes)?;
+    let handle = fields.uint()??;
+    let delivery_id = fields.uint()?;
+    let tag = fields.tag()?;
+    let message_format = fields.uint()?;
+    let settled = fields.boolean()?;
+    let more = fields.flag()?;
+    let mode = fields.ubyte()?;
+    let state = fields.state()?;
+    let resume = fields.flag()?;
+    let aborted = fields.flag()?;
+    let batchable = fields.flag()?;
+    if !fields.end() {
+        return None;
+    }
     let transfer = Transfer {
-        handle: fields.uint()??,
-        delivery_id: fields.uint()?,
-        delivery_tag: fields.tag()?,
-        message_format: fields.uint()?,
-        settled: fields.boolean()?,
-        more: fields.boolean()?.unwrap_or(false),
-        rcv_settle_mode: fields.receiver_settle_mode()?,
-        state: fields.state()?,
-        resume: fields.boolean()?.unwrap_or(false),
-        aborted: fields.boolean()?.unwrap_or(false),
-        batchable: fields.boolean()?.unwrap_or(false),
+        handle,
+        delivery_id,
+        delivery_tag: match tag {
+            None => None,
+            Some(tag) => Some(DeliveryTag::new(tag)?),
+        },
+        message_format,
+        settled,
+        more,
+        rcv_settle_mode: match mode {
+            None => None,
+            Some(mode) => Some(ReceiverSettleMode::from_byte(mode)?),
+        },
+        state: state.into_state(),
+        resume,
+        aborted,
+        batchable,
     };
-    fields.end().then_some((transfer, length))
+    Some((transfer, length))
 }
 
 /// Reads a flow without properties at the start of `bytes`; with it, its length in bytes.
-#[inline]
+#[inline(always)]
 pub(crate) fn flow(bytes: &[u8]) -> Option<(Flow, usize)> {
     let (mut fields, length) = Fields::open(bytes)?;
     let flow = Flow {
@@ -44,33 +64,65 @@ pub(crate) fn flow(bytes: &[u8]) -> Option<(Flow, usize)> {
         delivery_count: fields.uint()?,
         link_credit: fields.uint()?,
         available: fields.uint()?,
-        drain: fields.boolean()?.unwrap_or(false),
-        echo: fields.boolean()?.unwrap_or(false),
-        properties: match fields.code()? {
-            None => None,
-            Some(_) => return None,
-        },
+        drain: fields.flag()?,
+        echo: fields.flag()?,
+        properties: None,
     };
-    fields.end().then_some((flow, length))
+    let without_properties = fields.code()?.is_none();
+    (without_properties && fields.end()).then_some((flow, length))
 }
 
 /// Reads a disposition at the start of `bytes`; with it, its length in bytes.
-#[inline]
+#[inline(always)]
 pub(crate) fn disposition(bytes: &[u8]) -> Option<(Disposition, usize)> {
     let (mut fields, length) = Fields::open(bytes)?;
-    let disposition = Disposition {
-        role: if fields.boolean()?? {
-            Role::Receiver
-        } else {
-            Role::Sender
-        },
-        first: fields.uint()??,
-        last: fields.uint()?,
-        settled: fields.boolean()?.unwrap_or(false),
-        state: fields.state()?,
-        batchable: fields.boolean()?.unwrap_or(false),
+    let role = if fields.boolean()?? {
+        Role::Receiver
+    } else {
+        Role::Sender
     };
-    fields.end().then_some((disposition, length))
+    let first = fields.uint()??;
+    let last = fields.uint()?;
+    let settled = fields.flag()?;
+    let state = fields.state()?;
+    let batchable = fields.flag()?;
+    if !fields.end() {
+        return None;
+    }
+    let state = state.into_state();
+    Some((
+        Disposition {
+            role,
+            first,
+            last,
+            settled,
+            state,
+            batchable,
+        },
+        length,
+    ))
+}
+
+/// A state that carries nothing. Kept apart from `DeliveryState` until all fields are read, so that
+/// giving up on the way has nothing to drop.
+#[derive(Clone, Copy)]
+enum PlainState {
+    None,
+    Accepted,
+    Rejected,
+    Released,
+}
+
+impl PlainState {
+    #[inline(always)]
+    fn into_state(self) -> Option<DeliveryState> {
+        match self {
+            Self::None => None,
+            Self::Accepted => Some(DeliveryState::Accepted),
+            Self::Rejected => Some(DeliveryState::Rejected(None)),
+            Self::Released => Some(DeliveryState::Released),
+        }
+    }
 }
 
 /// The fields of a list. `None` outside means "leave it to the table"; inside, "null or absent".
@@ -165,34 +217,43 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A boolean that is false if null or absent.
     #[inline(always)]
-    fn tag(&mut self) -> Option<Option<DeliveryTag>> {
+    fn flag(&mut self) -> Option<bool> {
+        match self.code()? {
+            None | Some(format::FALSE) => Some(false),
+            Some(format::TRUE) => Some(true),
+            Some(_) => None,
+        }
+    }
+
+    #[inline(always)]
+    fn tag(&mut self) -> Option<Option<&'a [u8]>> {
         match self.code()? {
             None => Some(None),
             Some(format::VBIN8) => {
                 let length = usize::from(self.byte()?);
                 let (tag, rest) = self.bytes.split_at_checked(length)?;
                 self.bytes = rest;
-                DeliveryTag::new(tag).map(Some)
+                Some(Some(tag))
             }
             Some(_) => None,
         }
     }
 
     #[inline(always)]
-    fn receiver_settle_mode(&mut self) -> Option<Option<ReceiverSettleMode>> {
+    fn ubyte(&mut self) -> Option<Option<u8>> {
         match self.code()? {
             None => Some(None),
-            Some(format::UBYTE) => ReceiverSettleMode::from_byte(self.byte()?).map(Some),
+            Some(format::UBYTE) => Some(Some(self.byte()?)),
             Some(_) => None,
         }
     }
 
-    /// One of the states that carry nothing.
     #[inline(always)]
-    fn state(&mut self) -> Option<Option<DeliveryState>> {
+    fn state(&mut self) -> Option<PlainState> {
         match self.code()? {
-            None => return Some(None),
+            None => return Some(PlainState::None),
             Some(format::DESCRIBED) => {}
             Some(_) => return None,
         }
@@ -204,9 +265,9 @@ impl<'a> Fields<'a> {
         };
         self.bytes = rest;
         match code {
-            descriptor::ACCEPTED => Some(Some(DeliveryState::Accepted)),
-            descriptor::REJECTED => Some(Some(DeliveryState::Rejected(None))),
-            descriptor::RELEASED => Some(Some(DeliveryState::Released)),
+            descriptor::ACCEPTED => Some(PlainState::Accepted),
+            descriptor::REJECTED => Some(PlainState::Rejected),
+            descriptor::RELEASED => Some(PlainState::Released),
             _ => None,
         }
     }
@@ -271,8 +332,8 @@ impl Disposition {
 }
 
 /// Room for the largest of the three, a transfer: 6 bytes of head, 3 × 5 of numbers, 34 of tag,
-/// 2 of settle mode, 4 of state, 5 of booleans.
-const SCRATCH_BYTES: usize = 72;
+/// 2 of settle mode, 4 of state, 5 of booleans; and what `put` may write beyond a field.
+const SCRATCH_BYTES: usize = 80;
 
 /// A described list under construction, copied out once.
 struct Scratch {
@@ -306,10 +367,12 @@ impl Scratch {
         }
     }
 
+    /// Appends the first `length` of `N` bytes. All are written, as a store of a fixed width costs
+    /// less than a branch; what is beyond `length` is overwritten or left behind.
     #[inline(always)]
-    fn put(&mut self, field: &[u8]) {
-        self.bytes[self.length..self.length + field.len()].copy_from_slice(field);
-        self.length += field.len();
+    fn put<const N: usize>(&mut self, field: [u8; N], length: usize) {
+        self.bytes[self.length..self.length + N].copy_from_slice(&field);
+        self.length += length;
     }
 
     #[inline(always)]
@@ -321,7 +384,7 @@ impl Scratch {
 
     #[inline(always)]
     fn null(&mut self) {
-        self.put(&[format::NULL]);
+        self.put([format::NULL], 1);
         self.count += 1;
     }
 
@@ -330,13 +393,11 @@ impl Scratch {
         let Some(number) = value else {
             return self.null();
         };
-        match u8::try_from(number) {
-            Ok(0) => self.put(&[format::UINT0]),
-            Ok(small) => self.put(&[format::SMALL_UINT, small]),
-            Err(_) => {
-                let [a, b, c, d] = number.to_be_bytes();
-                self.put(&[format::UINT, a, b, c, d]);
-            }
+        let [a, b, c, d] = number.to_be_bytes();
+        match number {
+            0 => self.put([format::UINT0], 1),
+            1..=255 => self.put([format::SMALL_UINT, d], 2),
+            _ => self.put([format::UINT, a, b, c, d], 5),
         }
         self.keep();
     }
@@ -346,7 +407,7 @@ impl Scratch {
         let Some(truth) = value else {
             return self.null();
         };
-        self.put(&[if truth { format::TRUE } else { format::FALSE }]);
+        self.put([if truth { format::TRUE } else { format::FALSE }], 1);
         self.keep();
     }
 
@@ -355,19 +416,16 @@ impl Scratch {
         let Some(byte) = value else {
             return self.null();
         };
-        self.put(&[format::UBYTE, byte]);
+        self.put([format::UBYTE, byte], 2);
         self.keep();
     }
 
     #[inline(always)]
     fn tag(&mut self, value: Option<&DeliveryTag>) {
         let Some(tag) = value else { return self.null() };
-        let tag = tag.as_slice();
-        self.put(&[
-            format::VBIN8,
-            u8::try_from(tag.len()).expect("a tag has at most 32 bytes"),
-        ]);
-        self.put(tag);
+        let (length, bytes) = tag.parts();
+        self.put([format::VBIN8, length], 2);
+        self.put(*bytes, usize::from(length));
         self.keep();
     }
 
@@ -384,7 +442,10 @@ impl Scratch {
             Some(DeliveryState::Released) => descriptor::RELEASED,
             Some(_) => return false,
         };
-        self.put(&[format::DESCRIBED, format::SMALL_ULONG, code, format::LIST0]);
+        self.put(
+            [format::DESCRIBED, format::SMALL_ULONG, code, format::LIST0],
+            4,
+        );
         self.keep();
         true
     }
