@@ -1,0 +1,7 @@
+//! The program from outside: as a process with a configuration, sockets, signals and a log.
+
+mod ends;
+mod harness;
+mod names;
+mod serves;
+mod starts;
