@@ -34,12 +34,15 @@ pub(crate) enum Moved {
 }
 
 impl Socket {
-    /// Watches a socket with the poll that `registry` belongs to.
+    /// Watches a socket with the poll that `registry` belongs to. What is written leaves at once: a
+    /// worker writes once a turn, so small pieces are already together, and a flow that waited for
+    /// an acknowledgement would stop a sender for the 40 ms that a peer delays it.
     pub(crate) fn register(
         mut stream: TcpStream,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             stream,
@@ -166,6 +169,13 @@ mod tests {
                 .unwrap();
             events.iter().for_each(|event| socket.note_ready(event));
         }
+    }
+
+    #[test]
+    fn what_is_written_does_not_wait_for_an_acknowledgement() {
+        let poll = Poll::new().unwrap();
+        let (socket, _peer) = pair(&poll);
+        assert!(socket.stream.nodelay().unwrap());
     }
 
     #[test]
