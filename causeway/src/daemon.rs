@@ -318,7 +318,7 @@ fn announce(configuration: &Configuration, id: &str, log: &Log) {
     );
     let version = format!("Version: {}", env!("CARGO_PKG_VERSION"));
     log.line(Module::Router, Level::Info, version);
-    for door in open_doors(configuration) {
+    for door in open_doors(&configuration.entities) {
         log.line(Module::Server, Level::Notice, format!("Left open: {door}"));
     }
 }

@@ -1,6 +1,7 @@
-//! Which worker gets a new connection: the one that moved the fewest bytes lately, and of those that
-//! are alike the one with the fewest connections. Connections live long and few of them carry most
-//! of the traffic, so dealing them blindly, as the kernel would, fills some cores and not others.
+//! Which worker gets a new connection: the one that moved the fewest bytes lately, and of those
+//! that are alike the one with the fewest connections. Connections live long and few of them carry
+//! most of the traffic, so dealing them blindly, as the kernel would, fills some cores and not
+//! others.
 
 use std::time::Duration;
 

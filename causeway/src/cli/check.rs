@@ -39,7 +39,7 @@ fn report(
     for warning in &configuration.warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    let doors = open_doors(configuration);
+    let doors = open_doors(&configuration.entities);
     for door in &doors {
         writeln!(out, "left open: {door}")?;
     }

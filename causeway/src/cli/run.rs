@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use crate::config::{self, ConfigError};
 use crate::daemon::{self, Ended, RunSettings, WORKERS_MAX};
+
+/// The range of an option wants its ends so wide.
+const MOST_WORKERS: i64 = WORKERS_MAX as i64;
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -17,10 +20,10 @@ pub struct RunOptions {
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Worker threads; one for each core where silent.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(WORKERS_MAX)))]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=MOST_WORKERS))]
     pub workers: Option<u16>,
     /// How long an idle worker looks for work before it sleeps, in microseconds.
-    #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u64).range(..=1000))]
+    #[arg(long, value_name = "MICROSECONDS", value_parser = value_parser!(u64).range(..=1000))]
     pub spin: Option<u64>,
 }
 

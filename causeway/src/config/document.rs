@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn sections_are_read_with_their_lines() {
-        let text = "# comment\n[\n  [\"router\", {\"mode\": \"standalone\",\n    \"worker-threads\": 2}],\n\
+        let text = "# comment\n[\n  [\"router\", {\"mode\": \"standalone\",\n    \
+                    \"worker-threads\": 2}],\n\
                     # between\n  [\"router.config.address\", {\"prefix\": \"a\"}]\n]\n";
         let sections = read(text).unwrap();
         assert_eq!((sections[0].name.as_str(), sections[0].line), ("router", 3));

@@ -1,17 +1,18 @@
-//! What a configuration leaves open: a sentence for every setting that lets in whoever comes, or lets
-//! them stay or listen unasked. Nothing of it is an error; it is told so that nobody finds out later.
+//! What a configuration leaves open: a sentence for every setting that lets in whoever comes, or
+//! lets them stay or listen unasked. Nothing of it is an error; it is told so that nobody finds out
+//! later.
 
 use std::net::IpAddr;
 
 use management::schema::Entity;
 
-use super::Configuration;
+use super::entity::Placed;
 
-/// Every door that a configuration leaves open, as sentences without their full stops.
+/// Every door that the entities of a configuration leave open, as sentences without their full
+/// stops.
 #[must_use]
-pub fn open_doors(configuration: &Configuration) -> Vec<String> {
-    let listeners = configuration
-        .entities
+pub fn open_doors(entities: &[Placed]) -> Vec<String> {
+    let listeners = entities
         .iter()
         .filter(|placed| placed.is_of_type("listener"));
     let listeners: Vec<&Entity> = listeners.map(|placed| &placed.entity).collect();

@@ -1,9 +1,9 @@
 //! A JSON reader that knows on which line it is, and that can be relaxed enough to read the maps
 //! which people write into the native form.
 //!
-//! Relaxed means: comments from `#` to the end of a line, commas left out or too many, names without
-//! quotes, and a value behind such a name is the rest of its line. A JSON library reads neither that
-//! nor tells the line of each member, and every error here has to name its line.
+//! Relaxed means: comments from `#` to the end of a line, commas left out or too many, names
+//! without quotes, and a value behind such a name is the rest of its line. A JSON library reads
+//! neither that nor tells the line of each member, and every error here has to name its line.
 
 use serde_json::{Map, Number, Value};
 
@@ -380,7 +380,8 @@ mod tests {
 
     #[test]
     fn relaxed_text_forgives_commas_comments_and_missing_quotes() {
-        let text = "{ # people\n  admin: {\n    users: a1, a2   # two\n    remoteHosts: 127.0.0.1, ::1\n  }\n\
+        let text = "{ # people\n  admin: {\n    users: a1, a2   # two\n    \
+                    remoteHosts: 127.0.0.1, ::1\n  }\n\
                     ,, \"b\": {\"x\": 1,}\n}";
         let expected = json!({
             "admin": {"users": "a1, a2", "remoteHosts": "127.0.0.1, ::1"}, "b": {"x": 1}

@@ -1,5 +1,5 @@
-//! Configuration files: text into sections, sections into entities checked by the management schema,
-//! and what can only be checked across entities.
+//! Configuration files: text into sections, sections into entities checked by the management
+//! schema, and what can only be checked across entities.
 //!
 //! A configuration is a list of entities to be created, by the same code that answers CREATE; there
 //! is no second model of it. Nothing is created unless the whole file is without errors, and all

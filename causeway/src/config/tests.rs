@@ -152,7 +152,8 @@ fn two_listeners_may_both_take_any_free_port_under_names() {
 
 #[test]
 fn oddities_are_warnings() {
-    let text = "router {\n helloInterval: 2\n}\naddress {\n prefix: a\n pattern: b\n}\naddress {\n}\n\
+    let text = "router {\n helloInterval: 2\n}\naddress {\n prefix: a\n pattern: b\n}\n\
+                address {\n}\n\
                 listener {\n authenticatePeer: yes\n trustedCertsFile: x\n}\n";
     let told: Vec<_> = read(text)
         .unwrap()
@@ -177,7 +178,7 @@ fn oddities_are_warnings() {
 
 #[test]
 fn open_doors_are_listed() {
-    let doors = |text: &str| open_doors(&read(text).unwrap());
+    let doors = |text: &str| open_doors(&read(text).unwrap().entities);
     assert!(doors("router {\n}\n").is_empty());
     let wide = doors("listener {\n idleTimeoutSeconds: 0\n initialHandshakeTimeoutSeconds: 0\n}\n");
     for words in [
@@ -199,7 +200,7 @@ fn open_doors_are_listed() {
             .iter()
             .any(|door| door.contains("TLS") || door.contains("interfaces"))
     );
-    assert_eq!(open_doors(&default_configuration()).len(), 2);
+    assert_eq!(open_doors(&default_configuration().entities).len(), 2);
 }
 
 #[test]

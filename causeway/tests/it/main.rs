@@ -1,4 +1,5 @@
 //! The program from outside: as a process with a configuration, sockets, signals and a log.
+#![cfg(test)]
 
 mod ends;
 mod harness;
