@@ -32,6 +32,9 @@ pub const STREAM_WINDOW: u64 = 256 * 1024;
 /// Bytes of stalled streams on a connection that do not yet hold back their sessions.
 pub const STALL_ALLOWANCE: u64 = 16 * 1024 * 1024;
 
+/// Bytes by which a stream must have drained before its session gets window back.
+pub const WITHHELD_STEP: u64 = 1024 * 1024;
+
 /// Bytes of unsettled deliveries on a producer's link beyond which it gets no credit.
 pub const LINK_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -103,3 +106,6 @@ pub const TALLY_REFRESH: u32 = 16;
 
 /// Tokens of an address pattern.
 pub const PATTERN_TOKENS: usize = 128;
+
+/// Routers that a message may have passed when it comes to a router without neighbours.
+pub const HOPS_AROUND_ONE_ROUTER: usize = 1;

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use super::ingress::Parcel;
 use super::link::InTarget;
 use super::state::Shard;
+use crate::limits;
 use crate::mail::Heads;
 
 /// The message annotations of a delivery, taken apart.
@@ -24,6 +25,14 @@ pub(super) struct Annotations {
     pub(super) router: RouterAnnotations,
     /// The section has more than the user's entries.
     foreign: bool,
+}
+
+impl Annotations {
+    /// Whether the message has passed more routers than lie between any two of the network: it runs
+    /// in a circle. A router by itself has none around it.
+    pub(super) fn has_gone_too_far(&self) -> bool {
+        self.router.trace.len() > limits::HOPS_AROUND_ONE_ROUTER
+    }
 }
 
 impl Shard {

@@ -11,13 +11,11 @@ use amqp_codec::{
 use amqp_proto::{LinkKey, SessionKey};
 
 use super::conn::LinkSlot;
-use super::link::{Drain, InLink, InTarget, OutLink};
-use super::rate::Rate;
+use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::state::Shard;
 use crate::address::{Phase, dynamic_source, dynamic_target, lookup_key};
 use crate::counters::Counter;
-use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey};
-use crate::inspect::LinkCounters;
+use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::limits;
 use crate::mail::{Bind, BoundLink, Command, Mail};
 use crate::notice::{Notice, TerminusText};
@@ -33,6 +31,10 @@ const NO_COORDINATOR: Refusal = (
 );
 const FORBIDDEN: Refusal = ("qd:forbidden", "Connectivity to the node is forbidden");
 const UNAVAILABLE: Refusal = ("amqp:not-found", "Node not found");
+const NOT_YOURS: Refusal = (
+    "amqp:unauthorized-access",
+    "a dynamic address is consumed by the connection that created it alone",
+);
 const TOO_MANY: Refusal = (
     "amqp:resource-limit-exceeded",
     "too many links on one connection",
@@ -82,103 +84,69 @@ impl Shard {
             Some(TargetArchetype::Target(target)) => Some((**target).clone()),
             None => None,
         };
-        if let Some(target) = &target {
-            refuse_router_capabilities(&target.capabilities)?;
-        }
         let resolved = match &mut target {
-            Some(target) if target.dynamic => {
-                let name = dynamic_target(&[self.draw(), self.draw()]);
-                target.address = Some(Str::from(name.clone()));
-                Some(self.resolve(&name, Direction::In, &target.capabilities)?)
-            }
-            Some(Target {
-                address: Some(address),
-                capabilities,
-                ..
-            }) if !address.is_empty() => {
-                Some(self.resolve(address, Direction::In, capabilities)?)
-            }
-            _ => None,
+            Some(target) => self.resolve_target(target)?,
+            None => None,
         };
-        let id = self.link_id();
-        let Some(conn) = self.conns.get_mut(key) else {
+        let Some(new) = self.new_link(key, session, link, attach) else {
             return Ok(());
         };
-        let connection = conn.id;
-        let capacity = conn.listener.link_capacity;
-        let route_target = match &resolved {
+        let (id, text) = (
+            new.id,
+            target.as_ref().and_then(|target| target.address.clone()),
+        );
+        let routed = match &resolved {
             None => InTarget::Anonymous { memo: None },
             Some(Resolved { key, .. }) => InTarget::Address {
-                text: target
-                    .as_ref()
-                    .and_then(|t| t.address.clone())
-                    .unwrap_or_default()
-                    .settle(),
+                text: text.unwrap_or_default().settle(),
                 key: AddressKey::clone(key),
                 route: self.table.lookup(key).cloned(),
             },
         };
-        let in_key = InLinkKey(self.in_links.insert(InLink {
-            id,
-            conn: key,
-            session,
-            link,
-            name: attach.name.to_string(),
-            target: route_target,
-            capacity,
-            held: 0,
-            bytes: 0,
-            partial: None,
-            dirty: false,
-            slow: false,
-            urgent: false,
-            draining: false,
-            counters: LinkCounters::default(),
-            ingress: 0,
-            rate: Rate::default(),
-            zero_since: Some(self.second),
-        }));
-        conn.set_slot(link, Some(LinkSlot::In(in_key)));
+        let in_key = InLinkKey(self.in_links.insert(InLink::new(new, routed)));
+        if let Some(target) = &mut target {
+            default_expiry(&mut target.expiry_policy);
+        }
         let mut source = attach.source.clone();
         if let Some(source) = &mut source {
-            source
-                .expiry_policy
-                .get_or_insert_with(|| Symbol::from("session-end"));
-        }
-        if let Some(target) = &mut target {
-            target
-                .expiry_policy
-                .get_or_insert_with(|| Symbol::from("session-end"));
+            default_expiry(&mut source.expiry_policy);
         }
         let answer = Attach {
             source,
             target: target.map(|target| TargetArchetype::Target(Box::new(target))),
             ..answer_to(attach)
         };
-        conn.engine.answer_attach(link, answer, &mut conn.output);
-        self.counters.add(Counter::Links, 1);
-        self.note_attached(connection, id, Direction::In, attach);
-        if let Some(Resolved {
-            key,
-            treatment,
-            priority,
-        }) = resolved
-        {
-            self.producers
-                .entry(AddressKey::clone(&key))
-                .or_default()
-                .push(in_key);
-            let bind = Bind {
-                key,
-                treatment,
-                priority,
-                link: BoundLink::In(self.id, in_key),
-                id,
-            };
-            self.post(self.control(), Mail::Command(Box::new(Command::Bind(bind))));
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.set_slot(link, Some(LinkSlot::In(in_key)));
+            conn.engine.answer_attach(link, answer, &mut conn.output);
+        }
+        self.note_attached(key, id, Direction::In, attach);
+        if let Some(resolved) = resolved {
+            let producers = self
+                .producers
+                .entry(AddressKey::clone(&resolved.key))
+                .or_default();
+            producers.push(in_key);
+            self.bind(resolved, BoundLink::In(self.id, in_key), id);
         }
         self.mark_credit(in_key, true);
         Ok(())
+    }
+
+    /// The address that a producer's terminus names, and the name of one made for it; none for an
+    /// anonymous terminus.
+    fn resolve_target(&mut self, target: &mut Target) -> Result<Option<Resolved>, Refusal> {
+        refuse_router_capabilities(&target.capabilities)?;
+        if target.dynamic {
+            let name = dynamic_target(&[self.draw(), self.draw()]);
+            target.address = Some(Str::from(name));
+        }
+        match &target.address {
+            Some(address) if !address.is_empty() => self
+                .resolve(address, Direction::In, &target.capabilities)
+                .map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn attach_consumer(
@@ -189,37 +157,15 @@ impl Shard {
         attach: &Attach,
     ) -> Result<(), Refusal> {
         let mut source = attach.source.clone().ok_or(NO_ROUTE)?;
-        refuse_router_capabilities(&source.capabilities)?;
-        let resolved = if source.dynamic {
-            let random = [self.draw(), self.draw()];
-            let name = dynamic_source(&self.context, &random);
-            source.address = Some(Str::from(name.clone()));
-            let key = self.key_of(&name, Phase::Digit(0));
-            Resolved {
-                key,
-                treatment: Treatment::AnycastBalanced,
-                priority: None,
-            }
-        } else {
-            let address = source
-                .address
-                .clone()
-                .filter(|text| !text.is_empty())
-                .ok_or(NO_ROUTE)?;
-            self.resolve(&address, Direction::Out, &source.capabilities)?
+        let resolved = self.resolve_source(key, &mut source)?;
+        let Some(new) = self.new_link(key, session, link, attach) else {
+            return Ok(());
         };
-        if resolved.key.starts_with('R') {
-            return Err(NO_ROUTE);
-        }
-        let id = self.link_id();
-        source
-            .expiry_policy
-            .get_or_insert_with(|| Symbol::from("session-end"));
+        let (id, capacity) = (new.id, new.capacity);
+        default_expiry(&mut source.expiry_policy);
         let mut target = attach.target.clone();
         if let Some(TargetArchetype::Target(target)) = &mut target {
-            target
-                .expiry_policy
-                .get_or_insert_with(|| Symbol::from("session-end"));
+            default_expiry(&mut target.expiry_policy);
         }
         let answer = Attach {
             source: Some(source),
@@ -229,55 +175,89 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key) else {
             return Ok(());
         };
-        let connection = conn.id;
-        let capacity = conn.listener.link_capacity;
         let annotated = !conn.listener.strip_annotations.outbound;
-        let out = self.out_links.insert(OutLink {
-            id,
-            conn: key,
-            session,
-            link,
-            name: attach.name.to_string(),
-            key: AddressKey::clone(&resolved.key),
-            address: None,
-            answer: Some(Box::new(answer)),
-            capacity,
-            annotated,
-            settles: attach.snd_settle_mode == SenderSettleMode::Settled,
-            lane: std::collections::VecDeque::new(),
-            lane_settled: 0,
-            lane_bytes: 0,
-            ready: false,
-            pipes: Vec::new(),
-            drain: Drain::No,
-            counters: LinkCounters::default(),
-            egress: 0,
-            unsettled: 0,
-            rate: Rate::default(),
-            zero_since: Some(self.second),
-        });
+        let mut out = OutLink::new(new, AddressKey::clone(&resolved.key), answer, annotated);
+        out.settles = attach.snd_settle_mode == SenderSettleMode::Settled;
+        let out = self.out_links.insert(out);
         conn.set_slot(link, Some(LinkSlot::Out(out)));
-        self.counters.add(Counter::Links, 1);
-        self.note_attached(connection, id, Direction::Out, attach);
-        let Resolved {
-            key,
-            treatment,
-            priority,
-        } = resolved;
+        self.note_attached(key, id, Direction::Out, attach);
         let bound = BoundLink::Out {
             link: self.out_key(out),
             capacity,
             annotated,
         };
+        self.bind(resolved, bound, id);
+        Ok(())
+    }
+
+    /// The address that a consumer's terminus names, or one made for it.
+    fn resolve_source(&mut self, key: ConnKey, source: &mut Source) -> Result<Resolved, Refusal> {
+        refuse_router_capabilities(&source.capabilities)?;
+        if source.dynamic {
+            let random = [self.draw(), self.draw()];
+            let name = dynamic_source(&self.context, &random);
+            let key = self.key_of(&name, Phase::Digit(0));
+            source.address = Some(Str::from(name));
+            let treatment = Treatment::AnycastBalanced;
+            return Ok(Resolved {
+                key,
+                treatment,
+                priority: None,
+            });
+        }
+        let address = source
+            .address
+            .clone()
+            .filter(|text| !text.is_empty())
+            .ok_or(NO_ROUTE)?;
+        let resolved = self.resolve(&address, Direction::Out, &source.capabilities)?;
+        if resolved.key.starts_with('R') {
+            return Err(NO_ROUTE);
+        }
+        if is_dynamic(&resolved.key) && !self.consumes(key, &resolved.key) {
+            return Err(NOT_YOURS);
+        }
+        Ok(resolved)
+    }
+
+    /// What every new link brings; `None` if its connection is gone.
+    fn new_link(
+        &mut self,
+        key: ConnKey,
+        session: SessionKey,
+        link: LinkKey,
+        attach: &Attach,
+    ) -> Option<NewLink> {
+        let id = self.link_id();
+        let capacity = self.conns.get(key)?.listener.link_capacity;
+        self.counters.add(Counter::Links, 1);
+        let (name, second) = (attach.name.to_string(), self.second);
+        Some(NewLink {
+            id,
+            conn: key,
+            session,
+            link,
+            name,
+            capacity,
+            second,
+        })
+    }
+
+    /// Tells the control plane of a link on an address.
+    fn bind(&mut self, resolved: Resolved, link: BoundLink, id: LinkId) {
+        let Resolved {
+            key,
+            treatment,
+            priority,
+        } = resolved;
         let bind = Bind {
             key,
             treatment,
             priority,
-            link: bound,
+            link,
             id,
         };
         self.post(self.control(), Mail::Command(Box::new(Command::Bind(bind))));
-        Ok(())
     }
 
     /// The control plane has published a consumer's binding: the peer gets its answer.
@@ -328,6 +308,22 @@ impl Shard {
         })
     }
 
+    /// Whether a connection has a consumer's link on an address.
+    fn consumes(&self, key: ConnKey, address: &AddressKey) -> bool {
+        let links = self.conns.get(key).map(|conn| conn.links.as_slice());
+        links
+            .unwrap_or_default()
+            .iter()
+            .flatten()
+            .any(|slot| match slot {
+                LinkSlot::Out(out) => self
+                    .out_links
+                    .get(*out)
+                    .is_some_and(|link| link.key == *address),
+                LinkSlot::In(_) | LinkSlot::Refused => false,
+            })
+    }
+
     fn key_of(&mut self, address: &str, phase: Phase) -> AddressKey {
         self.text.clear();
         lookup_key(address, phase, None, &self.context, &mut self.text);
@@ -362,13 +358,10 @@ impl Shard {
         });
     }
 
-    fn note_attached(
-        &mut self,
-        connection: crate::ids::ConnectionId,
-        link: crate::ids::LinkId,
-        direction: Direction,
-        attach: &Attach,
-    ) {
+    fn note_attached(&mut self, key: ConnKey, link: LinkId, direction: Direction, attach: &Attach) {
+        let Some(connection) = self.conns.get(key).map(|conn| conn.id) else {
+            return;
+        };
         let source = attach
             .source
             .as_ref()
@@ -389,6 +382,17 @@ impl Shard {
             target: Box::new(target),
         });
     }
+}
+
+/// A terminus without an expiry policy is answered with the standard's default (amqp-1.0 §3.5.3).
+fn default_expiry(policy: &mut Option<Symbol>) {
+    policy.get_or_insert_with(|| Symbol::from("session-end"));
+}
+
+/// Whether a key is that of a node created for a receiver.
+fn is_dynamic(key: &str) -> bool {
+    key.strip_prefix('L')
+        .is_some_and(|text| text.starts_with("temp."))
 }
 
 /// Capabilities that only routers may ask for.

@@ -160,7 +160,6 @@ impl Shard {
                     born: queued.forward.born,
                     answered: false,
                 });
-                link.unsettled += 1;
             }
             self.next_tag += 1;
         }

@@ -39,11 +39,9 @@ impl Shard {
                 session,
                 link,
                 attach,
-                answer,
+                answer: false,
             } => {
-                if !answer {
-                    self.attach(key, session, link, *attach);
-                }
+                self.attach(key, session, link, *attach);
             }
             Event::Detached {
                 link,

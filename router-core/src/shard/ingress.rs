@@ -230,6 +230,13 @@ impl Shard {
                 return;
             }
         };
+        if annotations
+            .as_ref()
+            .is_some_and(Annotations::has_gone_too_far)
+        {
+            self.refuse_parcel(parcel, DeliveryState::Released);
+            return;
+        }
         let verdict = if anonymous {
             self.choose_anonymous(key, &parcel, &sections, annotations.as_ref())
         } else {

@@ -38,10 +38,7 @@ impl Shard {
     }
 
     fn serve_line(&mut self, key: &AddressKey) {
-        loop {
-            let Some(&record) = self.lines.get(key).and_then(|line| line.front()) else {
-                break;
-            };
+        while let Some(&record) = self.lines.get(key).and_then(|line| line.front()) {
             let Some((_, parcel)) = self.take_waiting(record) else {
                 self.pop_line(key);
                 continue;

@@ -55,6 +55,98 @@ pub(super) struct InLink {
     pub(super) zero_since: Option<u32>,
 }
 
+/// What every new link brings.
+#[derive(Debug)]
+pub(super) struct NewLink {
+    /// Its number in the log.
+    pub(super) id: LinkId,
+    /// Its connection.
+    pub(super) conn: ConnKey,
+    /// Its session there.
+    pub(super) session: SessionKey,
+    /// Its key in the protocol engine.
+    pub(super) link: LinkKey,
+    /// The name the peer gave it.
+    pub(super) name: String,
+    /// `linkCapacity` of its connection.
+    pub(super) capacity: u32,
+    /// The second in which it was attached.
+    pub(super) second: u32,
+}
+
+impl InLink {
+    /// A link without credit, on which nothing has come.
+    pub(super) fn new(new: NewLink, target: InTarget) -> Self {
+        let NewLink {
+            id,
+            conn,
+            session,
+            link,
+            name,
+            capacity,
+            second,
+        } = new;
+        Self {
+            id,
+            conn,
+            session,
+            link,
+            name,
+            target,
+            capacity,
+            held: 0,
+            bytes: 0,
+            partial: None,
+            dirty: false,
+            slow: false,
+            urgent: false,
+            draining: false,
+            counters: LinkCounters::default(),
+            ingress: 0,
+            rate: Rate::default(),
+            zero_since: Some(second),
+        }
+    }
+}
+
+impl OutLink {
+    /// A link whose attach is to be answered when its binding is confirmed.
+    pub(super) fn new(new: NewLink, key: AddressKey, answer: Attach, annotated: bool) -> Self {
+        let NewLink {
+            id,
+            conn,
+            session,
+            link,
+            name,
+            capacity,
+            second,
+        } = new;
+        Self {
+            id,
+            conn,
+            session,
+            link,
+            name,
+            key,
+            address: None,
+            answer: Some(Box::new(answer)),
+            capacity,
+            annotated,
+            settles: false,
+            lane: VecDeque::new(),
+            lane_settled: 0,
+            lane_bytes: 0,
+            ready: false,
+            pipes: Vec::new(),
+            drain: Drain::No,
+            counters: LinkCounters::default(),
+            egress: 0,
+            rate: Rate::default(),
+            zero_since: Some(second),
+        }
+    }
+}
+
 /// Where the deliveries of a producer's link go.
 #[derive(Debug)]
 pub(super) enum InTarget {
@@ -126,8 +218,6 @@ pub(super) struct OutLink {
     pub(super) counters: LinkCounters,
     /// Deliveries sent for the address and not yet added to its counters.
     pub(super) egress: u64,
-    /// Deliveries sent and not settled.
-    pub(super) unsettled: u64,
     /// Settlements a second.
     pub(super) rate: Rate,
     /// The second since which there is no credit.

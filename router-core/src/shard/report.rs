@@ -1,11 +1,14 @@
 //! Answers to what management asks: rows made on the spot from the shard's own records.
 
+use std::collections::BTreeMap;
+
 use amqp_proto::Time;
 
 use super::conn::{Conn, Phase};
 use super::link::{InLink, InTarget, OutLink};
 use super::state::Shard;
-use crate::ids::{AddressKey, Direction, Key};
+use crate::delivery::Place;
+use crate::ids::{AddressKey, Direction, InLinkKey, Key};
 use crate::inspect::{Answer, ConnectionRow, LinkRow, Query, Rows, Subject};
 use crate::mail::Mail;
 
@@ -14,6 +17,14 @@ pub(super) const OLD_SECONDS: u32 = 10;
 
 /// Priority of deliveries that do not say one, between routers.
 const DEFAULT_PRIORITY: u8 = 4;
+
+/// Deliveries of one link.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    undelivered: u64,
+    unsettled: u64,
+    old: u64,
+}
 
 impl Shard {
     /// Answers a question of the control plane.
@@ -69,32 +80,47 @@ impl Shard {
 
     fn link_rows(&self) -> Vec<LinkRow> {
         let mut rows = Vec::with_capacity(self.in_links.len() + self.out_links.len());
+        let mut loads = self.loads_in();
         for (key, link) in self.in_links.iter() {
-            rows.extend(self.in_row(key, link));
+            rows.extend(self.in_row(link, loads.remove(&key).unwrap_or_default()));
         }
+        let mut loads = self.loads_out();
         for (key, link) in self.out_links.iter() {
-            rows.extend(self.out_row(key, link));
+            rows.extend(self.out_row(link, loads.remove(&key).unwrap_or_default()));
         }
         rows
     }
 
-    fn in_row(&self, key: Key, link: &InLink) -> Option<LinkRow> {
-        let conn = self.conns.get(link.conn)?;
-        let mut undelivered = 0;
-        let mut unsettled = 0;
-        let mut stuck = 0;
+    /// What producers' links have under way.
+    fn loads_in(&self) -> BTreeMap<Key, Load> {
+        let mut loads = BTreeMap::<Key, Load>::new();
         for (_, inbound) in self.inbound.iter() {
-            if inbound.link.map(Key::from) != Some(key) {
+            let Some(InLinkKey(link)) = inbound.link else {
                 continue;
-            }
+            };
+            let load = loads.entry(link).or_default();
             match &inbound.place {
-                crate::delivery::Place::Hold(_) | crate::delivery::Place::Line(_) => {
-                    undelivered += 1;
-                }
-                _ => unsettled += 1,
+                Place::Hold(_) | Place::Line(_) => load.undelivered += 1,
+                _ => load.unsettled += 1,
             }
-            stuck += u64::from(self.is_old(inbound.born));
+            load.old += u64::from(self.is_old(inbound.born));
         }
+        loads
+    }
+
+    /// What consumers' links have under way and has been sent.
+    fn loads_out(&self) -> BTreeMap<Key, Load> {
+        let mut loads = BTreeMap::<Key, Load>::new();
+        for (_, outbound) in self.outbound.iter() {
+            let load = loads.entry(outbound.link).or_default();
+            load.unsettled += 1;
+            load.old += u64::from(self.is_old(outbound.born));
+        }
+        loads
+    }
+
+    fn in_row(&self, link: &InLink, load: Load) -> Option<LinkRow> {
+        let conn = self.conns.get(link.conn)?;
         Some(LinkRow {
             id: link.id,
             name: link.name.clone(),
@@ -105,26 +131,19 @@ impl Shard {
                 InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
             },
             capacity: link.capacity,
-            undelivered,
-            unsettled,
+            undelivered: load.undelivered,
+            unsettled: load.unsettled,
             counters: link.counters,
             zero_credit_seconds: self.zero_seconds(link.zero_since),
             credit: conn.engine.credit(link.link),
             settle_rate: link.rate.per_second(self.second),
-            stuck,
+            stuck: load.old,
             priority: DEFAULT_PRIORITY,
         })
     }
 
-    fn out_row(&self, key: Key, link: &OutLink) -> Option<LinkRow> {
+    fn out_row(&self, link: &OutLink, load: Load) -> Option<LinkRow> {
         let conn = self.conns.get(link.conn)?;
-        let sent = self
-            .outbound
-            .iter()
-            .filter(|(_, outbound)| outbound.link == key);
-        let old_sent = sent
-            .filter(|(_, outbound)| self.is_old(outbound.born))
-            .count();
         let old_queued = link
             .lane
             .iter()
@@ -138,12 +157,12 @@ impl Shard {
             address: Some(AddressKey::clone(&link.key)),
             capacity: link.capacity,
             undelivered: link.lane.len() as u64,
-            unsettled: link.unsettled,
+            unsettled: load.unsettled,
             counters: link.counters,
             zero_credit_seconds: self.zero_seconds(link.zero_since),
             credit: conn.engine.credit(link.link),
             settle_rate: link.rate.per_second(self.second),
-            stuck: (old_sent + old_queued) as u64,
+            stuck: load.old + old_queued as u64,
             priority: DEFAULT_PRIORITY,
         })
     }

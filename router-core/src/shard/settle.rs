@@ -309,9 +309,6 @@ impl Shard {
     /// Frees the record of a delivery sent.
     pub(super) fn forget_outbound(&mut self, key: OutKey) -> Option<Outbound> {
         let outbound = self.outbound.remove(key)?;
-        if let Some(link) = self.out_links.get_mut(outbound.link) {
-            link.unsettled = link.unsettled.saturating_sub(1);
-        }
         self.uncount(outbound.slot);
         Some(outbound)
     }

@@ -160,6 +160,11 @@ impl Shard {
             return;
         };
         let due = value.unwrap_or_else(|| stream.ahead().saturating_sub(limits::STREAM_WINDOW));
+        let gives_back = due > 0 && due < stream.withheld;
+        if gives_back && stream.withheld - due < limits::WITHHELD_STEP {
+            // Many small windows cost a peer with a long message more than a few large ones.
+            return;
+        }
         let before = std::mem::replace(&mut stream.withheld, due);
         let (conn, session) = (inbound.conn, inbound.session);
         if before != due {
