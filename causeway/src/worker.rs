@@ -267,11 +267,11 @@ impl Worker {
                 }
                 Moved::Wait => break,
                 Moved::End => {
-                    self.lose(index, None, now);
+                    self.lose(index, "connection aborted".to_owned(), now);
                     break;
                 }
                 Moved::Failed(error) => {
-                    self.lose(index, Some(error_text(&error)), now);
+                    self.lose(index, error_text(&error), now);
                     break;
                 }
             }
@@ -280,9 +280,9 @@ impl Worker {
     }
 
     /// The socket is gone; the connection follows.
-    fn lose(&mut self, index: usize, error: Option<String>, now: Time) {
+    fn lose(&mut self, index: usize, error: String, now: Time) {
         if let Some(slot) = self.sockets.get_mut(index).and_then(Option::take) {
-            self.shard.end_of_input(slot.key, error, now);
+            self.shard.end_of_input(slot.key, Some(error), now);
         }
     }
 
@@ -345,7 +345,7 @@ impl Worker {
             }
         }
         match lost {
-            Some(error) => self.lose(index, Some(error), now),
+            Some(error) => self.lose(index, error, now),
             None if bytes > 0 => self.shard.wrote(key),
             None => {}
         }

@@ -30,6 +30,8 @@ pub enum Notice {
     ConnectionFailed {
         /// Its number.
         connection: ConnectionId,
+        /// The listener's name.
+        listener: String,
         /// `address:port` of the peer.
         peer: String,
         /// The AMQP error condition.

@@ -57,12 +57,13 @@ pub(super) fn say(notice: &Notice) -> Said {
         Notice::ConnectionClosed { connection } => format!("[C{connection}] Connection Closed"),
         Notice::ConnectionFailed {
             connection,
+            listener,
             peer,
             condition,
             description,
-        } => {
-            format!("[C{connection}] Connection from {peer} failed: {condition} {description}")
-        }
+        } => format!(
+            "[C{connection}] Connection from {peer} (to {listener}) failed: {condition} {description}"
+        ),
         Notice::ConnectionForced { connection } => {
             format!("[C{connection}] Connection force-closed by request")
         }

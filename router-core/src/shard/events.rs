@@ -116,6 +116,7 @@ impl Shard {
         };
         self.notices.push(Notice::ConnectionFailed {
             connection: conn.id,
+            listener: conn.listener.name.clone(),
             peer: conn.peer.clone(),
             condition,
             description,
@@ -141,9 +142,12 @@ impl Shard {
         let Some(conn) = self.conns.get(key) else {
             return;
         };
-        if let Some(description) = error {
+        if let Some(description) = error
+            && conn.phase != Phase::Closing
+        {
             self.notices.push(Notice::ConnectionFailed {
                 connection: conn.id,
+                listener: conn.listener.name.clone(),
                 peer: conn.peer.clone(),
                 condition: "amqp:connection:framing-error".to_owned(),
                 description,

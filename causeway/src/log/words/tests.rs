@@ -68,13 +68,15 @@ fn connections_are_announced() {
 fn failures_carry_condition_and_description() {
     let notice = Notice::ConnectionFailed {
         connection: ConnectionId(2),
+        listener: "127.0.0.1:32702".into(),
         peer: "127.0.0.1:5".into(),
         condition: "amqp:connection:framing-error".into(),
         description: "connection aborted".into(),
     };
     assert_eq!(
         text(&notice),
-        "[C2] Connection from 127.0.0.1:5 failed: amqp:connection:framing-error connection aborted"
+        "[C2] Connection from 127.0.0.1:5 (to 127.0.0.1:32702) failed: \
+         amqp:connection:framing-error connection aborted"
     );
 }
 
