@@ -60,9 +60,9 @@ struct SendLink {
 
 /// Why a turn of sending ended.
 enum Pause {
-    /// More could be sent at once.
+    /// More could be sent as soon as the socket takes what there is.
     None,
-    /// No credit, no window, or the socket is full.
+    /// No credit or no window.
     Peer,
     /// Nothing is due before this time.
     Due(Time),
@@ -197,9 +197,9 @@ impl Sender {
         }
         add(&self.tally.sent, sent);
         match next_due {
-            _ if more => Pause::None,
-            Some(due) if !self.output.is_full() => Pause::Due(due),
-            _ => Pause::Peer,
+            _ if more || self.output.is_full() => Pause::None,
+            Some(due) => Pause::Due(due),
+            None => Pause::Peer,
         }
     }
 
