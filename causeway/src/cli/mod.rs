@@ -16,6 +16,7 @@ mod detach;
 pub mod failure;
 pub mod intake;
 pub mod json;
+pub mod manager;
 mod qdrouterd;
 pub mod quantity;
 pub mod recv;
@@ -24,6 +25,7 @@ pub mod run;
 pub mod screen;
 pub mod send;
 pub mod show;
+pub mod stat;
 
 /// An AMQP 1.0 message router.
 #[derive(Debug, Parser)]
@@ -46,6 +48,8 @@ enum Verb {
     Recv(recv::RecvOptions),
     /// Load a router and measure it; compare it with another.
     Bench(bench::BenchOptions),
+    /// Show what a router says about itself.
+    Stat(stat::StatOptions),
 }
 
 /// Runs the program with the arguments of the process, the first of which is its name: through a
@@ -62,6 +66,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Arguments { verb: Verb::Send(options) }) => send::run(options),
         Ok(Arguments { verb: Verb::Recv(options) }) => recv::run(options),
         Ok(Arguments { verb: Verb::Bench(options) }) => bench::run(options),
+        Ok(Arguments { verb: Verb::Stat(options) }) => stat::run(options),
         Err(error) => {
             let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             match error.print() {
