@@ -10,13 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) fn corpus(target: &str, body: fn(&[u8])) {
     let folder = format!("{}/../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
     let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("the target has a corpus")
+        .map(|entry| entry.expect("the folder can be listed").path())
         .collect();
     files.sort();
     assert!(!files.is_empty(), "{folder} is empty");
     for file in files {
-        let input = std::fs::read(&file).unwrap();
+        let input = std::fs::read(&file).expect("the file can be read");
         let end = catch_unwind(AssertUnwindSafe(|| body(&input)));
         assert!(end.is_ok(), "{target}: {}", file.display());
     }

@@ -30,7 +30,7 @@ impl Workload {
     pub(crate) const fn slow(name: &'static str, make: fn() -> Unit) -> Self {
         Self {
             name,
-            units: 20,
+            units: 8,
             make,
         }
     }

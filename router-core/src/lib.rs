@@ -9,6 +9,8 @@ pub mod address;
 pub mod control;
 pub mod counters;
 pub mod delivery;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ids;
 pub mod inspect;
 pub mod keyed;

@@ -65,7 +65,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ("control", &["mail", "mesh", "route", "settings"]),
     (
         "fuzz",
-        &["route", "mail", "mesh", "delivery", "shard", "control"],
+        &[
+            "route", "settings", "mail", "mesh", "delivery", "shard", "control",
+        ],
     ),
 ];
 

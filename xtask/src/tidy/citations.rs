@@ -4,18 +4,18 @@
 //! Decision: the difference is information for whoever writes the next test; making it an error
 //! would teach people to cite less.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::tidy::source::{Kind, Source};
 
 /// The name under which the standard is cited.
 const STANDARD: &str = "amqp-1.0";
 
-/// The sections cited, with the first place of each, apart for code and for tests.
+/// The sections cited, apart for code and for tests.
 #[derive(Debug, Default)]
 pub(crate) struct Citations {
-    code: BTreeMap<String, String>,
-    tests: BTreeMap<String, String>,
+    code: BTreeSet<String>,
+    tests: BTreeSet<String>,
 }
 
 impl Citations {
@@ -30,29 +30,25 @@ impl Citations {
             if !comment.contains(STANDARD) {
                 continue;
             }
-            let place = format!("{}:{}", source.path, token.line);
             let list = if is_test || token.test {
                 &mut self.tests
             } else {
                 &mut self.code
             };
-            for section in sections(comment) {
-                list.entry(section).or_insert_with(|| place.clone());
-            }
+            list.extend(sections(comment));
         }
     }
 
-    /// One line for each section that only code cites, and one with the totals.
+    /// One line with the sections that only code cites, and one with the totals.
     pub(crate) fn report(&self) -> Vec<String> {
-        let open = self
-            .code
-            .iter()
-            .filter(|(section, _)| !self.tests.contains_key(*section));
-        let mut lines: Vec<_> = open
-            .map(|(section, place)| format!("§{section} is cited in code ({place}), in no test"))
-            .collect();
-        let both = self.code.len() - lines.len();
+        let open = self.code.difference(&self.tests);
+        let open: Vec<_> = open.map(|section| format!("§{section}")).collect();
         let total = self.code.len();
+        let both = total - open.len();
+        let mut lines = Vec::new();
+        if !open.is_empty() {
+            lines.push(format!("cited in code, in no test: {}", open.join(" ")));
+        }
         lines.push(format!(
             "{both} of {total} sections cited in code are cited in tests too"
         ));
@@ -85,7 +81,7 @@ mod tests {
         assert_eq!(
             citations.report(),
             [
-                "§2.6.7 is cited in code (a.rs:2), in no test",
+                "cited in code, in no test: §2.6.7",
                 "1 of 2 sections cited in code are cited in tests too",
             ]
         );

@@ -1,0 +1,3 @@
+//! The router through its public face.
+
+mod corpus;
