@@ -1,9 +1,9 @@
 //! Where the bodies of `causeway send` come from: arguments, a file, standard input, whole or by
 //! lines.
 //!
-//! Owns the order and the text of bodies; it builds no messages. Standard input by lines is read on a
-//! thread of its own, because the connection has to be served (heartbeats, outcomes) while a person
-//! thinks about the next line.
+//! Owns the order and the text of bodies; it builds no messages. Standard input by lines is read
+//! on a thread of its own, because the connection has to be served (heartbeats, outcomes) while a
+//! person thinks about the next line.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};

@@ -1,7 +1,8 @@
 //! How a verb of the command line fails: what went wrong, and what the person may do about it.
 //!
-//! Owns the shape of error output (`error: …`, then `hint: …`) and the exit status; it never decides
-//! what is an error. One plain type instead of an enumeration: nobody but a person reads these.
+//! Owns the shape of error output (`error: …`, then `hint: …`) and the exit status; it never
+//! decides what is an error. One plain type instead of an enumeration: nobody but a person reads
+//! these.
 
 use std::fmt;
 use std::io;

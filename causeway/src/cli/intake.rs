@@ -1,7 +1,8 @@
 //! The receiving end of a link for people: whole messages out of frames, credit, settlement.
 //!
 //! Owns the message under construction and the credit of one link; it prints nothing. Credit never
-//! exceeds the number of messages still wanted: what a person did not ask for stays with the sender.
+//! exceeds the number of messages still wanted: what a person did not ask for stays with the
+//! sender.
 
 use amqp_codec::message::{self, Message};
 use amqp_codec::{DecodeError, DeliveryState, Role};

@@ -1,9 +1,9 @@
 //! AMQP values as JSON and back.
 //!
-//! Owns the mapping; it knows no messages. JSON has fewer types, so the way out loses some (a symbol
-//! becomes a string, every integer a number) and the way in chooses the widest (`long`, `double`,
-//! `string`, `list`, `map`). What JSON cannot say at all – bytes that are no text, decimals,
-//! described values – comes as an object with one telling key instead of being dropped.
+//! Owns the mapping; it knows no messages. JSON has fewer types, so the way out loses some (a
+//! symbol becomes a string, every integer a number) and the way in chooses the widest (`long`,
+//! `double`, `string`, `list`, `map`). What JSON cannot say at all – bytes that are no text,
+//! decimals, described values – comes as an object with one telling key instead of being dropped.
 
 use amqp_codec::{Map, Str, Value};
 use bytes::Bytes;

@@ -1,8 +1,8 @@
 //! Asking a router about itself over AMQP management.
 //!
-//! Owns the two links and the waiting of one conversation with `$management`; what is asked and how
-//! answers are read is the management crate's. Requests go one at a time: a person reads the answers
-//! one at a time too.
+//! Owns the two links and the waiting of one conversation with `$management`; what is asked and
+//! how answers are read is the management crate's. Requests go one at a time: a person reads the
+//! answers one at a time too.
 
 use std::time::Duration;
 

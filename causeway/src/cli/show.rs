@@ -1,8 +1,8 @@
 //! Messages for people and for programs.
 //!
-//! Owns the two forms `causeway recv` prints: readable text with every section that is there, and one
-//! JSON object a line. It never changes a message, and a message it cannot parse is shown as bytes
-//! instead of being hidden.
+//! Owns the two forms `causeway recv` prints: readable text with every section that is there, and
+//! one JSON object a line. It never changes a message, and a message it cannot parse is shown as
+//! bytes instead of being hidden.
 
 use amqp_codec::Value;
 use amqp_codec::message::{Body, Header, Message, Properties};

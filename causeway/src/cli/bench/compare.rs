@@ -1,8 +1,9 @@
 //! Two or three programs under the same loads, in turn.
 //!
-//! Owns the order – load by load, round by round, one after the other within a round – and the ratios.
-//! A machine drifts (clock frequency, neighbours): figures minutes apart do not compare, neighbours in
-//! time do. So each round gives a ratio of its own, and the median of these is the result.
+//! Owns the order – load by load, round by round, one after the other within a round – and the
+//! ratios. A machine drifts (clock frequency, neighbours): figures minutes apart do not compare,
+//! neighbours in time do. So each round gives a ratio of its own, and the median of these is the
+//! result.
 
 use std::net::{Ipv4Addr, TcpListener};
 

@@ -1,7 +1,7 @@
 //! What idle connections cost a router in memory.
 //!
-//! Owns opening them – a session and two links each, one of either direction – and the three looks at
-//! the router's resident memory: before, with them, and after they have closed. The last shows
+//! Owns opening them – a session and two links each, one of either direction – and the three looks
+//! at the router's resident memory: before, with them, and after they have closed. The last shows
 //! whether memory comes back, which the figure in the middle cannot.
 
 use std::sync::Arc;
@@ -80,8 +80,8 @@ impl Cost {
     }
 }
 
-/// Opens `connections` connections to `endpoint`, waits, closes them, and reads the memory of process
-/// `pid` in between.
+/// Opens `connections` connections to `endpoint`, waits, closes them, and reads the memory of
+/// process `pid` in between.
 ///
 /// # Errors
 /// If a connection fails; a limit on open files is the usual reason.

@@ -63,8 +63,8 @@ impl Load {
         self.rate.map(|rate| Duration::from_secs_f64(pairs / rate))
     }
 
-    /// The standard set: what the performance document's table has, with the times and the credit of
-    /// this load.
+    /// The standard set: what the performance document's table has, with the times and the credit
+    /// of this load.
     #[must_use]
     pub(super) fn suite(&self) -> Vec<Self> {
         let load = |size, pairs, rate| Self {

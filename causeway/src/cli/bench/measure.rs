@@ -1,8 +1,8 @@
 //! One measurement: the threads of a load, its phases, and what came out.
 //!
-//! Owns the order of events – receivers, senders, warm-up, measuring, the end – and the figures. The
-//! router's processor time and the counters are read at the same two moments, so that a message's cost
-//! does not depend on how long starting and stopping took.
+//! Owns the order of events – receivers, senders, warm-up, measuring, the end – and the figures.
+//! The router's processor time and the counters are read at the same two moments, so that a
+//! message's cost does not depend on how long starting and stopping took.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! `causeway bench`: a load generator, and the comparison of routers under it.
 //!
-//! Owns the options and which of the measurements they ask for; the measuring is in the files below.
-//! The generator shares the machine with what it measures, so it counts what a message *costs* the
-//! router (processor time of its process) rather than only how many pass: the cost does not depend on
-//! who else is busy.
+//! Owns the options and which of the measurements they ask for; the measuring is in the files
+//! below. The generator shares the machine with what it measures, so it counts what a message
+//! *costs* the router (processor time of its process) rather than only how many pass: the cost
+//! does not depend on who else is busy.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -48,16 +48,16 @@ pub struct BenchOptions {
     #[arg(long, value_name = "PREFIX", default_value = "bench")]
     pub address: String,
     /// Senders, each with a receiver of its own.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one())]
     pub pairs: u32,
     /// Connections for all senders, and as many for all receivers; one a pair where silent.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub connections: Option<u32>,
     /// Bytes of a message's body: 100, 10k, 1M.
     #[arg(long, value_name = "SIZE", default_value = "100", value_parser = quantity::parse_size)]
     pub size: usize,
     /// Messages each receiver lets come ahead.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one())]
     pub credit: u32,
     /// Send settled: fire and forget.
     #[arg(long)]
@@ -66,7 +66,8 @@ pub struct BenchOptions {
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     pub rate: Option<f64>,
     /// How long to measure.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s",
+          value_parser = quantity::parse_duration)]
     pub duration: Duration,
     /// How long to run before that.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = quantity::parse_duration)]
@@ -89,7 +90,7 @@ pub struct BenchOptions {
     #[arg(long, value_name = "COMMAND")]
     pub proxy: Option<String>,
     /// How often a comparison measures each.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one())]
     pub rounds: u32,
     /// Worker threads of the routers in a comparison; one a core where silent.
     #[arg(long, value_name = "N")]
@@ -205,6 +206,11 @@ impl BenchOptions {
             interrupt,
         })
     }
+}
+
+/// A count of things there must be one of.
+fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

@@ -1,8 +1,8 @@
 //! One thread that sends: a connection with some of the senders of a load.
 //!
-//! Owns the order of sending: flat out as far as credit reaches, or by the clock. By the clock it is
-//! an *open loop*: when a message was due is written into it, and if the router makes the sender late
-//! the wait counts as latency, instead of silently slowing the load down.
+//! Owns the order of sending: flat out as far as credit reaches, or by the clock. By the clock it
+//! is an *open loop*: when a message was due is written into it, and if the router makes the
+//! sender late the wait counts as latency, instead of silently slowing the load down.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the threads of one measurement share: the stage it is in, and what each has counted.
 //!
-//! Owns the atomics; it measures nothing. Threads count in batches and mostly in blocks of counters of
-//! their own, so counting costs next to nothing.
+//! Owns the atomics; it measures nothing. Threads count in batches and mostly in blocks of
+//! counters of their own, so counting costs next to nothing.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 

@@ -1,8 +1,8 @@
 //! Where to connect: `amqp://host:port` and its shorter forms.
 //!
 //! Owns the reading of such text; it resolves no names and opens no sockets. Parts of a URL that
-//! this client cannot honour (`amqps`, credentials) are errors: dropping them silently would send in
-//! the clear what was meant to be protected.
+//! this client cannot honour (`amqps`, credentials) are errors: dropping them silently would send
+//! in the clear what was meant to be protected.
 
 use std::fmt;
 use std::str::FromStr;

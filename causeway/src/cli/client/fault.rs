@@ -1,7 +1,7 @@
 //! What a peer's refusals say to a person.
 //!
-//! Owns the words for detach, end and close; it decides nothing. One function for all events that end
-//! something, so that send, recv and bench complain alike.
+//! Owns the words for detach, end and close; it decides nothing. One function for all events that
+//! end something, so that send, recv and bench complain alike.
 
 use amqp_codec::AmqpError;
 use amqp_proto::Event;

@@ -1,8 +1,8 @@
 //! Ctrl-C that ends a client politely.
 //!
-//! Owns the flag that SIGINT and SIGTERM set; whoever waits looks at it between two waits. The first
-//! signal asks for an orderly end (settle, detach, close), the second ends the process as if nothing
-//! had been installed: a peer that does not answer must not hold a person up.
+//! Owns the flag that SIGINT and SIGTERM set; whoever waits looks at it between two waits. The
+//! first signal asks for an orderly end (settle, detach, close), the second ends the process as if
+//! nothing had been installed: a peer that does not answer must not hold a person up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
 //! One blocking connection: a TCP stream under the protocol engine.
 //!
-//! Owns the stream, the engine, their buffers and the waiting; it knows no links. A wait is cut into
-//! short pieces so that heartbeats go out and Ctrl-C is seen; output is written before each wait and
-//! never in between, so that what belongs together leaves together.
+//! Owns the stream, the engine, their buffers and the waiting; it knows no links. A wait is cut
+//! into short pieces so that heartbeats go out and Ctrl-C is seen; output is written before each
+//! wait and never in between, so that what belongs together leaves together.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};

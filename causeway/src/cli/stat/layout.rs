@@ -1,8 +1,13 @@
 //! Tables on a terminal.
 //!
 //! Owns their layout – the one operators of this kind of router know: two blanks before each row,
-//! columns as wide as they must be, a rule under the heads. Numbers stand to the right, so that their
-//! digits line up.
+//! columns as wide as they must be, a rule under the heads. Numbers stand to the right, so that
+//! their digits line up.
+
+use comfy_table::{CellAlignment, Table, TableComponent, presets};
+
+/// Blanks between two columns.
+const GAP: u16 = 2;
 
 /// A table of text.
 #[derive(Debug, Default)]
@@ -31,44 +36,25 @@ impl Layout {
         if self.rows.is_empty() {
             return Vec::new();
         }
-        let columns: Vec<(usize, bool)> = (0..self.heads.len())
-            .map(|column| self.measure(column))
-            .collect();
-        let heads: Vec<String> = self.heads.iter().map(|&head| head.to_owned()).collect();
-        let rule = columns.iter().map(|(width, _)| width + 2).sum::<usize>() - 2;
-        let mut lines = vec![line(&heads, &columns), format!("  {}", "=".repeat(rule))];
-        lines.extend(self.rows.iter().map(|row| line(row, &columns)));
-        lines
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        table.set_style(TableComponent::HeaderLines, '=');
+        table.set_header(&self.heads).add_rows(&self.rows);
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((GAP, 0));
+            if self.is_numeric(index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.trim_fmt().lines().map(str::to_owned).collect()
     }
 
-    /// The width of a column, and whether it holds numbers.
-    fn measure(&self, column: usize) -> (usize, bool) {
-        let cells = || self.rows.iter().map(|row| &row[column]);
-        let widest = cells().map(|cell| cell.chars().count()).max().unwrap_or(0);
-        let width = widest.max(self.heads[column].chars().count());
-        let number = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || c == '-');
-        (
-            width,
-            cells().all(number) && cells().any(|cell| !cell.is_empty()),
-        )
+    /// Whether a column holds numbers, and nothing else.
+    fn is_numeric(&self, column: usize) -> bool {
+        let number = |cell: &str| cell.chars().all(|c| c.is_ascii_digit() || c == '-');
+        let mut cells = self.rows.iter().map(|row| row[column].as_str());
+        cells.clone().all(number) && cells.any(|cell| !cell.is_empty())
     }
-}
-
-fn line(cells: &[String], columns: &[(usize, bool)]) -> String {
-    let mut line = String::new();
-    for (cell, (width, right)) in cells.iter().zip(columns) {
-        let blank = " ".repeat(width - cell.chars().count());
-        line.push_str("  ");
-        if *right {
-            line.push_str(&blank);
-        }
-        line.push_str(cell);
-        if !*right {
-            line.push_str(&blank);
-        }
-    }
-    line.truncate(line.trim_end().len());
-    line
 }
 
 #[cfg(test)]
@@ -82,7 +68,7 @@ mod tests {
         layout.add(vec!["longer".into(), "12".into(), String::new()]);
         let expected = [
             "  name     n  note",
-            "  ================",
+            "==================",
             "  a        5  é",
             "  longer  12",
         ];

@@ -1,7 +1,7 @@
 //! `causeway stat`: what a router says about itself.
 //!
-//! Owns the options and the order of the tables. It asks over AMQP like any management client, so it
-//! works from anywhere and on other routers of this kind, too.
+//! Owns the options and the order of the tables. It asks over AMQP like any management client, so
+//! it works from anywhere and on other routers of this kind, too.
 
 use std::process::ExitCode;
 use std::time::Duration;

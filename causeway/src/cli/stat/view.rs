@@ -1,8 +1,8 @@
 //! What `causeway stat` shows of each table, and how.
 //!
 //! Owns the columns; it asks nobody. Heads and their order follow the incumbent's tool, so that an
-//! operator reads the same table, and a column the router does not tell stays empty instead of being
-//! an error: routers of another version can be asked too.
+//! operator reads the same table, and a column the router does not tell stays empty instead of
+//! being an error: routers of another version can be asked too.
 
 use amqp_codec::Value;
 use clap::ValueEnum;
