@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod clients;
+mod corpus;
 mod ends;
 mod harness;
 mod names;

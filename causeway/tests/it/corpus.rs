@@ -1,6 +1,6 @@
 //! The committed fuzz corpora, replayed: what was once of interest stays harmless.
 
-#[path = "../../fuzz/replay.rs"]
+#[path = "../../../fuzz/replay.rs"]
 mod replay;
 
 #[test]
