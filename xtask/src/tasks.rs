@@ -39,13 +39,7 @@ pub(crate) fn lint(root: &Path) -> Outcome {
 /// Unit and integration tests by nextest where it is installed, then documentation tests.
 pub(crate) fn test(root: &Path, arguments: &[String]) -> Outcome {
     let mut command: Vec<&str> = if tools::has(root, "cargo", &["nextest", "--version"]) {
-        vec![
-            "nextest",
-            "run",
-            "--workspace",
-            "--no-fail-fast",
-            "--no-tests=pass",
-        ]
+        vec!["nextest", "run", "--workspace", "--no-fail-fast"]
     } else {
         vec![
             "test",

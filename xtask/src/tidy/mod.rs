@@ -9,6 +9,7 @@ mod citations;
 mod form;
 mod fuzzing;
 mod imports;
+mod links;
 mod manifest;
 mod package;
 mod problem;
@@ -166,15 +167,20 @@ fn fuzzing(root: &Path, packages: &[Package]) -> io::Result<Vec<Problem>> {
     Ok(fuzzing::judge(&bodies, &folder))
 }
 
-/// The words and lines of every text file.
+/// The words and lines of every text file, and the links of documents.
 fn texts(root: &Path) -> io::Result<Vec<Problem>> {
+    let files: BTreeSet<String> = package::files(root, "")?.into_iter().collect();
     let mut problems = Vec::new();
-    for path in package::files(root, "")? {
-        let name = path.rsplit('/').next().unwrap_or(&path);
+    for path in &files {
+        let name = path.rsplit('/').next().unwrap_or(path);
         let ending = name.rsplit('.').next().unwrap_or(name);
-        if TEXTS.contains(&ending) {
-            let text = String::from_utf8_lossy(&fs::read(root.join(&path))?).into_owned();
-            problems.extend(form::text(&path, &text, CODE.contains(&ending)));
+        if !TEXTS.contains(&ending) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&fs::read(root.join(path))?).into_owned();
+        problems.extend(form::text(path, &text, CODE.contains(&ending)));
+        if ending == "md" {
+            problems.extend(links::judge(path, &text, &files));
         }
     }
     Ok(problems)
