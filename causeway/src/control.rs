@@ -64,9 +64,9 @@ pub(crate) struct Control {
     listeners: Listeners,
     clock: Clock,
     log: Log,
+    connections_max: u64,
     last_connection: u64,
     notices: Vec<Notice>,
-    rests: Vec<Rest>,
     end: Option<(End, Time)>,
 }
 
@@ -80,6 +80,8 @@ pub(crate) struct ControlParts {
     pub(crate) intakes: Vec<Arc<Intake>>,
     pub(crate) clock: Clock,
     pub(crate) log: Log,
+    /// Connections taken at the same time.
+    pub(crate) connections_max: u64,
 }
 
 impl Control {
@@ -96,6 +98,7 @@ impl Control {
             intakes,
             clock,
             log,
+            connections_max,
         } = parts;
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP])?;
         poll.registry()
@@ -113,9 +116,9 @@ impl Control {
             listeners: Listeners::new(FIRST_LISTENER),
             clock,
             log,
+            connections_max,
             last_connection: 0,
             notices: Vec::new(),
-            rests: Vec::new(),
             end: None,
         })
     }
@@ -279,46 +282,49 @@ impl Control {
     }
 
     fn accept(&mut self, now: Time) {
-        let Self {
-            listeners,
-            rests,
-            intakes,
-            dealer,
-            last_connection,
-            log,
-            ..
-        } = self;
-        let traced = log.is_enabled(Module::Protocol, Level::Trace);
-        listeners.accept(
-            now,
-            rests,
-            |Arrival {
-                 stream,
-                 peer,
-                 settings,
-             }| {
-                let told = |index: usize| {
-                    let load = intakes[index].load();
-                    Told {
-                        bytes: load.bytes(),
-                        closed: load.closed(),
-                    }
-                };
-                let worker = dealer.deal(now, told);
-                *last_connection += 1;
-                let accepted = Accepted {
-                    connection: ConnectionId(*last_connection),
-                    listener: settings,
-                    peer: peer.to_string(),
-                    traced,
-                };
-                intakes[worker].push(Incoming::Socket { stream, accepted });
-            },
-        );
-        for Rest { listener, text } in rests.drain(..) {
-            let text = format!("Listener {listener} rests: cannot accept connections: {text}");
-            log.line(Module::Server, Level::Error, text);
+        let (mut arrivals, mut rests) = (Vec::new(), Vec::new());
+        self.listeners.accept(now, &mut arrivals, &mut rests);
+        for arrival in arrivals {
+            self.deal(arrival, now);
         }
+        for Rest { listener, text } in rests {
+            let text = format!("Listener {listener} rests: cannot accept connections: {text}");
+            self.log.line(Module::Server, Level::Error, text);
+        }
+    }
+
+    /// Gives a connection a number and a worker, unless there are too many.
+    fn deal(&mut self, arrival: Arrival, now: Time) {
+        let Arrival {
+            stream,
+            peer,
+            settings,
+        } = arrival;
+        let intakes = &self.intakes;
+        let told = |index: usize| {
+            let load = intakes[index].load();
+            Told {
+                bytes: load.bytes(),
+                closed: load.closed(),
+            }
+        };
+        let present = self.dealer.connections(told);
+        if present >= self.connections_max {
+            let text = format!(
+                "DENY Connection '{peer}' based on global connection count. nConnections= {present}"
+            );
+            self.log.line(Module::Policy, Level::Info, text);
+            return;
+        }
+        let worker = self.dealer.deal(now, told);
+        self.last_connection += 1;
+        let accepted = Accepted {
+            connection: ConnectionId(self.last_connection),
+            listener: settings,
+            peer: peer.to_string(),
+            traced: self.log.is_enabled(Module::Protocol, Level::Trace),
+        };
+        self.intakes[worker].push(Incoming::Socket { stream, accepted });
     }
 
     fn in_flight(&self) -> usize {

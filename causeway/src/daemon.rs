@@ -117,6 +117,9 @@ fn run_logged(
         counters: Arc::clone(&counters),
     });
     let mut agent = Agent::new(router);
+    if !configuration.policy.admin_status {
+        agent.keep_connections();
+    }
     let mut process = Process::new(log.clone(), configuration.log.clone());
     for placed in &configuration.entities {
         create(placed, &mut agent, &mut plane, &mut process, log)?;
@@ -149,6 +152,7 @@ fn run_logged(
         intakes,
         clock,
         log: log.clone(),
+        connections_max: configuration.policy.connections_max,
     };
     let control = Control::new(parts).map_err(text)?;
     let words = format!(
@@ -318,7 +322,7 @@ fn announce(configuration: &Configuration, id: &str, log: &Log) {
     );
     let version = format!("Version: {}", env!("CARGO_PKG_VERSION"));
     log.line(Module::Router, Level::Info, version);
-    for door in open_doors(&configuration.entities) {
+    for door in open_doors(&configuration.entities, &configuration.policy) {
         log.line(Module::Server, Level::Notice, format!("Left open: {door}"));
     }
 }

@@ -45,6 +45,12 @@ impl Dealer {
         }
     }
 
+    /// The connections that all workers have.
+    pub(crate) fn connections(&self, told: impl Fn(usize) -> Told) -> u64 {
+        let of = |(index, known): (usize, &Known)| known.dealt.saturating_sub(told(index).closed);
+        self.workers.iter().enumerate().map(of).sum()
+    }
+
     /// Chooses the worker for a connection, which then counts as its own.
     pub(crate) fn deal(&mut self, now: Time, told: impl Fn(usize) -> Told) -> usize {
         self.sample(now, &told);
@@ -104,6 +110,7 @@ mod tests {
         assert_eq!(dealer.deal(Time::ZERO, told), 1);
         assert_eq!(dealer.deal(Time::ZERO, told), 1);
         assert_eq!(dealer.deal(Time::ZERO, told), 0);
+        assert_eq!(dealer.connections(told), 5);
     }
 
     #[test]

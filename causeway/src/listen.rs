@@ -136,14 +136,9 @@ impl Listeners {
         }
     }
 
-    /// Accepts what is waiting, within a budget for each listener; what went wrong is appended to
-    /// `rests`, once for each rest that begins.
-    pub(crate) fn accept(
-        &mut self,
-        now: Time,
-        rests: &mut Vec<Rest>,
-        mut arrived: impl FnMut(Arrival),
-    ) {
+    /// Accepts what is waiting, within a budget for each listener, into `arrivals`; what went wrong
+    /// is appended to `rests`, once for each rest that begins.
+    pub(crate) fn accept(&mut self, now: Time, arrivals: &mut Vec<Arrival>, rests: &mut Vec<Rest>) {
         for listener in &mut self.open {
             if listener.rests_until.is_some_and(|until| now < until) {
                 continue;
@@ -156,7 +151,7 @@ impl Listeners {
                 match listener.socket.accept() {
                     Ok((stream, peer)) => {
                         let settings = Arc::clone(&listener.settings);
-                        arrived(Arrival {
+                        arrivals.push(Arrival {
                             stream,
                             peer,
                             settings,
@@ -320,7 +315,7 @@ mod tests {
         let _peer = net::TcpStream::connect(("127.0.0.1", port)).unwrap();
         listeners.note_ready(Token(2));
         let (mut rests, mut arrivals) = (Vec::new(), Vec::new());
-        listeners.accept(Time::ZERO, &mut rests, |arrival| arrivals.push(arrival));
+        listeners.accept(Time::ZERO, &mut arrivals, &mut rests);
         assert_eq!((arrivals.len(), rests.len()), (1, 0));
         assert_eq!(listeners.next_deadline(Time::ZERO), None);
         listeners.close("listener/127.0.0.1:0");

@@ -56,6 +56,8 @@ pub struct Agent {
     store: Store,
     pending: VecDeque<Pending>,
     pages: Pages,
+    /// A policy keeps requests from deleting connections.
+    keeps_connections: bool,
 }
 
 /// What the agent works with.
@@ -79,7 +81,13 @@ impl Agent {
             store: Store::new(router),
             pending: VecDeque::new(),
             pages: Pages::default(),
+            keeps_connections: false,
         }
+    }
+
+    /// Refuses requests to delete a connection, as a policy may want it.
+    pub fn keep_connections(&mut self) {
+        self.keeps_connections = true;
     }
 
     /// Makes a checked entity, as a configuration file or a request asks; gives its identity.
@@ -270,6 +278,10 @@ impl Agent {
         };
         if is(entity_type, &CONNECTION) {
             let change = ConnectionChange::read(&content.body)?;
+            if self.keeps_connections && change.deletes() {
+                let text = "You are not allowed to perform this operation.";
+                return Err(Failure::new(Status::Forbidden, text));
+            }
             target.identity().ok_or(Status::BadRequest)?;
             return Ok(Step::Wait(Work::UpdateConnection(target, change)));
         }

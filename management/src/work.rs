@@ -38,6 +38,11 @@ pub(crate) struct ConnectionChange {
 }
 
 impl ConnectionChange {
+    /// Whether the connection is to be deleted.
+    pub(crate) fn deletes(self) -> bool {
+        self.delete
+    }
+
     /// Reads the body of an UPDATE; one that says nothing known is an error.
     pub(crate) fn read(body: &Value) -> Result<Self, Failure> {
         let map = body

@@ -39,7 +39,7 @@ fn report(
     for warning in &configuration.warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    let doors = open_doors(&configuration.entities);
+    let doors = open_doors(&configuration.entities, &configuration.policy);
     for door in &doors {
         writeln!(out, "left open: {door}")?;
     }

@@ -9,6 +9,7 @@ use management::schema::Entity;
 
 use super::entity::Placed;
 use super::error::ConfigError;
+use super::section::Section;
 
 /// SASL mechanisms that this version speaks.
 const MECHANISMS: [&str; 1] = ["ANONYMOUS"];
@@ -28,6 +29,52 @@ pub(super) fn check(
     }
     for address in of_type(placed, "router.config.address") {
         warnings.extend(address_form(file, address));
+    }
+}
+
+/// Whether the router's mode allows listeners and connectors of their roles. Looks at sections, not
+/// at entities, because it is said of modes and sections that this version does not have, too.
+pub(super) fn roles(file: &Arc<str>, sections: &[Section], errors: &mut Vec<ConfigError>) {
+    let text = |section: &Section, name: &str| {
+        let written = section.attribute(name)?;
+        written.value.as_str().map(str::to_owned)
+    };
+    let router = sections.iter().rfind(|section| section.name == "router");
+    let mode = router.and_then(|router| text(router, "mode"));
+    let mode = mode.as_deref().unwrap_or("standalone");
+    for section in sections {
+        let is_listener = section.name == "listener";
+        let Some(role) =
+            text(section, "role").filter(|_| is_listener || section.name == "connector")
+        else {
+            continue;
+        };
+        let (name, between) = (
+            &section.name,
+            matches!(role.as_str(), "inter-router" | "edge"),
+        );
+        let words = match mode {
+            // Of listeners the schema says it.
+            "standalone" if between && !is_listener => {
+                "role='standalone' not allowed to connect to or accept connections from other \
+                 routers."
+                    .to_owned()
+            }
+            "edge" if role == "inter-router" || (role == "edge" && is_listener) => {
+                format!("role='{role}' only allowed with router mode='interior' for {name}")
+            }
+            _ => continue,
+        };
+        errors.push(ConfigError {
+            file: Arc::clone(file),
+            line: section
+                .attribute("role")
+                .map_or(section.line, |role| role.line),
+            entity: Some(section.name.clone()),
+            attribute: Some("role".to_owned()),
+            text: words,
+            remedy: None,
+        });
     }
 }
 

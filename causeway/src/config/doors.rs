@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use management::schema::Entity;
 
 use super::entity::Placed;
+use super::policy::Policy;
 
 /// Every door that the entities of a configuration leave open, as sentences without their full
 /// stops.
 #[must_use]
-pub fn open_doors(entities: &[Placed]) -> Vec<String> {
+pub fn open_doors(entities: &[Placed], policy: &Policy) -> Vec<String> {
     let listeners = entities
         .iter()
         .filter(|placed| placed.is_of_type("listener"));
@@ -26,8 +27,12 @@ pub fn open_doors(entities: &[Placed]) -> Vec<String> {
         );
     }
     if !listeners.is_empty() {
-        let text = "no policy: whoever connects may use every address, $management included";
+        let text = "no restriction by policy: whoever connects may use every address, $management included";
         doors.push(text.to_owned());
+        if !policy.user_id_proxy {
+            let text = "allowUserIdProxy is not obeyed: messages may carry any user-id";
+            doors.push(text.to_owned());
+        }
     }
     doors
 }

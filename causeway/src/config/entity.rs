@@ -158,7 +158,7 @@ fn distance(one: &[char], other: &str) -> usize {
 }
 
 /// A value of a file as management takes it.
-fn amqp_value(value: &Json) -> Value {
+pub(super) fn amqp_value(value: &Json) -> Value {
     match value {
         Json::Null => Value::Null,
         Json::Bool(truth) => Value::Bool(*truth),

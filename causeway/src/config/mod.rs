@@ -13,6 +13,7 @@ mod error;
 mod json;
 mod logging;
 mod native;
+mod policy;
 mod section;
 
 use std::fs::File;
@@ -25,6 +26,7 @@ use management::schema::Entity;
 pub use doors::open_doors;
 pub use entity::Placed;
 pub use error::ConfigError;
+pub use policy::Policy;
 pub use section::{Attribute, Section};
 
 use crate::log::LogSettings;
@@ -39,6 +41,8 @@ pub struct Configuration {
     pub router: Entity,
     /// What to log where.
     pub log: LogSettings,
+    /// Who may do what.
+    pub policy: Policy,
     /// All other entities, in the order of the file.
     pub entities: Vec<Placed>,
     /// What is odd about the file, for the log.
@@ -89,6 +93,8 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigErr
     };
     let mut errors: Vec<ConfigError> = slips.into_iter().map(|slip| slip.of_file(file)).collect();
     let mut warnings = Vec::new();
+    check::roles(file, &sections, &mut errors);
+    let (sections, policy) = policy::extract(file, sections, &mut errors, &mut warnings);
     let placed: Vec<Placed> = sections
         .into_iter()
         .filter_map(|section| entity::make(file, section, &mut errors, &mut warnings))
@@ -106,6 +112,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigErr
         return Ok(Configuration {
             router,
             log,
+            policy,
             entities,
             warnings,
         });

@@ -140,6 +140,31 @@ fn rules_across_sections_are_checked() {
         let told = error(text);
         assert!(told.starts_with(expected), "{told}");
     }
+    for (mode, section, words) in [
+        (
+            "standalone",
+            "connector {\n role: edge\n}\n",
+            "role='standalone' not allowed",
+        ),
+        (
+            "edge",
+            "connector {\n role: inter-router\n}\n",
+            "role='inter-router' only allowed",
+        ),
+        (
+            "edge",
+            "listener {\n role: inter-router\n}\n",
+            "role='inter-router' only allowed",
+        ),
+        (
+            "edge",
+            "listener {\n role: edge\n}\n",
+            "role='edge' only allowed with router mode",
+        ),
+    ] {
+        let told = errors(&format!("router {{\n mode: {mode}\n}}\n{section}"));
+        assert!(told.iter().any(|error| error.contains(words)), "{told:?}");
+    }
     let long = format!("router {{\n id: {}\n}}\n", "x".repeat(128));
     assert!(error(&long).contains("exceeds the maximum allowed length (127 characters)"));
 }
@@ -178,7 +203,9 @@ fn oddities_are_warnings() {
 
 #[test]
 fn open_doors_are_listed() {
-    let doors = |text: &str| open_doors(&read(text).unwrap().entities);
+    let of =
+        |configuration: &Configuration| open_doors(&configuration.entities, &configuration.policy);
+    let doors = |text: &str| of(&read(text).unwrap());
     assert!(doors("router {\n}\n").is_empty());
     let wide = doors("listener {\n idleTimeoutSeconds: 0\n initialHandshakeTimeoutSeconds: 0\n}\n");
     for words in [
@@ -187,7 +214,7 @@ fn open_doors_are_listed() {
         "no TLS",
         "no idle",
         "no handshake",
-        "no policy",
+        "no restriction",
     ] {
         assert!(
             wide.iter().any(|door| door.contains(words)),
@@ -200,7 +227,7 @@ fn open_doors_are_listed() {
             .iter()
             .any(|door| door.contains("TLS") || door.contains("interfaces"))
     );
-    assert_eq!(open_doors(&default_configuration().entities).len(), 2);
+    assert_eq!(of(&default_configuration()).len(), 2);
 }
 
 #[test]

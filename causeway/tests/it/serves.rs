@@ -100,6 +100,17 @@ fn a_router_out_of_files_goes_on_when_some_are_closed() {
 }
 
 #[test]
+fn a_connection_too_many_is_refused_until_one_has_gone() {
+    let mut router = Router::start("policy {\n maxConnections: 2\n}\n");
+    let (one, _two) = (router.open(), router.open());
+    assert!(read_to_end(&mut router.connect()).is_empty());
+    router.wait_for("POLICY (info) DENY Connection '127.0.0.1:");
+    drop(one);
+    router.wait_for("Connection Closed");
+    router.open();
+}
+
+#[test]
 fn the_log_goes_where_it_is_told() {
     let directory = Directory::new();
     let (all, frames) = (
