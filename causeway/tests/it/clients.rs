@@ -363,7 +363,7 @@ fn a_load_arrives_whole_and_in_order() {
             "7",
         ],
         &["--size", "1M"],
-        &["--rate", "500", "--pairs", "2"],
+        &["--rate", "500", "--pairs", "2", "--burst", "3"],
         &["--size", "0"],
     ];
     for load in loads {

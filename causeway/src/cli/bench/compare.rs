@@ -26,6 +26,8 @@ pub(super) struct Comparison {
     pub(super) other: Option<String>,
     /// The command of a TCP proxy.
     pub(super) proxy: Option<String>,
+    /// Further options for this router's `run`, as in a shell.
+    pub(super) run_options: String,
     /// How often each is measured.
     pub(super) rounds: u32,
     /// Worker threads of the routers.
@@ -121,7 +123,7 @@ fn start(workshop: &Workshop, comparison: &Comparison) -> Result<Vec<(Rival, Sub
         let subject = subject(&rival, None);
         Ok::<_, Failure>((rival, subject))
     };
-    let mut subjects = vec![router("causeway", &own_command()?)?];
+    let mut subjects = vec![router("causeway", &own_command(&comparison.run_options)?)?];
     if let Some(command) = &comparison.other {
         subjects.push(router("other", command)?);
     }

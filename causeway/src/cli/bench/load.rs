@@ -23,6 +23,8 @@ pub(super) struct Load {
     pub(super) settled: bool,
     /// Messages a second over all pairs; `None` is as fast as credit allows.
     pub(super) rate: Option<f64>,
+    /// Messages of one pair that are due at the same moment, if the load has a rate.
+    pub(super) burst: u32,
     /// Connections for all senders, and as many for all receivers.
     pub(super) connections: usize,
     /// How long it runs before anything counts.
@@ -51,16 +53,21 @@ impl Load {
         }
         if let Some(rate) = self.rate {
             name.push_str(&format!(" at {}/s", quantity::three_digits(rate)));
+            if self.burst > 1 {
+                name.push_str(&format!(" in bursts of {}", self.burst));
+            }
         }
         name
     }
 
-    /// The time between two messages of one pair, if the load has a rate.
+    /// The time between two bursts of one pair, if the load has a rate.
     #[must_use]
     pub(super) fn interval(&self) -> Option<Duration> {
         #[expect(clippy::cast_precision_loss, reason = "nobody runs 2^52 pairs")]
         let pairs = self.pairs as f64;
-        self.rate.map(|rate| Duration::from_secs_f64(pairs / rate))
+        let burst = f64::from(self.burst);
+        self.rate
+            .map(|rate| Duration::from_secs_f64(pairs * burst / rate))
     }
 
     /// The standard set: what the performance document's table has, with the times and the credit
@@ -71,6 +78,7 @@ impl Load {
             pairs,
             size,
             rate,
+            burst: 1,
             connections: pairs,
             settled: false,
             ..self.clone()
@@ -96,6 +104,7 @@ mod tests {
             credit: 100,
             settled: true,
             rate: None,
+            burst: 1,
             connections: 4,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
@@ -108,12 +117,13 @@ mod tests {
         let other = Load {
             connections: 1,
             rate: Some(500.0),
+            burst: 5,
             settled: false,
             ..load()
         };
         assert_eq!(
             other.name(),
-            "10 kB unsettled, 4 pairs on 1 + 1 connections at 500/s"
+            "10 kB unsettled, 4 pairs on 1 + 1 connections at 500/s in bursts of 5"
         );
     }
 

@@ -65,6 +65,10 @@ pub struct BenchOptions {
     /// Messages a second over all pairs, by the clock (an open loop); flat out where silent.
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     pub rate: Option<f64>,
+    /// Messages of one pair that are due at the same moment; as many fewer moments.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "rate",
+          value_parser = at_least_one())]
+    pub burst: u32,
     /// How long to measure.
     #[arg(long, value_name = "TIME", default_value = "10s",
           value_parser = quantity::parse_duration)]
@@ -95,6 +99,9 @@ pub struct BenchOptions {
     /// Worker threads of the routers in a comparison; one a core where silent.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Further options for this router's `run` in a comparison.
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub run_options: Option<String>,
     /// No router: the bench's own receivers listen here, and senders reach them through whatever
     /// relay listens at --url.
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["compare", "proxy"])]
@@ -124,6 +131,7 @@ fn bench(options: &BenchOptions) -> Result<ExitCode, Failure> {
         other: options.compare.clone(),
         proxy: options.proxy.clone(),
         rounds: options.rounds,
+        run_options: options.run_options.clone().unwrap_or_default(),
         workers: options.workers.unwrap_or_else(cores),
     };
     let mut progress = Progress::new(!options.json);
@@ -185,6 +193,7 @@ impl BenchOptions {
             credit: self.credit,
             settled: self.settled,
             rate: self.rate,
+            burst: self.burst,
             connections: self.connections.map_or(pairs, count).min(pairs),
             warm_up: self.warm_up,
             duration: self.duration,

@@ -199,6 +199,7 @@ pub(super) fn load_json(load: &Load) -> Json {
         "credit": load.credit,
         "settled": load.settled,
         "rate": load.rate,
+        "burst": load.burst,
         "connections": load.connections,
     })
 }
@@ -262,6 +263,7 @@ mod tests {
             credit: 100,
             settled: false,
             rate: None,
+            burst: 1,
             connections: 1,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(2),

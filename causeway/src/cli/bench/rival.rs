@@ -170,13 +170,13 @@ impl Drop for Rival {
     }
 }
 
-/// The command that starts this program as a router.
+/// The command that starts this program as a router, with further options of the shell.
 ///
 /// # Errors
 /// If the path of this program is not known.
-pub(super) fn own_command() -> Result<String, Failure> {
+pub(super) fn own_command(options: &str) -> Result<String, Failure> {
     match std::env::current_exe() {
-        Ok(path) => Ok(format!("{} run -c {{conf}}", quoted(&path))),
+        Ok(path) => Ok(format!("{} run -c {{conf}} {options}", quoted(&path))),
         Err(error) => Err(Failure::new(format!(
             "the path of this program is unknown: {error}"
         ))),

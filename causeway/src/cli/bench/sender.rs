@@ -5,6 +5,7 @@
 //! sender late the wait counts as latency, instead of silently slowing the load down.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +29,14 @@ const TURN: u32 = 32;
 const WAIT_MAX: Duration = Duration::from_millis(100);
 /// Waits shorter than this are slept by the clock: the selector counts whole milliseconds.
 const SELECTOR_GRAIN: Duration = Duration::from_millis(2);
+/// How much later than asked a sending thread may be woken, in nanoseconds.
+const TIMER_SLACK: &str = "1000";
 /// How long the last outcomes may take.
 const DRAIN_TIME_OUT: Duration = Duration::from_secs(3);
 
 /// A sending thread before it starts.
 pub(super) struct Sender {
+    burst: u64,
     clock: Clock,
     connection: Connection,
     drain_until: Option<Time>,
@@ -98,6 +102,7 @@ impl Sender {
             rest: None,
         };
         Ok(Self {
+            burst: u64::from(load.burst.max(1)),
             clock,
             connection,
             drain_until: None,
@@ -120,6 +125,9 @@ impl Sender {
     /// # Errors
     /// If the connection is lost or a link is detached.
     pub(super) fn run(mut self) -> Result<(), Failure> {
+        if self.links.iter().any(|link| link.interval.is_some()) {
+            sleep_exactly();
+        }
         loop {
             let now = self.clock.now();
             self.receive(now)?;
@@ -244,7 +252,9 @@ impl Sender {
         match sent {
             Sent::Whole => {
                 link.number += 1;
-                if let Some(interval) = link.interval {
+                if let Some(interval) = link.interval
+                    && link.number.is_multiple_of(self.burst)
+                {
                     link.due = link.due + interval;
                 }
                 self.unsettled += u64::from(!self.settled);
@@ -294,6 +304,17 @@ impl Sender {
         }
         self.connection.close(None, &mut self.output);
         self.socket.write(&mut self.output).map_err(lost)
+    }
+}
+
+/// Asks Linux to wake this thread when it wants to wake, not up to 50 µs later: by the clock, that
+/// delay would count as the router's. Where it cannot be asked the delay stays, and that is all.
+fn sleep_exactly() {
+    if let Ok(link) = std::fs::read_link("/proc/thread-self")
+        && let Some(thread) = link.file_name()
+    {
+        let slack = Path::new("/proc").join(thread).join("timerslack_ns");
+        drop(std::fs::write(slack, TIMER_SLACK));
     }
 }
 
