@@ -10,6 +10,7 @@ use crate::error::{DecodeError, DecodeErrorKind};
 use crate::format;
 use crate::primitive::{self, Read, Write};
 use crate::text::{Str, Symbol};
+use crate::value::Value;
 use bytes::{BufMut as _, BytesMut};
 
 /// A type encoded as a described list of fields.
@@ -153,6 +154,9 @@ pub(crate) struct SymbolVec(pub(crate) Vec<Symbol>);
 impl Read for SymbolVec {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let code = reader.peek()?;
+        if matches!(code, format::LIST0 | format::LIST8 | format::LIST32) {
+            return Self::read_list(reader);
+        }
         if !matches!(code, format::ARRAY8 | format::ARRAY32) {
             return Symbol::read(reader).map(|symbol| Self(vec![symbol]));
         }
@@ -178,6 +182,20 @@ impl Read for SymbolVec {
         }
         items.finish()?;
         Ok(Self(symbols))
+    }
+}
+
+impl SymbolVec {
+    /// A list in place of an array: some clients write capabilities so. Its symbols count, whatever
+    /// else is in it says nothing that anyone asks for.
+    fn read_list(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let list = Value::read(reader)?;
+        let elements = list.as_list().unwrap_or_default().iter();
+        let symbols = elements.filter_map(|element| match element {
+            Value::Symbol(symbol) => Some(symbol.clone()),
+            _ => None,
+        });
+        Ok(Self(symbols.collect()))
     }
 }
 

@@ -59,6 +59,10 @@ pub const LINKS_PER_CONNECTION: usize = 16_384;
 /// Bytes queued for a peer beyond which it is not reading what it asked for: its connection ends.
 pub const OUTPUT_BYTES: usize = 1024 * 1024;
 
+/// Bytes that a peer may send ahead in a session, where that is more than
+/// [`SESSION_WINDOW_FRAMES`] of its listener's frames.
+pub const SESSION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
 /// Frames that a peer may send ahead in a session, unless its listener says otherwise.
 pub const SESSION_WINDOW_FRAMES: u32 = 128;
 

@@ -294,13 +294,15 @@ impl Shard {
         let phase = waypoint_phase(capabilities, direction).map_or(found.phase, Phase::Digit);
         let key = self.key_of(address, phase);
         let class = key.as_bytes().first().copied();
-        if found.treatment == Treatment::Unavailable && class == Some(b'M') {
+        // A record that exists keeps the treatment with which it was made.
+        let treatment = match (self.table.lookup(&key), class) {
+            (Some(route), _) => route.treatment,
+            (None, Some(b'R')) => Treatment::AnycastClosest,
+            (None, _) => found.treatment,
+        };
+        if treatment == Treatment::Unavailable && class == Some(b'M') {
             return Err(UNAVAILABLE);
         }
-        let treatment = match class {
-            Some(b'R') => Treatment::AnycastClosest,
-            _ => found.treatment,
-        };
         Ok(Resolved {
             key,
             treatment,

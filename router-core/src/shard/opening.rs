@@ -146,9 +146,10 @@ fn engine_config(router: &RouterSettings, listener: &ListenerSettings) -> Config
         handle_max: limits::HANDLES_PER_SESSION - 1,
         idle_time_out: listener.idle_time_out,
         handshake_time_out: listener.handshake_time_out,
-        session_window: listener
-            .max_session_frames
-            .unwrap_or(limits::SESSION_WINDOW_FRAMES),
+        session_window: listener.max_session_frames.unwrap_or_else(|| {
+            let frames = limits::SESSION_WINDOW_BYTES / listener.max_frame_size.max(1);
+            frames.max(limits::SESSION_WINDOW_FRAMES)
+        }),
         offered_capabilities: CAPABILITIES.map(Symbol::from).to_vec(),
         desired_capabilities: CAPABILITIES.map(Symbol::from).to_vec(),
         sasl: Sasl::Server {
