@@ -82,7 +82,8 @@ class Router {
             while (!await listening(port)) {
                 if (router.code !== undefined || Date.now() > deadline) {
                     router.process.kill('SIGKILL');
-                    throw new Error(`the router did not start (${router.code}):\n${router.output()}`);
+                    throw new Error(
+                        `the router did not start (${router.code}):\n${router.output()}`);
                 }
                 await pause(20);
             }

@@ -85,7 +85,8 @@ check('one disposition for a range of deliveries', async (clients) => {
 });
 
 check('receiver settles second', async (clients) => {
-    const [inbox, outbox] = await pair(clients, 'node/second', { rcv_settle_mode: 1, autosettle: true });
+    const second = { rcv_settle_mode: 1, autosettle: true };
+    const [inbox, outbox] = await pair(clients, 'node/second', second);
     outbox.sender.options.autosettle = false;
     const delivery = await outbox.send({ body: 1 });
     const got = await inbox.one();

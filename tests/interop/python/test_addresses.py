@@ -344,7 +344,7 @@ class Names(AddressCase):
 
 
 class Phases(AddressCase):
-    """Waypoints and fallbacks."""
+    """Waypoints."""
 
     def test_through_a_waypoint(self):
         def waypoint_in(link):
@@ -362,20 +362,6 @@ class Phases(AddressCase):
         self.assertFalse(final.queue)
         self.assertEqual(out.deliver(Message(body="cooked")), Delivery.ACCEPTED)
         self.assertEqual(final.one().body, "cooked")
-
-    def test_fallback_when_nobody_else_is_there(self):
-        def fallback(link):
-            link.source.capabilities.put_symbol("qd.fallback")
-        store = self.second.receiver("fallback.f", setup=fallback)
-        sender = self.producer.sender("fallback.f")
-        self.assertEqual(sender.deliver(Message(body="stored")), Delivery.ACCEPTED)
-        self.assertEqual(store.one().body, "stored")
-        consumer = self.first.receiver("fallback.f")
-        self.assertEqual(sender.deliver(Message(body="direct")), Delivery.ACCEPTED)
-        self.assertEqual(consumer.one().body, "direct")
-        self.first.detach(consumer)
-        self.assertEqual(sender.deliver(Message(body="again")), Delivery.ACCEPTED)
-        self.assertEqual(store.one().body, "again")
 
 
 if __name__ == "__main__":

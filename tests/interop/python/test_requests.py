@@ -1,4 +1,4 @@
-"""Request and response over dynamic addresses, and the management node as a plain client sees it."""
+"""Request and response over dynamic addresses; the management node as a plain client sees it."""
 
 import unittest
 import uuid

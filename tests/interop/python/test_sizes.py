@@ -57,8 +57,8 @@ class Sizes(RouterCase):
     def test_64_mib(self):
         self.passes([64 * MIB])
 
-    def test_64_mib_presettled(self):
-        self.passes([64 * MIB], settled=True)
+    def test_16_mib_presettled(self):
+        self.passes([16 * MIB], settled=True)
 
 
 class Streams(RouterCase):
