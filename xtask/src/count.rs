@@ -1,7 +1,7 @@
 //! How many tests passed and failed, read from what test runners print.
 //!
 //! Owns the three summary lines we meet: nextest's, the standard harness's, and our own
-//! `N passed, M failed`. It never counts single test lines. Decision: summaries are read instead
+//! `N passed, M failed`, with or without `, K skipped`. It never counts single test lines. Decision: summaries are read instead
 //! of machine formats, because the same output is what people look at.
 
 use std::ops::AddAssign;
@@ -34,7 +34,10 @@ impl Counts {
             return Some(Self::of_parts(after.split(';')));
         }
         let (passed, failed) = line.split_once(" passed, ")?;
-        let failed = failed.strip_suffix(" failed")?;
+        let (failed, rest) = failed.split_once(" failed")?;
+        if !(rest.is_empty() || rest.starts_with(", ") && rest.ends_with(" skipped")) {
+            return None;
+        }
         Some(Self {
             passed: passed.parse().ok()?,
             failed: failed.parse().ok()?,
@@ -91,6 +94,7 @@ mod tests {
         let libtest = "test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 4 filtered";
         assert_eq!(counts(libtest), Some((3, 2)));
         assert_eq!(counts("41 passed, 1 failed"), Some((41, 1)));
+        assert_eq!(counts("41 passed, 1 failed, 7 skipped"), Some((41, 1)));
         assert_eq!(
             counts("\u{1b}[32m7 passed\u{1b}[0m, 0 failed"),
             Some((7, 0))
@@ -102,6 +106,7 @@ mod tests {
         for line in [
             "test a ... ok",
             "3 passed, some failed",
+            "1 passed, 2 failed early",
             "run: 3 passed",
             "",
             "x passed",

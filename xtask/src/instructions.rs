@@ -60,11 +60,8 @@ pub(crate) fn run(root: &Path, write: bool) -> Outcome {
 }
 
 fn binary(root: &Path) -> String {
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    root.join(target)
-        .join("release/instructions")
-        .to_string_lossy()
-        .into_owned()
+    let path = root.join(tools::target()).join("release/instructions");
+    path.to_string_lossy().into_owned()
 }
 
 /// Instructions for one unit of a workload, given as the binary lists it: name and units.

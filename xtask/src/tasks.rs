@@ -120,7 +120,7 @@ pub(crate) fn simulation(root: &Path) -> Outcome {
     if !root.join("sim/src/main.rs").exists() {
         return Outcome::skipped("the simulator has no program yet");
     }
-    Program::cargo(root, &["run", "--release", "-p", "sim", "--", "--ci"]).outcome()
+    Program::cargo(root, &["run", "--release", "-p", "sim", "--", "--ci"]).outcome_of_sum()
 }
 
 /// Every bench, shortly: that they run is the point, not what they say.
@@ -156,7 +156,10 @@ pub(crate) fn interop(root: &Path) -> Outcome {
     if !build.is_ok {
         return Outcome::failed("causeway does not build".to_owned());
     }
-    Program::new(root, "python3", &["tests/interop/run.py"]).outcome()
+    let binary = root.join(tools::target()).join("release/causeway");
+    Program::new(root, "python3", &["tests/interop/run.py"])
+        .with("CAUSEWAY_BIN", &binary.to_string_lossy())
+        .outcome_of_sum()
 }
 
 /// Whether a file right below `folder` contains `text`.

@@ -44,6 +44,11 @@ pub(crate) fn valgrind(root: &Path) -> bool {
     is_installed && has(root, "valgrind", &["--version"])
 }
 
+/// The folder of build artefacts, relative to the workspace unless it was set elsewhere.
+pub(crate) fn target() -> String {
+    std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned())
+}
+
 /// What the compiler says of itself under `key` in its verbose version, such as `host`.
 pub(crate) fn compiler(root: &Path, key: &str) -> Option<String> {
     let ran = Program::new(root, "rustc", &["-vV"]).quiet().run();

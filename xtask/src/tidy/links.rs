@@ -72,7 +72,8 @@ mod tests {
             "core/src/x.rs",
         ];
         let files: BTreeSet<String> = files.map(str::to_owned).into();
-        let text = "[a](adr/0001.md#top) [b](../README.md) [c](adr/) [d](https://x.y/z) [e](#here)\n\
+        let text = "[a](adr/0001.md#top) [b](../README.md) [c](adr/) [d](https://x.y/z) \
+                    [e](#here)\n\
                     `core/src/x.rs` `core/src` [f](b.md) `core/src/y.rs`\n";
         let problems = judge("docs/a.md", text, &files);
         let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
