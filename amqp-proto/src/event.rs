@@ -139,7 +139,8 @@ pub struct InTransfer {
     pub resume: bool,
 }
 
-/// An outgoing delivery, as given to [`Connection::send_transfer`](crate::Connection::send_transfer).
+/// An outgoing delivery, as given to
+/// [`Connection::send_transfer`](crate::Connection::send_transfer).
 #[derive(Debug, Clone)]
 pub struct OutTransfer<'a> {
     /// Comes back from `disposed` when the peer settles.

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_proto::{Clear, Time};
+use amqp_proto::Time;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use router_core::ids::{ConnKey, ShardId};
@@ -202,7 +202,7 @@ impl Worker {
 
     /// Gives a new socket to the shard.
     fn adopt(&mut self, stream: TcpStream, accepted: Accepted, now: Time) {
-        let key = self.shard.accept(accepted, Box::new(Clear), now);
+        let key = self.shard.accept(accepted, tls::plain(), now);
         let index = key.0.index as usize;
         match Socket::register(stream, self.poll.registry(), Token(index)) {
             Ok(socket) => {

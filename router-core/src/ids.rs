@@ -1,8 +1,8 @@
 //! Names of things: every index and key that crosses a function is a type of its own.
 //!
 //! A slab key carries a generation, so that a key kept after its record is gone resolves to nothing
-//! instead of to a stranger. The alternative, reference counts between records, would let two shards
-//! share state; keys keep every record with one owner.
+//! instead of to a stranger. The alternative, reference counts between records, would let two
+//! shards share state; keys keep every record with one owner.
 
 use std::fmt;
 use std::sync::Arc;

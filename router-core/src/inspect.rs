@@ -1,5 +1,5 @@
-//! What management may ask a shard, and the rows it gets. Shards own the truth; a row is a copy made
-//! for the asker at the moment of asking.
+//! What management may ask a shard, and the rows it gets. Shards own the truth; a row is a copy
+//! made for the asker at the moment of asking.
 
 use amqp_codec::{DeliveryState, Encoded};
 

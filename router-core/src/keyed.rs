@@ -1,8 +1,8 @@
 //! A slab whose keys carry a generation: a key kept after its record is gone resolves to nothing.
 //!
 //! Owns records and the list of free places; never compares or looks into the records. Decision:
-//! places are reused last in, first out, so a shard at low load works in a few warm cache lines; the
-//! alternative, first in first out, would spread generations evenly but touch all memory.
+//! places are reused last in, first out, so a shard at low load works in a few warm cache lines;
+//! the alternative, first in first out, would spread generations evenly but touch all memory.
 
 use crate::ids::Key;
 
@@ -261,7 +261,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_as_a_map_that_never_reuses_a_key(steps in prop::collection::vec(any::<u16>(), 0..600)) {
+        fn behaves_as_a_map_that_never_reuses_a_key(
+            steps in prop::collection::vec(any::<u16>(), 0..600),
+        ) {
             let mut records = Keyed::new();
             let mut model: BTreeMap<Key, u16> = BTreeMap::new();
             let mut all = Vec::new();

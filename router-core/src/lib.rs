@@ -1,8 +1,8 @@
 //! The deterministic router: shards that own connections, links and deliveries, mail between them,
 //! and a control plane that owns the truth about addresses.
 //!
-//! Nothing here has a socket, a clock, a thread or randomness of its own: time, seeds and bytes come
-//! in through arguments, bytes, mail and notices go out. `causeway` drives it with sockets and
+//! Nothing here has a socket, a clock, a thread or randomness of its own: time, seeds and bytes
+//! come in through arguments, bytes, mail and notices go out. `causeway` drives it with sockets and
 //! threads, `sim` with virtual time and faulty wires.
 
 pub mod address;

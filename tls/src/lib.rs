@@ -1,1 +1,38 @@
-//! Placeholder until the first module lands.
+//! What stands between a socket and the protocol engine: bytes in, bytes out, no I/O.
+//!
+//! Owns the choice of transform for a connection and, as it grows, TLS over a kept library. Nothing
+//! else in the workspace decides how bytes are protected, and nothing here reads a socket or a
+//! file. Decision: the engine never knows whether it is encrypted; the seam is
+//! [`Transform`](amqp_proto::Transform), so plain text, TLS and later WebSocket are one more stage.
+#![forbid(unsafe_code)]
+
+use amqp_proto::{Clear, Transform};
+
+/// The transform of a connection in plain text: bytes pass as they are.
+#[must_use]
+pub fn plain() -> Box<dyn Transform> {
+    Box::new(Clear)
+}
+
+#[cfg(test)]
+mod tests {
+    use amqp_proto::{RecvBuf, SendQueue};
+    use bytes::BytesMut;
+
+    #[test]
+    fn plain_text_passes_unchanged_and_shows_no_identity() {
+        let mut transform = super::plain();
+        let (mut received, mut sealed) = (RecvBuf::new(), SendQueue::new());
+        transform
+            .open(BytesMut::from(&b"in"[..]), &mut received)
+            .unwrap();
+        assert_eq!(received.len(), 2);
+        let mut output = SendQueue::new();
+        output.inline().extend_from_slice(b"out");
+        transform.seal(&mut output, &mut sealed).unwrap();
+        assert!(output.is_empty());
+        assert_eq!(sealed.to_bytes(), b"out");
+        assert!(transform.is_clear());
+        assert!(transform.peer_identity().is_none());
+    }
+}

@@ -19,6 +19,21 @@ use crate::serial::before;
 use crate::session::state::Session;
 use crate::session::unsettled::Entry;
 
+/// What a frame says of its delivery, as the owner of the connection hears it.
+fn in_transfer(progress: &Progress, first: bool, transfer: Transfer) -> InTransfer {
+    InTransfer {
+        delivery_id: progress.delivery_id,
+        first,
+        tag: transfer.delivery_tag.filter(|_| first).unwrap_or_default(),
+        message_format: transfer.message_format.filter(|_| first).unwrap_or(0),
+        settled: progress.settled,
+        more: progress.open,
+        aborted: transfer.aborted,
+        state: transfer.state,
+        resume: transfer.resume,
+    }
+}
+
 impl Connection {
     pub(super) fn on_transfer(
         &mut self,
@@ -70,22 +85,13 @@ impl Connection {
             let text = "too many transfers in one delivery";
             return Err(link_fault(link_slot, Violation::TooManyTransfers, text));
         }
-        let delivery = InTransfer {
-            delivery_id: link.progress.delivery_id,
-            first,
-            tag: transfer.delivery_tag.filter(|_| first).unwrap_or_default(),
-            message_format: transfer.message_format.filter(|_| first).unwrap_or(0),
-            settled: link.progress.settled,
-            more: link.progress.open,
-            aborted: transfer.aborted,
-            state: transfer.state,
-            resume: transfer.resume,
-        };
+        let aborted = transfer.aborted;
+        let delivery = in_transfer(&link.progress, first, transfer);
         if payload.is_empty() && delivery.more {
             self.pay_for_nothing()?;
         }
         // What comes with an aborted delivery has no meaning (amqp-1.0 §2.7.5).
-        let payload = if transfer.aborted {
+        let payload = if aborted {
             Payload::new()
         } else {
             Payload::from(payload)

@@ -1,8 +1,8 @@
 //! Runs one workload a given number of times, for a program that counts instructions.
 //!
-//! `instructions` lists the workloads with the units that are enough, `instructions NAME UNITS` runs
-//! one. It never reads a clock.
-//! Decision: a program of its own, since criterion's statistics are instructions too.
+//! `instructions` lists the workloads with the units that are enough, `instructions NAME UNITS`
+//! runs one. It never reads a clock. Decision: a program of its own, since criterion's statistics
+//! are instructions too.
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;

@@ -41,23 +41,38 @@ impl Manager {
         let name = container_name("manager");
         let mut client = Client::connect(options, &name, Interrupt::on_signals()?)?;
         let (what, address) = match router {
-            Some(id) => {
-                (format!("router `{id}`"), format!("_topo/0/{id}/{MANAGEMENT_ADDRESS}"))
-            }
-            None => {
-                (format!("the router at {}", client.wire().peer()), MANAGEMENT_ADDRESS.to_owned())
-            }
+            Some(id) => (
+                format!("router `{id}`"),
+                format!("_topo/0/{id}/{MANAGEMENT_ADDRESS}"),
+            ),
+            None => (
+                format!("the router at {}", client.wire().peer()),
+                MANAGEMENT_ADDRESS.to_owned(),
+            ),
         };
-        let source = Source { dynamic: true, ..Source::default() };
+        let source = Source {
+            dynamic: true,
+            ..Source::default()
+        };
         let receiver = client.attach_receiver(source, false)?;
         let Some(reply_to) = receiver.attach.source.and_then(|source| source.address) else {
-            return Err(Failure::new(format!("{what} gave no address for its answers")));
+            return Err(Failure::new(format!(
+                "{what} gave no address for its answers"
+            )));
         };
         let intake = Intake::new(receiver.key, u64::MAX);
         intake.renew(&mut client);
         let link = client.attach_sender(Some(&address), false)?.key;
         let caller = client::Client::new(reply_to.to_string());
-        Ok(Self { client, caller, calls: 0, intake, link, timeout, what })
+        Ok(Self {
+            client,
+            caller,
+            calls: 0,
+            intake,
+            link,
+            timeout,
+            what,
+        })
     }
 
     /// All entities of a type (its full name), or the first `limit`.
@@ -70,7 +85,10 @@ impl Manager {
             let call = query.next_page(&mut self.caller);
             let response = self.ask(&call)?;
             let more = query.take(response).map_err(|error| {
-                Failure::new(format!("{} does not tell its `{entity_type}`: {error}", self.what))
+                Failure::new(format!(
+                    "{} does not tell its `{entity_type}`: {error}",
+                    self.what
+                ))
             })?;
             if !more {
                 return Ok(query.into_table());
@@ -111,17 +129,29 @@ impl Manager {
 
     fn handle(&mut self, event: Event) -> Result<Option<Response>, Failure> {
         match event {
-            Event::Transfer { link, delivery, payload } if link == self.intake.link() => {
-                let Some(arrival) = self.intake.take(&delivery, payload)? else { return Ok(None) };
+            Event::Transfer {
+                link,
+                delivery,
+                payload,
+            } if link == self.intake.link() => {
+                let Some(arrival) = self.intake.take(&delivery, payload)? else {
+                    return Ok(None);
+                };
                 intake::settle(&mut self.client, &arrival, DeliveryState::Accepted);
                 self.intake.renew(&mut self.client);
                 let response = Response::read(&arrival.bytes)
                     .map_err(|error| Failure::new(format!("{}: {error}", self.what)))?;
                 Ok(Some(response))
             }
-            Event::Disposition { session, disposition } => {
+            Event::Disposition {
+                session,
+                disposition,
+            } => {
                 let mut tokens = Vec::new();
-                self.client.wire().connection.disposed(session, &disposition, &mut tokens);
+                self.client
+                    .wire()
+                    .connection
+                    .disposed(session, &disposition, &mut tokens);
                 match disposition.state {
                     Some(DeliveryState::Accepted) | None => Ok(None),
                     Some(DeliveryState::Rejected(Some(error))) => Err(Failure::new(format!(
@@ -132,9 +162,11 @@ impl Manager {
                     Some(_) => Err(Failure::new(format!("{} cannot be reached", self.what))),
                 }
             }
-            Event::Detached { error, .. } => {
-                Err(fault::done(&self.what, "detached the link", error.as_deref()))
-            }
+            Event::Detached { error, .. } => Err(fault::done(
+                &self.what,
+                "detached the link",
+                error.as_deref(),
+            )),
             _ => Ok(None),
         }
     }
@@ -155,6 +187,8 @@ impl Manager {
 pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        value => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        value => value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned),
     }
 }

@@ -56,19 +56,37 @@ enum Verb {
 /// link named `qdrouterd` it is that program.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let name = arguments.first().and_then(|path| Path::new(path).file_name());
+    let name = arguments
+        .first()
+        .and_then(|path| Path::new(path).file_name());
     if name.is_some_and(|name| name == "qdrouterd") {
         return qdrouterd::main(arguments);
     }
     match Arguments::try_parse_from(arguments) {
-        Ok(Arguments { verb: Verb::Run(options) }) => run::run(options),
-        Ok(Arguments { verb: Verb::Check(options) }) => check::run(options),
-        Ok(Arguments { verb: Verb::Send(options) }) => send::run(options),
-        Ok(Arguments { verb: Verb::Recv(options) }) => recv::run(options),
-        Ok(Arguments { verb: Verb::Bench(options) }) => bench::run(options),
-        Ok(Arguments { verb: Verb::Stat(options) }) => stat::run(options),
+        Ok(Arguments {
+            verb: Verb::Run(options),
+        }) => run::run(options),
+        Ok(Arguments {
+            verb: Verb::Check(options),
+        }) => check::run(options),
+        Ok(Arguments {
+            verb: Verb::Send(options),
+        }) => send::run(options),
+        Ok(Arguments {
+            verb: Verb::Recv(options),
+        }) => recv::run(options),
+        Ok(Arguments {
+            verb: Verb::Bench(options),
+        }) => bench::run(options),
+        Ok(Arguments {
+            verb: Verb::Stat(options),
+        }) => stat::run(options),
         Err(error) => {
-            let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            let code = if error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
             match error.print() {
                 Ok(()) => code,
                 Err(_) => ExitCode::FAILURE,

@@ -27,7 +27,8 @@ pub fn open_doors(entities: &[Placed], policy: &Policy) -> Vec<String> {
         );
     }
     if !listeners.is_empty() {
-        let text = "no restriction by policy: whoever connects may use every address, $management included";
+        let text = "no restriction by policy: whoever connects may use every address, \
+                    $management included";
         doors.push(text.to_owned());
         if !policy.user_id_proxy {
             let text = "allowUserIdProxy is not obeyed: messages may carry any user-id";

@@ -61,9 +61,7 @@ pub(super) fn say(notice: &Notice) -> Said {
             peer,
             condition,
             description,
-        } => format!(
-            "[C{connection}] Connection from {peer} (to {listener}) failed: {condition} {description}"
-        ),
+        } => connection_failed(connection, listener, peer, [condition, description]),
         Notice::ConnectionForced { connection } => {
             format!("[C{connection}] Connection force-closed by request")
         }
@@ -277,6 +275,19 @@ fn escaped(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// What is said of a connection that ended for a reason.
+fn connection_failed(
+    connection: &ConnectionId,
+    listener: &str,
+    peer: &str,
+    [condition, description]: [&str; 2],
+) -> String {
+    format!(
+        "[C{connection}] Connection from {peer} (to {listener}) failed: \
+         {condition} {description}"
+    )
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! From the text of an address to the key of its record.
 //!
-//! Owns the syntax of addresses (`amqp:/_topo/0/router/x`, `_local/x`, `queue`) and of keys (`M0queue`):
-//! a letter for the class, for mobile addresses a phase, then text. Decision: keys are written into
-//! a buffer of the caller, since an anonymous sender names an address with each message.
+//! Owns the syntax of addresses (`amqp:/_topo/0/router/x`, `_local/x`, `queue`) and of keys
+//! (`M0queue`): a letter for the class, for mobile addresses a phase, then text. Decision: keys are
+//! written into a buffer of the caller, since an anonymous sender names an address with each
+//! message.
 
 /// The area of all routers: the network is flat.
 const AREA: &str = "0";
@@ -177,7 +178,8 @@ pub fn key_text(key: &str) -> &str {
     key.get(prefix..).unwrap_or("")
 }
 
-/// The address of a node created for a receiver, `amqp:/_topo/0/router/temp.…`: local to the router.
+/// The address of a node created for a receiver, `amqp:/_topo/0/router/temp.…`: local to the
+/// router.
 #[must_use]
 pub fn dynamic_source(context: &AddressContext, random: &[u64; 2]) -> String {
     let mut address = format!("amqp:/_topo/{AREA}/{}/temp.", context.router_id);

@@ -1,10 +1,11 @@
 //! Patterns of addresses and the best match for an address.
 //!
-//! Owns a tree of tokens (the parts between `.` and `/`) in which `*` stands for one token and `#` for any
-//! number of them, none included. A match prefers, from left to right, the literal token, then `*`, then
-//! `#` with as few tokens as will do. Decision: depth first with back-tracking, and each `#` notes from
-//! which token on it has failed already: an address costs at most its tokens times the nodes of the
-//! tree, whoever made it up.
+//! Owns a tree of tokens (the parts between `.` and `/`) in which `*` stands for one token and `#`
+//! for any number of them, none included. A match prefers, from left to right, the literal token,
+//! then `*`, then
+//! `#` with as few tokens as will do. Decision: depth first with back-tracking, and each `#` notes
+//! from which token on it has failed already: an address costs at most its tokens times the nodes
+//! of the tree, whoever made it up.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -186,8 +187,8 @@ fn remove_below<T>(child: &mut Option<Box<Node<T>>>, rest: &[&str]) -> Option<T>
     value
 }
 
-/// A search for the best match of one address. Places in the address are byte offsets of tokens; `None`
-/// is the end.
+/// A search for the best match of one address. Places in the address are byte offsets of tokens;
+/// `None` is the end.
 struct Search<'a> {
     address: &'a str,
     /// For each `#` that has failed, by number, the first place from which it did.
@@ -246,8 +247,8 @@ pub fn trim_separators(pattern: &str) -> &str {
     pattern.trim_matches(SEPARATORS)
 }
 
-/// The tokens of a pattern, in a run of wildcards each `*` before one `#`: so patterns that match the
-/// same are the same.
+/// The tokens of a pattern, in a run of wildcards each `*` before one `#`: so patterns that match
+/// the same are the same.
 fn normal_tokens(pattern: &str) -> Result<Vec<&str>, PatternError> {
     let pattern = trim_separators(pattern);
     if pattern.is_empty() {

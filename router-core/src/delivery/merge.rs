@@ -1,8 +1,8 @@
 //! One outcome from many: what the producer of a multicast delivery is told.
 //!
 //! Owns the merge of the copies' states, at the shard that sends copies and again at the shard that
-//! gathers the shards' answers. Decision: it counts and does not know the copies, each of which has a
-//! record elsewhere that knows whether it has given its state.
+//! gathers the shards' answers. Decision: it counts and does not know the copies, each of which has
+//! a record elsewhere that knows whether it has given its state.
 //!
 //! ```text
 //!   open ── all copies have a state ──▶ decided ── all copies are settled ──▶ settled

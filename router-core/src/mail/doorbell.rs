@@ -1,7 +1,7 @@
 //! Who must be woken: a count of what waits and a flag that says whether the owner sleeps.
 //!
-//! Owns no queue and no waker. Decision: a flag checked behind a full fence on both sides instead of
-//! a wake-up for each letter, so that a running owner costs a poster no system call.
+//! Owns no queue and no waker. Decision: a flag checked behind a full fence on both sides instead
+//! of a wake-up for each letter, so that a running owner costs a poster no system call.
 //!
 //! ```text
 //!    RUNNING ── park, nothing waits ──▶ PARKED

@@ -32,8 +32,8 @@ pub enum Mail {
     Outcome {
         /// The delivery at the producer's shard.
         to: InKey,
-        /// The delivery at the consumer's shard, for the producer's answer; `None` for a fan's or an
-        /// in-process target's.
+        /// The delivery at the consumer's shard, for the producer's answer; `None` for a fan's or
+        /// an in-process target's.
         from: Option<OutKey>,
         /// The shard that answers.
         shard: ShardId,
@@ -62,7 +62,8 @@ pub enum Mail {
         /// Bytes handed to the send queue of the slowest consumer.
         bytes: u64,
     },
-    /// Absolute limit of a pipe: the sender may have sent so many unsettled deliveries since its start.
+    /// Absolute limit of a pipe: the sender may have sent so many unsettled deliveries since its
+    /// start.
     Window {
         /// The link whose pipe it is.
         link: OutLinkKey,

@@ -37,7 +37,8 @@ impl Mailbox {
         Some(batch)
     }
 
-    /// To be called before sleeping. True: nothing waits, and whoever posts next will wake the owner.
+    /// To be called before sleeping. True: nothing waits, and whoever posts next will wake the
+    /// owner.
     #[must_use]
     pub fn park(&self) -> bool {
         self.doorbell.park()

@@ -1,5 +1,5 @@
-//! What shards say to each other, and how it gets there: the only place where shards and the control
-//! plane meet. Nothing here decides; see `docs/ARCHITECTURE.md`, "Mail".
+//! What shards say to each other, and how it gets there: the only place where shards and the
+//! control plane meet. Nothing here decides; see `docs/ARCHITECTURE.md`, "Mail".
 
 mod doorbell;
 mod letter;

@@ -1,7 +1,8 @@
 //! Batches in the making: one for each shard that this shard writes to, itself included.
 //!
-//! Owns the batches until the driver posts them; knows no mailboxes. Decision: the emptied vectors of
-//! batches *received* are the next ones written, so no vector travels back to the shard it came from.
+//! Owns the batches until the driver posts them; knows no mailboxes. Decision: the emptied vectors
+//! of batches *received* are the next ones written, so no vector travels back to the shard it came
+//! from.
 
 use crate::ids::ShardId;
 use crate::limits::{OUTBOX_KEEP, OUTBOX_POST};
@@ -88,7 +89,8 @@ impl Outboxes {
         None
     }
 
-    /// All batches for *other* shards, at the end of a turn. What is not taken from the iterator stays.
+    /// All batches for *other* shards, at the end of a turn. What is not taken from the iterator
+    /// stays.
     pub fn drain(&mut self) -> impl Iterator<Item = (ShardId, Batch)> {
         self.due.clear();
         std::iter::from_fn(move || self.poll())

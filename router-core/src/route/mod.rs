@@ -1,5 +1,5 @@
-//! Which consumers an address has, and which of them a delivery goes to. Pure: snapshots and choices,
-//! no links, no connections.
+//! Which consumers an address has, and which of them a delivery goes to. Pure: snapshots and
+//! choices, no links, no connections.
 
 mod choose;
 mod record;

@@ -1,7 +1,8 @@
-//! What the configuration says about addresses: patterns with a distribution, phases and a priority.
+//! What the configuration says about addresses: patterns with a distribution, phases and a
+//! priority.
 //!
-//! Owns the checks of such an entry and the search for the one that fits an address. Never touches an
-//! address record: a rule is looked up when a record is made. Decision: the texts of errors are
+//! Owns the checks of such an entry and the search for the one that fits an address. Never touches
+//! an address record: a rule is looked up when a record is made. Decision: the texts of errors are
 //! those that management answers, so they stand beside the checks.
 
 use std::fmt;
@@ -231,7 +232,8 @@ impl Rules {
         self.list.iter()
     }
 
-    /// What holds for an address: normalised text, with the tenant's name in front where there is one.
+    /// What holds for an address: normalised text, with the tenant's name in front where there is
+    /// one.
     #[must_use]
     pub fn resolve(&self, address: &str, direction: Direction) -> Resolved {
         let Some(rule) = self.tree.best_match(address) else {

@@ -1,8 +1,8 @@
 //! Router annotations at the producer's end: what a client may not say is removed, what routers say
 //! to each other is composed. The user's entries stay as they came; so does every other section.
 //!
-//! Both forms of the leading sections are made here, because only here the address and the trace are
-//! known; the consumer's link decides which of them goes out.
+//! Both forms of the leading sections are made here, because only here the address and the trace
+//! are known; the consumer's link decides which of them goes out.
 
 use amqp_codec::Str;
 use amqp_codec::message::{
@@ -11,8 +11,8 @@ use amqp_codec::message::{
 use amqp_proto::Payload;
 use bytes::{Bytes, BytesMut};
 
-use super::ingress::Parcel;
 use super::link::InTarget;
+use super::parcel::Parcel;
 use super::state::Shard;
 use crate::limits;
 use crate::mail::Heads;

@@ -1,4 +1,5 @@
-//! One connection of a shard: engine, transform, buffers, and the lists of what is to be done for it.
+//! One connection of a shard: engine, transform, buffers, and the lists of what is to be done for
+//! it.
 //!
 //! The fence of the architecture's two panic zones is here: a panic inside `open`, `seal` or
 //! `poll_event` touches nothing but this connection, and ends nothing but this connection.

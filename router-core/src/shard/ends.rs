@@ -1,7 +1,8 @@
 //! The ends of links, sessions and connections, and what becomes of their deliveries.
 //!
-//! A consumer that leaves: what still waits for it goes home to be chosen again, what was sent and not
-//! settled is modified. A producer that leaves: what is complete goes on, what is not is aborted.
+//! A consumer that leaves: what still waits for it goes home to be chosen again, what was sent and
+//! not settled is modified. A producer that leaves: what is complete goes on, what is not is
+//! aborted.
 
 use amqp_codec::DeliveryState;
 use amqp_proto::{LinkKey, SessionKey};

@@ -1,5 +1,5 @@
-//! The lanes of consumers' links: what arrives for a link waits there, first come first served, until
-//! credit, session window and send queue let it out.
+//! The lanes of consumers' links: what arrives for a link waits there, first come first served,
+//! until credit, session window and send queue let it out.
 
 use amqp_codec::DeliveryState;
 
@@ -104,7 +104,8 @@ impl Shard {
         self.mark_ready(key);
     }
 
-    /// The incumbent's rule for settled deliveries: all but the head go, and any that has begun stays.
+    /// The incumbent's rule for settled deliveries: all but the head go, and any that has begun
+    /// stays.
     fn drop_settled(&mut self, key: Key) {
         let Some(link) = self.out_links.get_mut(key) else {
             return;

@@ -2,7 +2,7 @@
 //! first served; or for the mail that was already in the box when no route was found, because a
 //! route that its consumer has been told of must not be missed.
 
-use super::ingress::{Parcel, Verdict};
+use super::parcel::{Parcel, Verdict};
 use super::state::Shard;
 use crate::delivery::{Place, Waiting};
 use crate::ids::{AddressKey, InKey};
@@ -111,7 +111,8 @@ impl Shard {
         self.doubtful.retain(|&of| of != record);
     }
 
-    /// A delivery has come home unsent, because its consumer is gone: chosen again, ahead of the line.
+    /// A delivery has come home unsent, because its consumer is gone: chosen again, ahead of the
+    /// line.
     pub(super) fn take_returned(&mut self, forward: Forward) {
         let Some(record) = forward.origin.delivery else {
             return;

@@ -1,5 +1,5 @@
-//! The two kinds of link that a shard owns: one on which it receives from a producer, one on which it
-//! sends to a consumer. Records only; the verbs are in the stages.
+//! The two kinds of link that a shard owns: one on which it receives from a producer, one on which
+//! it sends to a consumer. Records only; the verbs are in the stages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A shard: what its driver may call, and the order of a turn; no other logic.
 //!
-//! Stages of a turn, each bounded: mail (the driver hands it over), receive, retry of lines, egress,
-//! coalesce (flows before dispositions, then windows), timers. Posting and writing are the driver's:
-//! outboxes are posted before sockets are written, so that other shards start meanwhile.
+//! Stages of a turn, each bounded: mail (the driver hands it over), receive, retry of lines,
+//! egress, coalesce (flows before dispositions, then windows), timers. Posting and writing are the
+//! driver's: outboxes are posted before sockets are written, so that other shards start meanwhile.
 
 mod annotate;
 mod attach;
@@ -17,6 +17,7 @@ mod letters;
 mod lines;
 mod link;
 mod opening;
+mod parcel;
 mod pipe;
 mod rate;
 mod records;

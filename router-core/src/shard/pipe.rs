@@ -1,6 +1,6 @@
 //! Credit inside the box: how many unsettled deliveries a shard may have on their way to one
-//! consumer's link. Both ends keep absolute serial numbers, as AMQP links do (amqp-1.0 §2.6.7), so a
-//! lost or merged update cannot make them disagree. Settled deliveries pass without a window: the
+//! consumer's link. Both ends keep absolute serial numbers, as AMQP links do (amqp-1.0 §2.6.7), so
+//! a lost or merged update cannot make them disagree. Settled deliveries pass without a window: the
 //! lane drops them by its own rule.
 
 use crate::ids::ShardId;

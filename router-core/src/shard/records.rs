@@ -4,8 +4,8 @@
 use amqp_codec::{DeliveryState, Role};
 use amqp_proto::Payload;
 
-use super::ingress::Parcel;
 use super::link::InTarget;
+use super::parcel::Parcel;
 use super::state::Shard;
 use crate::counters::Counter;
 use crate::delivery::{Inbound, Place, Waiting};
@@ -204,7 +204,8 @@ impl Shard {
         }
     }
 
-    /// The rest of a refused delivery is still to come: it is thrown away, the answer given at its end.
+    /// The rest of a refused delivery is still to come: it is thrown away, the answer given at its
+    /// end.
     fn discard(&mut self, parcel: Parcel, state: DeliveryState) {
         let place = Place::Discard(Some(Box::new(state)));
         let record = self.place_parcel(&parcel, place);
@@ -219,7 +220,8 @@ impl Shard {
         }
     }
 
-    /// Nobody consumes the address: released, or dropped if settled. A targeted producer is drained.
+    /// Nobody consumes the address: released, or dropped if settled. A targeted producer is
+    /// drained.
     pub(super) fn release_parcel(&mut self, parcel: Parcel) {
         let link = parcel.link;
         // One that came home was counted when it went, and does not make its producer drain.

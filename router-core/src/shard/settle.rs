@@ -187,8 +187,8 @@ impl Shard {
         self.touch(conn);
     }
 
-    /// The outcome of a stream that is still arriving: the rest is thrown away, the settlement waits
-    /// for its end.
+    /// The outcome of a stream that is still arriving: the rest is thrown away, the settlement
+    /// waits for its end.
     fn outcome_before_the_end(&mut self, key: InKey, state: Option<DeliveryState>, settled: bool) {
         self.pass_state(key, state.clone());
         if !settled {

@@ -1,6 +1,6 @@
-//! The parts of a shard, and what its stages leave for each other. The stages are verbs on [`Shard`]
-//! in files of their own; none calls a sibling: they mark connections, links and lines here, and the
-//! turn in `mod.rs` runs them in a fixed order.
+//! The parts of a shard, and what its stages leave for each other. The stages are verbs on
+//! [`Shard`] in files of their own; none calls a sibling: they mark connections, links and lines
+//! here, and the turn in `mod.rs` runs them in a fixed order.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher as _};

@@ -1,9 +1,10 @@
 //! When to look at a connection again: a timer wheel with one entry for each connection.
 //!
-//! Owns deadlines rounded up to 64 ms, never what they are for. Deadlines are *lazy*: one that moves
-//! away is not moved in the wheel; the owner looks when the old one has come and schedules again.
-//! Decision: entries are links in lists over one table, indexed as the connections are, so that a
-//! connection takes one entry, however often it comes and goes; a heap would collect dead ones.
+//! Owns deadlines rounded up to 64 ms, never what they are for. Deadlines are *lazy*: one that
+//! moves away is not moved in the wheel; the owner looks when the old one has come and schedules
+//! again. Decision: entries are links in lists over one table, indexed as the connections are, so
+//! that a connection takes one entry, however often it comes and goes; a heap would collect dead
+//! ones.
 //!
 //! ```text
 //!   slots   │ … │ t+1 │ t+2 │ … │ t+64 │      each a list of entries due at that tick
@@ -311,7 +312,10 @@ mod tests {
         #[test]
         fn each_connection_is_told_in_the_step_in_which_it_is_due(
             steps in prop::collection::vec(
-                (prop::collection::vec((0..20_u32, 0..20_000_u64, any::<bool>()), 0..6), 0..9000_u64),
+                (
+                    prop::collection::vec((0..20_u32, 0..20_000_u64, any::<bool>()), 0..6),
+                    0..9000_u64,
+                ),
                 1..60,
             ),
         ) {
@@ -337,7 +341,11 @@ mod tests {
                 now += step;
                 let due = expired(&mut wheel, now);
                 let expected: Vec<ConnKey> =
-                    model.iter().filter(|(_, tick)| **tick <= now / 64).map(|(key, _)| *key).collect();
+                    model
+                        .iter()
+                        .filter(|(_, tick)| **tick <= now / 64)
+                        .map(|(key, _)| *key)
+                        .collect();
                 prop_assert_eq!(&due, &expected);
                 model.retain(|_, tick| *tick > now / 64);
             }

@@ -1,8 +1,8 @@
-//! The shard's one receive window: a socket reads into its free part, and what was read is split off
-//! without a copy. Idle connections hold no receive buffer.
+//! The shard's one receive window: a socket reads into its free part, and what was read is split
+//! off without a copy. Idle connections hold no receive buffer.
 //!
-//! When less than [`LEAST`] bytes are free the window is renewed: in place if nobody holds a slice of
-//! it any more, in fresh memory otherwise.
+//! When less than [`LEAST`] bytes are free the window is renewed: in place if nobody holds a slice
+//! of it any more, in fresh memory otherwise.
 
 use bytes::BytesMut;
 

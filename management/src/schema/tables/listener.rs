@@ -3,6 +3,7 @@
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, Path, Properties, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
+use router_core::limits::HANDSHAKE_TIME_OUT;
 
 const U32_MAX: i64 = 0xFFFF_FFFF;
 
@@ -125,7 +126,7 @@ const ATTRIBUTES: &[Attribute] = &[
         Integer,
         "Time to the peer's Open; 0: any.",
     )
-    .integer(10)
+    .integer(HANDSHAKE_TIME_OUT.as_secs() as i64)
     .range(0, 86_400)
     .create(),
     Attribute::new(

@@ -160,8 +160,8 @@ fn tree_of_distinct(patterns: &[String]) -> PatternTree<String> {
     tree
 }
 
-/// Every way in which a pattern can take an address, each as one letter for a token: literal, one or
-/// many; `|` ends a `#`, so that fewer tokens come first.
+/// Every way in which a pattern can take an address, each as one letter for a token: literal, one
+/// or many; `|` ends a `#`, so that fewer tokens come first.
 fn ways(pattern: &[&str], address: &[&str]) -> Vec<String> {
     let Some((first, rest)) = pattern.split_first() else {
         return if address.is_empty() {
