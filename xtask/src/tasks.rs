@@ -157,7 +157,13 @@ pub(crate) fn interop(root: &Path) -> Outcome {
         return Outcome::failed("causeway does not build".to_owned());
     }
     let binary = root.join(tools::target()).join("release/causeway");
-    Program::new(root, "python3", &["tests/interop/run.py"])
+    let mut arguments = vec!["tests/interop/run.py", "python", "rust"];
+    if tools::has(root, "npm", &["--version"]) {
+        arguments.push("node");
+    } else {
+        console::line("there is no npm: the suite of rhea is left out");
+    }
+    Program::new(root, "python3", &arguments)
         .with("CAUSEWAY_BIN", &binary.to_string_lossy())
         .outcome_of_sum()
 }
