@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use amqp_codec::{Source, Str};
 use amqp_proto::{Mechanism, Sasl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value as Json, json};
 
 use crate::cli::bench::measure::Settings;
@@ -91,6 +92,7 @@ pub(super) fn measure(
     connections: usize,
     settings: &Settings,
 ) -> Result<Cost, Failure> {
+    allow_open_files()?;
     let clock = Clock::start();
     let before = Usage::of(pid)?.resident_bytes;
     let mut clients = Vec::with_capacity(connections);
@@ -120,6 +122,13 @@ pub(super) fn measure(
         open,
         closed,
     })
+}
+
+/// Takes as many open files as the process may have: each connection is one.
+fn allow_open_files() -> Result<(), Failure> {
+    getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
+        .map_err(|error| Failure::new(format!("the limit of open files stays low: {error}")))
 }
 
 /// One idle connection.
