@@ -13,7 +13,7 @@ import time
 
 from proton import Collector, Connection, Delivery, Endpoint, Event, Link, Message, Transport
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 TICK_SECONDS = 1
 READ_BYTES = 256 * 1024
 PART = 1024 * 1024

@@ -57,8 +57,8 @@ class Sizes(RouterCase):
     def test_64_mib(self):
         self.passes([64 * MIB])
 
-    def test_16_mib_presettled(self):
-        self.passes([16 * MIB], settled=True)
+    def test_8_mib_presettled(self):
+        self.passes([8 * MIB], settled=True)
 
 
 class Streams(RouterCase):
