@@ -1,0 +1,77 @@
+//! A message on its way to a choice, and what became of it: what the stages that read, annotate,
+//! keep and forward messages hand to each other. Values only; nothing here decides.
+
+use amqp_codec::DeliveryState;
+use amqp_proto::{Payload, SessionKey};
+
+use crate::ids::{AddressId, AddressKey, ConnKey, InKey, InLinkKey, OutLinkKey, ShardId};
+use crate::mail::Heads;
+
+/// A message on its way to a choice.
+pub(super) struct Parcel {
+    /// The producer's link, if it is still there.
+    pub(super) link: Option<InLinkKey>,
+    /// Its connection.
+    pub(super) conn: ConnKey,
+    /// Its session.
+    pub(super) session: SessionKey,
+    /// Its delivery-id.
+    pub(super) delivery_id: u32,
+    /// Its record, if it has one already.
+    pub(super) record: Option<InKey>,
+    /// The producer has settled it.
+    pub(super) settled: bool,
+    /// All of it is there.
+    pub(super) complete: bool,
+    /// The second in which it came in.
+    pub(super) born: u32,
+    /// The state on the producer's transfer.
+    pub(super) state: Option<Box<DeliveryState>>,
+    /// Rewritten leading sections.
+    pub(super) heads: Option<Box<Heads>>,
+    /// The message.
+    pub(super) payload: Payload,
+    /// A consumer that has sent it back.
+    pub(super) excluded: Option<OutLinkKey>,
+}
+
+/// What became of the look-up and the choice.
+pub(super) enum Verdict {
+    /// To one consumer; its window and tally have been charged.
+    One {
+        /// A consumer of the address takes router annotations.
+        annotated: bool,
+        /// The consumer.
+        target: OutLinkKey,
+        /// Its tally cell.
+        slot: u32,
+        /// The address.
+        address: AddressId,
+    },
+    /// To the consumers of these shards.
+    Each {
+        /// A consumer of the address takes router annotations.
+        annotated: bool,
+        /// The address.
+        address: AddressId,
+        /// The shards.
+        shards: Vec<ShardId>,
+    },
+    /// The windows of all consumers are shut.
+    Wait(AddressKey),
+    /// Nobody consumes the address.
+    NoPath(AddressKey),
+    /// The message cannot be sent anywhere.
+    Refuse(DeliveryState),
+}
+
+impl Verdict {
+    /// Whether router annotations have to be composed; who waits may meet any consumer.
+    pub(super) fn wants_annotations(&self) -> bool {
+        match self {
+            Self::One { annotated, .. } | Self::Each { annotated, .. } => *annotated,
+            Self::Wait(_) | Self::NoPath(_) => true,
+            Self::Refuse(_) => false,
+        }
+    }
+}
