@@ -66,6 +66,8 @@ pub(crate) struct Control {
     log: Log,
     connections_max: u64,
     last_connection: u64,
+    /// The log wants the frames of all connections.
+    tracing: bool,
     notices: Vec<Notice>,
     end: Option<(End, Time)>,
 }
@@ -118,6 +120,7 @@ impl Control {
             log,
             connections_max,
             last_connection: 0,
+            tracing: false,
             notices: Vec::new(),
             end: None,
         })
@@ -216,6 +219,11 @@ impl Control {
         }
         self.plane.turn(now);
         self.agent.turn(&mut self.plane, &mut self.process, now);
+        let tracing = self.log.is_enabled(Module::Protocol, Level::Trace);
+        if tracing != self.tracing {
+            self.tracing = tracing;
+            self.plane.trace_all(tracing);
+        }
         // What the agent has asked for or answered goes out at once.
         self.plane.turn(now);
         for (to, batch) in self.plane.outboxes().drain() {
@@ -322,7 +330,7 @@ impl Control {
             connection: ConnectionId(self.last_connection),
             listener: settings,
             peer: peer.to_string(),
-            traced: self.log.is_enabled(Module::Protocol, Level::Trace),
+            traced: false,
         };
         self.intakes[worker].push(Incoming::Socket { stream, accepted });
     }

@@ -222,6 +222,7 @@ impl Writer {
                     time,
                     module,
                     level,
+                    wanted: false,
                     text: &text,
                     source,
                 });
@@ -250,12 +251,15 @@ impl Writer {
     fn notice(&mut self, time: SystemTime, notice: &Notice) {
         let (module, level) = words::rank(notice);
         let bits = self.shared.levels[module.index()].load(Ordering::Relaxed);
-        if Levels::from_bits(bits).contains(level) {
+        // A frame is only noted if someone wants it: by the level, or for that connection alone.
+        let wanted = matches!(notice, Notice::Frame { .. });
+        if wanted || Levels::from_bits(bits).contains(level) {
             let said = words::say(notice);
             self.write(&Line {
                 time,
                 module,
                 level,
+                wanted,
                 text: &said.text,
                 source: said.source,
             });
@@ -286,6 +290,7 @@ impl Writer {
             time: time_of_day(),
             module,
             level,
+            wanted: false,
             text: &text,
             source,
         });
@@ -323,6 +328,23 @@ mod tests {
         let texts: Vec<_> = log.recent(10).into_iter().map(|row| row.text).collect();
         assert_eq!(texts, ["first", "[C7] Connection Closed"]);
         assert_eq!(log.recent(1)[0].text, "[C7] Connection Closed");
+    }
+
+    #[test]
+    fn frames_are_written_whatever_the_level_is() {
+        let log = Log::start(&quiet()).unwrap();
+        let frame = Box::new(amqp_proto::Tapped {
+            incoming: true,
+            kind: amqp_proto::TapKind::Empty(0),
+            performative: bytes::Bytes::new(),
+            payload: bytes::Bytes::new(),
+            payload_len: 0,
+            lost: 0,
+        });
+        let connection = ConnectionId(1);
+        log.notices(&mut vec![Notice::Frame { connection, frame }]);
+        log.flush();
+        assert_eq!(log.recent(1)[0].text, "[C1]:FRAME: 0 <- (EMPTY FRAME)");
     }
 
     #[test]

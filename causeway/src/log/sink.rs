@@ -47,6 +47,8 @@ pub(super) struct Line<'a> {
     pub(super) time: SystemTime,
     pub(super) module: Module,
     pub(super) level: Level,
+    /// It is written whatever levels its module has.
+    pub(super) wanted: bool,
     pub(super) text: &'a str,
     pub(super) source: &'static Location<'static>,
 }
@@ -101,7 +103,7 @@ impl Sink {
     /// Writes a line if its level is enabled; the row to be remembered, if it was.
     pub(super) fn write(&mut self, line: &Line<'_>) -> Option<Row> {
         let effective = &self.modules[line.module.index()];
-        if !effective.levels.contains(line.level) {
+        if !line.wanted && !effective.levels.contains(line.level) {
             return None;
         }
         let text = cut(line.text);
@@ -251,6 +253,7 @@ mod tests {
             time: SystemTime::UNIX_EPOCH,
             module,
             level,
+            wanted: false,
             text,
             source: Location::caller(),
         }
