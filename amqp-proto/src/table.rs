@@ -105,6 +105,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::btree_map::Entry;
+
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -132,12 +134,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_map(ops in prop::collection::vec((any::<bool>(), 0u32..400, 0u32..9), 0..400)) {
+        fn agrees_with_a_map(
+            ops in prop::collection::vec((any::<bool>(), 0u32..400, 0u32..9), 0..400),
+        ) {
             let (mut table, mut model) = (Table::default(), BTreeMap::new());
             for (insert, number, slot) in ops {
                 if !insert {
                     prop_assert_eq!(table.remove(number), model.remove(&number));
-                } else if let std::collections::btree_map::Entry::Vacant(entry) = model.entry(number) {
+                } else if let Entry::Vacant(entry) = model.entry(number) {
                     entry.insert(slot);
                     table.insert(number, slot);
                 }

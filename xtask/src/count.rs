@@ -1,8 +1,9 @@
 //! How many tests passed and failed, read from what test runners print.
 //!
 //! Owns the three summary lines we meet: nextest's, the standard harness's, and our own
-//! `N passed, M failed`, with or without `, K skipped`. It never counts single test lines. Decision: summaries are read instead
-//! of machine formats, because the same output is what people look at.
+//! `N passed, M failed`, with or without `, K skipped`. It never counts single test lines.
+//! Decision: summaries are read instead of machine formats, because the same output is what people
+//! look at.
 
 use std::ops::AddAssign;
 

@@ -168,8 +168,10 @@ mod tests {
         /// everything has arrived both ends agree.
         #[test]
         fn both_ends_agree(start in any::<u32>(), ops in prop::collection::vec(op(), 0..200)) {
-            let (mut sender, mut receiver) = (Credit::starting_at(start), Credit::starting_at(start));
-            let (mut down, mut up) = (std::collections::VecDeque::new(), std::collections::VecDeque::new());
+            let mut sender = Credit::starting_at(start);
+            let mut receiver = Credit::starting_at(start);
+            let mut down = std::collections::VecDeque::new();
+            let mut up = std::collections::VecDeque::new();
             let arrive = |up: Option<Up>, receiver: &mut Credit| match up {
                 Some(Up::Transfer) => assert!(receiver.receive()),
                 Some(Up::Flow(count)) => receiver.returned(count),

@@ -145,7 +145,11 @@ mod tests {
     proptest! {
         /// Whatever the delays, an honest sender never overruns the window.
         #[test]
-        fn no_overrun(max in 1u32..20, start in any::<u32>(), ops in prop::collection::vec(0u8..5, 0..300)) {
+        fn no_overrun(
+            max in 1u32..20,
+            start in any::<u32>(),
+            ops in prop::collection::vec(0u8..5, 0..300),
+        ) {
             let (mut tx, mut rx) = (Window::new(1), Window::new(max));
             tx.next_outgoing_id = start;
             rx.begun(start, 0);

@@ -1,3 +1,5 @@
+//! Headers, SASL and Open: what an engine says first, and to whom it says nothing.
+
 //! The opening of a connection: protocol headers, SASL, Open, and what ends it before it began.
 
 use std::time::Duration;
@@ -194,12 +196,12 @@ fn an_unknown_protocol_is_quoted() {
             panic!("{frames:?}");
         };
         assert_eq!(&*open.container_id, "");
-        let error = close.error.as_ref().unwrap();
+        let error = close.error.as_ref().expect("what the scene needs");
         assert_eq!(error.condition.as_str(), "amqp:connection:framing-error");
         let text = format!("Unknown protocol detected: {quoted}");
         assert_eq!(error.description.as_deref(), Some(&*text));
         assert_eq!(
-            raw.error.unwrap().violation(),
+            raw.error.expect("what the scene needs").violation(),
             Some(Violation::UnknownProtocol)
         );
     }
@@ -254,7 +256,7 @@ fn a_sasl_frame_above_512_bytes_is_refused() {
     raw.bytes(ProtocolHeader::Sasl.bytes());
     raw.bytes(b"\0\0\x02\x01\x02\x01\0\0");
     assert_eq!(
-        raw.error.unwrap().violation(),
+        raw.error.expect("what the scene needs").violation(),
         Some(Violation::SaslSequence)
     );
 }
@@ -267,7 +269,7 @@ fn the_amqp_header_cannot_be_skipped_after_sasl() {
     assert!(raw.connection.is_authenticated());
     raw.bytes(ProtocolHeader::Sasl.bytes());
     assert_eq!(
-        raw.error.unwrap().violation(),
+        raw.error.expect("what the scene needs").violation(),
         Some(Violation::HeaderMismatch)
     );
 }
@@ -283,7 +285,7 @@ fn an_initiator_that_wants_sasl_does_not_fall_back() {
     assert_eq!(raw.out.to_bytes(), ProtocolHeader::Sasl.bytes());
     raw.bytes(ProtocolHeader::Amqp.bytes());
     assert_eq!(
-        raw.error.unwrap().violation(),
+        raw.error.expect("what the scene needs").violation(),
         Some(Violation::HeaderMismatch)
     );
 }
@@ -299,7 +301,7 @@ fn a_refused_initiator_learns_why() {
     // sasl-mechanisms with ANONYMOUS as a single symbol, then sasl-outcome with code 1.
     raw.bytes(b"\0\0\0\x19\x02\x01\0\0\0\x53\x40\xc0\x0c\x01\xa3\x09ANONYMOUS");
     raw.bytes(b"\0\0\0\x10\x02\x01\0\0\0\x53\x44\xc0\x03\x01\x50\x01");
-    let error = raw.error.unwrap();
+    let error = raw.error.expect("what the scene needs");
     assert_eq!(
         error.to_string(),
         "amqp:unauthorized-access Authentication failed [mech=ANONYMOUS]"

@@ -1,7 +1,10 @@
 //! The engine as its owner and its peer see it: two engines in a pair, or raw frames against one.
 
+mod corpus;
 mod handshake;
 mod idle;
+mod misdeeds;
 mod pair;
 mod raw;
 mod tapped;
+mod transfers;

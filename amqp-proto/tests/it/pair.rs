@@ -175,13 +175,17 @@ impl Pair {
     /// With a session and a link on which the client has this role.
     pub(crate) fn attached(role: Role) -> (Self, LinkKey, LinkKey) {
         let mut pair = Self::opened();
-        let session = pair.client.connection.begin(&mut pair.client.out).unwrap();
+        let session = pair
+            .client
+            .connection
+            .begin(&mut pair.client.out)
+            .expect("what the scene needs");
         let attach = raw::attach("link", 0, role);
         let link = pair
             .client
             .connection
             .attach(session, attach, &mut pair.client.out)
-            .unwrap();
+            .expect("what the scene needs");
         pair.run();
         let server = pair.server.link();
         (pair, link, server)

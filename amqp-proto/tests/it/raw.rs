@@ -135,12 +135,12 @@ impl Raw {
                 drop(bytes.split_to(8));
                 continue;
             }
-            let header = FrameHeader::parse(&bytes, u32::MAX).unwrap();
+            let header = FrameHeader::parse(&bytes, u32::MAX).expect("what the scene needs");
             let mut body = bytes
                 .split_to(header.size as usize)
                 .split_off(header.body_offset());
             if header.frame_type == FrameType::Amqp && !body.is_empty() {
-                let performative = Performative::decode(&mut body).unwrap();
+                let performative = Performative::decode(&mut body).expect("what the scene needs");
                 frames.push((header.channel, performative, body));
             }
         }

@@ -1,3 +1,5 @@
+//! What the tap shows of frames.
+
 //! The tap: both ends of a wire show the same frames.
 
 use amqp_codec::{Performative, ProtocolHeader, Role};
@@ -13,13 +15,17 @@ fn both_ends_show_the_same_frames() {
     pair.client.connection.set_tap(true);
     pair.server.connection.set_tap(true);
     pair.start();
-    let session = pair.client.connection.begin(&mut pair.client.out).unwrap();
+    let session = pair
+        .client
+        .connection
+        .begin(&mut pair.client.out)
+        .expect("what the scene needs");
     let attach = crate::pair::named("link", Role::Sender);
     let link = pair
         .client
         .connection
         .attach(session, attach, &mut pair.client.out)
-        .unwrap();
+        .expect("what the scene needs");
     pair.run();
     let server_link = pair.server.link();
     pair.server
@@ -27,7 +33,10 @@ fn both_ends_show_the_same_frames() {
         .set_credit(server_link, 1, false, &mut pair.server.out);
     pair.run();
     let body = Payload::from(Bytes::from(vec![7; 3000]));
-    let transfer = OutTransfer::new(1, amqp_codec::DeliveryTag::new(b"t").unwrap());
+    let transfer = OutTransfer::new(
+        1,
+        amqp_codec::DeliveryTag::new(b"t").expect("what the scene needs"),
+    );
     pair.client
         .connection
         .send_transfer(link, &transfer, b"head", &body, &mut pair.client.out);
@@ -76,6 +85,6 @@ fn nothing_is_kept_while_the_tap_is_off() {
     raw.connection.set_tap(true);
     assert_eq!(raw.connection.poll_tap(), None);
     raw.bytes(b"\0\0\0\x08\x02\0\0\x05");
-    let tapped = raw.connection.poll_tap().unwrap();
+    let tapped = raw.connection.poll_tap().expect("what the scene needs");
     assert_eq!((tapped.incoming, tapped.kind), (true, TapKind::Empty(5)));
 }

@@ -1,3 +1,5 @@
+//! The ring of unsettled deliveries against what a map would do.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -104,7 +106,8 @@ proptest! {
                         start.wrapping_add(last),
                         a % 2 == 0,
                     );
-                    let known: Vec<_> = model.range(first..=last).map(|(_, &token)| token).collect();
+                    let known = model.range(first..=last).map(|(_, &token)| token);
+                    let known: Vec<_> = known.collect();
                     prop_assert_eq!(found, known);
                     if a % 2 == 0 {
                         model.retain(|id, _| !(first..=last).contains(id));
