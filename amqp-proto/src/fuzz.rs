@@ -11,10 +11,14 @@ use amqp_codec::{
 };
 use bytes::Bytes;
 
-use crate::{
-    Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, Sasl, SendQueue, SessionKey,
-    Time,
-};
+use crate::config::{Config, Sasl};
+use crate::connection::Connection;
+use crate::event::{Event, OutTransfer};
+use crate::key::{LinkKey, SessionKey};
+use crate::payload::Payload;
+use crate::recv::RecvBuf;
+use crate::send::SendQueue;
+use crate::time::Time;
 
 /// Output beyond which an engine is taken to run away, in bytes.
 const OUTPUT_MAX: usize = 16 * 1024 * 1024;
