@@ -125,7 +125,8 @@ check('all kinds of body sections', async (clients) => {
 for (const [settled, title] of [[false, 'unsettled'], [true, 'presettled']]) {
     check(`sizes up to 64 MiB, ${title}`, async (clients, t) => {
         const producer = await clients.connect();
-        const consumer = await clients.connect();
+        // rhea takes no more frames of one message than its session has buffers.
+        const consumer = await clients.connect({ session_buffer_size: 16384 });
         const inbox = await receive(consumer, { source: 'node/sizes', credit_window: 2 });
         const outbox = await send(producer, {
             target: 'node/sizes', snd_settle_mode: settled ? 1 : 0,
