@@ -33,6 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("benches", ALL),
     ("causeway-fuzz", ALL),
+    ("causeway-interop", &[]),
     ("xtask", &[]),
 ];
 

@@ -27,8 +27,10 @@ use manifest::Manifest;
 use package::Package;
 use problem::Problem;
 
-/// The package of fuzz targets, which is no member of the workspace.
+/// The package of fuzz targets.
 const FUZZ: &str = "fuzz";
+/// Packages that are no members of the workspace: their lock files are their own.
+const APART: &[&str] = &[FUZZ, "tests/interop/rust"];
 /// Endings of the text files whose words are judged.
 const TEXTS: &[&str] = &[
     "rs", "toml", "md", "yml", "yaml", "py", "sh", "js", "conf", "run",
@@ -52,9 +54,11 @@ pub(crate) fn run(root: &Path) -> io::Result<Report> {
     for member in &workspace.members {
         packages.push(Package::read(root, member)?);
     }
-    let has_fuzz = root.join(FUZZ).join("Cargo.toml").exists();
-    if has_fuzz {
-        packages.push(Package::read(root, FUZZ)?);
+    for folder in APART
+        .iter()
+        .filter(|folder| root.join(folder).join("Cargo.toml").exists())
+    {
+        packages.push(Package::read(root, folder)?);
     }
     let mut problems = Vec::new();
     problems.extend(
@@ -100,7 +104,7 @@ fn one_by_one(package: &Package) -> Vec<Problem> {
     }
     problems.extend(usage::dependencies(&package.manifest, &package.sources));
     let path = &package.manifest.path;
-    if !package.manifest.inherits_lints && !path.starts_with(FUZZ) {
+    if !package.manifest.inherits_lints && !APART.iter().any(|apart| path.starts_with(apart)) {
         let text = "`[lints] workspace = true` is missing".to_owned();
         problems.push(Problem::new(path, 0, "lints", text));
     }
