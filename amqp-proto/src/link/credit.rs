@@ -46,9 +46,10 @@ impl Credit {
     /// Receiver: the sender said where it starts; what was granted before counts from there.
     pub(crate) const fn rebase(&mut self, delivery_count: u32) {
         let credit = self.remaining();
+        let reach = ahead(self.delivery_count, self.ceiling);
         self.delivery_count = delivery_count;
         self.limit = delivery_count.wrapping_add(credit);
-        self.ceiling = self.limit;
+        self.ceiling = delivery_count.wrapping_add(reach);
     }
 
     /// Receiver: from now on the sender may send `credit` more deliveries.
@@ -122,6 +123,17 @@ mod tests {
         receiver.grant(2, false);
         receiver.grant(0, false);
         assert_eq!(receiver.remaining(), 0);
+        assert!(receiver.receive() && receiver.receive());
+        assert!(!receiver.receive());
+    }
+
+    #[test]
+    fn credit_lowered_before_the_sender_has_attached_may_have_been_used() {
+        let mut receiver = Credit::starting_at(0);
+        receiver.grant(2, false);
+        receiver.grant(1, false);
+        receiver.rebase(u32::MAX);
+        assert_eq!(receiver.remaining(), 1);
         assert!(receiver.receive() && receiver.receive());
         assert!(!receiver.receive());
     }
