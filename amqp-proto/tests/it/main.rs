@@ -5,6 +5,7 @@ mod handshake;
 mod idle;
 mod misdeeds;
 mod pair;
+mod random;
 mod raw;
 mod tapped;
 mod transfers;
