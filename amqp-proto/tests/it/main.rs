@@ -1,5 +1,6 @@
 //! The engine as its owner and its peer see it: two engines in a pair, or raw frames against one.
 
+mod classes;
 mod corpus;
 mod handshake;
 mod idle;
