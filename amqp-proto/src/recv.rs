@@ -139,3 +139,58 @@ impl RecvBuf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of this size, all of it zeros behind its header.
+    fn frame(size: u32) -> Vec<u8> {
+        let mut bytes = size.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&[2, 0, 0, 0]);
+        bytes.resize(size as usize, 0);
+        bytes
+    }
+
+    #[test]
+    fn class_1_what_is_announced_takes_no_memory_before_it_arrives() {
+        let mut input = RecvBuf::new();
+        input.push(Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff, 2, 0, 0, 0]));
+        assert_eq!(input.next_frame(u32::MAX), Ok(None));
+        assert!(input.carry.capacity() <= CARRY_FIRST);
+        for _ in 0..100 {
+            input.push(Bytes::from(vec![0; 10_000]));
+            assert_eq!(input.next_frame(u32::MAX), Ok(None));
+            assert!(input.carry.capacity() <= CARRY_FIRST.max(2 * input.len()));
+        }
+        assert_eq!(input.len(), 1_000_008);
+    }
+
+    #[test]
+    fn whole_frames_are_cut_without_a_copy_and_leave_nothing() {
+        let mut input = RecvBuf::new();
+        let chunk = Bytes::from([frame(100), frame(20)].concat());
+        input.push(chunk.clone());
+        let (_, body) = input.next_frame(512).unwrap().unwrap();
+        assert_eq!(body.as_ptr(), chunk[8..].as_ptr());
+        assert_eq!(input.next_frame(512).unwrap().unwrap().1.len(), 12);
+        assert!(input.is_empty() && input.carry.capacity() == 0);
+    }
+
+    #[test]
+    fn frames_in_pieces_of_any_size_come_out_whole() {
+        let bytes = [frame(8), frame(300), frame(9), frame(64)].concat();
+        for piece in 1..bytes.len() {
+            let (mut input, mut sizes) = (RecvBuf::new(), Vec::new());
+            for chunk in bytes.chunks(piece) {
+                input.push(Bytes::copy_from_slice(chunk));
+                while let Some((header, body)) = input.next_frame(300).unwrap() {
+                    assert_eq!(body.len() + 8, header.size as usize);
+                    sizes.push(header.size);
+                }
+            }
+            assert_eq!(sizes, [8, 300, 9, 64], "pieces of {piece}");
+            assert!(input.is_empty());
+        }
+    }
+}
