@@ -3,7 +3,7 @@
 //! Owns the choice of transform for a connection and, as it grows, TLS over a kept library. Nothing
 //! else in the workspace decides how bytes are protected, and nothing here reads a socket or a
 //! file. Decision: the engine never knows whether it is encrypted; the seam is
-//! [`Transform`](amqp_proto::Transform), so plain text, TLS and later WebSocket are one more stage.
+//! [`Transform`], so plain text, TLS and later WebSocket are one more stage.
 #![forbid(unsafe_code)]
 
 use amqp_proto::{Clear, Transform};

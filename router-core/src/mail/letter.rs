@@ -151,9 +151,9 @@ pub enum OutRef {
     /// The record that an [`Mail::Outcome`] named.
     Delivery(OutKey),
     /// No outcome came yet: the delivery of this origin on this link.
-    OnLink(OutLinkKey, InKey),
+    OnLink(OutLinkKey, ShardId, InKey),
     /// All copies that the shard sends of the delivery of this origin.
-    Fan(InKey),
+    Fan(ShardId, InKey),
 }
 
 /// Letters too rare to be flat.

@@ -10,8 +10,8 @@ use super::link::{Begun, Drain, Queued};
 use super::state::{Incoming, Shard};
 use crate::counters::Counter;
 use crate::delivery::{OutOrigin, Outbound};
-use crate::ids::{ConnKey, Key, OutKey};
-use crate::mail::{End, Mail, Target};
+use crate::ids::{ConnKey, Key, OutKey, ShardId};
+use crate::mail::{End, Mail};
 
 use super::lanes::origin_of;
 
@@ -222,6 +222,7 @@ impl Shard {
             begun,
             end,
             received,
+            windowed,
             ..
         } = queued;
         link.counters.deliveries += 1;
@@ -234,7 +235,7 @@ impl Shard {
             link.counters.presettled += 1;
             link.rate.add(self.second);
         }
-        self.leave_lane(out, &forward, fan.is_some());
+        self.leave_lane(out, forward.origin.shard, windowed);
         if !forward.complete
             && let Some(origin) = origin_of(&forward)
             && fan.is_none()
@@ -273,13 +274,14 @@ impl Shard {
             forward,
             fan,
             received,
+            windowed,
             ..
         } = queued;
         if forward.settled {
             link.lane_settled -= 1;
             link.lane_bytes = link.lane_bytes.saturating_sub(received);
         }
-        self.leave_lane(out, &forward, fan.is_some());
+        self.leave_lane(out, forward.origin.shard, windowed);
         self.uncount(forward.slot);
         if let Some(origin) = origin_of(&forward)
             && fan.is_none()
@@ -289,11 +291,10 @@ impl Shard {
     }
 
     /// A delivery has left a lane: the pipe's other end may have to hear of it.
-    pub(super) fn leave_lane(&mut self, out: Key, forward: &crate::mail::Forward, copy: bool) {
-        if forward.settled || copy || forward.to == Target::Fan(forward.address) {
+    fn leave_lane(&mut self, out: Key, from: ShardId, windowed: bool) {
+        if !windowed {
             return;
         }
-        let from = forward.origin.shard;
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };
@@ -333,7 +334,7 @@ impl Shard {
     fn sweep(&mut self, out: Key, credit: u32) {
         let link = self.out_key(out);
         for shard in 0..self.shards {
-            let from = crate::ids::ShardId(shard);
+            let from = ShardId(shard);
             let limit = self.out_links.get_mut(out).and_then(|link| {
                 link.pipes
                     .iter_mut()
@@ -407,12 +408,7 @@ impl Shard {
     }
 
     /// More of a streamed delivery has come.
-    pub(super) fn take_data(
-        &mut self,
-        of: (crate::ids::ShardId, crate::ids::InKey),
-        chunk: Payload,
-        end: End,
-    ) {
+    pub(super) fn take_data(&mut self, of: (ShardId, crate::ids::InKey), chunk: Payload, end: End) {
         match self.by_origin.get(&of).copied() {
             Some(Incoming::Link(link)) => self.extend(link, of, chunk, end),
             Some(Incoming::Fan(fan)) => {
@@ -429,13 +425,7 @@ impl Shard {
         }
     }
 
-    fn extend(
-        &mut self,
-        out: Key,
-        of: (crate::ids::ShardId, crate::ids::InKey),
-        chunk: Payload,
-        end: End,
-    ) {
+    fn extend(&mut self, out: Key, of: (ShardId, crate::ids::InKey), chunk: Payload, end: End) {
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };

@@ -131,7 +131,7 @@ impl Shard {
                     self.end_stream(record, End::Aborted);
                 }
                 for shard in shards {
-                    let to = OutRef::Fan(record);
+                    let to = OutRef::Fan(self.id, record);
                     let state = Some(lost());
                     self.post(
                         shard,

@@ -88,6 +88,7 @@ impl Shard {
             link.lane_settled += 1;
             link.lane_bytes += received;
         }
+        let windowed = single && !forward.settled;
         let end = if forward.complete {
             End::Last
         } else {
@@ -100,6 +101,7 @@ impl Shard {
             end,
             received,
             reported: 0,
+            windowed,
         });
         self.mark_ready(key);
     }

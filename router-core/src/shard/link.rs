@@ -237,6 +237,9 @@ pub(super) struct Queued {
     pub(super) end: End,
     /// Bytes of message that came in for it.
     pub(super) received: u64,
+    /// It has taken a place in its pipe's window, which it gives back when it leaves the lane,
+    /// settled by its producer meanwhile or not.
+    pub(super) windowed: bool,
     /// Bytes of a stream that the producer's shard has heard to be sent.
     pub(super) reported: u64,
 }

@@ -7,7 +7,7 @@ use amqp_proto::SessionKey;
 use super::lanes::origin_of;
 use super::state::{Incoming, Shard};
 use crate::delivery::{Merged, OutOrigin, Outbound, Place};
-use crate::ids::{ConnKey, InKey, Key, OutKey};
+use crate::ids::{ConnKey, InKey, Key, OutKey, ShardId};
 use crate::mail::{End, Mail, OutRef};
 
 impl Shard {
@@ -92,17 +92,18 @@ impl Shard {
             .as_ref()
             .is_some_and(|stream| !stream.complete);
         inbound.settled |= settled;
+        let own = self.id;
         let to = match &inbound.place {
             Place::Hold(_) | Place::Line(_) | Place::Discard(_) => return,
             _ if streaming => return,
             Place::Sent { target, peer } => {
-                let to = peer.map_or(OutRef::OnLink(*target, key), OutRef::Delivery);
+                let to = peer.map_or(OutRef::OnLink(*target, own, key), OutRef::Delivery);
                 vec![(target.shard, to)]
             }
             Place::Fan(fan) => fan
                 .shards
                 .iter()
-                .map(|&(shard, _)| (shard, OutRef::Fan(key)))
+                .map(|&(shard, _)| (shard, OutRef::Fan(own, key)))
                 .collect(),
         };
         for (shard, to) in to {
@@ -211,46 +212,42 @@ impl Shard {
     ) {
         match to {
             OutRef::Delivery(key) => self.dispose(key, state, settled),
-            OutRef::OnLink(link, delivery) => {
-                let origin = OutOrigin::Delivery(link.shard, delivery);
-                self.dispose_on_link(link.link, origin, state, settled);
+            OutRef::OnLink(link, shard, delivery) => {
+                self.dispose_on_link(link.link, (shard, delivery), state, settled);
             }
-            OutRef::Fan(delivery) => self.dispose_copies(delivery, &state, settled),
+            OutRef::Fan(shard, delivery) => {
+                self.dispose_copies((shard, delivery), &state, settled);
+            }
         }
     }
 
     fn dispose_on_link(
         &mut self,
         link: Key,
-        origin: OutOrigin,
+        origin: (ShardId, InKey),
         state: Option<DeliveryState>,
         settled: bool,
     ) {
-        // The shard in `origin` is the consumer's; the record knows the producer's by its key.
-        let OutOrigin::Delivery(_, delivery) = origin else {
-            return;
-        };
+        let wanted = OutOrigin::Delivery(origin.0, origin.1);
         let found = self.outbound.iter().find_map(|(key, outbound)| {
-            let matches = outbound.link == link
-                && matches!(outbound.origin, OutOrigin::Delivery(_, of) if of == delivery);
-            matches.then_some(OutKey(key))
+            (outbound.link == link && outbound.origin == wanted).then_some(OutKey(key))
         });
         match found {
             Some(key) => self.dispose(key, state, settled),
-            None if settled => self.settle_in_lane(link, delivery),
+            None if settled => self.settle_in_lane(link, origin),
             None => {}
         }
     }
 
     /// A delivery that still waits in a lane was settled by its producer.
-    fn settle_in_lane(&mut self, link: Key, delivery: InKey) {
+    fn settle_in_lane(&mut self, link: Key, origin: (ShardId, InKey)) {
         let Some(out) = self.out_links.get_mut(link) else {
             return;
         };
-        let queued = out.lane.iter_mut().find(|queued| {
-            origin_of(&queued.forward).is_some_and(|(_, of)| of == delivery)
-                && !queued.forward.settled
-        });
+        let queued = out
+            .lane
+            .iter_mut()
+            .find(|queued| origin_of(&queued.forward) == Some(origin) && !queued.forward.settled);
         if let Some(queued) = queued {
             queued.forward.settled = true;
             out.lane_settled += 1;
@@ -258,30 +255,28 @@ impl Shard {
         }
     }
 
-    fn dispose_copies(&mut self, delivery: InKey, state: &Option<DeliveryState>, settled: bool) {
-        let fans: Vec<_> = self
-            .by_origin
+    fn dispose_copies(
+        &mut self,
+        origin: (ShardId, InKey),
+        state: &Option<DeliveryState>,
+        settled: bool,
+    ) {
+        let Some(Incoming::Fan(fan)) = self.by_origin.get(&origin).copied() else {
+            return;
+        };
+        let sent: Vec<OutKey> = self
+            .outbound
             .iter()
-            .filter_map(|(&(_, of), incoming)| match incoming {
-                Incoming::Fan(fan) if of == delivery => Some(*fan),
-                _ => None,
-            })
+            .filter(|(_, outbound)| outbound.origin == OutOrigin::Fan(fan))
+            .map(|(key, _)| OutKey(key))
             .collect();
-        for fan in fans {
-            let sent: Vec<OutKey> = self
-                .outbound
-                .iter()
-                .filter(|(_, outbound)| outbound.origin == OutOrigin::Fan(fan))
-                .map(|(key, _)| OutKey(key))
-                .collect();
-            for key in sent {
-                self.dispose(key, state.clone(), settled);
-            }
-            if settled && let Some(copies) = self.copies.remove(fan) {
-                self.by_origin.remove(&copies.origin);
-                for (link, _) in copies.progress {
-                    self.settle_in_lane(link, delivery);
-                }
+        for key in sent {
+            self.dispose(key, state.clone(), settled);
+        }
+        if settled && let Some(copies) = self.copies.remove(fan) {
+            self.by_origin.remove(&origin);
+            for (link, _) in copies.progress {
+                self.settle_in_lane(link, origin);
             }
         }
     }

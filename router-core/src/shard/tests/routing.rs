@@ -325,3 +325,38 @@ fn nothing_is_left_of_deliveries_and_links_that_ended() {
         }
     });
 }
+
+#[test]
+fn a_vanished_producer_ends_its_own_copies_and_nobody_elses() {
+    // Two producers on two shards, whose deliveries have the same key each on its own shard.
+    let mut world = World::with_default(3, Treatment::Multicast);
+    let consumer = world.connect(2);
+    world.receiver(consumer, "r", "m", 10);
+    let producers = [world.connect(0), world.connect(1)];
+    let senders = producers.map(|producer| world.sender(producer, "s", "m"));
+    for (producer, sender) in producers.into_iter().zip(senders) {
+        assert!(world.send(producer, sender, &message("x"), false));
+    }
+    world.vanish(producers[0]);
+    world.dispose(consumer, 1, DeliveryState::Accepted, true);
+    let told = world.peers[producers[1]].outcome(0);
+    assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
+}
+
+#[test]
+fn a_producer_that_settles_early_does_not_use_a_window_up() {
+    on_one_and_two_shards(|world, far| {
+        world.listener.link_capacity = 1;
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        let receiver = world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        for _ in 0..3 {
+            assert!(world.send(producer, sender, &message("x"), false));
+            world.settle_as_sender(producer, sender);
+            world.credit(consumer, receiver, 1, false);
+            world.pass(1100);
+        }
+        assert_eq!(world.peers[consumer].messages.len(), 3);
+    });
+}

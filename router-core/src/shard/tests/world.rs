@@ -237,6 +237,20 @@ impl World {
         self.run();
     }
 
+    /// Settles what a producer sent last, before its consumer does.
+    pub(super) fn settle_as_sender(&mut self, peer: usize, link: LinkKey) {
+        let Peer {
+            engine,
+            output,
+            session,
+            ..
+        } = &mut self.peers[peer];
+        let (session, id) = (session.unwrap(), engine.last_delivery_id(link));
+        engine.queue_disposition(session, Role::Sender, id, true, None);
+        engine.flush_dispositions(session, output);
+        self.run();
+    }
+
     pub(super) fn detach(&mut self, peer: usize, link: LinkKey) {
         let Peer { engine, output, .. } = &mut self.peers[peer];
         engine.detach(link, true, None, output);
