@@ -1,5 +1,5 @@
-//! Classes of attack on this layer; each test is named after its class: 1 sizes from the wire, 5 size
-//! of deliveries, 6 windows and tables, 7 ranges, 8 reflection, 9 slow handshakes, 10 order of
+//! Classes of attack on this layer; each test is named after its class: 1 sizes from the wire, 5
+//! size of deliveries, 6 windows and tables, 7 ranges, 8 reflection, 9 slow handshakes, 10 order of
 //! layers, 14 identities that were only claimed.
 
 use std::time::Duration;
@@ -79,7 +79,7 @@ fn class_5_a_delivery_of_too_many_transfers_detaches_its_link() {
     let (mut raw, _, link) = Raw::attached(Config { limits, ..server() }, Role::Sender);
     raw.connection.set_credit(link, 1, false, &mut raw.out);
     raw.written();
-    let part = amqp_codec::Transfer {
+    let part = Transfer {
         more: true,
         ..transfer(0, 0)
     };
@@ -172,7 +172,7 @@ fn class_10_a_sasl_frame_has_nowhere_to_land_behind_the_header() {
 fn class_10_a_performative_has_nowhere_to_land_before_authentication() {
     let mut raw = Raw::new(server());
     raw.bytes(b"AMQP\x03\x01\x00\x00");
-    raw.send(0, Performative::Open(Box::new(crate::raw::open())));
+    raw.send(0, Performative::Open(Box::new(open())));
     assert!(raw.error.is_some());
     assert!(
         !raw.events

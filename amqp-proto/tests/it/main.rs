@@ -1,4 +1,5 @@
 //! The engine as its owner and its peer see it: two engines in a pair, or raw frames against one.
+#![cfg(test)]
 
 mod classes;
 mod corpus;

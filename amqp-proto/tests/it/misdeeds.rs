@@ -1,5 +1,5 @@
-//! Peers that break the rules: one test for each `Violation`, named after it. Each misdeed ends what
-//! it touches, with a condition and a text, and nothing else.
+//! Peers that break the rules: one test for each `Violation`, named after it. Each misdeed ends
+//! what it touches, with a condition and a text, and nothing else.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn send_transfer(raw: &mut Raw, channel: u16, transfer: Transfer) {
     ));
 }
 
-/// The connection has ended and the peer got nothing but what `said` allows.
+/// The connection has ended without a Close, and the owner heard nothing before.
 #[track_caller]
 fn ends_quietly(raw: &Raw, violation: Violation, text: &str) {
     let error = raw.error.as_ref().expect("an error");
