@@ -272,6 +272,7 @@ fn decode() {
     assert!(!error.text.is_empty());
 }
 
+//= amqp-1.0 §2.3
 #[test]
 fn framing() {
     for bytes in [
@@ -300,6 +301,7 @@ fn sequence() {
     closes(&mut raw, Violation::Sequence, "frame before open");
 }
 
+//= amqp-1.0 §2.4.5
 #[test]
 fn idle_timeout() {
     let idle_time_out = Some(Duration::from_secs(2));

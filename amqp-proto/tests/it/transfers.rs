@@ -176,6 +176,7 @@ fn a_delivery_is_split_by_the_frame_size_and_numbered_once() {
     );
 }
 
+//= amqp-1.0 §2.5.6
 #[test]
 fn a_shut_window_stops_a_delivery_in_the_middle_and_a_flow_resumes_it() {
     let (mut pair, link, _) = sending(2, 1);
