@@ -69,6 +69,7 @@ impl Shard {
             return;
         };
         let origin = outbound.origin;
+        let answered = outbound.answered;
         outbound.answered |= state.as_ref().is_some_and(DeliveryState::is_terminal);
         if settled && let Some(outbound) = self.forget_outbound(key) {
             self.count_outbound(&outbound, state.as_ref());
@@ -78,7 +79,8 @@ impl Shard {
                 let from = (!settled).then_some(key);
                 self.answer((shard, delivery), from, state, settled);
             }
-            OutOrigin::Fan(fan) => self.answer_copy(fan, state, settled),
+            // A copy has one say in the merge: peers repeat their state when they settle.
+            OutOrigin::Fan(fan) => self.answer_copy(fan, state.filter(|_| !answered), settled),
         }
     }
 

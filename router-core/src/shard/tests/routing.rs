@@ -190,6 +190,24 @@ fn multicast_reaches_all_and_the_strongest_outcome_wins() {
 }
 
 #[test]
+fn a_copy_that_repeats_its_state_when_it_settles_does_not_answer_for_another() {
+    let mut world = World::with_default(2, Treatment::Multicast);
+    let producer = world.connect(0);
+    let consumers = [world.connect(1), world.connect(1)];
+    for consumer in consumers {
+        world.receiver(consumer, "r", "m", 10);
+    }
+    let sender = world.sender(producer, "s", "m");
+    assert!(world.send(producer, sender, &message("all"), false));
+    world.dispose(consumers[0], 0, DeliveryState::Accepted, false);
+    world.dispose(consumers[0], 0, DeliveryState::Accepted, true);
+    assert_eq!(world.peers[producer].outcome(0), None);
+    world.dispose(consumers[1], 0, DeliveryState::Rejected(None), true);
+    let told = world.peers[producer].outcome(0);
+    assert_eq!(told, Some((Some(DeliveryState::Rejected(None)), true)));
+}
+
+#[test]
 fn closest_takes_turns_and_balanced_follows_the_load() {
     for treatment in [Treatment::AnycastClosest, Treatment::AnycastBalanced] {
         let mut world = World::with_default(2, treatment);
