@@ -4,8 +4,5 @@
 mod name;
 mod pattern;
 
-pub use name::{
-    AddressClass, AddressContext, Phase, dynamic_source, dynamic_target, key_text, lookup_key,
-    normalise,
-};
+pub use name::{AddressContext, Phase, dynamic_source, dynamic_target, lookup_key, normalise};
 pub use pattern::{PatternError, PatternTree, trim_separators};

@@ -16,7 +16,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// What kind of record an address names: the first letter of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AddressClass {
+enum AddressClass {
     /// `A`: another area.
     Area,
     /// `H`: an edge router.
@@ -33,8 +33,7 @@ pub enum AddressClass {
 
 impl AddressClass {
     /// The first letter of the keys of this class.
-    #[must_use]
-    pub const fn letter(self) -> char {
+    const fn letter(self) -> char {
         match self {
             Self::Area => 'A',
             Self::Edge => 'H',
@@ -117,7 +116,7 @@ impl AddressContext {
     }
 }
 
-/// Writes the key of an address, in place of what `key` holds, and tells its class.
+/// Writes the key of an address, in place of what `key` holds.
 ///
 /// The tenant's name and a slash go before the text of mobile addresses, unless they begin with an
 /// underscore; other classes have neither tenant nor phase.
@@ -127,7 +126,7 @@ pub fn lookup_key(
     tenant: Option<&str>,
     context: &AddressContext,
     key: &mut String,
-) -> AddressClass {
+) {
     let (class, text) = context.classify(normalise(address));
     key.clear();
     key.push(class.letter());
@@ -141,7 +140,6 @@ pub fn lookup_key(
         }
     }
     key.push_str(text);
-    class
 }
 
 /// The address without scheme, host and leading slash, and without *one* trailing `.` or `/`.
@@ -165,17 +163,6 @@ fn path(address: &str) -> &str {
         None if rest.is_empty() => address,
         None => rest,
     }
-}
-
-/// The text in a key, without class letter and phase.
-#[must_use]
-pub fn key_text(key: &str) -> &str {
-    let prefix = if key.starts_with(AddressClass::Mobile.letter()) {
-        2
-    } else {
-        1
-    };
-    key.get(prefix..).unwrap_or("")
 }
 
 /// The address of a node created for a receiver, `amqp:/_topo/0/router/temp.…`: local to the
@@ -212,8 +199,7 @@ mod tests {
     fn key(address: &str, phase: Phase, tenant: Option<&str>) -> String {
         let mut key = "left over".to_owned();
         let context = AddressContext::new("me");
-        let class = lookup_key(address, phase, tenant, &context, &mut key);
-        assert_eq!(key.chars().next(), Some(class.letter()));
+        lookup_key(address, phase, tenant, &context, &mut key);
         key
     }
 
@@ -290,16 +276,6 @@ mod tests {
         assert_eq!(key("/q", Phase::Digit(1), Some("acme")), "M1acme/q");
         assert_eq!(key("_$temp.a", Phase::Digit(0), Some("acme")), "M0_$temp.a");
         assert_eq!(key("_local/q", Phase::Digit(3), Some("acme")), "Lq");
-    }
-
-    #[test]
-    fn the_text_of_a_key_is_what_was_put_in() {
-        for address in ["queue", "acme/queue", ""] {
-            assert_eq!(key_text(&key(address, Phase::Digit(0), None)), address);
-        }
-        assert_eq!(key_text("Ltemp.x"), "temp.x");
-        assert_eq!(key_text("Rother"), "other");
-        assert_eq!(key_text("M"), "");
     }
 
     #[test]
