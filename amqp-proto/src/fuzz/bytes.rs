@@ -117,6 +117,7 @@ fn tell<'a>(config: &Config, pieces: impl Iterator<Item = &'a [u8]>) -> Story {
         violation: None,
     };
     peer.connection.start(&mut peer.out);
+    take(&mut peer, &mut story);
     for piece in pieces {
         peer.input.push(Bytes::copy_from_slice(piece));
         while let Some(event) = peer.poll() {
