@@ -177,11 +177,16 @@ def compounds():
     yield "described by symbol", described(symbol("example:thing:map"), map8(string("k"), one))
     yield "described by string", described(string("anything"), NULL)
     yield "described twice", described(symbol("a"), described(symbol("b"), list8(one)))
-    deep = one
-    for _ in range(40):
-        deep = list32(deep)
-    yield "nested 40 deep", deep
+    yield "nested 20 deep", nested(20)
     yield "described in list in map", map8(symbol("k"), list8(described(symbol("d"), one)))
+
+
+def nested(depth):
+    """A list in a list and so on."""
+    value = list32()
+    for _ in range(depth - 1):
+        value = list32(value)
+    return value
 
 
 ARRAY_CODES = (

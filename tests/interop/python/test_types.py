@@ -32,7 +32,9 @@ class Bytes(RouterCase):
                     "types.primitives")
 
     def test_compounds_in_a_value(self):
-        self.passes([(name, amqp.section(amqp.VALUE, data)) for name, data in amqp.compounds()],
+        # A router that looks into bodies would have to limit how deep; this one must not look.
+        cases = [*amqp.compounds(), ("nested 1000 deep", amqp.nested(1000))]
+        self.passes([(name, amqp.section(amqp.VALUE, data)) for name, data in cases],
                     "types.compounds")
 
     def test_primitives_as_application_properties(self):
@@ -43,7 +45,18 @@ class Bytes(RouterCase):
 
     def test_everything_in_user_annotations(self):
         every = list(amqp.primitives()) + list(amqp.compounds())
-        self.annotations_pass([case for case in every if case[1][0] != 0])
+        self.annotations_pass([(name, data) for name, data in every
+                               if data[0] != 0 and name != "nested 40 deep"])
+
+    @causeway_only("the router it replaces has no bound on nesting in annotations")
+    def test_annotations_nested_too_deep_are_rejected(self):
+        deep = dict(amqp.compounds())["nested 40 deep"]
+        message = amqp.section(amqp.MESSAGE_ANNOTATIONS, amqp.map32(amqp.symbol("x-user"), deep))
+        with Loop() as loop:
+            wire = loop.connect(self.router.port)
+            wire.receiver("types.deep")
+            state = wire.sender("types.deep").deliver(message + amqp.section(amqp.VALUE, amqp.NULL))
+            self.assertEqual(state, Delivery.REJECTED)
 
     @causeway_only("the router it replaces rejects described annotation values")
     def test_described_values_in_user_annotations(self):
