@@ -13,6 +13,10 @@ use crate::payload::Payload;
 use crate::send::{SHARE_ABOVE, SendQueue};
 use crate::tap::{Tap, TapKind};
 
+/// The largest frame we make of a transfer, in bytes, however much the peer would take: one frame
+/// must not fill the send queue with what a slow peer has not asked for yet.
+const TRANSFER_FRAME_MAX: u32 = 64 * 1024;
+
 /// The frame was not written: the peer would refuse it for its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameTooLarge;
@@ -171,7 +175,7 @@ impl Writer {
         parts: &Parts<'_>,
         mut encode: impl FnMut(&mut BytesMut, bool),
     ) -> Result<usize, FrameTooLarge> {
-        let max = self.max_frame_size as usize;
+        let max = self.max_frame_size.min(TRANSFER_FRAME_MAX) as usize;
         let buffer = out.inline();
         let start = buffer.len();
         let mut whole = parts.count < max;

@@ -177,7 +177,7 @@ def compounds():
     yield "described by symbol", described(symbol("example:thing:map"), map8(string("k"), one))
     yield "described by string", described(string("anything"), NULL)
     yield "described twice", described(symbol("a"), described(symbol("b"), list8(one)))
-    yield "nested 20 deep", nested(20)
+    yield "nested 12 deep", nested(12)
     yield "described in list in map", map8(symbol("k"), list8(described(symbol("d"), one)))
 
 

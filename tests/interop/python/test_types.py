@@ -45,13 +45,12 @@ class Bytes(RouterCase):
 
     def test_everything_in_user_annotations(self):
         every = list(amqp.primitives()) + list(amqp.compounds())
-        self.annotations_pass([(name, data) for name, data in every
-                               if data[0] != 0 and name != "nested 40 deep"])
+        self.annotations_pass([case for case in every if case[1][0] != 0])
 
     @causeway_only("the router it replaces has no bound on nesting in annotations")
     def test_annotations_nested_too_deep_are_rejected(self):
-        deep = dict(amqp.compounds())["nested 40 deep"]
-        message = amqp.section(amqp.MESSAGE_ANNOTATIONS, amqp.map32(amqp.symbol("x-user"), deep))
+        message = amqp.section(
+            amqp.MESSAGE_ANNOTATIONS, amqp.map32(amqp.symbol("x-user"), amqp.nested(40)))
         with Loop() as loop:
             wire = loop.connect(self.router.port)
             wire.receiver("types.deep")
