@@ -78,6 +78,9 @@ pub const READ_BYTES_PER_TURN: usize = 64 * 1024;
 /// Frames handled from one connection before the others have their turn.
 pub const FRAMES_PER_TURN: usize = 256;
 
+/// Batches of its own mail that a shard reads in a row: a chain of causes is four or five long.
+pub const OWN_MAIL_ROUNDS: usize = 32;
+
 /// Letters after which a batch is posted before the end of the turn.
 pub const OUTBOX_POST: usize = 64;
 

@@ -13,15 +13,40 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Seeds that every run of CI plays.
 const FIXED: u64 = 500;
 
+/// Seconds that one seed may take: a world is over within milliseconds, so one that takes longer
+/// turns in circles.
+const SEED_SECONDS: u64 = 60;
+
 /// The seed that is being played, for the last words of a run that fails.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
+/// Worlds played.
+static PLAYED: AtomicU64 = AtomicU64::new(0);
+
+/// Ends the program, naming the seed, if one seed takes too long.
+fn watch() {
+    let mut before = u64::MAX;
+    loop {
+        std::thread::sleep(Duration::from_secs(SEED_SECONDS));
+        let played = PLAYED.load(Ordering::Relaxed);
+        if played == before {
+            let seed = SEED.load(Ordering::Relaxed);
+            println!("SIM_SEED={seed}: no end after {SEED_SECONDS} s");
+            println!("{played} passed, 1 failed");
+            std::process::exit(1);
+        }
+        before = played;
+    }
+}
+
 fn main() {
+    std::thread::spawn(watch);
     let options: Vec<String> = std::env::args().skip(1).collect();
     if let Some(seed) = std::env::var("SIM_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
     {
+        SEED.store(seed, Ordering::Relaxed);
         println!("seed {seed}: {:?}", sim::run(seed));
         return;
     }
@@ -39,6 +64,7 @@ fn main() {
     }));
     let mut play = |seed: u64| {
         SEED.store(seed, Ordering::Relaxed);
+        PLAYED.fetch_add(1, Ordering::Relaxed);
         sim::run(seed)
     };
     if let Some(seeds) = count("--seeds") {

@@ -3,9 +3,10 @@
 //! route that its consumer has been told of must not be missed.
 
 use super::parcel::{Parcel, Verdict};
+use super::pipe::PipeTx;
 use super::state::Shard;
 use crate::delivery::{Place, Waiting};
-use crate::ids::{AddressKey, InKey};
+use crate::ids::{AddressKey, InKey, OutLinkKey};
 use crate::mail::{Forward, Target};
 
 impl Shard {
@@ -123,7 +124,6 @@ impl Shard {
         let Some(mut parcel) = self.parcel_of(record, forward.payload, true) else {
             return;
         };
-        self.pipes.to.remove(&gone);
         parcel.heads = forward.heads;
         parcel.state = forward.state;
         parcel.excluded = Some(gone);
@@ -131,6 +131,7 @@ impl Shard {
             self.release_parcel(parcel);
             return;
         };
+        self.close_pipe(gone, &key);
         match self.choose_by_key(&key, &parcel) {
             Verdict::NoPath(_) => self.release_parcel(parcel),
             Verdict::Wait(key) => {
@@ -138,6 +139,20 @@ impl Shard {
                 self.lines.entry(key).or_default().push_front(record);
             }
             verdict => self.dispatch(parcel, verdict),
+        }
+    }
+
+    /// A link is gone. As long as the routes still name it, its pipe is closed: were it merely
+    /// forgotten, a delivery could go to and fro between two such links for as long.
+    fn close_pipe(&mut self, gone: OutLinkKey, key: &AddressKey) {
+        let named = self
+            .table
+            .lookup(key)
+            .is_some_and(|route| route.consumers.iter().any(|other| other.link == gone));
+        if named {
+            self.pipes.to.entry(gone).or_insert(PipeTx::new(0)).close();
+        } else {
+            self.pipes.to.remove(&gone);
         }
     }
 }

@@ -238,6 +238,7 @@ impl Shard {
             || self.lines_due
             || !self.closed.is_empty()
             || self.doubts_due
+            || self.outboxes.has_own()
     }
 
     /// When a turn is due even if nothing happens before.
@@ -307,9 +308,13 @@ impl Shard {
         }
     }
 
-    /// Takes what this shard has mailed to itself, and what that leads to.
+    /// Takes what this shard has mailed to itself, and what that leads to. Bounded, so that letters
+    /// that beget letters cannot keep the turn from ending.
     fn take_own_mail(&mut self, now: Time) {
-        while let Some(mut batch) = self.outboxes.take(self.id) {
+        for _ in 0..limits::OWN_MAIL_ROUNDS {
+            let Some(mut batch) = self.outboxes.take(self.id) else {
+                return;
+            };
             for mail in batch.mail.drain(..) {
                 self.take_letter(mail, now);
             }

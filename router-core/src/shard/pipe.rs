@@ -31,6 +31,11 @@ impl PipeTx {
         self.sent = self.sent.wrapping_add(1);
     }
 
+    /// The link is gone: nothing more may go.
+    pub(super) fn close(&mut self) {
+        self.limit = self.sent;
+    }
+
     /// Takes a new limit; an older one is ignored. True if the pipe has opened by it.
     pub(super) fn raise(&mut self, limit: u32) -> bool {
         let was_open = self.is_open();

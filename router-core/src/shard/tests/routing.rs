@@ -126,6 +126,25 @@ fn what_waits_for_a_vanished_consumer_goes_to_another() {
 }
 
 #[test]
+fn consumers_that_vanish_together_do_not_hand_deliveries_to_each_other() {
+    on_one_and_two_shards(|world, far| {
+        let producer = world.connect(0);
+        let consumers = [world.connect(far), world.connect(far)];
+        for consumer in consumers {
+            world.receiver(consumer, "r", "q", 0);
+        }
+        let sender = world.sender(producer, "s", "q");
+        assert!(world.send(producer, sender, &message("a"), false));
+        assert!(world.send(producer, sender, &message("b"), false));
+        world.vanish_together(&consumers);
+        for id in [0, 1] {
+            let outcome = world.peers[producer].outcome(id);
+            assert_eq!(outcome, Some((Some(DeliveryState::Released), true)));
+        }
+    });
+}
+
+#[test]
 fn anonymous_senders_reach_any_address_and_hear_of_unknown_ones() {
     on_one_and_two_shards(|world, far| {
         let producer = world.connect(0);

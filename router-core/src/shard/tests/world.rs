@@ -259,12 +259,23 @@ impl World {
 
     /// The peer's socket breaks.
     pub(super) fn vanish(&mut self, peer: usize) {
+        self.vanish_together(&[peer]);
+    }
+
+    /// The sockets of some peers break at once.
+    pub(super) fn vanish_together(&mut self, peers: &[usize]) {
+        for &peer in peers {
+            self.break_socket(peer);
+        }
+        self.run();
+    }
+
+    fn break_socket(&mut self, peer: usize) {
         let Peer {
             shard, key, gone, ..
         } = &mut self.peers[peer];
         *gone = true;
         self.shards[*shard].end_of_input(*key, None, self.now);
-        self.run();
     }
 
     pub(super) fn pass(&mut self, millis: u64) {
