@@ -12,6 +12,10 @@ pub(crate) const PATH: &str = "benches/instructions.toml";
 /// By how many percent a count may differ from the table.
 const TOLERANCE_PERCENT: f64 = 3.0;
 
+/// By how many instructions a count may differ whatever that is in percent: the same source built
+/// in another folder is laid out differently, which moves short workloads by as much.
+const LAYOUT_INSTRUCTIONS: u64 = 10;
+
 /// Instructions for one unit of each workload, with the compiler that made them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
@@ -61,7 +65,8 @@ impl Table {
             };
             let percent = percent(*count, *known);
             let row = format!("{name:<28} {count:>12}  {percent:>+7.2} % of {known}");
-            rows.push((row, percent.abs() <= TOLERANCE_PERCENT));
+            let close = count.abs_diff(*known) <= LAYOUT_INSTRUCTIONS;
+            rows.push((row, close || percent.abs() <= TOLERANCE_PERCENT));
         }
         for name in self
             .counts
@@ -114,5 +119,13 @@ mod tests {
             .map(|row| row.1)
             .collect();
         assert_eq!(passed, [true, false, false, false, false]);
+    }
+
+    #[test]
+    fn short_workloads_may_move_by_a_few_instructions() {
+        let known = table(&[("a", 100), ("b", 100)]);
+        let rows = known.compare(&table(&[("a", 90), ("b", 111)]).counts);
+        let passed: Vec<_> = rows.into_iter().map(|row| row.1).collect();
+        assert_eq!(passed, [true, false]);
     }
 }
