@@ -22,7 +22,8 @@ use router_core::ids::{ConnKey, ConnectionId, ShardId};
 use router_core::mail::Batch;
 use router_core::route::Treatment;
 use router_core::settings::{
-    Accepted, ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations,
+    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
+    StripAnnotations,
 };
 use router_core::shard::{Shard, ShardConfig};
 
@@ -62,6 +63,8 @@ impl Bed {
             id: Arc::from("bed"),
             default_treatment: treatment,
             version: "bench",
+            mode: RouterMode::Standalone,
+            timers: MeshTimers::default(),
         });
         let counters = Counters::new(shards);
         let control = ControlPlane::new(ControlConfig {
@@ -144,9 +147,10 @@ impl Bed {
         let mut engine = Connection::new(Arc::new(config), self.now);
         let mut output = SendQueue::new();
         engine.start(&mut output);
-        let accepted = Accepted {
+        let accepted = NewConnection {
             connection: ConnectionId(number),
-            listener: Arc::new(listener()),
+            settings: Arc::new(listener()),
+            hostname: None,
             peer: format!("bed:{number}"),
             traced: false,
         };
@@ -364,10 +368,12 @@ fn attach(role: Role, source: Source) -> Attach {
     }
 }
 
-fn listener() -> ListenerSettings {
-    ListenerSettings {
+fn listener() -> ConnectionSettings {
+    ConnectionSettings {
         name: "bed".to_owned(),
+        connector: None,
         role: ConnectionRole::Normal,
+        cost: 1,
         max_frame_size: 16_384,
         max_sessions: 32_768,
         max_session_frames: None,

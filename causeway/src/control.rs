@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 use router_core::control::{ControlPlane, Effect, Listen};
 use router_core::ids::{ConnectionId, ShardId};
 use router_core::notice::Notice;
-use router_core::settings::Accepted;
+use router_core::settings::NewConnection;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
@@ -326,13 +326,14 @@ impl Control {
         }
         let worker = self.dealer.deal(now, told);
         self.last_connection += 1;
-        let accepted = Accepted {
+        let connection = NewConnection {
             connection: ConnectionId(self.last_connection),
-            listener: settings,
+            settings,
             peer: peer.to_string(),
+            hostname: None,
             traced: false,
         };
-        self.intakes[worker].push(Incoming::Socket { stream, accepted });
+        self.intakes[worker].push(Incoming::Socket { stream, connection });
     }
 
     fn in_flight(&self) -> usize {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use amqp_proto::Time;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use router_core::settings::ListenerSettings;
+use router_core::settings::ConnectionSettings;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::socket::error_text;
@@ -35,7 +35,7 @@ pub(crate) struct Listeners {
 #[derive(Debug)]
 struct Listener {
     identity: Arc<str>,
-    settings: Arc<ListenerSettings>,
+    settings: Arc<ConnectionSettings>,
     socket: TcpListener,
     token: Token,
     /// Connections may be waiting.
@@ -52,7 +52,7 @@ pub(crate) struct Arrival {
     /// The other end of it.
     pub(crate) peer: SocketAddr,
     /// Its listener's settings.
-    pub(crate) settings: Arc<ListenerSettings>,
+    pub(crate) settings: Arc<ConnectionSettings>,
 }
 
 /// Why nothing is accepted for a moment.
@@ -82,7 +82,7 @@ impl Listeners {
         &mut self,
         identity: &Arc<str>,
         (host, port): (&str, &str),
-        settings: &Arc<ListenerSettings>,
+        settings: &Arc<ConnectionSettings>,
         registry: &Registry,
     ) -> Result<Vec<SocketAddr>, String> {
         let mut bound = Vec::new();
@@ -281,10 +281,12 @@ mod tests {
     use router_core::settings::{ConnectionRole, StripAnnotations};
     use std::net;
 
-    fn settings() -> Arc<ListenerSettings> {
-        Arc::new(ListenerSettings {
+    fn settings() -> Arc<ConnectionSettings> {
+        Arc::new(ConnectionSettings {
             name: "test".to_owned(),
+            connector: None,
             role: ConnectionRole::Normal,
+            cost: 1,
             max_frame_size: 16_384,
             max_sessions: 32_768,
             max_session_frames: None,

@@ -10,7 +10,7 @@ use mio::Waker;
 use mio::net::TcpStream;
 use router_core::ids::ShardId;
 use router_core::mail::{Batch, Mailbox};
-use router_core::settings::Accepted;
+use router_core::settings::NewConnection;
 
 /// The mailboxes of all shards, the control plane's last.
 #[derive(Debug)]
@@ -53,12 +53,12 @@ fn wake(waker: &Waker) {
 /// What the control thread hands to a worker.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// An accepted socket.
+    /// A connected socket.
     Socket {
         /// The socket.
         stream: TcpStream,
         /// What its shard is told of it.
-        accepted: Accepted,
+        connection: NewConnection,
     },
     /// The program ends: close all connections, then return.
     Stop,

@@ -13,7 +13,7 @@ use mio::{Events, Poll, Token};
 use router_core::ids::{ConnKey, ShardId};
 use router_core::limits::READ_BYTES_PER_TURN;
 use router_core::notice::Notice;
-use router_core::settings::Accepted;
+use router_core::settings::NewConnection;
 use router_core::shard::Shard;
 
 use crate::clock::Clock;
@@ -191,7 +191,7 @@ impl Worker {
     fn take_intake(&mut self, now: Time) {
         while let Some(incoming) = self.intake.take() {
             match incoming {
-                Incoming::Socket { stream, accepted } => self.adopt(stream, accepted, now),
+                Incoming::Socket { stream, connection } => self.adopt(stream, connection, now),
                 Incoming::Stop => {
                     self.shard.shut_down(now);
                     self.ends = Some(now + GOOD_BYE);
@@ -201,8 +201,8 @@ impl Worker {
     }
 
     /// Gives a new socket to the shard.
-    fn adopt(&mut self, stream: TcpStream, accepted: Accepted, now: Time) {
-        let key = self.shard.accept(accepted, tls::plain(), now);
+    fn adopt(&mut self, stream: TcpStream, connection: NewConnection, now: Time) {
+        let key = self.shard.accept(connection, tls::plain(), now);
         let index = key.0.index as usize;
         match Socket::register(stream, self.poll.registry(), Token(index)) {
             Ok(socket) => {

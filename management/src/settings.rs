@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use amqp_codec::Value;
 use router_core::control::{Listen, ListenerIdentity};
-use router_core::limits::LINK_CAPACITY;
+use router_core::limits::{HANDSHAKE_TIME_OUT, LINK_CAPACITY};
 use router_core::route::{AddressRule, Treatment};
-use router_core::settings::{ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations};
+use router_core::settings::{
+    ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
+};
 
 use crate::schema::{Entity, MECHANISMS};
 
@@ -41,6 +43,24 @@ pub fn router_settings(router: &Entity, version: &'static str) -> RouterSettings
         id: router.text("id").unwrap_or_default().into(),
         default_treatment: treatment(router.text("defaultDistribution")),
         version,
+        mode: match router.text("mode") {
+            Some("interior") => RouterMode::Interior,
+            Some("edge") => RouterMode::Edge,
+            _ => RouterMode::Standalone,
+        },
+        timers: mesh_timers(router),
+    }
+}
+
+fn mesh_timers(router: &Entity) -> MeshTimers {
+    let interval = |name, fallback| seconds(router, name).unwrap_or(fallback);
+    let fallback = MeshTimers::default();
+    MeshTimers {
+        hello_interval: interval("helloIntervalSeconds", fallback.hello_interval),
+        hello_max_age: interval("helloMaxAgeSeconds", fallback.hello_max_age),
+        ra_interval: interval("raIntervalSeconds", fallback.ra_interval),
+        ra_interval_flux: interval("raIntervalFluxSeconds", fallback.ra_interval_flux),
+        remote_ls_max_age: interval("remoteLsMaxAgeSeconds", fallback.remote_ls_max_age),
     }
 }
 
@@ -66,67 +86,73 @@ pub fn listen(listener: &Entity, required: bool) -> Listen {
         identity: ListenerIdentity::from(listener.identity()),
         host: text("host"),
         port: text("port"),
-        settings: Arc::new(listener_settings(listener)),
+        settings: Arc::new(connection_settings(listener)),
         required,
     }
 }
 
-fn listener_settings(listener: &Entity) -> ListenerSettings {
-    let count = |name| {
-        listener
-            .integer(name)
-            .and_then(|number| u32::try_from(number).ok())
-    };
-    let seconds = |name| {
-        count(name)
-            .filter(|n| *n > 0)
-            .map(|n| Duration::from_secs(n.into()))
-    };
+/// The settings in a `listener` or a `connector`, which have nearly the same attributes.
+fn connection_settings(entity: &Entity) -> ConnectionSettings {
+    let count = |name| count(entity, name);
     let sessions = count("maxSessions").filter(|sessions| (1..SESSIONS_MAX).contains(sessions));
-    ListenerSettings {
-        name: listener_name(listener),
-        role: match listener.text("role") {
-            Some("route-container") => ConnectionRole::RouteContainer,
-            _ => ConnectionRole::Normal,
-        },
+    let is_connector = entity.entity_type().short == "connector";
+    let role = match entity.text("role") {
+        Some("inter-router") => ConnectionRole::InterRouter,
+        Some("route-container") => ConnectionRole::RouteContainer,
+        Some("edge") => ConnectionRole::Edge,
+        _ => ConnectionRole::Normal,
+    };
+    ConnectionSettings {
+        name: display_name(entity),
+        connector: is_connector.then(|| entity.identity().into()),
+        role,
+        cost: count("cost").unwrap_or(1).max(1),
         max_frame_size: count("maxFrameSize")
             .unwrap_or_default()
             .max(MIN_MAX_FRAME_SIZE),
         max_sessions: sessions.unwrap_or(SESSIONS_MAX),
         max_session_frames: count("maxSessionFrames").filter(|frames| *frames > 0),
-        idle_time_out: seconds("idleTimeoutSeconds"),
-        handshake_time_out: seconds("initialHandshakeTimeoutSeconds"),
-        link_capacity: count("linkCapacity").unwrap_or(LINK_CAPACITY),
-        strip_annotations: match listener.text("stripAnnotations") {
-            Some("no") => StripAnnotations {
-                inbound: false,
-                outbound: false,
-            },
-            Some("in") => StripAnnotations {
-                inbound: true,
-                outbound: false,
-            },
-            Some("out") => StripAnnotations {
-                inbound: false,
-                outbound: true,
-            },
-            _ => StripAnnotations {
-                inbound: true,
-                outbound: true,
-            },
+        idle_time_out: seconds(entity, "idleTimeoutSeconds"),
+        handshake_time_out: match is_connector {
+            true => Some(HANDSHAKE_TIME_OUT),
+            false => seconds(entity, "initialHandshakeTimeoutSeconds"),
         },
-        authenticate_peer: listener.is_true("authenticatePeer"),
-        sasl_mechanisms: mechanisms(listener),
-        open_properties: open_properties(listener),
+        link_capacity: count("linkCapacity").unwrap_or(LINK_CAPACITY),
+        strip_annotations: strip_annotations(entity, role),
+        authenticate_peer: entity.is_true("authenticatePeer"),
+        sasl_mechanisms: mechanisms(entity),
+        open_properties: open_properties(entity),
     }
 }
 
+/// Which annotations are dropped; between routers none are, whatever is configured.
+fn strip_annotations(entity: &Entity, role: ConnectionRole) -> StripAnnotations {
+    let (inbound, outbound) = match entity.text("stripAnnotations") {
+        _ if role.is_between_routers() => (false, false),
+        Some("no") => (false, false),
+        Some("in") => (true, false),
+        Some("out") => (false, true),
+        _ => (true, true),
+    };
+    StripAnnotations { inbound, outbound }
+}
+
+fn count(entity: &Entity, name: &str) -> Option<u32> {
+    entity.integer(name).and_then(|n| u32::try_from(n).ok())
+}
+
+/// A time in seconds; `None` where it is 0.
+fn seconds(entity: &Entity, name: &str) -> Option<Duration> {
+    let seconds = count(entity, name).filter(|seconds| *seconds > 0)?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
 /// The configured name, else `host:port`.
-fn listener_name(listener: &Entity) -> String {
-    let name = listener.name().filter(|name| *name != listener.identity());
+fn display_name(entity: &Entity) -> String {
+    let name = entity.name().filter(|name| *name != entity.identity());
     name.map_or_else(
         || {
-            let text = |name| listener.text(name).unwrap_or_default();
+            let text = |name| entity.text(name).unwrap_or_default();
             format!("{}:{}", text("host"), text("port"))
         },
         str::to_owned,
@@ -134,20 +160,20 @@ fn listener_name(listener: &Entity) -> String {
 }
 
 /// What is configured and known; who has to authenticate cannot stay anonymous.
-fn mechanisms(listener: &Entity) -> Vec<String> {
-    let configured = listener.text("saslMechanisms");
+fn mechanisms(entity: &Entity) -> Vec<String> {
+    let configured = entity.text("saslMechanisms");
     let is_wanted = |mechanism: &str| {
         configured.is_none_or(|list| list.split_whitespace().any(|wanted| wanted == mechanism))
     };
-    let is_anonymous_forbidden = listener.is_true("authenticatePeer");
+    let is_anonymous_forbidden = entity.is_true("authenticatePeer");
     let offered = MECHANISMS.iter().filter(|mechanism| {
         is_wanted(mechanism) && !(is_anonymous_forbidden && **mechanism == "ANONYMOUS")
     });
     offered.map(|mechanism| (*mechanism).to_owned()).collect()
 }
 
-fn open_properties(listener: &Entity) -> Vec<(String, Value)> {
-    let Some(map) = listener.get("openProperties").and_then(Value::as_map) else {
+fn open_properties(entity: &Entity) -> Vec<(String, Value)> {
+    let Some(map) = entity.get("openProperties").and_then(Value::as_map) else {
         return Vec::new();
     };
     let entries = map

@@ -55,9 +55,9 @@ pub struct ConnectionRow {
     pub id: ConnectionId,
     /// `address:port` of the peer.
     pub host: String,
-    /// The role that its listener has: `normal`, `route-container` …
+    /// The role that its listener or connector has: `normal`, `inter-router` …
     pub role: &'static str,
-    /// Whether the peer connected to us.
+    /// `In` if the peer connected to us.
     pub direction: Direction,
     /// The peer's container-id, once it sent Open.
     pub container: Option<String>,

@@ -16,6 +16,60 @@ pub struct RouterSettings {
     pub default_treatment: Treatment,
     /// Text after `product` in the router's Open.
     pub version: &'static str,
+    /// The part it plays in a network.
+    pub mode: RouterMode,
+    /// The intervals of the routing protocol.
+    pub timers: MeshTimers,
+}
+
+/// The part a router plays in a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouterMode {
+    /// None: it knows no other router.
+    Standalone,
+    /// One of the routers that know the whole network.
+    Interior,
+    /// A leaf: it knows one interior router.
+    Edge,
+}
+
+impl RouterMode {
+    /// The name in configuration and management.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::Interior => "interior",
+            Self::Edge => "edge",
+        }
+    }
+}
+
+/// The intervals of the routing protocol; every router of a network should have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeshTimers {
+    /// From one HELLO to the next.
+    pub hello_interval: Duration,
+    /// Silence after which a neighbour is taken for lost.
+    pub hello_max_age: Duration,
+    /// From one advertisement to the next while the network is stable.
+    pub ra_interval: Duration,
+    /// From one advertisement to the next while it is not.
+    pub ra_interval_flux: Duration,
+    /// Silence after which the link state of a router is forgotten.
+    pub remote_ls_max_age: Duration,
+}
+
+impl Default for MeshTimers {
+    fn default() -> Self {
+        Self {
+            hello_interval: Duration::from_secs(1),
+            hello_max_age: Duration::from_secs(3),
+            ra_interval: Duration::from_secs(30),
+            ra_interval_flux: Duration::from_secs(4),
+            remote_ls_max_age: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Which router annotations are dropped on a connection.
@@ -32,8 +86,12 @@ pub struct StripAnnotations {
 pub enum ConnectionRole {
     /// Clients.
     Normal,
+    /// Another interior router.
+    InterRouter,
     /// Brokers and services.
     RouteContainer,
+    /// An edge router below, or the interior router above.
+    Edge,
 }
 
 impl ConnectionRole {
@@ -42,18 +100,30 @@ impl ConnectionRole {
     pub fn name(self) -> &'static str {
         match self {
             Self::Normal => "normal",
+            Self::InterRouter => "inter-router",
             Self::RouteContainer => "route-container",
+            Self::Edge => "edge",
         }
+    }
+
+    /// Whether the peer is a router, as far as the configuration knows.
+    #[must_use]
+    pub fn is_between_routers(self) -> bool {
+        matches!(self, Self::InterRouter | Self::Edge)
     }
 }
 
-/// Of a listener: everything its connections need to know.
+/// Of a listener or a connector: everything its connections need to know.
 #[derive(Clone, Debug)]
-pub struct ListenerSettings {
-    /// The listener's name for the log: its configured name, else `host:port`.
+pub struct ConnectionSettings {
+    /// Its name for the log: its configured name, else `host:port`.
     pub name: String,
+    /// The identity of the connector that dials; `None` for a listener, whose peers do.
+    pub connector: Option<Arc<str>>,
     /// What its connections are for.
     pub role: ConnectionRole,
+    /// What a message pays for this way to another router, at least 1; the peer may ask for more.
+    pub cost: u32,
     /// Largest frame accepted, in bytes, at least 512.
     pub max_frame_size: u32,
     /// Sessions a connection may have, 1 to 32768.
@@ -70,21 +140,32 @@ pub struct ListenerSettings {
     pub strip_annotations: StripAnnotations,
     /// A SASL exchange that yields a user is required.
     pub authenticate_peer: bool,
-    /// SASL mechanisms offered, already without those that do not apply.
+    /// SASL mechanisms offered or, by a connector, consented to; already without those that do not
+    /// apply.
     pub sasl_mechanisms: Vec<String>,
     /// Entries added to the properties of the router's Open, as an encoded map's key/value pairs.
     pub open_properties: Vec<(String, amqp_codec::Value)>,
 }
 
-/// A socket that the runtime gives to a shard.
+impl ConnectionSettings {
+    /// Whether the router connects and speaks first.
+    #[must_use]
+    pub fn is_initiator(&self) -> bool {
+        self.connector.is_some()
+    }
+}
+
+/// A connected socket that the runtime gives to a shard.
 #[derive(Clone, Debug)]
-pub struct Accepted {
+pub struct NewConnection {
     /// The number dealt to the connection.
     pub connection: ConnectionId,
-    /// Its listener's settings.
-    pub listener: Arc<ListenerSettings>,
-    /// `address:port` of the peer.
+    /// The settings of its listener or connector.
+    pub settings: Arc<ConnectionSettings>,
+    /// `address:port` of the peer; of a dialled one `host:port` as configured.
     pub peer: String,
+    /// The host that was dialled, for the router's Open; `None` if the peer connected.
+    pub hostname: Option<String>,
     /// Its frames are traced from the first on (the log wants them).
     pub traced: bool,
 }

@@ -10,7 +10,7 @@ use router_core::counters::Counters;
 use router_core::ids::{ConnKey, ConnectionId, ShardId};
 use router_core::mail::Batch;
 use router_core::notice::Notice;
-use router_core::settings::{Accepted, ListenerSettings, RouterSettings};
+use router_core::settings::{ConnectionSettings, NewConnection, RouterSettings};
 use router_core::shard::{Shard, ShardConfig};
 
 use crate::random::Random;
@@ -60,13 +60,14 @@ impl Node {
     pub(crate) fn accept(
         &mut self,
         shard: usize,
-        listener: &Arc<ListenerSettings>,
+        listener: &Arc<ConnectionSettings>,
         now: Time,
     ) -> ConnKey {
         self.connections += 1;
-        let accepted = Accepted {
+        let accepted = NewConnection {
             connection: ConnectionId(self.connections),
-            listener: Arc::clone(listener),
+            settings: Arc::clone(listener),
+            hostname: None,
             peer: format!("192.0.2.1:{}", self.connections),
             traced: false,
         };

@@ -16,7 +16,9 @@ use amqp_codec::DeliveryState;
 use amqp_proto::Time;
 use bytes::Bytes;
 use router_core::route::Treatment;
-use router_core::settings::{ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations};
+use router_core::settings::{
+    ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
+};
 
 use crate::node::Node;
 use crate::peer::{Goal, Peer};
@@ -41,7 +43,7 @@ pub struct Report {
 pub struct World {
     random: Random,
     node: Node,
-    listener: Arc<ListenerSettings>,
+    listener: Arc<ConnectionSettings>,
     peers: Vec<Peer>,
     treatment: Treatment,
     segment: usize,
@@ -83,10 +85,14 @@ impl World {
             id: Arc::from("SIM"),
             default_treatment: treatment,
             version: "0",
+            mode: RouterMode::Standalone,
+            timers: MeshTimers::default(),
         });
-        let listener = ListenerSettings {
+        let listener = ConnectionSettings {
             name: "sim".to_owned(),
+            connector: None,
             role: ConnectionRole::Normal,
+            cost: 1,
             max_frame_size: random.pick(&[512, 4096, 16_384]),
             max_sessions: 100,
             max_session_frames: random.pick(&[None, Some(2), Some(16)]),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::settings::ListenerSettings;
+use crate::settings::ConnectionSettings;
 
 /// The identity of a listener in management: `listener/<host>:<port>[:<name>]`.
 pub type ListenerIdentity = Arc<str>;
@@ -31,7 +31,7 @@ pub struct Listen {
     /// A port number or the name of a service.
     pub port: String,
     /// For its connections.
-    pub settings: Arc<ListenerSettings>,
+    pub settings: Arc<ConnectionSettings>,
     /// The program ends if it cannot be bound: it stood in the configuration at the start.
     pub required: bool,
 }

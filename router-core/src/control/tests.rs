@@ -20,6 +20,8 @@ fn control() -> ControlPlane {
             id: "router".into(),
             default_treatment: Treatment::AnycastBalanced,
             version: "0",
+            mode: crate::settings::RouterMode::Standalone,
+            timers: crate::settings::MeshTimers::default(),
         }),
         shards: SHARDS,
         seed: 1,

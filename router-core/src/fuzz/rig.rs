@@ -23,7 +23,8 @@ use crate::ids::{ConnKey, ConnectionId, ShardId};
 use crate::mail::Batch;
 use crate::route::Treatment;
 use crate::settings::{
-    Accepted, ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations,
+    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
+    StripAnnotations,
 };
 use crate::shard::{Shard, ShardConfig};
 
@@ -73,6 +74,8 @@ impl Rig {
             id: Arc::from("rig"),
             default_treatment: Treatment::AnycastBalanced,
             version: "fuzz",
+            mode: RouterMode::Standalone,
+            timers: MeshTimers::default(),
         });
         let counters = Counters::new(shards);
         let mut control = ControlPlane::new(ControlConfig {
@@ -126,10 +129,11 @@ impl Rig {
     fn accept(&mut self, peer: usize, shard: usize, idle: Option<Duration>) {
         let shard = shard % self.shards.len();
         self.connections += 1;
-        let accepted = Accepted {
+        let accepted = NewConnection {
             connection: ConnectionId(self.connections),
-            listener: Arc::new(listener(idle)),
+            settings: Arc::new(listener(idle)),
             peer: format!("rig:{peer}"),
+            hostname: None,
             traced: self.connections.is_multiple_of(3),
         };
         let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
@@ -406,10 +410,12 @@ impl Honest {
     }
 }
 
-fn listener(idle_time_out: Option<Duration>) -> ListenerSettings {
-    ListenerSettings {
+fn listener(idle_time_out: Option<Duration>) -> ConnectionSettings {
+    ConnectionSettings {
         name: "rig".to_owned(),
+        connector: None,
         role: ConnectionRole::Normal,
+        cost: 1,
         max_frame_size: 16_384,
         max_sessions: 3,
         max_session_frames: None,

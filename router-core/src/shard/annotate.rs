@@ -46,7 +46,7 @@ impl Shard {
             return Ok(None);
         };
         let conn = self.conns.get(parcel.conn);
-        let honour = conn.is_some_and(|conn| !conn.listener.strip_annotations.inbound);
+        let honour = conn.is_some_and(|conn| !conn.settings.strip_annotations.inbound);
         let section = gather(parcel.payload.chunks(), range);
         let split = split(&section, honour).map_err(|error| error.to_string())?;
         let user = (section.slice_ref(split.user.bytes), split.user.count);

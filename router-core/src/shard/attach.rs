@@ -175,7 +175,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key) else {
             return Ok(());
         };
-        let annotated = !conn.listener.strip_annotations.outbound;
+        let annotated = !conn.settings.strip_annotations.outbound;
         let mut out = OutLink::new(new, AddressKey::clone(&resolved.key), answer, annotated);
         out.settles = attach.snd_settle_mode == SenderSettleMode::Settled;
         let out = self.out_links.insert(out);
@@ -229,7 +229,7 @@ impl Shard {
         attach: &Attach,
     ) -> Option<NewLink> {
         let id = self.link_id();
-        let capacity = self.conns.get(key)?.listener.link_capacity;
+        let capacity = self.conns.get(key)?.settings.link_capacity;
         self.counters.add(Counter::Links, 1);
         let (name, second) = (attach.name.to_string(), self.second);
         Some(NewLink {

@@ -14,14 +14,14 @@ use amqp_proto::{
 use bytes::BytesMut;
 
 use crate::ids::{ConnectionId, InLinkKey, Key};
-use crate::settings::ListenerSettings;
+use crate::settings::ConnectionSettings;
 
 /// A connection.
 pub(super) struct Conn {
     /// Its number in the log.
     pub(super) id: ConnectionId,
-    /// What its listener says.
-    pub(super) listener: Arc<ListenerSettings>,
+    /// What its listener or connector says.
+    pub(super) settings: Arc<ConnectionSettings>,
     /// `address:port` of the peer.
     pub(super) peer: String,
     /// The protocol engine.

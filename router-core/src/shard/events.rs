@@ -116,7 +116,7 @@ impl Shard {
         };
         self.notices.push(Notice::ConnectionFailed {
             connection: conn.id,
-            listener: conn.listener.name.clone(),
+            listener: conn.settings.name.clone(),
             peer: conn.peer.clone(),
             condition,
             description,
@@ -147,7 +147,7 @@ impl Shard {
         {
             self.notices.push(Notice::ConnectionFailed {
                 connection: conn.id,
-                listener: conn.listener.name.clone(),
+                listener: conn.settings.name.clone(),
                 peer: conn.peer.clone(),
                 condition: "amqp:connection:framing-error".to_owned(),
                 description,

@@ -42,27 +42,31 @@ use crate::ids::ConnKey;
 use crate::limits;
 use crate::mail::{Batch, Outboxes};
 use crate::notice::Notice;
-use crate::settings::Accepted;
+use crate::settings::NewConnection;
 
 impl Shard {
-    /// Takes over a connection that the runtime accepted.
+    /// Takes over a connection that the runtime accepted, or dialled and has connected.
     pub fn accept(
         &mut self,
-        accepted: Accepted,
+        connection: NewConnection,
         transform: Box<dyn Transform>,
         now: Time,
     ) -> ConnKey {
-        let Accepted {
+        let NewConnection {
             connection,
-            listener,
+            settings,
             peer,
+            hostname,
             traced,
-        } = accepted;
-        let config = self.engine_config(&listener);
+        } = connection;
+        let config = match settings.is_initiator() {
+            true => self.initiator_config(&settings, hostname.as_deref(), connection),
+            false => self.engine_config(&settings),
+        };
         let engine = amqp_proto::Connection::new(config, now);
         let mut conn = Conn {
             id: connection,
-            listener: Arc::clone(&listener),
+            settings: Arc::clone(&settings),
             peer: peer.clone(),
             engine,
             transform,
@@ -89,12 +93,13 @@ impl Shard {
             armed: None,
         };
         conn.engine.set_tap(traced || self.trace_all);
+        conn.engine.start(&mut conn.output);
         let key = ConnKey(self.conns.insert(conn));
         self.by_id.insert(connection, key);
         self.counters.add(Counter::Connections, 1);
         self.notices.push(Notice::ConnectionAccepted {
             connection,
-            listener: listener.name.clone(),
+            listener: settings.name.clone(),
             peer,
         });
         self.touch(key);

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use amqp_codec::{AmqpError, Encoded, Map, Open, Str, Symbol, Value};
-use amqp_proto::{Config, Limits, Sasl, SessionKey};
+use amqp_proto::{Config, Limits, Mechanism, Sasl, SessionKey};
 
 use super::conn::{Phase, Withheld};
 use super::state::Shard;
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
 use crate::notice::{Notice, Opened};
-use crate::settings::{ListenerSettings, RouterSettings};
+use crate::settings::{ConnectionSettings, RouterSettings};
 
 /// What the router offers and desires in its Open.
 const CAPABILITIES: [&str; 2] = ["ANONYMOUS-RELAY", "qd.streaming-links"];
@@ -18,30 +18,54 @@ const CAPABILITIES: [&str; 2] = ["ANONYMOUS-RELAY", "qd.streaming-links"];
 /// The `product` in the properties of the router's Open.
 const PRODUCT: &str = "causeway";
 
+/// The form of the router annotations that routers exchange.
+const ANNOTATIONS_VERSION: i32 = 1;
+
 impl Shard {
     /// The engine's settings for a listener's connections; made once, shared by all of them.
-    pub(super) fn engine_config(&mut self, listener: &Arc<ListenerSettings>) -> Arc<Config> {
+    pub(super) fn engine_config(&mut self, settings: &Arc<ConnectionSettings>) -> Arc<Config> {
         let known = self
             .configs
             .iter()
-            .find(|(of, _)| Arc::ptr_eq(of, listener));
+            .find(|(of, _)| Arc::ptr_eq(of, settings));
         if let Some((_, config)) = known {
             return Arc::clone(config);
         }
         self.configs.retain(|(of, _)| Arc::strong_count(of) > 1);
-        let config = Arc::new(engine_config(&self.settings, listener));
+        let config = Arc::new(engine_config(&self.settings, settings));
         self.configs
-            .push((Arc::clone(listener), Arc::clone(&config)));
+            .push((Arc::clone(settings), Arc::clone(&config)));
         config
     }
 
-    /// The peer's Open has come: the router's follows (amqp-1.0 §2.4.1).
+    /// The engine's settings for a connection that was dialled: its Open does not wait for the
+    /// peer's, so all that is in it must be known at the start.
+    pub(super) fn initiator_config(
+        &self,
+        settings: &ConnectionSettings,
+        hostname: Option<&str>,
+        connection: ConnectionId,
+    ) -> Arc<Config> {
+        Arc::new(Config {
+            initiator: true,
+            hostname: hostname.map(Str::copy),
+            properties: Some(open_properties(&self.settings, settings, connection)),
+            sasl: Sasl::Client {
+                mechanism: Mechanism::Anonymous,
+            },
+            ..engine_config(&self.settings, settings)
+        })
+    }
+
+    /// The peer's Open has come: the router's follows, unless it went first (amqp-1.0 §2.4.1).
     pub(super) fn open(&mut self, key: ConnKey, open: Open) {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
-        let properties = open_properties(&self.settings, &conn.listener, conn.id);
-        conn.engine.open(Some(properties), &mut conn.output);
+        if !conn.settings.is_initiator() {
+            let properties = open_properties(&self.settings, &conn.settings, conn.id);
+            conn.engine.open(Some(properties), &mut conn.output);
+        }
         conn.phase = Phase::Open;
         conn.container = Some(open.container_id.to_string());
         conn.properties = open.properties.map(Encoded::settle);
@@ -135,19 +159,19 @@ impl Shard {
     }
 }
 
-fn engine_config(router: &RouterSettings, listener: &ListenerSettings) -> Config {
-    let channel_max = u16::try_from(listener.max_sessions.clamp(1, 32_768) - 1).unwrap_or(32_767);
-    let mechanisms = listener.sasl_mechanisms.iter();
+fn engine_config(router: &RouterSettings, settings: &ConnectionSettings) -> Config {
+    let channel_max = u16::try_from(settings.max_sessions.clamp(1, 32_768) - 1).unwrap_or(32_767);
+    let mechanisms = settings.sasl_mechanisms.iter();
     Config {
         initiator: false,
         container_id: Str::copy(&router.id),
-        max_frame_size: listener.max_frame_size,
+        max_frame_size: settings.max_frame_size,
         channel_max,
         handle_max: limits::HANDLES_PER_SESSION - 1,
-        idle_time_out: listener.idle_time_out,
-        handshake_time_out: listener.handshake_time_out,
-        session_window: listener.max_session_frames.unwrap_or_else(|| {
-            let frames = limits::SESSION_WINDOW_BYTES / listener.max_frame_size.max(1);
+        idle_time_out: settings.idle_time_out,
+        handshake_time_out: settings.handshake_time_out,
+        session_window: settings.max_session_frames.unwrap_or_else(|| {
+            let frames = limits::SESSION_WINDOW_BYTES / settings.max_frame_size.max(1);
             frames.max(limits::SESSION_WINDOW_FRAMES)
         }),
         offered_capabilities: CAPABILITIES.map(Symbol::from).to_vec(),
@@ -156,7 +180,7 @@ fn engine_config(router: &RouterSettings, listener: &ListenerSettings) -> Config
             mechanisms: mechanisms
                 .filter_map(|name| Symbol::try_copy(name))
                 .collect(),
-            required: listener.authenticate_peer,
+            required: settings.authenticate_peer,
         },
         limits: Limits {
             transfers_per_delivery: limits::TRANSFERS_PER_DELIVERY,
@@ -168,10 +192,10 @@ fn engine_config(router: &RouterSettings, listener: &ListenerSettings) -> Config
 
 fn open_properties(
     router: &RouterSettings,
-    listener: &ListenerSettings,
+    settings: &ConnectionSettings,
     connection: ConnectionId,
 ) -> Encoded {
-    let mut map = Map(Vec::with_capacity(3 + listener.open_properties.len()));
+    let mut map = Map(Vec::with_capacity(5 + settings.open_properties.len()));
     map.push(Value::symbol("product"), Value::String(Str::from(PRODUCT)));
     map.push(
         Value::symbol("version"),
@@ -179,7 +203,16 @@ fn open_properties(
     );
     let number = i32::try_from(connection.0).unwrap_or(i32::MAX);
     map.push(Value::symbol("qd.conn-id"), Value::Int(number));
-    for (key, value) in &listener.open_properties {
+    if settings.cost > 1 {
+        // Peers take note of an `int` alone.
+        let cost = i32::try_from(settings.cost).unwrap_or(i32::MAX);
+        map.push(Value::symbol("qd.inter-router-cost"), Value::Int(cost));
+    }
+    if settings.role.is_between_routers() {
+        let version = Value::Int(ANNOTATIONS_VERSION);
+        map.push(Value::symbol("qd.annotations-version"), version);
+    }
+    for (key, value) in &settings.open_properties {
         if let Some(key) = Symbol::try_copy(key) {
             map.push(Value::Symbol(key), value.clone());
         }

@@ -180,8 +180,11 @@ fn connection_row(conn: &Conn, now: Time) -> ConnectionRow {
     ConnectionRow {
         id: conn.id,
         host: conn.peer.clone(),
-        role: conn.listener.role.name(),
-        direction: Direction::In,
+        role: conn.settings.role.name(),
+        direction: match conn.settings.is_initiator() {
+            true => Direction::Out,
+            false => Direction::In,
+        },
         container: conn.container.clone(),
         sasl: conn.engine.mechanism().map(ToString::to_string),
         authenticated: conn.engine.is_authenticated(),

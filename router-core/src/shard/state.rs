@@ -26,7 +26,7 @@ use crate::limits;
 use crate::mail::{Mail, Outboxes};
 use crate::notice::Notice;
 use crate::route::{Route, RouteTable, Tally, Windows};
-use crate::settings::{ListenerSettings, RouterSettings};
+use crate::settings::{ConnectionSettings, RouterSettings};
 
 /// A hash map whose order and collisions depend only on the seed that the shard was given.
 pub(super) type Table<K, V> = hashbrown::HashMap<K, V, foldhash::quality::FixedState>;
@@ -64,8 +64,8 @@ pub struct Shard {
     pub(super) table: Arc<RouteTable>,
     pub(super) tally: Tally,
     pub(super) window: ReadWindow,
-    /// Engine settings by listener, shared by its connections.
-    pub(super) configs: Vec<(Arc<ListenerSettings>, Arc<Config>)>,
+    /// Engine settings of listeners, shared by their connections.
+    pub(super) configs: Vec<(Arc<ConnectionSettings>, Arc<Config>)>,
     pub(super) conns: Keyed<Conn>,
     pub(super) by_id: Table<ConnectionId, ConnKey>,
     pub(super) in_links: Keyed<InLink>,

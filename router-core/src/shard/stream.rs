@@ -229,7 +229,7 @@ impl Shard {
         let bytes = withheld.links + withheld.streams.saturating_sub(limits::STALL_ALLOWANCE);
         let frames = match conn.held_bytes > limits::CONNECTION_BYTES {
             true => u64::from(u32::MAX),
-            false => bytes / u64::from(conn.listener.max_frame_size),
+            false => bytes / u64::from(conn.settings.max_frame_size),
         };
         conn.engine
             .set_withheld(session, u32::try_from(frames).unwrap_or(u32::MAX));

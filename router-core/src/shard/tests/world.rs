@@ -19,7 +19,8 @@ use crate::ids::{ConnKey, ConnectionId, ShardId};
 use crate::notice::Notice;
 use crate::route::Treatment;
 use crate::settings::{
-    Accepted, ConnectionRole, ListenerSettings, RouterSettings, StripAnnotations,
+    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
+    StripAnnotations,
 };
 use crate::shard::{Shard, ShardConfig};
 
@@ -27,7 +28,7 @@ use crate::shard::{Shard, ShardConfig};
 pub(super) struct World {
     pub(super) shards: Vec<Shard>,
     pub(super) control: ControlPlane,
-    pub(super) listener: ListenerSettings,
+    pub(super) listener: ConnectionSettings,
     pub(super) peers: Vec<Peer>,
     pub(super) notices: Vec<Notice>,
     pub(super) now: Time,
@@ -60,6 +61,8 @@ impl World {
             id: Arc::from("QDR"),
             default_treatment: treatment,
             version: "0.1.0",
+            mode: RouterMode::Standalone,
+            timers: MeshTimers::default(),
         });
         let counters = Counters::new(shards);
         let control = ControlPlane::new(ControlConfig {
@@ -103,9 +106,10 @@ impl World {
         let mut output = SendQueue::new();
         engine.start(&mut output);
         self.connections += 1;
-        let accepted = Accepted {
+        let accepted = NewConnection {
             connection: ConnectionId(self.connections),
-            listener: Arc::new(self.listener.clone()),
+            settings: Arc::new(self.listener.clone()),
+            hostname: None,
             peer: format!("127.0.0.1:{}", 40_000 + self.connections),
             traced: false,
         };
@@ -459,10 +463,12 @@ pub(super) fn attach(
     }
 }
 
-fn listener() -> ListenerSettings {
-    ListenerSettings {
+fn listener() -> ConnectionSettings {
+    ConnectionSettings {
         name: "listener".to_owned(),
+        connector: None,
         role: ConnectionRole::Normal,
+        cost: 1,
         max_frame_size: 16_384,
         max_sessions: 32_768,
         max_session_frames: None,
