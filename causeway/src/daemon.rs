@@ -20,7 +20,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
 use router_core::ids::ShardId;
-use router_core::settings::RouterSettings;
+use router_core::settings::{RouterMode, RouterSettings};
 use router_core::shard::{Shard, ShardConfig};
 use signal_hook::consts::SIGINT;
 
@@ -106,7 +106,7 @@ fn run_logged(
         random,
         log: log.clone(),
     };
-    announce(configuration, &frame.router.id, log);
+    announce(configuration, &frame.router, log);
     raise_open_files(log);
     let shards = frame.shards();
     let counters = Counters::new(shards);
@@ -310,15 +310,24 @@ fn log_panics(log: Log) {
 }
 
 /// What is worth knowing at the start.
-fn announce(configuration: &Configuration, id: &str, log: &Log) {
+fn announce(configuration: &Configuration, router: &RouterSettings, log: &Log) {
     for warning in &configuration.warnings {
         log.line(Module::Agent, Level::Warning, warning.to_string());
     }
-    log.line(Module::Server, Level::Info, format!("Container Name: {id}"));
+    log.line(
+        Module::Server,
+        Level::Info,
+        format!("Container Name: {}", router.id),
+    );
+    let mode = match router.mode {
+        RouterMode::Standalone => "Standalone mode".to_owned(),
+        RouterMode::Interior => format!("Interior mode, area=0 id={}", router.id),
+        RouterMode::Edge => "Edge mode".to_owned(),
+    };
     log.line(
         Module::Router,
         Level::Info,
-        "Router started in Standalone mode",
+        format!("Router started in {mode}"),
     );
     let version = format!("Version: {}", env!("CARGO_PKG_VERSION"));
     log.line(Module::Router, Level::Info, version);
@@ -341,7 +350,11 @@ fn raise_open_files(log: &Log) {
 fn with_id(mut router: Entity, random: &Random) -> Result<Entity, String> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
     if router.text("id").is_none_or(str::is_empty) {
-        let mut id = "Standalone_".to_owned();
+        let mut id = match router.text("mode") {
+            Some("interior") => "Interior_",
+            _ => "Standalone_",
+        }
+        .to_owned();
         for _ in 0..RANDOM_ID {
             let place = random.number().map_err(text)? % 64;
             id.push(char::from(

@@ -9,7 +9,7 @@ use router_core::control::ControlPlane;
 use crate::host::Host;
 use crate::rows::Row;
 use crate::schema::{
-    CONFIG_ADDRESS, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER, shortened,
+    CONFIG_ADDRESS, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER, refused_role, shortened,
 };
 use crate::settings::{address_rule, listen, log_settings};
 use crate::status::{Failure, Status};
@@ -92,17 +92,28 @@ impl Store {
         origin: Origin,
         control: &mut ControlPlane,
     ) -> Result<String, Failure> {
-        let text = |name| listener.text(name).unwrap_or_default();
-        let mut identity = format!("listener/{}:{}", text("host"), text("port"));
-        if let Some(name) = listener.name() {
-            identity = format!("{identity}:{name}");
-        }
-        listener.identify(identity.clone());
-        self.refuse_duplicate(&listener, control)?;
+        let identity = self.admit(&mut listener, control)?;
         if !control.listen(listen(&listener, origin == Origin::File)) {
             return Err(duplicate(&listener, "identity"));
         }
         self.listeners.push(listener);
+        Ok(identity)
+    }
+
+    /// Gives a listener or connector its identity, if a router of this mode may have it.
+    fn admit(&self, entity: &mut Entity, control: &ControlPlane) -> Result<String, Failure> {
+        let text = |name| entity.text(name).unwrap_or_default();
+        let short = entity.entity_type().short;
+        let mode = control.settings().mode.name();
+        if let Some(refusal) = refused_role(mode, short, text("role")) {
+            return Err(Failure::bad_request(refusal));
+        }
+        let mut identity = format!("{short}/{}:{}", text("host"), text("port"));
+        if let Some(name) = entity.name() {
+            identity = format!("{identity}:{name}");
+        }
+        entity.identify(identity.clone());
+        self.refuse_duplicate(entity, control)?;
         Ok(identity)
     }
 

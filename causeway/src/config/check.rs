@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use management::schema::Entity;
+use management::schema::{self, Entity, EntityType};
 
-use super::entity::Placed;
+use super::entity::{Placed, amqp_value, remedy};
 use super::error::ConfigError;
 use super::section::Section;
 
@@ -27,6 +27,9 @@ pub(super) fn check(
         errors.extend(mechanisms(file, listener));
         warnings.extend(oddities(file, listener));
     }
+    for router in of_type(placed, "router") {
+        warnings.extend(hasty_timers(file, router));
+    }
     for address in of_type(placed, "router.config.address") {
         warnings.extend(address_form(file, address));
     }
@@ -35,35 +38,22 @@ pub(super) fn check(
 /// Whether the router's mode allows listeners and connectors of their roles. Looks at sections, not
 /// at entities, because it is said of modes and sections that this version does not have, too.
 pub(super) fn roles(file: &Arc<str>, sections: &[Section], errors: &mut Vec<ConfigError>) {
-    let text = |section: &Section, name: &str| {
-        let written = section.attribute(name)?;
-        written.value.as_str().map(str::to_owned)
+    let tag = |section: &Section, name: &str, entity_type: &EntityType| {
+        let written = amqp_value(&section.attribute(name)?.value);
+        let tag = schema::coerce(entity_type.attribute(name)?.kind, &written).ok()??;
+        tag.as_str().map(str::to_owned)
     };
     let router = sections.iter().rfind(|section| section.name == "router");
-    let mode = router.and_then(|router| text(router, "mode"));
+    let mode = router.and_then(|router| tag(router, "mode", &schema::ROUTER));
     let mode = mode.as_deref().unwrap_or("standalone");
     for section in sections {
-        let is_listener = section.name == "listener";
-        let Some(role) =
-            text(section, "role").filter(|_| is_listener || section.name == "connector")
-        else {
+        if !matches!(&*section.name, "listener" | "connector") {
             continue;
-        };
-        let (name, between) = (
-            &section.name,
-            matches!(role.as_str(), "inter-router" | "edge"),
-        );
-        let words = match mode {
-            // Of listeners the schema says it.
-            "standalone" if between && !is_listener => {
-                "role='standalone' not allowed to connect to or accept connections from other \
-                 routers."
-                    .to_owned()
-            }
-            "edge" if role == "inter-router" || (role == "edge" && is_listener) => {
-                format!("role='{role}' only allowed with router mode='interior' for {name}")
-            }
-            _ => continue,
+        }
+        let role = tag(section, "role", &schema::LISTENER);
+        let refusal = role.and_then(|role| schema::refused_role(mode, &section.name, &role));
+        let Some(words) = refusal else {
+            continue;
         };
         errors.push(ConfigError {
             file: Arc::clone(file),
@@ -72,8 +62,8 @@ pub(super) fn roles(file: &Arc<str>, sections: &[Section], errors: &mut Vec<Conf
                 .map_or(section.line, |role| role.line),
             entity: Some(section.name.clone()),
             attribute: Some("role".to_owned()),
+            remedy: remedy(section, Some("role"), &words),
             text: words,
-            remedy: None,
         });
     }
 }
@@ -167,6 +157,25 @@ fn oddities(file: &Arc<str>, listener: &Placed) -> Vec<ConfigError> {
         warnings.push(listener.error(file, "authenticatePeer", text.to_owned()));
     }
     warnings
+}
+
+/// Ages at which a router takes others for lost before they can have said anything again.
+fn hasty_timers(file: &Arc<str>, router: &Placed) -> Vec<ConfigError> {
+    let pairs = [
+        ("helloMaxAgeSeconds", "helloIntervalSeconds"),
+        ("remoteLsMaxAgeSeconds", "raIntervalSeconds"),
+    ];
+    let seconds = |name| router.entity.integer(name);
+    let hasty = pairs
+        .into_iter()
+        .filter(|(age, interval)| seconds(age) <= seconds(interval));
+    hasty
+        .map(|(age, interval)| {
+            let text =
+                format!("{age} is not longer than {interval}: routers will be lost and found");
+            router.error(file, age, text)
+        })
+        .collect()
 }
 
 /// An address that would be ignored.

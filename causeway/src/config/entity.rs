@@ -98,7 +98,7 @@ pub(super) fn default_router() -> Entity {
 }
 
 /// What to do about a refusal, where that does not follow from its text.
-fn remedy(section: &Section, attribute: Option<&str>, text: &str) -> Option<String> {
+pub(super) fn remedy(section: &Section, attribute: Option<&str>, text: &str) -> Option<String> {
     if text.contains("not supported by this version yet") {
         let what = if attribute.is_some() {
             "line"

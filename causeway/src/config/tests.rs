@@ -82,7 +82,7 @@ fn what_comes_later_is_refused_by_name() {
     );
     let later = error("sslProfile {\n name: p\n}\n");
     assert!(later.starts_with("router.conf:1: sslProfile: "), "{later}");
-    let later = error("router {\n mode: interior\n}\n");
+    let later = error("router {\n mode: edge\n}\n");
     assert!(later.starts_with("router.conf:2: router.mode: "), "{later}");
     let later = error("listener {\n saslMechanisms: ANONYMOUS PLAIN\n}\n");
     assert!(
@@ -140,11 +140,29 @@ fn rules_across_sections_are_checked() {
         let told = error(text);
         assert!(told.starts_with(expected), "{told}");
     }
+    let long = format!("router {{\n id: {}\n}}\n", "x".repeat(128));
+    assert!(error(&long).contains("exceeds the maximum allowed length (127 characters)"));
+}
+
+#[test]
+fn roles_must_fit_the_mode_of_the_router() {
     for (mode, section, words) in [
         (
             "standalone",
             "connector {\n role: edge\n}\n",
-            "role='standalone' not allowed",
+            "router.conf:5: connector.role: role='standalone' not allowed",
+        ),
+        (
+            "0",
+            "connector {\n port: 1\n role: inter-router\n}\n",
+            "router.conf:6: connector.role: role='standalone' not allowed to connect to or accept \
+             connections from other routers.",
+        ),
+        (
+            "interior",
+            "listener {\n role: edge\n}\n",
+            "router.conf:5: listener.role: Value 'edge' of 'role' is not supported by this version \
+             yet; remove the line",
         ),
         (
             "edge",
@@ -165,8 +183,6 @@ fn rules_across_sections_are_checked() {
         let told = errors(&format!("router {{\n mode: {mode}\n}}\n{section}"));
         assert!(told.iter().any(|error| error.contains(words)), "{told:?}");
     }
-    let long = format!("router {{\n id: {}\n}}\n", "x".repeat(128));
-    assert!(error(&long).contains("exceeds the maximum allowed length (127 characters)"));
 }
 
 #[test]
@@ -266,4 +282,29 @@ fn the_fuzzer_s_body_takes_anything() {
         fuzz_config_text(text.as_bytes());
     }
     fuzz_config_text(b"\xff");
+}
+
+#[test]
+fn an_interior_router_may_have_neighbours_and_timers() {
+    let text = "router {\n mode: interior\n id: A\n helloInterval: 2\n \
+                raIntervalFluxSeconds: 5\n}\nlistener {\n role: inter-router\n cost: 3\n port: 1\n}\n";
+    let configuration = read(text).unwrap();
+    let settings = management::settings::router_settings(&configuration.router, "1");
+    assert_eq!(settings.mode, router_core::settings::RouterMode::Interior);
+    assert_eq!(settings.timers.hello_interval.as_secs(), 2);
+    assert_eq!(settings.timers.hello_max_age.as_secs(), 3);
+    assert_eq!(settings.timers.ra_interval_flux.as_secs(), 5);
+    let zero = error("router {\n mode: interior\n helloMaxAgeSeconds: 0\n}\n");
+    let begins = "router.conf:3: router.helloMaxAgeSeconds: Value 0 of 'helloMaxAgeSeconds' is not";
+    assert!(zero.starts_with(begins), "{zero}");
+    let hasty = "router {\n mode: interior\n helloIntervalSeconds: 4\n}\n";
+    let warnings = read(hasty).unwrap().warnings;
+    assert!(
+        warnings[0]
+            .text
+            .starts_with("helloMaxAgeSeconds is not longer"),
+        "{warnings:?}"
+    );
+    let free = error("router {\n mode: interior\n}\nlistener {\n cost: 0\n}\n");
+    assert!(free.starts_with("router.conf:5: listener.cost: "), "{free}");
 }

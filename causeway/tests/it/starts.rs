@@ -23,8 +23,7 @@ fn say(verb: &[&str], name: &str, text: &str) -> (Output, String) {
 
 #[test]
 fn every_error_of_a_configuration_is_told_and_nothing_starts() {
-    let text =
-        "router {\n mode: interior\n}\nlistener {\n prot: 5672\n}\nsslProfile {\n name: p\n}\n";
+    let text = "router {\n mode: edge\n}\nlistener {\n prot: 5672\n}\nsslProfile {\n name: p\n}\n";
     for verb in [&["run", "-c"][..], &["check"]] {
         let (output, said) = say(verb, "bad.conf", text);
         assert_eq!(output.status.code(), Some(1), "{said}");

@@ -11,7 +11,7 @@ use amqp_codec::Value;
 
 use crate::schema::coerce::{coerce, number, quoted, shortened};
 use crate::schema::definition::{Attribute, EntityType, Fallback, PREFIX, Support};
-use crate::schema::tables::{LISTENER, MECHANISMS, ROUTER, find, is_later, section_type};
+use crate::schema::tables::{MECHANISMS, ROUTER, find, is_later, section_type};
 
 /// The longest id of a router, in characters.
 const ROUTER_ID_MAX: usize = 127;
@@ -233,18 +233,40 @@ fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
     if std::ptr::eq(entity.entity_type, &ROUTER) {
         return entity.text("id").and_then(odd_router_id);
     }
-    if std::ptr::eq(entity.entity_type, &LISTENER)
-        && matches!(entity.text("role"), Some("inter-router" | "edge"))
+    if let Some(role @ ("inter-router" | "edge")) = entity.text("role")
+        && entity.get("openProperties").is_some()
     {
-        let text = "role='standalone' not allowed to connect to or accept connections from other \
-                    routers.";
-        return Some(AttributeError::new("role", text));
+        let text = format!("openProperties not allowed for role {role}");
+        return Some(AttributeError::new("openProperties", text));
     }
     // Of a file every mechanism is named, with its line: see the loader.
     if source == Source::Request {
         return entity.text("saslMechanisms").and_then(odd_mechanism);
     }
     None
+}
+
+/// Why a router of this mode cannot have a listener or connector (`what`) of this role; `None` if
+/// it can. An entity does not know its router, so whoever knows both asks.
+#[must_use]
+pub fn refused_role(mode: &str, what: &str, role: &str) -> Option<String> {
+    match (mode, role) {
+        ("standalone", "inter-router" | "edge") => Some(
+            "role='standalone' not allowed to connect to or accept connections from other \
+             routers."
+                .to_owned(),
+        ),
+        ("edge", "inter-router") => Some(interior_only(what, role)),
+        ("edge", "edge") if what == "listener" => Some(interior_only(what, role)),
+        (_, "edge") => Some(format!(
+            "Value '{role}' of 'role' is not supported by this version yet"
+        )),
+        _ => None,
+    }
+}
+
+fn interior_only(what: &str, role: &str) -> String {
+    format!("role='{role}' only allowed with router mode='interior' for {what}")
 }
 
 fn odd_mechanism(list: &str) -> Option<AttributeError> {

@@ -6,6 +6,7 @@ use management::schema::{Source, validate};
 use router_core::control::Effect;
 use router_core::ids::Direction;
 use router_core::route::Treatment;
+use router_core::settings::ConnectionRole;
 
 use crate::world::World;
 
@@ -273,6 +274,36 @@ fn what_the_router_cannot_do_yet_is_said() {
     assert_eq!(create("router.link", &[]).0, 501);
     assert_eq!(create("router", &[]).0, 403);
     assert_eq!(create("bogus", &[]).0, 400);
+}
+
+#[test]
+fn an_interior_router_listens_for_others() {
+    let mut world = World::in_mode("interior");
+    let mut create = |role| {
+        let attributes = [("port", "1"), ("role", role), ("cost", "7"), ("name", role)];
+        let response = world.request("CREATE", &[("type", "listener")], body(&attributes));
+        (response.status, response.description)
+    };
+    assert_eq!(create("inter-router").0, 201);
+    let (status, text) = create("edge");
+    let expected = "Value 'edge' of 'role' is not supported by this version yet";
+    assert_eq!((status, &*text), (400, expected));
+    let Effect::Listen(listen) = &world.effects[0] else {
+        panic!("{:?}", world.effects)
+    };
+    assert_eq!(listen.settings.role, ConnectionRole::InterRouter);
+    assert_eq!(listen.settings.cost, 7);
+    assert!(!listen.settings.strip_annotations.outbound);
+    let mut properties = Map::new();
+    properties.push("a", Value::from("b"));
+    let mut listener = Map::new();
+    listener.push("port", Value::from("2"));
+    listener.push("role", Value::from("inter-router"));
+    listener.push("openProperties", Value::Map(properties));
+    let asked = [("type", "listener")];
+    let response = world.request("CREATE", &asked, Value::Map(listener));
+    let expected = "openProperties not allowed for role inter-router";
+    assert_eq!((response.status, &*response.description), (400, expected));
 }
 
 #[test]

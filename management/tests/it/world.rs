@@ -83,8 +83,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::in_mode("standalone")
+    }
+
+    pub(crate) fn in_mode(mode: &'static str) -> Self {
         let mut router = Entity::new(&ROUTER);
         router.set("id", Some("router".into()));
+        router.set("mode", Some(mode.into()));
         router.set("metadata", Some("a test".into()));
         let counters = Counters::new(1);
         let control = ControlPlane::new(ControlConfig {

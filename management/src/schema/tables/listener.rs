@@ -7,6 +7,9 @@ use router_core::limits::HANDSHAKE_TIME_OUT;
 
 const U32_MAX: i64 = 0xFFFF_FFFF;
 
+/// The greatest cost, which goes into an `int` of the router's Open.
+pub(super) const COST_MAX: i64 = 0x7FFF_FFFF;
+
 /// SASL mechanisms that this version offers.
 pub const MECHANISMS: &[&str] = &["ANONYMOUS"];
 
@@ -52,9 +55,8 @@ const ATTRIBUTES: &[Attribute] = &[
         .create(),
     Attribute::new("cost", Integer, "Cost of the connection between routers.")
         .integer(1)
-        .range(1, U32_MAX)
-        .create()
-        .support(Support::Inert),
+        .range(1, COST_MAX)
+        .create(),
     Attribute::new("sslProfile", String, "Name of the TLS settings.")
         .create()
         .support(Support::Later),

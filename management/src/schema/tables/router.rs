@@ -72,7 +72,7 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .text("standalone")
     .create()
-    .support(Support::LaterTags(&["interior", "edge"])),
+    .support(Support::LaterTags(&["edge"])),
     Attribute::new("area", String, "Unused, always 0.").text("0"),
     Attribute::new("version", String, "Version of the program."),
     Attribute::new(
@@ -217,5 +217,4 @@ const fn interval(name: &'static str, description: &'static str) -> Attribute {
     Attribute::new(name, Integer, description)
         .range(1, LONGEST)
         .create()
-        .support(Support::Inert)
 }
