@@ -287,7 +287,8 @@ fn the_fuzzer_s_body_takes_anything() {
 #[test]
 fn an_interior_router_may_have_neighbours_and_timers() {
     let text = "router {\n mode: interior\n id: A\n helloInterval: 2\n \
-                raIntervalFluxSeconds: 5\n}\nlistener {\n role: inter-router\n cost: 3\n port: 1\n}\n";
+                raIntervalFluxSeconds: 5\n}\n\
+                listener {\n role: inter-router\n cost: 3\n port: 1\n}\n";
     let configuration = read(text).unwrap();
     let settings = management::settings::router_settings(&configuration.router, "1");
     assert_eq!(settings.mode, router_core::settings::RouterMode::Interior);
