@@ -1,5 +1,5 @@
 //! The control thread: gives the control plane its mail and the time, does what it wants done
-//! outside, accepts connections and deals them to the workers, hears signals.
+//! outside, accepts connections and deals them to the workers, takes orders.
 
 use std::io;
 use std::sync::Arc;
@@ -7,25 +7,24 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use management::Agent;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use router_core::control::{ControlPlane, Effect, Listen};
 use router_core::ids::{ConnectionId, ShardId};
 use router_core::notice::Notice;
 use router_core::settings::NewConnection;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
 
 use crate::clock::Clock;
 use crate::deal::{Dealer, Told};
 use crate::host::Process;
-use crate::listen::{Arrival, Listeners, Rest};
+use crate::listen::{Arrival, Listeners, Listening, Rest};
 use crate::log::{Level, Log, Module};
+use crate::orders::{Order, Orders};
 use crate::post::{Incoming, Intake, Offices};
 
 /// Events taken from the operating system at once.
 const EVENTS: usize = 256;
 
-/// Batches of mail taken before listeners and signals have their turn.
+/// Batches of mail taken before listeners have their turn.
 const BATCHES_PER_TURN: usize = 256;
 
 /// How long deliveries in flight may take to settle at the end of the program.
@@ -37,15 +36,15 @@ const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// The token of the waker.
 pub(crate) const WAKER: Token = Token(0);
 
-const SIGNALS: Token = Token(1);
-
-const FIRST_LISTENER: usize = 2;
+const FIRST_LISTENER: usize = 1;
 
 /// Why the router has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// A signal asked for it.
-    Signal(i32),
+pub enum End {
+    /// Its owner asked for it.
+    Stopped,
+    /// Its owner killed it.
+    Killed,
     /// A listener that it cannot do without could not be opened.
     RequiredListener,
 }
@@ -57,7 +56,7 @@ pub(crate) struct Control {
     process: Process,
     own: ShardId,
     poll: Poll,
-    signals: Signals,
+    orders: Arc<Orders>,
     offices: Arc<Offices>,
     intakes: Vec<Arc<Intake>>,
     dealer: Dealer,
@@ -69,6 +68,8 @@ pub(crate) struct Control {
     /// The log wants the frames of all connections.
     tracing: bool,
     notices: Vec<Notice>,
+    /// What was opened before the router had started.
+    listening: Vec<Listening>,
     end: Option<(End, Time)>,
 }
 
@@ -78,6 +79,7 @@ pub(crate) struct ControlParts {
     pub(crate) agent: Agent,
     pub(crate) process: Process,
     pub(crate) poll: Poll,
+    pub(crate) orders: Arc<Orders>,
     pub(crate) offices: Arc<Offices>,
     pub(crate) intakes: Vec<Arc<Intake>>,
     pub(crate) clock: Clock,
@@ -87,31 +89,26 @@ pub(crate) struct ControlParts {
 }
 
 impl Control {
-    /// # Errors
-    ///
-    /// The operating system gives no signals.
-    pub(crate) fn new(parts: ControlParts) -> io::Result<Self> {
+    pub(crate) fn new(parts: ControlParts) -> Self {
         let ControlParts {
             plane,
             agent,
             process,
             poll,
+            orders,
             offices,
             intakes,
             clock,
             log,
             connections_max,
         } = parts;
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP])?;
-        poll.registry()
-            .register(&mut signals, SIGNALS, Interest::READABLE)?;
-        Ok(Self {
+        Self {
             own: ShardId(plane.shards()),
             plane,
             agent,
             process,
             poll,
-            signals,
+            orders,
             offices,
             dealer: Dealer::new(intakes.len()),
             intakes,
@@ -122,18 +119,19 @@ impl Control {
             last_connection: 0,
             tracing: false,
             notices: Vec::new(),
+            listening: Vec::new(),
             end: None,
-        })
+        }
     }
 
-    /// Runs until a signal or a lost listener ends the router, deliveries in flight have settled or
+    /// Runs until an order or a lost listener ends the router, deliveries in flight have settled or
     /// had time enough, and the workers have been told. `started` is called once the listeners of
-    /// the configuration are open.
+    /// the configuration are open, with what they listen on.
     ///
     /// # Errors
     ///
     /// The operating system no longer tells of events: nothing can be done without them.
-    pub(crate) fn run(mut self, started: impl FnOnce()) -> io::Result<End> {
+    pub(crate) fn run(mut self, started: impl FnOnce(Vec<Listening>)) -> io::Result<End> {
         let mut events = Events::with_capacity(EVENTS);
         let mut started = Some(started);
         loop {
@@ -142,14 +140,12 @@ impl Control {
             if self.end.is_none()
                 && let Some(started) = started.take()
             {
-                started();
+                started(std::mem::take(&mut self.listening));
             }
             if let Some((end, until)) = self.end
                 && (now >= until || self.in_flight() == 0)
             {
-                self.intakes
-                    .iter()
-                    .for_each(|intake| intake.push(Incoming::Stop));
+                self.tell_workers(end);
                 return Ok(end);
             }
             let sleep = self.sleep(now);
@@ -159,6 +155,16 @@ impl Control {
             }
             self.offices.mailbox(self.own).unpark();
             self.note_events(&events);
+            self.take_orders();
+        }
+    }
+
+    fn tell_workers(&self, end: End) {
+        for intake in &self.intakes {
+            intake.push(match end {
+                End::Killed => Incoming::Abandon,
+                End::Stopped | End::RequiredListener => Incoming::Stop,
+            });
         }
     }
 
@@ -182,23 +188,18 @@ impl Control {
         for event in events {
             match event.token() {
                 WAKER => {}
-                SIGNALS => self.take_signals(),
                 token => self.listeners.note_ready(token),
             }
         }
     }
 
-    fn take_signals(&mut self) {
-        let signals: Vec<i32> = self.signals.pending().collect();
-        for signal in signals {
-            if signal == SIGHUP {
-                let text = "SIGHUP ignored: this version does not read its configuration anew";
-                self.log.line(Module::Server, Level::Warning, text);
-            } else if self.end.is_some() {
+    fn take_orders(&mut self) {
+        while let Some(order) = self.orders.take() {
+            match order {
+                Order::Kill => self.end = Some((End::Killed, Time::ZERO)),
                 // Asked twice: whoever waits is in a hurry.
-                self.end = Some((End::Signal(signal), Time::ZERO));
-            } else {
-                self.end(End::Signal(signal));
+                Order::Stop if self.end.is_some() => self.end = Some((End::Stopped, Time::ZERO)),
+                Order::Stop => self.end(End::Stopped),
             }
         }
     }
@@ -274,6 +275,10 @@ impl Control {
                     format!("Listening on {at}")
                 };
                 self.log.line(Module::Server, Level::Notice, text);
+                let name = settings.name.clone();
+                let place = addresses.first().copied();
+                self.listening
+                    .extend(place.map(|address| Listening { name, address }));
                 self.plane.listener_ready(identity);
             }
             Err(text) => {

@@ -1,55 +1,19 @@
-//! A router as a process: its threads from the first line of the log to the exit status.
-//!
-//! A panic of a worker or of the control thread ends the process: shards refer to each other's
-//! records, so going on without one would be guessing. Panics inside one connection are fenced in
-//! the shard and end only that connection.
+//! A router as a process: from the first line of the log to the exit status, with what belongs to
+//! a process as a whole – signals, the limit of open files, the hook that sees panics.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::panic::{self, AssertUnwindSafe};
-use std::process;
+use std::io;
+use std::panic;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
 
-use management::schema::Entity;
-use management::settings::router_settings;
-use management::{Agent, Origin};
-use mio::{Poll, Waker};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use router_core::control::{ControlConfig, ControlPlane};
-use router_core::counters::Counters;
-use router_core::ids::ShardId;
-use router_core::settings::{RouterMode, RouterSettings};
-use router_core::shard::{Shard, ShardConfig};
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-use crate::clock::Clock;
-use crate::config::{Configuration, Placed, open_doors};
-use crate::control::{self, Control, ControlParts, End};
-use crate::host::Process;
+use crate::config::Configuration;
 use crate::log::{Level, Log, Module};
-use crate::post::{Intake, Offices};
-use crate::worker::{self, Worker, WorkerParts};
-
-/// The most workers that a router can have.
-pub const WORKERS_MAX: u16 = 256;
-
-/// How long a worker looks for work before it sleeps, where there are cores to spare.
-const SPIN: Duration = Duration::from_micros(20);
-
-/// Random characters in an id that the router gives itself.
-const RANDOM_ID: usize = 15;
-
-/// How a router is run, beyond its configuration.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RunSettings {
-    /// The number of workers; `None`: one for each core.
-    pub workers: Option<u16>,
-    /// How long a worker looks for work before it sleeps; `None`: not at all on one or two cores,
-    /// else 20 microseconds.
-    pub spin: Option<Duration>,
-}
+use crate::router::{End, Router, RouterHandle, RunSettings};
 
 /// How a router ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +38,8 @@ pub fn run(
 ) -> Result<Ended, String> {
     let log = Log::start(&configuration.log)?;
     log_panics(log.clone());
-    let end = run_logged(configuration, settings, &log, started);
-    if let Err(text) = &end {
+    let ended = run_logged(configuration, settings, &log, started);
+    if let Err(text) = &ended {
         log.line(
             Module::Error,
             Level::Critical,
@@ -83,11 +47,7 @@ pub fn run(
         );
     }
     log.flush();
-    end.map(|end| match end {
-        End::Signal(SIGINT) => Ended::Signal(SIGINT),
-        End::Signal(_) => Ended::Status(0),
-        End::RequiredListener => Ended::Status(1),
-    })
+    ended
 }
 
 fn run_logged(
@@ -95,208 +55,45 @@ fn run_logged(
     settings: RunSettings,
     log: &Log,
     started: impl FnOnce(),
-) -> Result<End, String> {
-    let random = Random::new().map_err(text)?;
-    let router = with_id(configuration.router.clone(), &random)?;
-    let frame = Frame {
-        router: Arc::new(router_settings(&router, env!("CARGO_PKG_VERSION"))),
-        cores: thread::available_parallelism().map_or(1, usize::from),
-        settings,
-        clock: Clock::start(),
-        random,
-        log: log.clone(),
-    };
-    announce(configuration, &frame.router, log);
+) -> Result<Ended, String> {
+    let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP]).map_err(text)?;
     raise_open_files(log);
-    let shards = frame.shards();
-    let counters = Counters::new(shards);
-    let mut plane = ControlPlane::new(ControlConfig {
-        settings: Arc::clone(&frame.router),
-        shards,
-        seed: frame.random.number().map_err(text)?,
-        counters: Arc::clone(&counters),
-    });
-    let mut agent = Agent::new(router);
-    if !configuration.policy.admin_status {
-        agent.keep_connections();
+    let router = Router::start(configuration, settings, log.clone())?;
+    if router.has_started() {
+        started();
     }
-    let mut process = Process::new(log.clone(), configuration.log.clone());
-    for placed in &configuration.entities {
-        create(placed, &mut agent, &mut plane, &mut process, log)?;
-    }
-
-    let mut polls = polls(shards.into()).map_err(text)?;
-    let offices = Arc::new(Offices::new(
-        polls.iter().map(|(_, waker)| Arc::clone(waker)),
-    ));
-    let (poll, _) = polls.pop().expect("one poll more than shards");
-    let mut threads = Vec::new();
-    let mut intakes = Vec::new();
-    for (index, (poll, waker)) in (0..).zip(polls) {
-        let intake = Arc::new(Intake::new(waker));
-        intakes.push(Arc::clone(&intake));
-        let shard = frame.shard(ShardId(index), &plane, &counters)?;
-        threads.push(
-            frame
-                .spawn(ShardId(index), shard, poll, &offices, intake)
-                .map_err(text)?,
-        );
-    }
-    let (clock, log) = (frame.clock, log.clone());
-    let parts = ControlParts {
-        plane,
-        agent,
-        process,
-        poll,
-        offices,
-        intakes,
-        clock,
-        log: log.clone(),
-        connections_max: configuration.policy.connections_max,
-    };
-    let control = Control::new(parts).map_err(text)?;
-    let words = format!(
-        "Operational, {shards} Threads Running (process ID {})",
-        process::id()
-    );
-    log.line(Module::Server, Level::Notice, words);
-    let end = or_abort("control", &log, || control.run(started));
-    for thread in threads {
-        or_abort("control", &log, || {
-            thread.join().map_err(|_| io::Error::other("lost a worker"))
-        });
-    }
-    Ok(end)
+    let last = Arc::new(AtomicI32::new(0));
+    hear(signals, router.handle(), Arc::clone(&last), log.clone()).map_err(text)?;
+    Ok(match router.wait() {
+        End::RequiredListener => Ended::Status(1),
+        End::Stopped | End::Killed => match last.load(Ordering::SeqCst) {
+            SIGINT => Ended::Signal(SIGINT),
+            _ => Ended::Status(0),
+        },
+    })
 }
 
-/// What all threads are started with.
-struct Frame {
-    router: Arc<RouterSettings>,
-    cores: usize,
-    settings: RunSettings,
-    clock: Clock,
-    random: Random,
+/// Starts the thread that hears signals and makes orders of them; it ends with the process. The
+/// last signal that asked for the end is kept in `last`.
+fn hear(
+    mut signals: Signals,
+    router: RouterHandle,
+    last: Arc<AtomicI32>,
     log: Log,
-}
-
-impl Frame {
-    fn shards(&self) -> u16 {
-        let workers = self.settings.workers.map_or(self.cores, usize::from);
-        u16::try_from(workers)
-            .unwrap_or(WORKERS_MAX)
-            .clamp(1, WORKERS_MAX)
-    }
-
-    fn shard(
-        &self,
-        id: ShardId,
-        plane: &ControlPlane,
-        counters: &Arc<Counters>,
-    ) -> Result<Shard, String> {
-        Ok(Shard::new(ShardConfig {
-            id,
-            shards: self.shards(),
-            settings: Arc::clone(&self.router),
-            seed: self.random.number().map_err(text)?,
-            table: Arc::clone(plane.table()),
-            counters: counters.writer(id),
-        }))
-    }
-
-    /// Starts the thread of one shard.
-    fn spawn(
-        &self,
-        own: ShardId,
-        shard: Shard,
-        poll: Poll,
-        offices: &Arc<Offices>,
-        intake: Arc<Intake>,
-    ) -> io::Result<JoinHandle<()>> {
-        let spare = self.cores > 2 && self.shards() > 1;
-        let spin = self
-            .settings
-            .spin
-            .unwrap_or(if spare { SPIN } else { Duration::ZERO });
-        let (offices, clock, log) = (Arc::clone(offices), self.clock, self.log.clone());
-        let parts = WorkerParts {
-            shard,
-            own,
-            poll,
-            offices,
-            intake,
-            clock,
-            log,
-            spin,
-        };
-        let (name, log) = (format!("worker {}", own.0), self.log.clone());
-        thread::Builder::new()
-            .name(name.clone())
-            .spawn(move || or_abort(&name, &log, || Worker::new(parts).run()))
-    }
-}
-
-/// Gives the router what one section of the configuration says.
-///
-/// # Errors
-///
-/// A listener that cannot be. An address that cannot be is left out, as it is in the incumbent.
-fn create(
-    placed: &Placed,
-    agent: &mut Agent,
-    plane: &mut ControlPlane,
-    process: &mut Process,
-    log: &Log,
-) -> Result<(), String> {
-    let entity = &placed.entity;
-    if placed.is_of_type("listener") {
-        let text = |name: &str| entity.text(name).unwrap_or_default();
-        let (host, port, role) = (text("host"), text("port"), text("role"));
-        let words = format!("Configured Listener: {host}:{port} proto=any, role={role}");
-        log.line(Module::ConnMgr, Level::Info, words);
-    }
-    let line = placed.section.line;
-    match agent.create(entity.clone(), Origin::File, plane, process) {
-        Ok(_) => Ok(()),
-        Err(failure) if placed.is_of_type("router.config.address") => {
-            let words = format!(
-                "Ignoring configured address on line {line}: {}",
-                failure.text
-            );
-            log.line(Module::Router, Level::Warning, words);
-            Ok(())
+) -> io::Result<()> {
+    let work = move || {
+        for signal in signals.forever() {
+            if signal == SIGHUP {
+                let text = "SIGHUP ignored: this version does not read its configuration anew";
+                log.line(Module::Server, Level::Warning, text);
+            } else {
+                last.store(signal, Ordering::SeqCst);
+                router.stop();
+            }
         }
-        Err(failure) => Err(format!(
-            "line {line}: {}: {}",
-            placed.section.name, failure.text
-        )),
-    }
-}
-
-/// A poll and its waker for each worker and, last, the control thread.
-fn polls(workers: usize) -> io::Result<Vec<(Poll, Arc<Waker>)>> {
-    let poll = |index| {
-        let poll = Poll::new()?;
-        let token = if index == workers {
-            control::WAKER
-        } else {
-            worker::WAKER
-        };
-        let waker = Waker::new(poll.registry(), token)?;
-        Ok((poll, Arc::new(waker)))
     };
-    (0..=workers).map(poll).collect()
-}
-
-/// Runs a thread's work; the process ends with it if it fails or panics.
-fn or_abort<T>(name: &str, log: &Log, work: impl FnOnce() -> io::Result<T>) -> T {
-    let words = match panic::catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(done)) => return done,
-        Ok(Err(error)) => format!("Thread '{name}' cannot go on: {error}"),
-        Err(_) => format!("Thread '{name}' has panicked; the process ends"),
-    };
-    log.line(Module::Error, Level::Critical, words);
-    log.flush();
-    process::abort()
+    let name = "signals".to_owned();
+    thread::Builder::new().name(name).spawn(work).map(drop)
 }
 
 /// Panics go to the log, with the place where they happened.
@@ -309,33 +106,6 @@ fn log_panics(log: Log) {
     }));
 }
 
-/// What is worth knowing at the start.
-fn announce(configuration: &Configuration, router: &RouterSettings, log: &Log) {
-    for warning in &configuration.warnings {
-        log.line(Module::Agent, Level::Warning, warning.to_string());
-    }
-    log.line(
-        Module::Server,
-        Level::Info,
-        format!("Container Name: {}", router.id),
-    );
-    let mode = match router.mode {
-        RouterMode::Standalone => "Standalone mode".to_owned(),
-        RouterMode::Interior => format!("Interior mode, area=0 id={}", router.id),
-        RouterMode::Edge => "Edge mode".to_owned(),
-    };
-    log.line(
-        Module::Router,
-        Level::Info,
-        format!("Router started in {mode}"),
-    );
-    let version = format!("Version: {}", env!("CARGO_PKG_VERSION"));
-    log.line(Module::Router, Level::Info, version);
-    for door in open_doors(&configuration.entities, &configuration.policy) {
-        log.line(Module::Server, Level::Notice, format!("Left open: {door}"));
-    }
-}
-
 /// Takes as many open files as the process may have: each connection is one.
 fn raise_open_files(log: &Log) {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
@@ -346,41 +116,6 @@ fn raise_open_files(log: &Log) {
     }
 }
 
-/// The router's entity, with an id made up if none is configured.
-fn with_id(mut router: Entity, random: &Random) -> Result<Entity, String> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
-    if router.text("id").is_none_or(str::is_empty) {
-        let mut id = match router.text("mode") {
-            Some("interior") => "Interior_",
-            _ => "Standalone_",
-        }
-        .to_owned();
-        for _ in 0..RANDOM_ID {
-            let place = random.number().map_err(text)? % 64;
-            id.push(char::from(
-                LETTERS[usize::try_from(place).expect("less than 64")],
-            ));
-        }
-        router.set("id", Some(id.into()));
-    }
-    Ok(router)
-}
-
 fn text(error: io::Error) -> String {
     error.to_string()
-}
-
-/// The operating system's source of numbers that nobody can guess.
-struct Random(File);
-
-impl Random {
-    fn new() -> io::Result<Self> {
-        File::open("/dev/urandom").map(Self)
-    }
-
-    fn number(&self) -> io::Result<u64> {
-        let mut bytes = [0; 8];
-        (&self.0).read_exact(&mut bytes)?;
-        Ok(u64::from_ne_bytes(bytes))
-    }
 }

@@ -5,10 +5,12 @@
 //! message goes.
 //!
 //! ```text
-//!   cli ─► config ─► daemon ─┬─► control: listeners, signals, ControlPlane, agent
-//!                            │      │ Intake: sockets        ▲ mail
-//!                            ├─► worker × N: sockets, Shard ─┘
-//!                            └─► log: notices in words
+//!   cli ─► config ─► daemon: signals, one router a process
+//!                       │
+//!                     router ─┬─► control: listeners, orders, ControlPlane, agent
+//!                             │      │ Intake: sockets        ▲ mail
+//!                             ├─► worker × N: sockets, Shard ─┘
+//!                             └─► log: notices in words
 //! ```
 
 pub mod cli;
@@ -21,9 +23,13 @@ mod host;
 mod linger;
 mod listen;
 pub mod log;
+mod orders;
 mod post;
+mod router;
 mod socket;
 mod worker;
+
+pub use router::{End, Listening, Router, RouterHandle, RunSettings, WORKERS_MAX};
 
 /// Bodies of the fuzz targets of this crate.
 #[doc(hidden)]

@@ -44,6 +44,15 @@ struct Listener {
     rests_until: Option<Time>,
 }
 
+/// A listener that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// Its name; its host and port, if the configuration gives none.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
 /// A connection that was accepted.
 #[derive(Debug)]
 pub(crate) struct Arrival {

@@ -62,6 +62,8 @@ pub(crate) enum Incoming {
     },
     /// The program ends: close all connections, then return.
     Stop,
+    /// The router was killed: return at once.
+    Abandon,
 }
 
 /// The way into a worker.

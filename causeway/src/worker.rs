@@ -196,6 +196,7 @@ impl Worker {
                     self.shard.shut_down(now);
                     self.ends = Some(now + GOOD_BYE);
                 }
+                Incoming::Abandon => self.ends = Some(Time::ZERO),
             }
         }
     }

@@ -11,7 +11,8 @@ use clap::{CommandFactory as _, Parser};
 use super::detach::{self, Stage};
 use super::run::exit;
 use crate::config::{self, ConfigError, Configuration};
-use crate::daemon::{self, RunSettings};
+use crate::daemon;
+use crate::router::RunSettings;
 
 /// The version whose options, configuration and management this program offers.
 const OFFERED_VERSION: &str = "1.19.0";

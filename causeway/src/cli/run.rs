@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 
 use crate::config::{self, ConfigError};
-use crate::daemon::{self, Ended, RunSettings, WORKERS_MAX};
+use crate::daemon::{self, Ended};
+use crate::router::{RunSettings, WORKERS_MAX};
 
 /// The range of an option wants its ends so wide.
 const MOST_WORKERS: i64 = WORKERS_MAX as i64;

@@ -6,5 +6,6 @@ mod corpus;
 mod ends;
 mod harness;
 mod names;
+mod routers;
 mod serves;
 mod starts;

@@ -1,0 +1,492 @@
+//! A router as a part of a program: its threads, and the handle that ends them.
+//!
+//! Owns nothing that belongs to a whole process: no signals, no limits, no panic hook. What it
+//! writes goes to the log that it is given, so that several can run side by side. A panic of a
+//! worker or of the control thread ends the process all the same: shards refer to each other's
+//! records, so going on without one would be guessing. Panics inside one connection are fenced in
+//! the shard and end only that connection.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::panic::{self, AssertUnwindSafe};
+use std::process;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use management::schema::Entity;
+use management::settings::router_settings;
+use management::{Agent, Origin};
+use mio::{Poll, Waker};
+use router_core::control::{ControlConfig, ControlPlane};
+use router_core::counters::Counters;
+use router_core::ids::ShardId;
+use router_core::settings::{RouterMode, RouterSettings};
+use router_core::shard::{Shard, ShardConfig};
+
+use crate::clock::Clock;
+use crate::config::{Configuration, Placed, open_doors};
+use crate::control::{self, Control, ControlParts};
+use crate::host::Process;
+use crate::log::{Level, Log, Module};
+use crate::orders::{Order, Orders};
+use crate::post::{Incoming, Intake, Offices};
+use crate::worker::{self, Worker, WorkerParts};
+
+pub use crate::control::End;
+pub use crate::listen::Listening;
+
+/// The most workers that a router can have.
+pub const WORKERS_MAX: u16 = 256;
+
+/// How long a worker looks for work before it sleeps, where there are cores to spare.
+const SPIN: Duration = Duration::from_micros(20);
+
+/// Random characters in an id that the router gives itself.
+const RANDOM_ID: usize = 15;
+
+/// How a router is run, beyond its configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunSettings {
+    /// The number of workers; `None`: one for each core.
+    pub workers: Option<u16>,
+    /// How long a worker looks for work before it sleeps; `None`: not at all on one or two cores,
+    /// else 20 microseconds.
+    pub spin: Option<Duration>,
+}
+
+/// A router that runs on threads of this process. Dropped, it ends as by [`Router::stop`].
+///
+/// ```
+/// # fn main() -> Result<(), String> {
+/// use causeway::config;
+/// use causeway::log::{Log, LogSettings, Module, Output};
+/// use causeway::{End, Router, RunSettings};
+/// use std::sync::Arc;
+///
+/// let text = "router {\n id: A\n}\nlistener {\n host: 127.0.0.1\n port: 0\n}\n";
+/// let configuration = config::parse(&Arc::from("A.conf"), text).expect("it has no errors");
+/// let mut settings = LogSettings::default();
+/// settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
+///
+/// let router = Router::start(&configuration, RunSettings::default(), Log::start(&settings)?)?;
+/// let place = router.listening()[0].address;
+/// assert!(std::net::TcpStream::connect(place).is_ok());
+/// router.handle().stop();
+/// assert_eq!(router.wait(), End::Stopped);
+/// assert!(std::net::TcpStream::connect(place).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Router {
+    id: String,
+    listening: Option<Vec<Listening>>,
+    handle: RouterHandle,
+    control: Option<JoinHandle<End>>,
+}
+
+/// What ends a router; every thread may have a copy.
+#[derive(Clone, Debug)]
+pub struct RouterHandle {
+    orders: Arc<Orders>,
+}
+
+impl RouterHandle {
+    /// Asks for an orderly end: nobody new is let in, what is in flight may settle for two seconds,
+    /// connections are closed with a reason. Asked twice, it waits for nothing in flight.
+    pub fn stop(&self) {
+        self.orders.push(Order::Stop);
+    }
+
+    /// Asks for an end as if the process had been killed: sockets just end.
+    pub fn kill(&self) {
+        self.orders.push(Order::Kill);
+    }
+}
+
+impl Router {
+    /// Starts a router and returns when its configuration is in force and its listeners are open,
+    /// or when it has ended because one that it cannot do without could not be opened.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not start, as a text for the user.
+    pub fn start(
+        configuration: &Configuration,
+        settings: RunSettings,
+        log: Log,
+    ) -> Result<Self, String> {
+        let random = Random::new().map_err(text)?;
+        let entity = with_id(configuration.router.clone(), &random)?;
+        let frame = Frame {
+            router: Arc::new(router_settings(&entity, env!("CARGO_PKG_VERSION"))),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            settings,
+            clock: Clock::start(),
+            random,
+            log,
+        };
+        announce(configuration, &frame.router, &frame.log);
+        frame.start(configuration, entity)
+    }
+
+    /// The id in its network.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The listeners of its configuration that are open.
+    #[must_use]
+    pub fn listening(&self) -> &[Listening] {
+        self.listening.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it could start; if not, it has ended or is about to.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.listening.is_some()
+    }
+
+    /// What ends it.
+    #[must_use]
+    pub fn handle(&self) -> RouterHandle {
+        self.handle.clone()
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.control.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits until it has ended.
+    #[must_use]
+    pub fn wait(mut self) -> End {
+        self.join()
+    }
+
+    fn join(&mut self) -> End {
+        let ended = self.control.take().and_then(|control| control.join().ok());
+        ended.unwrap_or(End::Killed)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        if self.control.is_some() {
+            self.handle.stop();
+            self.join();
+        }
+    }
+}
+
+/// What all threads are started with.
+struct Frame {
+    router: Arc<RouterSettings>,
+    cores: usize,
+    settings: RunSettings,
+    clock: Clock,
+    random: Random,
+    log: Log,
+}
+
+impl Frame {
+    /// Starts all threads and waits for the control thread's first turn.
+    fn start(self, configuration: &Configuration, entity: Entity) -> Result<Router, String> {
+        let log = self.log.clone();
+        let shards = self.shards();
+        let counters = Counters::new(shards);
+        let mut plane = ControlPlane::new(ControlConfig {
+            settings: Arc::clone(&self.router),
+            shards,
+            seed: self.random.number().map_err(text)?,
+            counters: Arc::clone(&counters),
+        });
+        let mut agent = Agent::new(entity);
+        if !configuration.policy.admin_status {
+            agent.keep_connections();
+        }
+        let mut process = Process::new(log.clone(), configuration.log.clone());
+        for placed in &configuration.entities {
+            create(placed, &mut agent, &mut plane, &mut process, &log)?;
+        }
+
+        let mut polls = polls(shards.into()).map_err(text)?;
+        let offices = Arc::new(Offices::new(
+            polls.iter().map(|(_, waker)| Arc::clone(waker)),
+        ));
+        let (poll, waker) = polls.pop().expect("one poll more than shards");
+        let mut idle = Vec::new();
+        let mut intakes = Vec::new();
+        for (index, (poll, waker)) in (0..).zip(polls) {
+            let shard = self.shard(ShardId(index), &plane, &counters)?;
+            idle.push((shard, poll));
+            intakes.push(Arc::new(Intake::new(waker)));
+        }
+        let threads = self
+            .spawn_workers(idle, &offices, &intakes)
+            .inspect_err(|_| abandon(&intakes))
+            .map_err(text)?;
+        let words = format!(
+            "Operational, {shards} Threads Running (process ID {})",
+            process::id()
+        );
+        log.line(Module::Server, Level::Notice, words);
+        let orders = Arc::new(Orders::new(waker));
+        let control = Control::new(ControlParts {
+            plane,
+            agent,
+            process,
+            poll,
+            orders: Arc::clone(&orders),
+            offices,
+            intakes: intakes.clone(),
+            clock: self.clock,
+            log,
+            connections_max: configuration.policy.connections_max,
+        });
+        let (control, listening) = self
+            .spawn_control(control, threads)
+            .inspect_err(|_| abandon(&intakes))
+            .map_err(text)?;
+        Ok(Router {
+            id: self.router.id.to_string(),
+            listening,
+            handle: RouterHandle { orders },
+            control: Some(control),
+        })
+    }
+
+    /// Starts the threads of all shards; some may run when it fails.
+    fn spawn_workers(
+        &self,
+        shards: Vec<(Shard, Poll)>,
+        offices: &Arc<Offices>,
+        intakes: &[Arc<Intake>],
+    ) -> io::Result<Vec<JoinHandle<()>>> {
+        let mut threads = Vec::new();
+        for (index, ((shard, poll), intake)) in (0..).zip(shards.into_iter().zip(intakes)) {
+            threads.push(self.spawn(ShardId(index), shard, poll, offices, Arc::clone(intake))?);
+        }
+        Ok(threads)
+    }
+
+    /// Starts the control thread, which ends after all others; what it listens on.
+    fn spawn_control(
+        &self,
+        control: Control,
+        threads: Vec<JoinHandle<()>>,
+    ) -> io::Result<(JoinHandle<End>, Option<Vec<Listening>>)> {
+        let (started, listening) = mpsc::channel();
+        let log = self.log.clone();
+        let work = move || {
+            let started = |listening| started.send(listening).unwrap_or_default();
+            let end = or_abort("control", &log, || control.run(started));
+            for thread in threads {
+                or_abort("control", &log, || {
+                    thread.join().map_err(|_| io::Error::other("lost a worker"))
+                });
+            }
+            end
+        };
+        let thread = thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(work)?;
+        // It ends without a word if it cannot listen.
+        Ok((thread, listening.recv().ok()))
+    }
+
+    fn shards(&self) -> u16 {
+        let workers = self.settings.workers.map_or(self.cores, usize::from);
+        u16::try_from(workers)
+            .unwrap_or(WORKERS_MAX)
+            .clamp(1, WORKERS_MAX)
+    }
+
+    fn shard(
+        &self,
+        id: ShardId,
+        plane: &ControlPlane,
+        counters: &Arc<Counters>,
+    ) -> Result<Shard, String> {
+        Ok(Shard::new(ShardConfig {
+            id,
+            shards: self.shards(),
+            settings: Arc::clone(&self.router),
+            seed: self.random.number().map_err(text)?,
+            table: Arc::clone(plane.table()),
+            counters: counters.writer(id),
+        }))
+    }
+
+    /// Starts the thread of one shard.
+    fn spawn(
+        &self,
+        own: ShardId,
+        shard: Shard,
+        poll: Poll,
+        offices: &Arc<Offices>,
+        intake: Arc<Intake>,
+    ) -> io::Result<JoinHandle<()>> {
+        let spare = self.cores > 2 && self.shards() > 1;
+        let spin = self
+            .settings
+            .spin
+            .unwrap_or(if spare { SPIN } else { Duration::ZERO });
+        let (offices, clock, log) = (Arc::clone(offices), self.clock, self.log.clone());
+        let parts = WorkerParts {
+            shard,
+            own,
+            poll,
+            offices,
+            intake,
+            clock,
+            log,
+            spin,
+        };
+        let (name, log) = (format!("worker {}", own.0), self.log.clone());
+        thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || or_abort(&name, &log, || Worker::new(parts).run()))
+    }
+}
+
+/// Ends workers of a router that cannot start.
+fn abandon(intakes: &[Arc<Intake>]) {
+    intakes
+        .iter()
+        .for_each(|intake| intake.push(Incoming::Abandon));
+}
+
+/// Gives the router what one section of the configuration says.
+///
+/// # Errors
+///
+/// A listener that cannot be. An address that cannot be is left out, as it is in the incumbent.
+fn create(
+    placed: &Placed,
+    agent: &mut Agent,
+    plane: &mut ControlPlane,
+    process: &mut Process,
+    log: &Log,
+) -> Result<(), String> {
+    let entity = &placed.entity;
+    if placed.is_of_type("listener") {
+        let text = |name: &str| entity.text(name).unwrap_or_default();
+        let (host, port, role) = (text("host"), text("port"), text("role"));
+        let words = format!("Configured Listener: {host}:{port} proto=any, role={role}");
+        log.line(Module::ConnMgr, Level::Info, words);
+    }
+    let line = placed.section.line;
+    match agent.create(entity.clone(), Origin::File, plane, process) {
+        Ok(_) => Ok(()),
+        Err(failure) if placed.is_of_type("router.config.address") => {
+            let words = format!(
+                "Ignoring configured address on line {line}: {}",
+                failure.text
+            );
+            log.line(Module::Router, Level::Warning, words);
+            Ok(())
+        }
+        Err(failure) => Err(format!(
+            "line {line}: {}: {}",
+            placed.section.name, failure.text
+        )),
+    }
+}
+
+/// A poll and its waker for each worker and, last, the control thread.
+fn polls(workers: usize) -> io::Result<Vec<(Poll, Arc<Waker>)>> {
+    let poll = |index| {
+        let poll = Poll::new()?;
+        let token = if index == workers {
+            control::WAKER
+        } else {
+            worker::WAKER
+        };
+        let waker = Waker::new(poll.registry(), token)?;
+        Ok((poll, Arc::new(waker)))
+    };
+    (0..=workers).map(poll).collect()
+}
+
+/// Runs a thread's work; the process ends with it if it fails or panics.
+fn or_abort<T>(name: &str, log: &Log, work: impl FnOnce() -> io::Result<T>) -> T {
+    let words = match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => return done,
+        Ok(Err(error)) => format!("Thread '{name}' cannot go on: {error}"),
+        Err(_) => format!("Thread '{name}' has panicked; the process ends"),
+    };
+    log.line(Module::Error, Level::Critical, words);
+    log.flush();
+    process::abort()
+}
+
+/// What is worth knowing at the start.
+fn announce(configuration: &Configuration, router: &RouterSettings, log: &Log) {
+    for warning in &configuration.warnings {
+        log.line(Module::Agent, Level::Warning, warning.to_string());
+    }
+    log.line(
+        Module::Server,
+        Level::Info,
+        format!("Container Name: {}", router.id),
+    );
+    let mode = match router.mode {
+        RouterMode::Standalone => "Standalone mode".to_owned(),
+        RouterMode::Interior => format!("Interior mode, area=0 id={}", router.id),
+        RouterMode::Edge => "Edge mode".to_owned(),
+    };
+    log.line(
+        Module::Router,
+        Level::Info,
+        format!("Router started in {mode}"),
+    );
+    let version = format!("Version: {}", env!("CARGO_PKG_VERSION"));
+    log.line(Module::Router, Level::Info, version);
+    for door in open_doors(&configuration.entities, &configuration.policy) {
+        log.line(Module::Server, Level::Notice, format!("Left open: {door}"));
+    }
+}
+
+/// The router's entity, with an id made up if none is configured.
+fn with_id(mut router: Entity, random: &Random) -> Result<Entity, String> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
+    if router.text("id").is_none_or(str::is_empty) {
+        let mut id = match router.text("mode") {
+            Some("interior") => "Interior_",
+            _ => "Standalone_",
+        }
+        .to_owned();
+        for _ in 0..RANDOM_ID {
+            let place = random.number().map_err(text)? % 64;
+            id.push(char::from(
+                LETTERS[usize::try_from(place).expect("less than 64")],
+            ));
+        }
+        router.set("id", Some(id.into()));
+    }
+    Ok(router)
+}
+
+fn text(error: io::Error) -> String {
+    error.to_string()
+}
+
+/// The operating system's source of numbers that nobody can guess.
+struct Random(File);
+
+impl Random {
+    fn new() -> io::Result<Self> {
+        File::open("/dev/urandom").map(Self)
+    }
+
+    fn number(&self) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        (&self.0).read_exact(&mut bytes)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+}
