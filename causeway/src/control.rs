@@ -9,7 +9,7 @@ use amqp_proto::Time;
 use management::Agent;
 use mio::{Events, Poll, Token};
 use router_core::control::{ControlPlane, Effect, Listen};
-use router_core::ids::{ConnectionId, ShardId};
+use router_core::ids::ShardId;
 use router_core::notice::Notice;
 use router_core::settings::NewConnection;
 
@@ -64,7 +64,6 @@ pub(crate) struct Control {
     clock: Clock,
     log: Log,
     connections_max: u64,
-    last_connection: u64,
     /// The log wants the frames of all connections.
     tracing: bool,
     notices: Vec<Notice>,
@@ -116,7 +115,6 @@ impl Control {
             clock,
             log,
             connections_max,
-            last_connection: 0,
             tracing: false,
             notices: Vec::new(),
             listening: Vec::new(),
@@ -234,6 +232,11 @@ impl Control {
             match effect {
                 Effect::Listen(listen) => self.listen(&listen),
                 Effect::Unlisten { identity } => self.listeners.close(&identity),
+                Effect::Dial(dial) => {
+                    let text = "not supported by this version yet".to_owned();
+                    self.plane.dial_failed(dial.connection, text, now);
+                }
+                Effect::HangUp { .. } => {}
             }
         }
         self.accept(now);
@@ -330,9 +333,8 @@ impl Control {
             return;
         }
         let worker = self.dealer.deal(now, told);
-        self.last_connection += 1;
         let connection = NewConnection {
-            connection: ConnectionId(self.last_connection),
+            connection: self.plane.deal_connection(),
             settings,
             peer: peer.to_string(),
             hostname: None,

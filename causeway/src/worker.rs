@@ -179,10 +179,11 @@ impl Worker {
         moved += self.write_sockets(now);
         let closed = self.drop_closed(now);
         self.shard.finish(&mut self.notices);
-        self.log.notices(&mut self.notices);
+        // Before the log: whoever reads that a connection is gone may count on its place.
         self.intake
             .load()
             .publish(moved, closed, self.shard.deliveries_in_flight());
+        self.log.notices(&mut self.notices);
         if moved > 0 || mail {
             self.awake_until = now + self.spin;
         }

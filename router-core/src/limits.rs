@@ -114,5 +114,24 @@ pub const TALLY_REFRESH: u32 = 16;
 /// Tokens of an address pattern.
 pub const PATTERN_TOKENS: usize = 128;
 
+/// The wait of a connector after its first failure; each further one doubles it.
+pub const RETRY_LEAST: Duration = Duration::from_millis(250);
+
+/// The longest wait of a connector.
+pub const RETRY_MOST: Duration = Duration::from_secs(5);
+
+/// How long a connection must have been open for its connector to begin anew with
+/// [`RETRY_LEAST`]: a peer that opens and closes at once is not to be dialled four times a second.
+pub const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a server may take to be resolved and connected.
+pub const DIAL_TIME_OUT: Duration = Duration::from_secs(10);
+
+/// Servers that a peer may name to a connector, besides the configured one.
+pub const FAILOVER_SERVERS: usize = 16;
+
+/// Bytes of a host's name, or a port's, that a peer may name: those of a DNS name.
+pub const SERVER_NAME_BYTES: usize = 255;
+
 /// Routers that a message may have passed when it comes to a router without neighbours.
 pub const HOPS_AROUND_ONE_ROUTER: usize = 1;

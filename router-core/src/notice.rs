@@ -1,6 +1,8 @@
 //! What happened, as values: the log, the tests and the simulator read them. Nothing is noted per
 //! delivery. The deterministic crates write no text; `causeway` puts notices into words.
 
+use std::sync::Arc;
+
 use amqp_codec::Encoded;
 use amqp_proto::Tapped;
 
@@ -20,7 +22,7 @@ pub enum Notice {
         peer: String,
     },
     /// Both Opens were exchanged.
-    ConnectionOpened(Box<Opened>),
+    ConnectionOpened(Arc<Opened>),
     /// The connection is gone.
     ConnectionClosed {
         /// Its number.
@@ -30,8 +32,8 @@ pub enum Notice {
     ConnectionFailed {
         /// Its number.
         connection: ConnectionId,
-        /// The listener's name.
-        listener: String,
+        /// The listener's name; `None` if the router dialled.
+        listener: Option<String>,
         /// `address:port` of the peer.
         peer: String,
         /// The AMQP error condition.
@@ -121,6 +123,8 @@ pub enum Notice {
 pub struct Opened {
     /// Its number.
     pub connection: ConnectionId,
+    /// `In` if the peer connected to us.
+    pub direction: Direction,
     /// `address:port` of the peer.
     pub peer: String,
     /// The SASL mechanism; `None` where the peer skipped SASL.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use amqp_proto::{Clear, Time};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
-use router_core::ids::{ConnKey, ConnectionId, ShardId};
+use router_core::ids::{ConnKey, ShardId};
 use router_core::mail::Batch;
 use router_core::notice::Notice;
 use router_core::settings::{ConnectionSettings, NewConnection, RouterSettings};
@@ -22,7 +22,6 @@ pub(crate) struct Node {
     /// Mail under way, by sender and receiver; the control plane is the one after the last shard.
     mail: Vec<Vec<VecDeque<Batch>>>,
     notices: Vec<Notice>,
-    connections: u64,
 }
 
 impl Node {
@@ -52,7 +51,6 @@ impl Node {
                 .map(|_| (0..all).map(|_| VecDeque::new()).collect())
                 .collect(),
             notices: Vec::new(),
-            connections: 0,
         }
     }
 
@@ -63,12 +61,12 @@ impl Node {
         listener: &Arc<ConnectionSettings>,
         now: Time,
     ) -> ConnKey {
-        self.connections += 1;
+        let connection = self.control.deal_connection();
         let accepted = NewConnection {
-            connection: ConnectionId(self.connections),
+            connection,
             settings: Arc::clone(listener),
             hostname: None,
-            peer: format!("192.0.2.1:{}", self.connections),
+            peer: format!("192.0.2.1:{connection}"),
             traced: false,
         };
         self.shards[shard].accept(accepted, Box::new(Clear), now)

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use amqp_codec::{Encoded, Symbol, Value};
 use amqp_proto::{TapKind, Tapped};
-use router_core::ids::{ConnectionId, Direction};
+use router_core::ids::{ConnectionId, Direction, LinkId};
 use router_core::inspect::LinkCounters;
 use router_core::notice::{LinkEnd, Notice, Opened, TerminusText};
 
@@ -61,7 +61,10 @@ pub(super) fn say(notice: &Notice) -> Said {
             peer,
             condition,
             description,
-        } => connection_failed(connection, listener, peer, [condition, description]),
+        } => {
+            let way = way(listener.as_deref(), peer);
+            format!("[C{connection}] Connection {way} failed: {condition} {description}")
+        }
         Notice::ConnectionForced { connection } => {
             format!("[C{connection}] Connection force-closed by request")
         }
@@ -83,11 +86,7 @@ pub(super) fn say(notice: &Notice) -> Said {
             how,
             counters,
             blocked,
-        } => {
-            let how = link_end(*how);
-            let counters = link_counters(counters, *blocked);
-            format!("[C{connection}][L{link}] {how}: {counters}")
-        }
+        } => link_ended((*connection, *link), *how, counters, *blocked),
         Notice::LinkRefused {
             connection,
             name,
@@ -140,6 +139,7 @@ fn link_end(how: LinkEnd) -> &'static str {
 fn connection_opened(opened: &Opened) -> String {
     let Opened {
         connection,
+        direction,
         peer,
         mechanism,
         user,
@@ -150,8 +150,9 @@ fn connection_opened(opened: &Opened) -> String {
     let user = user.as_deref().unwrap_or("anonymous");
     let properties = properties.as_ref().map(notation).unwrap_or_default();
     format!(
-        "[C{connection}] Connection Opened: dir=in host={peer} vhost= encrypted=no \
-         auth={mechanism} user={user} container_id={container} props={properties}"
+        "[C{connection}] Connection Opened: dir={} host={peer} vhost= encrypted=no \
+         auth={mechanism} user={user} container_id={container} props={properties}",
+        direction_name(*direction),
     )
 }
 
@@ -160,6 +161,16 @@ fn notation(value: &Encoded) -> String {
         .value()
         .map(|value| value.to_string())
         .unwrap_or_default()
+}
+
+fn link_ended(
+    (connection, link): (ConnectionId, LinkId),
+    how: LinkEnd,
+    counters: &LinkCounters,
+    blocked: bool,
+) -> String {
+    let (how, counters) = (link_end(how), link_counters(counters, blocked));
+    format!("[C{connection}][L{link}] {how}: {counters}")
 }
 
 fn link_counters(counters: &LinkCounters, blocked: bool) -> String {
@@ -277,17 +288,12 @@ fn escaped(bytes: &[u8]) -> String {
     text
 }
 
-/// What is said of a connection that ended for a reason.
-fn connection_failed(
-    connection: &ConnectionId,
-    listener: &str,
-    peer: &str,
-    [condition, description]: [&str; 2],
-) -> String {
-    format!(
-        "[C{connection}] Connection from {peer} (to {listener}) failed: \
-         {condition} {description}"
-    )
+/// From where to where a connection was that ended for a reason.
+fn way(listener: Option<&str>, peer: &str) -> String {
+    match listener {
+        Some(listener) => format!("from {peer} (to {listener})"),
+        None => format!("to {peer}"),
+    }
 }
 
 #[cfg(test)]

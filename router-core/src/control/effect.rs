@@ -4,10 +4,14 @@
 
 use std::sync::Arc;
 
+use crate::ids::ConnectionId;
 use crate::settings::ConnectionSettings;
 
 /// The identity of a listener in management: `listener/<host>:<port>[:<name>]`.
 pub type ListenerIdentity = Arc<str>;
+
+/// The identity of a connector in management: `connector/<host>:<port>[:<name>]`.
+pub type ConnectorIdentity = Arc<str>;
 
 /// One thing to do outside.
 #[derive(Clone, Debug)]
@@ -19,6 +23,40 @@ pub enum Effect {
         /// Which.
         identity: ListenerIdentity,
     },
+    /// Connect to a server; answer with `dialled` or `dial_failed`. Whatever it takes – resolving a
+    /// name above all – must not delay anything else.
+    Dial(Dial),
+    /// Give up a [`Dial`] that has not been answered.
+    HangUp {
+        /// Which.
+        connection: ConnectionId,
+    },
+}
+
+/// A server to connect to.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    /// The number of the connection that it will be.
+    pub connection: ConnectionId,
+    /// The host's name or address.
+    pub host: String,
+    /// A port number or the name of a service.
+    pub port: String,
+    /// For the connection.
+    pub settings: Arc<ConnectionSettings>,
+}
+
+/// A connector to keep connected.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// Its identity in management.
+    pub identity: ConnectorIdentity,
+    /// The configured host.
+    pub host: String,
+    /// The configured port: a number or the name of a service.
+    pub port: String,
+    /// For its connections.
+    pub settings: Arc<ConnectionSettings>,
 }
 
 /// A listener to open.

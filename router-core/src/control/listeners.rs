@@ -28,6 +28,14 @@ impl Listeners {
         {
             return false;
         }
+        self.ask_again(effects);
+        effects.push_back(Effect::Listen(listen.clone()));
+        self.entries.push((listen, State::Asked));
+        true
+    }
+
+    /// Asks again for those that failed.
+    pub(super) fn ask_again(&mut self, effects: &mut VecDeque<Effect>) {
         for (other, state) in &mut self.entries {
             if *state == State::Failed {
                 *state = State::Asked;
@@ -37,9 +45,6 @@ impl Listeners {
                 }));
             }
         }
-        effects.push_back(Effect::Listen(listen.clone()));
-        self.entries.push((listen, State::Asked));
-        true
     }
 
     /// Forgets a listener; false if there is none.

@@ -5,6 +5,7 @@
 //!   mail in ──► bindings ──► changes ──► one new RouteTable ──► Routes, then Bound, to every shard
 //!           └─► endpoint ──► requests for the agent ──► sender ──► answers as ordinary deliveries
 //!           └─► gather   ──► rows of all shards
+//!           └─► connectors ──► effects: what to dial
 //!   agent, loader ──► rules, listeners, commands ──► the same tables, effects, mail
 //! ```
 //!
@@ -14,14 +15,18 @@
 //! no shard can be asked about a consumer it has not heard of.
 
 mod bindings;
+mod connectors;
 mod effect;
 mod endpoint;
+mod failover;
 mod gather;
 mod listeners;
+mod retry;
 mod sender;
 
 pub use bindings::AddressRow;
-pub use effect::{Effect, Listen, ListenerIdentity};
+pub use connectors::{ConnectorRow, ConnectorStatus, Heard};
+pub use effect::{Connect, ConnectorIdentity, Dial, Effect, Listen, ListenerIdentity};
 pub use endpoint::Request;
 pub use gather::{Gathered, QueryId};
 
@@ -34,6 +39,7 @@ use amqp_proto::Time;
 use bytes::Bytes;
 
 use crate::control::bindings::{Bindings, Changes};
+use crate::control::connectors::{Connectors, Failure};
 use crate::control::endpoint::Endpoint;
 use crate::control::gather::Gather;
 use crate::control::listeners::Listeners;
@@ -76,6 +82,8 @@ pub struct ControlPlane {
     sender: Sender,
     gather: Gather,
     listeners: Listeners,
+    connectors: Connectors,
+    last_connection: u64,
     outboxes: Outboxes,
     effects: VecDeque<Effect>,
     notices: Vec<Notice>,
@@ -112,6 +120,8 @@ impl ControlPlane {
             endpoint: Endpoint::new(own),
             gather: Gather::new(config.shards),
             listeners: Listeners::default(),
+            connectors: Connectors::new(config.seed),
+            last_connection: 0,
             outboxes: Outboxes::new(own, usize::from(config.shards) + 1),
             effects: VecDeque::new(),
             notices: Vec::new(),
@@ -162,6 +172,7 @@ impl ControlPlane {
     /// Does what is due: publishes changes, confirms receivers, sends messages and questions.
     pub fn turn(&mut self, now: Time) {
         let own = ShardId(self.shards);
+        self.turn_connectors(now);
         self.publish();
         for address in self.sender.route(&self.table, now, &mut self.outboxes) {
             self.endpoint.count_sent(address);
@@ -198,7 +209,8 @@ impl ControlPlane {
     /// When [`ControlPlane::turn`] is needed without new mail.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.gather.next_deadline()
+        let deadlines = [self.gather.next_deadline(), self.connectors.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether a turn has something to do at once.
@@ -320,6 +332,51 @@ impl ControlPlane {
         self.listeners.report(identity, false);
     }
 
+    /// Keeps a connector connected from now on, and asks again for listeners that failed; false if
+    /// its identity is taken.
+    pub fn connect(&mut self, connect: Connect) -> bool {
+        let is_new = self.connectors.add(connect);
+        if is_new {
+            self.listeners.ask_again(&mut self.effects);
+        }
+        is_new
+    }
+
+    /// Forgets a connector and closes its connection; false if there is none with that identity.
+    pub fn disconnect(&mut self, identity: &str) -> bool {
+        let Some(connection) = self.connectors.remove(identity, &mut self.effects) else {
+            return false;
+        };
+        if let Some(connection) = connection {
+            self.command(connection, ConnectionCommand::Close);
+        }
+        true
+    }
+
+    /// The number of the next connection, accepted or dialled.
+    pub fn deal_connection(&mut self) -> ConnectionId {
+        deal(&mut self.last_connection)
+    }
+
+    /// The runtime has connected what was to be dialled; false if it is not wanted any more. Else
+    /// its shard says the rest.
+    #[must_use]
+    pub fn dialled(&mut self, connection: ConnectionId) -> bool {
+        self.connectors.dialled(connection)
+    }
+
+    /// The runtime could not connect what was to be dialled.
+    pub fn dial_failed(&mut self, connection: ConnectionId, description: String, now: Time) {
+        let failure = self.connectors.dial_failed(connection, description, now);
+        self.notices.extend(failure.map(dial_notice));
+    }
+
+    /// How a connector is doing.
+    #[must_use]
+    pub fn connector(&self, identity: &str) -> Option<ConnectorRow> {
+        self.connectors.row(identity)
+    }
+
     /// Does something to a connection, wherever it is; nothing if there is none.
     pub fn command(&mut self, connection: ConnectionId, command: ConnectionCommand) {
         self.broadcast(|| Command::Connection(connection, command));
@@ -332,6 +389,7 @@ impl ControlPlane {
 
     /// Has all connections closed, as at the end of the program.
     pub fn shut_down(&mut self) {
+        self.connectors.clear();
         self.broadcast(|| Command::Shutdown);
     }
 
@@ -355,6 +413,7 @@ impl ControlPlane {
             Mail::Command(command) => match *command {
                 Command::Bind(bind) => self.bindings.bind(bind),
                 Command::Unbind(unbind) => self.bindings.unbind(&unbind),
+                Command::Dialled(report) => self.connectors.report(report),
                 // The control plane's own words come from nobody.
                 Command::Bound(_)
                 | Command::Connection(..)
@@ -373,6 +432,15 @@ impl ControlPlane {
             | Mail::Routes(..)
             | Mail::Inspect(_) => {}
         }
+    }
+
+    fn turn_connectors(&mut self, now: Time) {
+        for stray in self.connectors.take_reports(now) {
+            self.command(stray, ConnectionCommand::Close);
+        }
+        let number = || deal(&mut self.last_connection);
+        let late = self.connectors.turn(now, number, &mut self.effects);
+        self.notices.extend(late.into_iter().map(dial_notice));
     }
 
     /// Makes one generation of all changes, posts it, and only then confirms receivers.
@@ -407,6 +475,27 @@ impl ControlPlane {
                 Mail::Command(Box::new(Command::Bound(bound))),
             );
         }
+    }
+}
+
+fn deal(last: &mut u64) -> ConnectionId {
+    *last += 1;
+    ConnectionId(*last)
+}
+
+fn dial_notice(failure: Failure) -> Notice {
+    let Failure {
+        connection,
+        server,
+        condition,
+        description,
+    } = failure;
+    Notice::ConnectionFailed {
+        connection,
+        listener: None,
+        peer: server,
+        condition,
+        description,
     }
 }
 

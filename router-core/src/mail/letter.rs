@@ -12,6 +12,7 @@ use crate::ids::{
     ShardId,
 };
 use crate::inspect::{Answer, Query};
+use crate::notice::Opened;
 use crate::route::{RouteTable, Treatment};
 
 /// One letter. Letters from one shard to another arrive in the order in which they were posted.
@@ -165,6 +166,8 @@ pub enum Command {
     Bound(Bound),
     /// A link has gone, or a connection with it.
     Unbind(Unbind),
+    /// A shard tells the control plane of a connection that was dialled.
+    Dialled(Dialled),
     /// The control plane to a shard: do something to a connection.
     Connection(ConnectionId, ConnectionCommand),
     /// The control plane to every shard: whether the protocol trace of all connections is wanted.
@@ -222,9 +225,25 @@ pub struct Unbind {
     pub link: BoundLink,
 }
 
+/// What became of a connection that was dialled.
+#[derive(Clone, Debug)]
+pub enum Dialled {
+    /// Both Opens were exchanged.
+    Opened(Arc<Opened>),
+    /// It is over; may be said more than once.
+    Ended {
+        /// Its number.
+        connection: ConnectionId,
+        /// Condition and description, unless the peer left without any.
+        failure: Option<(String, String)>,
+    },
+}
+
 /// What the control plane may ask of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionCommand {
+    /// Close it: its connector was deleted.
+    Close,
     /// Drop it without a word (an administrator deleted it).
     Drop,
     /// Switch its protocol trace.

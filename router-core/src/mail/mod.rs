@@ -8,8 +8,8 @@ mod outbox;
 
 pub use doorbell::Doorbell;
 pub use letter::{
-    Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, End, Forward, Heads, Mail, OutRef,
-    Target, Unbind,
+    Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, Dialled, End, Forward, Heads, Mail,
+    OutRef, Target, Unbind,
 };
 pub use mailbox::Mailbox;
 pub use outbox::Outboxes;

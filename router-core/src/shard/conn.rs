@@ -13,7 +13,7 @@ use amqp_proto::{
 };
 use bytes::BytesMut;
 
-use crate::ids::{ConnectionId, InLinkKey, Key};
+use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
 use crate::settings::ConnectionSettings;
 
 /// A connection.
@@ -115,6 +115,19 @@ pub(super) enum Fault {
 }
 
 impl Conn {
+    /// The name of the listener that accepted it; `None` if it was dialled.
+    pub(super) fn listener_name(&self) -> Option<String> {
+        (!self.settings.is_initiator()).then(|| self.settings.name.clone())
+    }
+
+    /// Which side connected.
+    pub(super) fn direction(&self) -> Direction {
+        match self.settings.is_initiator() {
+            true => Direction::Out,
+            false => Direction::In,
+        }
+    }
+
     /// The link behind an engine's key.
     pub(super) fn slot(&self, link: LinkKey) -> Option<LinkSlot> {
         self.links.get(link.index()).copied().flatten()

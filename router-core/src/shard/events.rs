@@ -62,7 +62,7 @@ impl Shard {
                 self.note_misdeed(key, &error.condition, error.description.as_deref());
                 self.drop_session(key, session);
             }
-            Event::Closed { answer, .. } => self.closed_by_peer(key, answer),
+            Event::Closed { answer, error } => self.closed_by_peer(key, answer, error.as_deref()),
             // The user is read from the engine when the connection opens.
             Event::Authenticated { .. } => {}
             _ => {}
@@ -116,16 +116,18 @@ impl Shard {
         };
         self.notices.push(Notice::ConnectionFailed {
             connection: conn.id,
-            listener: conn.settings.name.clone(),
+            listener: conn.listener_name(),
             peer: conn.peer.clone(),
-            condition,
-            description,
+            condition: condition.clone(),
+            description: description.clone(),
         });
+        self.tell_ended(key, Some((condition, description)));
         self.close(key);
     }
 
     /// A connection ends: its links are lost, what is queued is still sent.
     pub(super) fn close(&mut self, key: ConnKey) {
+        self.tell_ended(key, None);
         self.drop_links_of(key);
         if let Some(conn) = self.conns.get_mut(key) {
             conn.phase = Phase::Closing;
@@ -142,17 +144,19 @@ impl Shard {
         let Some(conn) = self.conns.get(key) else {
             return;
         };
-        if let Some(description) = error
+        let condition = "amqp:connection:framing-error".to_owned();
+        if let Some(description) = &error
             && conn.phase != Phase::Closing
         {
             self.notices.push(Notice::ConnectionFailed {
                 connection: conn.id,
-                listener: conn.settings.name.clone(),
+                listener: conn.listener_name(),
                 peer: conn.peer.clone(),
-                condition: "amqp:connection:framing-error".to_owned(),
-                description,
+                condition: condition.clone(),
+                description: description.clone(),
             });
         }
+        self.tell_ended(key, error.map(|description| (condition, description)));
         self.drop_links_of(key);
         if let Some(conn) = self.conns.get_mut(key) {
             conn.phase = Phase::Closing;

@@ -56,6 +56,7 @@ impl Shard {
     fn take_command(&mut self, command: Command, now: Time) {
         match command {
             Command::Bound(bound) => self.bound(bound),
+            Command::Connection(id, ConnectionCommand::Close) => self.close_connection(id),
             Command::Connection(id, ConnectionCommand::Drop) => self.drop_connection(id),
             Command::Connection(id, ConnectionCommand::Trace(on)) => {
                 let all = self.trace_all;
@@ -73,7 +74,7 @@ impl Shard {
             }
             Command::Shutdown => self.shut_down(now),
             // What shards ask of the control plane.
-            Command::Bind(_) | Command::Unbind(_) => {}
+            Command::Bind(_) | Command::Unbind(_) | Command::Dialled(_) => {}
         }
     }
 

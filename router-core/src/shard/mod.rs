@@ -97,11 +97,13 @@ impl Shard {
         let key = ConnKey(self.conns.insert(conn));
         self.by_id.insert(connection, key);
         self.counters.add(Counter::Connections, 1);
-        self.notices.push(Notice::ConnectionAccepted {
-            connection,
-            listener: settings.name.clone(),
-            peer,
-        });
+        if !settings.is_initiator() {
+            self.notices.push(Notice::ConnectionAccepted {
+                connection,
+                listener: settings.name.clone(),
+                peer,
+            });
+        }
         self.touch(key);
         key
     }

@@ -9,6 +9,7 @@ use super::conn::{Phase, Withheld};
 use super::state::Shard;
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
+use crate::mail::{Command, Dialled, Mail};
 use crate::notice::{Notice, Opened};
 use crate::settings::{ConnectionSettings, RouterSettings};
 
@@ -69,14 +70,21 @@ impl Shard {
         conn.phase = Phase::Open;
         conn.container = Some(open.container_id.to_string());
         conn.properties = open.properties.map(Encoded::settle);
-        self.notices.push(Notice::ConnectionOpened(Box::new(Opened {
+        let opened = Arc::new(Opened {
             connection: conn.id,
+            direction: conn.direction(),
             peer: conn.peer.clone(),
             mechanism: conn.engine.mechanism().map(ToString::to_string),
             user: conn.engine.user().map(ToString::to_string),
             container: open.container_id.to_string(),
             properties: conn.properties.clone(),
-        })));
+        });
+        let is_dialled = conn.settings.is_initiator();
+        self.notices
+            .push(Notice::ConnectionOpened(Arc::clone(&opened)));
+        if is_dialled {
+            self.tell_control(Dialled::Opened(opened));
+        }
         self.touch(key);
     }
 
@@ -120,7 +128,24 @@ impl Shard {
     }
 
     /// The peer has closed the connection.
-    pub(super) fn closed_by_peer(&mut self, key: ConnKey, answer: bool) {
+    pub(super) fn closed_by_peer(&mut self, key: ConnKey, answer: bool, error: Option<&AmqpError>) {
+        let failure = error.map(|error| {
+            let description = error.description.as_deref().unwrap_or_default();
+            (error.condition.to_string(), description.to_owned())
+        });
+        if let Some(conn) = self.conns.get(key)
+            && conn.settings.is_initiator()
+            && let Some((condition, description)) = &failure
+        {
+            self.notices.push(Notice::ConnectionFailed {
+                connection: conn.id,
+                listener: None,
+                peer: conn.peer.clone(),
+                condition: condition.clone(),
+                description: description.clone(),
+            });
+        }
+        self.tell_ended(key, failure);
         if let Some(conn) = self.conns.get_mut(key)
             && !answer
         {
@@ -143,6 +168,38 @@ impl Shard {
             conn.engine.close(Some(error), &mut conn.output);
         }
         self.close(key);
+    }
+
+    /// The connector of a connection was deleted.
+    pub(super) fn close_connection(&mut self, id: ConnectionId) {
+        let Some(&key) = self.by_id.get(&id) else {
+            return;
+        };
+        if let Some(conn) = self.conns.get_mut(key)
+            && conn.phase == Phase::Open
+        {
+            conn.engine.close(None, &mut conn.output);
+        }
+        self.close(key);
+    }
+
+    /// Tells the control plane of the end of a connection, if its connector waits for it.
+    pub(super) fn tell_ended(&mut self, key: ConnKey, failure: Option<(String, String)>) {
+        if let Some(conn) = self.conns.get(key)
+            && conn.settings.is_initiator()
+            && conn.phase != Phase::Closing
+        {
+            let connection = conn.id;
+            self.tell_control(Dialled::Ended {
+                connection,
+                failure,
+            });
+        }
+    }
+
+    fn tell_control(&mut self, report: Dialled) {
+        let command = Box::new(Command::Dialled(report));
+        self.post(self.control(), Mail::Command(command));
     }
 
     /// An administrator wants the connection gone: no Close, just an end.

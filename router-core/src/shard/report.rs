@@ -181,10 +181,7 @@ fn connection_row(conn: &Conn, now: Time) -> ConnectionRow {
         id: conn.id,
         host: conn.peer.clone(),
         role: conn.settings.role.name(),
-        direction: match conn.settings.is_initiator() {
-            true => Direction::Out,
-            false => Direction::In,
-        },
+        direction: conn.direction(),
         container: conn.container.clone(),
         sasl: conn.engine.mechanism().map(ToString::to_string),
         authenticated: conn.engine.is_authenticated(),

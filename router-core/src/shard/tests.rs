@@ -1,4 +1,5 @@
 //! A shard, or several, with a control plane and AMQP peers, all in memory and one after the other.
 
+mod dialled;
 mod routing;
 mod world;

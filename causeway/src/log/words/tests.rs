@@ -1,8 +1,9 @@
 //! The lines that operators and system tests search for, letter by letter.
 
+use std::sync::Arc;
+
 use amqp_codec::{Map, Str};
 use bytes::Bytes;
-use router_core::ids::LinkId;
 
 use super::*;
 
@@ -46,6 +47,7 @@ fn connections_are_announced() {
     ]));
     let mut opened = Opened {
         connection,
+        direction: Direction::In,
         peer: "127.0.0.1:57404".into(),
         mechanism: Some("ANONYMOUS".into()),
         user: Some("anonymous".into()),
@@ -53,13 +55,13 @@ fn connections_are_announced() {
         properties: Some(Encoded::from_value(&properties)),
     };
     assert_eq!(
-        text(&Notice::ConnectionOpened(Box::new(opened.clone()))),
+        text(&Notice::ConnectionOpened(Arc::new(opened.clone()))),
         "[C1] Connection Opened: dir=in host=127.0.0.1:57404 vhost= encrypted=no auth=ANONYMOUS \
          user=anonymous container_id=c props={:a=\"b\", :n=5}"
     );
     (opened.mechanism, opened.user, opened.properties) = (None, None, None);
     assert!(
-        text(&Notice::ConnectionOpened(Box::new(opened)))
+        text(&Notice::ConnectionOpened(Arc::new(opened)))
             .ends_with(" auth=no user=anonymous container_id=c props=")
     );
 }
@@ -68,7 +70,7 @@ fn connections_are_announced() {
 fn failures_carry_condition_and_description() {
     let notice = Notice::ConnectionFailed {
         connection: ConnectionId(2),
-        listener: "127.0.0.1:32702".into(),
+        listener: Some("127.0.0.1:32702".into()),
         peer: "127.0.0.1:5".into(),
         condition: "amqp:connection:framing-error".into(),
         description: "connection aborted".into(),
@@ -77,6 +79,17 @@ fn failures_carry_condition_and_description() {
         text(&notice),
         "[C2] Connection from 127.0.0.1:5 (to 127.0.0.1:32702) failed: \
          amqp:connection:framing-error connection aborted"
+    );
+    let notice = Notice::ConnectionFailed {
+        connection: ConnectionId(3),
+        listener: None,
+        peer: "b:5".into(),
+        condition: "proton:io".into(),
+        description: "Connection refused - disconnected b:5".into(),
+    };
+    assert_eq!(
+        text(&notice),
+        "[C3] Connection to b:5 failed: proton:io Connection refused - disconnected b:5"
     );
 }
 

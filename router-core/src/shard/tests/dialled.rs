@@ -1,0 +1,199 @@
+//! Connections that the router begins, between two routers in one process.
+
+use std::sync::Arc;
+
+use amqp_codec::Value;
+use amqp_proto::{Clear, Time};
+
+use super::world::World;
+use crate::ids::{ConnKey, ConnectionId, Direction};
+use crate::mail::{Command, ConnectionCommand, Dialled, Mail};
+use crate::notice::{Notice, Opened};
+use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
+use crate::shard::Shard;
+
+/// A shard of the router that dials, one of the router that is dialled, and the wire between them.
+struct Pair {
+    dialler: World,
+    listener: World,
+    keys: [ConnKey; 2],
+}
+
+fn shards(pair: &mut Pair) -> [&mut Shard; 2] {
+    [&mut pair.dialler.shards[0], &mut pair.listener.shards[0]]
+}
+
+impl Pair {
+    fn new() -> Self {
+        let (mut dialler, mut listener) = (World::new(1), World::new(1));
+        let settings = |connector: Option<Arc<str>>, cost| {
+            Arc::new(ConnectionSettings {
+                connector,
+                role: ConnectionRole::InterRouter,
+                cost,
+                ..listener.listener.clone()
+            })
+        };
+        let dialled = NewConnection {
+            connection: ConnectionId(7),
+            settings: settings(Some("connector/there:1".into()), 1),
+            peer: "there:1".to_owned(),
+            hostname: Some("there".to_owned()),
+            traced: false,
+        };
+        let accepted = NewConnection {
+            connection: ConnectionId(9),
+            settings: settings(None, 4),
+            peer: "127.0.0.1:4".to_owned(),
+            hostname: None,
+            traced: false,
+        };
+        let now = Time::from_millis(1);
+        let keys = [
+            dialler.shards[0].accept(dialled, Box::new(Clear), now),
+            listener.shards[0].accept(accepted, Box::new(Clear), now),
+        ];
+        let mut pair = Self {
+            dialler,
+            listener,
+            keys,
+        };
+        pair.run();
+        pair
+    }
+
+    fn run(&mut self) {
+        let now = Time::from_millis(2);
+        for _ in 0..20 {
+            for (from, to) in [(0, 1), (1, 0)] {
+                let keys = self.keys;
+                let shards = shards(self);
+                shards[from].turn(now);
+                let mut bytes = Vec::new();
+                while let Some(key) = shards[from].poll_output() {
+                    let output = shards[from].output(key).expect("it is there");
+                    while !output.is_empty() {
+                        let mut slices = [std::io::IoSlice::new(&[]); 4];
+                        let count = output.io_slices(&mut slices);
+                        let written: usize = slices[..count].iter().map(|part| part.len()).sum();
+                        for part in &slices[..count] {
+                            bytes.extend_from_slice(part);
+                        }
+                        output.consume(written);
+                    }
+                    shards[from].wrote(key);
+                }
+                if !bytes.is_empty() {
+                    shards[to].window()[..bytes.len()].copy_from_slice(&bytes);
+                    shards[to].received(keys[to], bytes.len(), now);
+                }
+            }
+        }
+        for world in [&mut self.dialler, &mut self.listener] {
+            let World {
+                shards, notices, ..
+            } = world;
+            shards[0].finish(notices);
+        }
+    }
+
+    /// What the dialling shard has told its control plane.
+    fn told(&mut self) -> Vec<Dialled> {
+        let shard = &mut self.dialler.shards[0];
+        let batches: Vec<_> = shard.outboxes().drain().collect();
+        let mail = batches.into_iter().flat_map(|(_, batch)| batch.mail);
+        let told = mail.filter_map(|mail| match mail {
+            Mail::Command(command) => match *command {
+                Command::Dialled(dialled) => Some(dialled),
+                _ => None,
+            },
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+fn opened(notices: &[Notice]) -> Arc<Opened> {
+    let opened = notices.iter().find_map(|notice| match notice {
+        Notice::ConnectionOpened(opened) => Some(Arc::clone(opened)),
+        _ => None,
+    });
+    opened.expect("the connection has opened")
+}
+
+fn property(opened: &Opened, name: &str) -> Option<Value> {
+    let properties = opened.properties.as_ref()?.value().ok()?;
+    properties.as_map()?.get(name).cloned()
+}
+
+#[test]
+fn two_routers_open_a_connection_and_say_what_it_costs() {
+    let mut pair = Pair::new();
+    let seen = opened(&pair.dialler.notices);
+    assert_eq!((seen.direction, &*seen.peer), (Direction::Out, "there:1"));
+    assert_eq!(seen.mechanism.as_deref(), Some("ANONYMOUS"));
+    assert_eq!(property(&seen, "qd.inter-router-cost"), Some(Value::Int(4)));
+    assert_eq!(property(&seen, "qd.conn-id"), Some(Value::Int(9)));
+    let seen = opened(&pair.listener.notices);
+    assert_eq!(seen.direction, Direction::In);
+    assert_eq!(seen.mechanism.as_deref(), Some("ANONYMOUS"));
+    assert_eq!(property(&seen, "qd.inter-router-cost"), None);
+    assert_eq!(
+        property(&seen, "qd.annotations-version"),
+        Some(Value::Int(1))
+    );
+    assert_eq!(property(&seen, "qd.conn-id"), Some(Value::Int(7)));
+    let told = pair.told();
+    let [Dialled::Opened(opened)] = &*told else {
+        panic!("{told:?}")
+    };
+    assert_eq!(opened.connection, ConnectionId(7));
+}
+
+#[test]
+fn the_control_plane_hears_of_the_end_and_why() {
+    let mut pair = Pair::new();
+    pair.told();
+    pair.listener.shards[0].shut_down(Time::from_millis(3));
+    pair.run();
+    let told = pair.told();
+    let Some(Dialled::Ended {
+        connection: ConnectionId(7),
+        failure: Some((condition, description)),
+    }) = told.first()
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(condition, "amqp:connection:forced");
+    assert_eq!(description, "the router is shutting down");
+
+    let mut pair = Pair::new();
+    pair.told();
+    let reset = Some("Connection reset by peer".to_owned());
+    pair.dialler.shards[0].end_of_input(pair.keys[0], reset, Time::from_millis(3));
+    pair.run();
+    let told = pair.told();
+    let [
+        Dialled::Ended {
+            failure: Some((_, description)),
+            ..
+        },
+    ] = &*told
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(description, "Connection reset by peer");
+}
+
+#[test]
+fn a_connection_without_connector_is_closed_in_order() {
+    let mut pair = Pair::new();
+    let close = Command::Connection(ConnectionId(7), ConnectionCommand::Close);
+    let mail = vec![Mail::Command(Box::new(close))];
+    let batch = crate::mail::Batch { mail };
+    pair.dialler.shards[0].take_mail(batch, Time::from_millis(3));
+    pair.run();
+    let failed = |notice: &Notice| matches!(notice, Notice::ConnectionFailed { .. });
+    assert!(!pair.listener.notices.iter().any(failed));
+    assert!(pair.listener.shards[0].poll_closed().is_some());
+}
