@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use router_core::ids::{AddressId, Key, OutLinkKey, ShardId};
 use router_core::route::{
-    Boards, Choice, Consumer, NO_SLOT, Route, Tally, Treatment, Windows, choose,
+    Boards, Choice, Consumer, DEFAULT_PRIORITY, Entry, NO_SLOT, Passage, Paths, Route, Tally,
+    Treatment, Windows, choose,
 };
 
 use crate::workload::{Unit, Workload};
@@ -49,9 +50,18 @@ fn unit(treatment: Treatment, consumers: u32, shards: u16) -> Unit {
             tally.add(consumer.slot);
         }
     }
+    let paths = Paths::default();
     Box::new(move || {
         tally.refresh();
-        match choose(black_box(&route), false, &mut tally, &Open, &[]) {
+        let passage = Passage {
+            settled: false,
+            windows: &Open,
+            excluded: &[],
+            paths: &paths,
+            priority: DEFAULT_PRIORITY,
+            entry: Entry::Here,
+        };
+        match choose(black_box(&route), &mut tally, &passage) {
             Choice::One { target, slot } => {
                 if slot != NO_SLOT {
                     tally.add(slot);
@@ -88,6 +98,7 @@ fn route(treatment: Treatment, consumers: u32) -> Route {
         annotated: false,
         in_process: Vec::new(),
         consumers: (0..consumers).map(consumer).collect(),
+        routers: Vec::new(),
         shards: vec![ShardId(0)],
         turn_slot: slot(consumers),
     }

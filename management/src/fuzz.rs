@@ -166,6 +166,7 @@ fn delivery(data: &[u8], control: &ControlPlane) -> Forward {
         settled: false,
         complete: true,
         counted: true,
+        beyond: None,
         state: None,
         heads: None,
         payload: Bytes::copy_from_slice(data).into(),

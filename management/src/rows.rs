@@ -195,7 +195,7 @@ fn link(row: &LinkRow, name: &str) -> Value {
     match name {
         "name" | "linkName" => row.name.clone().into(),
         "identity" => row.id.to_string().into(),
-        "linkType" => "endpoint".into(),
+        "linkType" => row.kind.name().into(),
         "linkDir" => direction(row.direction),
         "owningAddr" => text(row.address.as_deref()),
         "capacity" => row.capacity.into(),

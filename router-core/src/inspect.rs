@@ -88,6 +88,8 @@ pub struct LinkRow {
     pub id: LinkId,
     /// The name that the peer gave it.
     pub name: String,
+    /// Whom it serves.
+    pub kind: LinkType,
     /// Which way messages flow.
     pub direction: Direction,
     /// Its connection.
@@ -112,6 +114,29 @@ pub struct LinkRow {
     pub stuck: u64,
     /// Priority of its deliveries between routers.
     pub priority: u8,
+}
+
+/// Whom a link serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkType {
+    /// A client, or whoever else produces or consumes.
+    Endpoint,
+    /// Messages between this router and a neighbour.
+    InterRouter,
+    /// The routing protocol between this router and a neighbour.
+    RouterControl,
+}
+
+impl LinkType {
+    /// The name that management shows.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::InterRouter => "inter-router",
+            Self::RouterControl => "router-control",
+        }
+    }
 }
 
 /// What a link has done, as management shows it.

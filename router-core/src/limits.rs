@@ -133,5 +133,8 @@ pub const FAILOVER_SERVERS: usize = 16;
 /// Bytes of a host's name, or a port's, that a peer may name: those of a DNS name.
 pub const SERVER_NAME_BYTES: usize = 255;
 
-/// Routers that a message may have passed when it comes to a router without neighbours.
-pub const HOPS_AROUND_ONE_ROUTER: usize = 1;
+/// Links to one neighbour that carry single large messages; beyond that these share them.
+pub const STREAMING_LINKS: usize = 64;
+
+/// Bytes of one message of the routing protocol; a longer one is thrown away.
+pub const CONTROL_MESSAGE_BYTES: usize = 8 * 1024 * 1024;

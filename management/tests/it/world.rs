@@ -16,7 +16,7 @@ use router_core::ids::{
     AddressId, ConnectionId, Direction, InKey, Key, LinkId, Origin, OutLinkKey, ShardId,
 };
 use router_core::inspect::{
-    AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, Rows, Subject,
+    AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, LinkType, Rows, Subject,
 };
 use router_core::mail::{
     Batch, Bind, BoundLink, Command, ConnectionCommand, Forward, Mail, Target,
@@ -169,6 +169,7 @@ impl World {
             settled: false,
             complete: true,
             counted: true,
+            beyond: None,
             state: None,
             heads: None,
             payload: message.into(),
@@ -306,6 +307,7 @@ pub(crate) fn link(id: u64) -> LinkRow {
     LinkRow {
         id: LinkId(id),
         name: format!("link-{id}"),
+        kind: LinkType::Endpoint,
         direction: Direction::Out,
         connection: ConnectionId(1),
         address: Some("M0queue".into()),

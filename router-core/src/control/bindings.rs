@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::ids::{AddressId, AddressKey, OutLinkKey, ShardId};
 use crate::mail::{Bind, Bound, BoundLink, Unbind};
 use crate::notice::Notice;
-use crate::route::{Consumer, NO_SLOT, Route, Slots, Treatment};
+use crate::route::{Consumer, NO_SLOT, RemoteRouter, Route, Slots, Treatment};
 
 /// One address, as management shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct AddressRow {
     pub in_process: usize,
     /// Consumers on links.
     pub subscribers: usize,
+    /// Other routers that have consumers, by ascending index.
+    pub routers: Vec<u16>,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ struct Record {
     producers: usize,
     in_process: Vec<OutLinkKey>,
     consumers: Vec<Member>,
+    routers: Vec<RemoteRouter>,
     turn_slot: u32,
 }
 
@@ -49,7 +52,10 @@ struct Member {
 
 impl Record {
     fn is_idle(&self) -> bool {
-        self.producers == 0 && self.in_process.is_empty() && self.consumers.is_empty()
+        self.producers == 0
+            && self.in_process.is_empty()
+            && self.consumers.is_empty()
+            && self.routers.is_empty()
     }
 
     /// Gives cells to a record that has a choice: balanced counts what each consumer has on its
@@ -59,7 +65,7 @@ impl Record {
             self.treatment,
             Treatment::AnycastClosest | Treatment::AnycastBalanced
         );
-        if !anycast || self.consumers.len() < 2 {
+        if !anycast || self.consumers.len() + self.routers.len() < 2 {
             return;
         }
         if self.turn_slot == NO_SLOT {
@@ -69,6 +75,11 @@ impl Record {
             for member in &mut self.consumers {
                 if member.consumer.slot == NO_SLOT {
                     member.consumer.slot = slots.load();
+                }
+            }
+            for remote in &mut self.routers {
+                if remote.slot == NO_SLOT {
+                    remote.slot = slots.load();
                 }
             }
         }
@@ -86,13 +97,15 @@ impl Record {
             treatment: self.treatment,
             priority: self.priority,
             control_only: false,
-            annotated: self.consumers.iter().any(|member| member.annotated),
+            annotated: !self.routers.is_empty()
+                || self.consumers.iter().any(|member| member.annotated),
             in_process: self.in_process.clone(),
             consumers: self
                 .consumers
                 .iter()
                 .map(|member| member.consumer)
                 .collect(),
+            routers: self.routers.clone(),
             shards: shards.into_iter().collect(),
             turn_slot: self.turn_slot,
         }
@@ -187,17 +200,23 @@ impl Bindings {
                 self.changed.insert(Arc::clone(&unbind.key));
             }
         }
-        if record.is_idle() {
-            if record.turn_slot != NO_SLOT {
-                self.slots.free_turn(record.turn_slot);
-            }
-            self.gone.push(record.id);
-            self.records.remove(&unbind.key);
-            self.changed.insert(Arc::clone(&unbind.key));
-            self.notices.push(Notice::AddressRemoved {
-                key: Arc::clone(&unbind.key),
-            });
+        self.drop_idle(&unbind.key);
+    }
+
+    /// Removes a record to which nothing refers.
+    fn drop_idle(&mut self, key: &AddressKey) {
+        let Some(record) = self.records.get(key).filter(|record| record.is_idle()) else {
+            return;
+        };
+        if record.turn_slot != NO_SLOT {
+            self.slots.free_turn(record.turn_slot);
         }
+        self.gone.push(record.id);
+        self.records.remove(key);
+        self.changed.insert(Arc::clone(key));
+        self.notices.push(Notice::AddressRemoved {
+            key: Arc::clone(key),
+        });
     }
 
     /// What has changed since the last call.
@@ -275,6 +294,7 @@ impl Bindings {
                 producers: 0,
                 in_process: Vec::new(),
                 consumers: Vec::new(),
+                routers: Vec::new(),
                 turn_slot: NO_SLOT,
             }
         })
@@ -289,5 +309,6 @@ fn row(key: &AddressKey, record: &Record) -> AddressRow {
         priority: record.priority,
         in_process: record.in_process.len(),
         subscribers: record.consumers.len(),
+        routers: record.routers.iter().map(|remote| remote.router).collect(),
     }
 }

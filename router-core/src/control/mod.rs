@@ -49,7 +49,7 @@ use crate::ids::{AddressId, AddressKey, ConnectionId, ShardId};
 use crate::inspect::{AddressCounters, Subject};
 use crate::mail::{Batch, Command, ConnectionCommand, Mail, Outboxes};
 use crate::notice::Notice;
-use crate::route::{AddressRule, Boards, RouteTable, RuleError, Rules};
+use crate::route::{AddressRule, Boards, Paths, RouteTable, RuleError, Rules};
 use crate::settings::RouterSettings;
 
 /// Addresses that are served inside the router; one agent answers all of them.
@@ -81,6 +81,7 @@ pub struct ControlPlane {
     endpoint: Endpoint,
     sender: Sender,
     gather: Gather,
+    paths: Arc<Paths>,
     listeners: Listeners,
     connectors: Connectors,
     last_connection: u64,
@@ -119,6 +120,7 @@ impl ControlPlane {
             bindings: Bindings::default(),
             endpoint: Endpoint::new(own),
             gather: Gather::new(config.shards),
+            paths: Arc::new(Paths::default()),
             listeners: Listeners::default(),
             connectors: Connectors::new(config.seed),
             last_connection: 0,
@@ -174,7 +176,14 @@ impl ControlPlane {
         let own = ShardId(self.shards);
         self.turn_connectors(now);
         self.publish();
-        for address in self.sender.route(&self.table, now, &mut self.outboxes) {
+        let Self {
+            sender,
+            table,
+            paths,
+            outboxes,
+            ..
+        } = self;
+        for address in sender.route(table, paths, now, outboxes) {
             self.endpoint.count_sent(address);
         }
         if let Some(batch) = self.outboxes.take(own) {
@@ -414,6 +423,7 @@ impl ControlPlane {
                 Command::Bind(bind) => self.bindings.bind(bind),
                 Command::Unbind(unbind) => self.bindings.unbind(&unbind),
                 Command::Dialled(report) => self.connectors.report(report),
+                Command::LinkUp(_) | Command::LinkDown(_) | Command::Routing(..) => {}
                 // The control plane's own words come from nobody.
                 Command::Bound(_)
                 | Command::Connection(..)
@@ -430,6 +440,7 @@ impl ControlPlane {
             | Mail::Window { .. }
             | Mail::Swept { .. }
             | Mail::Routes(..)
+            | Mail::Paths(_)
             | Mail::Inspect(_) => {}
         }
     }

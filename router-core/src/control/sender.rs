@@ -4,13 +4,17 @@
 //! Decision: messages are routed after the routes of a turn are published, so that an answer finds
 //! the consumer that came in the same turn as its request.
 
+use amqp_codec::message::{Depth, RouterAnnotations, UserEntries, compose, gather, scan};
 use amqp_proto::{Payload, Time};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::address::{AddressContext, Phase, lookup_key};
 use crate::ids::{AddressId, Origin, OutLinkKey, ShardId};
-use crate::mail::{Forward, Mail, Outboxes, Target};
-use crate::route::{Boards, Choice, NO_SLOT, Route, RouteTable, Tally, Windows, choose};
+use crate::mail::{Forward, Heads, Mail, Outboxes, Target};
+use crate::route::{
+    Boards, Choice, DEFAULT_PRIORITY, Entry, NO_SLOT, Passage, Paths, Route, RouteTable, Tally,
+    Windows, choose,
+};
 
 /// Settled deliveries do not look at windows.
 struct NoWindows;
@@ -24,6 +28,8 @@ impl Windows for NoWindows {
 #[derive(Debug)]
 pub(super) struct Sender {
     own: ShardId,
+    /// `0/<id>`: where its messages enter the network.
+    router: String,
     context: AddressContext,
     tally: Tally,
     waiting: Vec<(String, Bytes)>,
@@ -34,6 +40,7 @@ impl Sender {
     pub(super) fn new(own: ShardId, router_id: &str, boards: &Boards) -> Self {
         Self {
             own,
+            router: format!("0/{router_id}"),
             context: AddressContext::new(router_id),
             tally: Tally::new(boards, own),
             waiting: Vec::new(),
@@ -59,6 +66,7 @@ impl Sender {
     pub(super) fn route(
         &mut self,
         table: &RouteTable,
+        paths: &Paths,
         now: Time,
         out: &mut Outboxes,
     ) -> Vec<AddressId> {
@@ -67,7 +75,7 @@ impl Sender {
         for (to, message) in std::mem::take(&mut self.waiting) {
             lookup_key(&to, Phase::Digit(0), None, &self.context, &mut self.key);
             if let Some(route) = table.lookup(&self.key)
-                && self.forward(route, message.into(), now, out)
+                && self.forward(route, paths, message.into(), now, out)
             {
                 used.push(route.id);
             }
@@ -75,7 +83,14 @@ impl Sender {
         used
     }
 
-    fn forward(&mut self, route: &Route, payload: Payload, now: Time, out: &mut Outboxes) -> bool {
+    fn forward(
+        &mut self,
+        route: &Route,
+        paths: &Paths,
+        payload: Payload,
+        now: Time,
+        out: &mut Outboxes,
+    ) -> bool {
         let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
         let mut forward = Forward {
             origin: Origin {
@@ -89,11 +104,23 @@ impl Sender {
             settled: true,
             complete: true,
             counted: true,
+            beyond: None,
             state: None,
-            heads: None,
+            heads: route
+                .annotated
+                .then(|| annotated(&payload, &self.router))
+                .flatten(),
             payload,
         };
-        match choose(route, true, &mut self.tally, &NoWindows, &[]) {
+        let passage = Passage {
+            settled: true,
+            windows: &NoWindows,
+            excluded: &[],
+            paths,
+            priority: route.priority.unwrap_or(DEFAULT_PRIORITY),
+            entry: Entry::Here,
+        };
+        match choose(route, &mut self.tally, &passage) {
             Choice::One { target, slot } => {
                 self.tally.add(slot);
                 (forward.to, forward.slot) = (Target::Link(target), slot);
@@ -115,4 +142,27 @@ impl Sender {
         }
         true
     }
+}
+
+/// The leading sections of a message of the router's own for links that carry router annotations.
+/// It has none of its own; one that has goes out as it is.
+fn annotated(payload: &Payload, router: &str) -> Option<Box<Heads>> {
+    let sections = scan(payload.chunks(), Depth::MessageAnnotations).ok()?;
+    if sections.message_annotations.is_some() {
+        return None;
+    }
+    let leading = [&sections.header, &sections.delivery_annotations];
+    let end = leading.into_iter().flatten().map(|range| range.end).max();
+    let replaces = end.unwrap_or(0);
+    let mut head = BytesMut::from(&gather(payload.chunks(), &(0..replaces))[..]);
+    let none = UserEntries {
+        bytes: &[],
+        count: 0,
+    };
+    compose(none, &RouterAnnotations::default(), Some(router), &mut head);
+    Some(Box::new(Heads {
+        replaces,
+        stripped: None,
+        annotated: Some(head.freeze()),
+    }))
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::ids::{InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey};
 use crate::limits::{IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
 use crate::mail::{Bind, Bound, BoundLink, End, Forward, Target, Unbind};
-use crate::route::{NO_SLOT, Route, Treatment};
+use crate::route::{NO_SLOT, Paths, Route, Treatment};
 
 const SHARDS: u16 = 2;
 
@@ -126,7 +126,12 @@ fn every_shard_has_the_routes_before_a_receiver_is_confirmed() {
         panic!("{:?}", sent[0])
     };
     assert_eq!(changed.len(), 2);
-    assert!(table.lookup("M0q").expect("published").is_reachable());
+    assert!(
+        table
+            .lookup("M0q")
+            .expect("published")
+            .is_reachable(&Paths::default())
+    );
     let [Mail::Routes(..), Mail::Command(first), Mail::Command(_)] = &*sent[1] else {
         panic!("{:?}", sent[1])
     };
@@ -166,7 +171,7 @@ fn the_first_treatment_of_a_record_stays_and_the_last_link_takes_it_along() {
     assert!(
         !route(&control, "M0q")
             .expect("its producer is there")
-            .is_reachable()
+            .is_reachable(&Paths::default())
     );
     unbind(&mut control, "M0q", producer(0, 1));
     let sent = turn(&mut control);
@@ -338,6 +343,7 @@ fn request(control: &ControlPlane, shard: u16, index: u32, message: Bytes) -> Fo
         settled: false,
         complete: true,
         counted: true,
+        beyond: None,
         state: None,
         heads: None,
         payload: message.into(),

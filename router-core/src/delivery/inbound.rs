@@ -16,6 +16,7 @@ use amqp_proto::{Payload, SessionKey};
 use super::merge::Merge;
 use crate::ids::{AddressId, AddressKey, ConnKey, InLinkKey, OutKey, OutLinkKey, ShardId};
 use crate::mail::Heads;
+use crate::route::{DEFAULT_PRIORITY, Entry};
 
 /// A delivery received and not yet finished with.
 #[derive(Debug)]
@@ -77,6 +78,29 @@ pub struct Waiting {
     pub complete: bool,
     /// A consumer that has sent it back.
     pub excluded: Option<OutLinkKey>,
+    /// What it says of its way.
+    pub journey: Journey,
+}
+
+/// What a message says of its way through the network.
+#[derive(Clone, Debug)]
+pub struct Journey {
+    /// The header's priority, at most 9.
+    pub priority: u8,
+    /// Where it entered the network; `None`: it does not say, so here.
+    pub entry: Option<Entry>,
+    /// The routers that have sent it, of those that are known.
+    pub trace: Vec<u16>,
+}
+
+impl Default for Journey {
+    fn default() -> Self {
+        Self {
+            priority: DEFAULT_PRIORITY,
+            entry: None,
+            trace: Vec::new(),
+        }
+    }
 }
 
 /// A delivery on its way to the consumers of several shards.

@@ -13,7 +13,7 @@ use crate::ids::{
 };
 use crate::inspect::{Answer, Query};
 use crate::notice::Opened;
-use crate::route::{RouteTable, Treatment};
+use crate::route::{Paths, RouteTable, Treatment};
 
 /// One letter. Letters from one shard to another arrive in the order in which they were posted.
 #[derive(Debug)]
@@ -80,6 +80,8 @@ pub enum Mail {
     },
     /// A new routing snapshot and the keys whose routes differ from the one before.
     Routes(Arc<RouteTable>, Arc<[AddressKey]>),
+    /// A new snapshot of what leads to other routers.
+    Paths(Arc<Paths>),
     /// Rare instructions and reports.
     Command(Box<Command>),
     /// A question of the control plane to a shard.
@@ -107,6 +109,8 @@ pub struct Forward {
     pub complete: bool,
     /// The producer's link is an endpoint's but not of a fallback: the delivery counts as egress.
     pub counted: bool,
+    /// Links to neighbours that get a copy of a multicast delivery, of whatever shard.
+    pub beyond: Option<Arc<[OutLinkKey]>>,
     /// The state that the producer's transfer carried (transactional, for instance).
     pub state: Option<Box<DeliveryState>>,
     /// Leading sections that replace the first bytes of `payload`; `None`: send as received.
@@ -131,7 +135,8 @@ pub struct Heads {
 pub enum Target {
     /// To one link.
     Link(OutLinkKey),
-    /// To every link of the receiving shard that consumes the address.
+    /// To every link of the receiving shard that consumes the address, and to those links of the
+    /// forward's `beyond` that it owns.
     Fan(AddressId),
 }
 
@@ -168,6 +173,12 @@ pub enum Command {
     Unbind(Unbind),
     /// A shard tells the control plane of a connection that was dialled.
     Dialled(Dialled),
+    /// A link to a neighbour is usable.
+    LinkUp(RouterLink),
+    /// A link to a neighbour is gone.
+    LinkDown(OutLinkKey),
+    /// A message of the routing protocol has come from a neighbour.
+    Routing(ConnectionId, Bytes),
     /// The control plane to a shard: do something to a connection.
     Connection(ConnectionId, ConnectionCommand),
     /// The control plane to every shard: whether the protocol trace of all connections is wanted.
@@ -214,6 +225,21 @@ pub struct Bound {
     pub link: OutLinkKey,
     /// The address record it is bound to.
     pub address: AddressId,
+}
+
+/// A link on which this router sends to a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouterLink {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The link.
+    pub link: OutLinkKey,
+    /// The priority whose messages it carries; `None`: the routing protocol's.
+    pub priority: Option<u8>,
+    /// Unsettled deliveries that may lie in its lane for one shard.
+    pub capacity: u32,
+    /// The greater of both ends' costs.
+    pub cost: u32,
 }
 
 /// A link that has gone.

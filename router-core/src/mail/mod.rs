@@ -9,7 +9,7 @@ mod outbox;
 pub use doorbell::Doorbell;
 pub use letter::{
     Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, Dialled, End, Forward, Heads, Mail,
-    OutRef, Target, Unbind,
+    OutRef, RouterLink, Target, Unbind,
 };
 pub use mailbox::Mailbox;
 pub use outbox::Outboxes;

@@ -7,7 +7,8 @@
 use crate::ids::OutLinkKey;
 use crate::limits::BALANCED_SCAN;
 
-use super::record::{Consumer, NO_SLOT, Route, Treatment};
+use super::paths::{Entry, Neighbor, Path, Paths};
+use super::record::{Consumer, NO_SLOT, RemoteRouter, Route, Treatment};
 use super::tally::Tally;
 
 /// What the chooser asks about pipes.
@@ -34,57 +35,20 @@ pub enum Choice {
     Unroutable,
 }
 
-/// Chooses the target of one delivery.
-///
-/// A `settled` one does not look at windows and never waits. Links in `excluded` are passed over:
-/// those from which the delivery has come back.
-#[inline]
-pub fn choose(
-    route: &Route,
-    settled: bool,
-    tally: &mut Tally,
-    windows: &impl Windows,
-    excluded: &[OutLinkKey],
-) -> Choice {
-    if let ([consumer], []) = (&*route.consumers, &*route.in_process)
-        && !route.treatment.is_multicast()
-    {
-        return only(consumer, settled, windows, excluded);
-    }
-    among(
-        route,
-        tally,
-        &Passage {
-            settled,
-            windows,
-            excluded,
-        },
-    )
-}
-
-/// The choice where there is none.
-#[inline]
-fn only(
-    consumer: &Consumer,
-    settled: bool,
-    windows: &impl Windows,
-    excluded: &[OutLinkKey],
-) -> Choice {
-    if excluded.contains(&consumer.link) {
-        return Choice::Unroutable;
-    }
-    if settled || windows.is_open(consumer.link) {
-        consumer.into()
-    } else {
-        Choice::Wait
-    }
-}
-
 /// What a delivery brings to a choice.
-struct Passage<'a, W> {
-    settled: bool,
-    windows: &'a W,
-    excluded: &'a [OutLinkKey],
+pub struct Passage<'a, W> {
+    /// It does not look at windows and never waits.
+    pub settled: bool,
+    /// The pipes of the shard that chooses.
+    pub windows: &'a W,
+    /// Links from which it has come back: they are passed over.
+    pub excluded: &'a [OutLinkKey],
+    /// What leads to other routers.
+    pub paths: &'a Paths,
+    /// The priority that picks a link to a neighbour, 0 to 9.
+    pub priority: u8,
+    /// Where it entered the network.
+    pub entry: Entry,
 }
 
 impl<W: Windows> Passage<'_, W> {
@@ -96,6 +60,37 @@ impl<W: Windows> Passage<'_, W> {
     /// Whether the delivery may go to a link now.
     fn is_open(&self, link: OutLinkKey) -> bool {
         self.settled || self.windows.is_open(link)
+    }
+
+    /// The way to a router and the link on which this delivery would take it.
+    fn way(&self, remote: &RemoteRouter) -> Option<(&Path, OutLinkKey)> {
+        let path = self.paths.to(remote.router)?;
+        let link = self.paths.neighbor(path.neighbor)?.link(self.priority)?;
+        self.admits(link).then_some((path, link))
+    }
+}
+
+/// Chooses the target of one delivery.
+#[inline]
+pub fn choose(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
+    if let ([consumer], [], []) = (&*route.consumers, &*route.in_process, &*route.routers)
+        && !route.treatment.is_multicast()
+    {
+        return only(consumer, passage);
+    }
+    among(route, tally, passage)
+}
+
+/// The choice where there is none.
+#[inline]
+fn only(consumer: &Consumer, passage: &Passage<'_, impl Windows>) -> Choice {
+    if !passage.admits(consumer.link) {
+        return Choice::Unroutable;
+    }
+    if passage.is_open(consumer.link) {
+        consumer.into()
+    } else {
+        Choice::Wait
     }
 }
 
@@ -110,7 +105,7 @@ impl From<&Consumer> for Choice {
 
 /// The choice among several, or none.
 fn among(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
-    if !route.is_reachable() {
+    if !route.is_reachable(passage.paths) {
         return Choice::Unroutable;
     }
     match route.treatment {
@@ -140,17 +135,54 @@ fn in_process(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windo
     )
 }
 
-/// Consumers in strict rotation, whatever their load.
+/// Consumers in strict rotation, whatever their load; where there is none, the routers that cost
+/// least.
 fn closest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
     let consumers = &route.consumers;
-    rotate(
+    let local = rotate(
         consumers,
         |consumer| consumer.link,
         route.turn_slot,
         tally,
         passage,
-    )
-    .map_or_else(|none| none, Choice::from)
+    );
+    match local {
+        Ok(consumer) => consumer.into(),
+        Err(Choice::Unroutable) => nearest(route, tally, passage),
+        Err(none) => none,
+    }
+}
+
+/// The routers of least cost in rotation: two behind one neighbour are two turns.
+fn nearest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
+    let ways = || {
+        let ways = route.routers.iter();
+        ways.filter_map(|remote| Some((remote, passage.way(remote)?)))
+    };
+    let Some(least) = ways().map(|(_, (path, _))| path.cost).min() else {
+        return Choice::Unroutable;
+    };
+    let near = || ways().filter(|(_, (path, _))| path.cost == least);
+    let count = near().count();
+    let turn = tally.turn(route.turn_slot, count);
+    for (remote, (_, link)) in near().skip(turn).chain(near().take(turn)) {
+        if passage.is_open(link) {
+            if count > 1 {
+                tally.advance(route.turn_slot);
+            }
+            tally.chosen();
+            return Choice::One {
+                target: link,
+                slot: remote_slot(remote, passage.settled),
+            };
+        }
+    }
+    Choice::Wait
+}
+
+/// Only unsettled deliveries to other routers are counted.
+fn remote_slot(remote: &RemoteRouter, settled: bool) -> u32 {
+    if settled { NO_SLOT } else { remote.slot }
 }
 
 /// The target whose turn it is, or the next one that takes the delivery; ends the turn.
@@ -180,16 +212,25 @@ fn rotate<'a, T>(
     Err(none)
 }
 
-/// The first idle consumer from the turn on, which ends the turn; else the least loaded that is
-/// below its capacity; else the least loaded. The first one wins ties.
+/// The best target of a balanced address so far.
+struct Best {
+    choice: Choice,
+    /// Whether it is at its capacity, and its load.
+    weight: (bool, u32),
+}
+
+/// The first idle consumer from the turn on, which ends the turn; else the least loaded of all
+/// targets that is below its capacity; else the least loaded. The first one wins ties.
 fn balanced(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
     let consumers = &route.consumers;
-    if consumers.is_empty() {
-        return Choice::Unroutable;
-    }
-    let (before, after) = consumers.split_at(tally.turn(route.turn_slot, consumers.len()));
-    let mut best: Option<(&Consumer, (bool, u32))> = None;
+    let mut best: Option<Best> = None;
     let mut none = Choice::Unroutable;
+    let turn = if consumers.is_empty() {
+        0
+    } else {
+        tally.turn(route.turn_slot, consumers.len())
+    };
+    let (before, after) = consumers.split_at(turn);
     for (weighed, consumer) in after.iter().chain(before).enumerate() {
         if weighed >= BALANCED_SCAN && best.is_some() {
             break;
@@ -199,24 +240,107 @@ fn balanced(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows
         }
         let load = tally.load(consumer.slot);
         let weight = (load >= consumer.capacity, load);
-        if best.is_some_and(|(_, least)| weight >= least) {
+        if best.as_ref().is_some_and(|best| weight >= best.weight) {
             continue;
         }
         if !passage.is_open(consumer.link) {
             none = Choice::Wait;
             continue;
         }
-        best = Some((consumer, weight));
+        let choice = consumer.into();
+        best = Some(Best { choice, weight });
         if load == 0 {
             tally.advance(route.turn_slot);
             break;
         }
     }
-    let Some((consumer, _)) = best else {
+    let idle = best.as_ref().is_some_and(|best| best.weight == (false, 0));
+    if !idle && !route.routers.is_empty() {
+        weigh_routers(route, tally, passage, &mut best, &mut none);
+    }
+    let Some(Best { choice, .. }) = best else {
         return none;
     };
     tally.chosen();
-    consumer.into()
+    choice
+}
+
+/// Weighs the routers that have the address: what is unsettled over their neighbour, and the cost.
+/// A router counts only if this one lies between it and where the delivery entered: that keeps
+/// deliveries from running in circles.
+fn weigh_routers(
+    route: &Route,
+    tally: &mut Tally,
+    passage: &Passage<'_, impl Windows>,
+    best: &mut Option<Best>,
+    none: &mut Choice,
+) {
+    let paths = passage.paths;
+    let mut outstanding = vec![0_u32; paths.neighbors().len()];
+    for remote in &route.routers {
+        if let Some(path) = paths.to(remote.router) {
+            let sum = &mut outstanding[usize::from(path.neighbor)];
+            *sum = sum.saturating_add(tally.load(remote.slot));
+        }
+    }
+    for remote in &route.routers {
+        let Some((path, link)) = passage.way(remote) else {
+            continue;
+        };
+        if !Paths::is_valid(path, passage.entry) {
+            continue;
+        }
+        let capacity = paths
+            .neighbor(path.neighbor)
+            .map_or(0, |neighbor| neighbor.capacity);
+        let load = outstanding[usize::from(path.neighbor)];
+        let weight = (load >= capacity, load.saturating_add(path.cost));
+        if best.as_ref().is_some_and(|best| weight >= best.weight) {
+            continue;
+        }
+        if !passage.is_open(link) {
+            *none = Choice::Wait;
+            continue;
+        }
+        let choice = Choice::One {
+            target: link,
+            slot: remote_slot(remote, passage.settled),
+        };
+        *best = Some(Best { choice, weight });
+    }
+}
+
+/// The links on which copies of a multicast delivery leave for other routers, each neighbour once:
+/// those that lead on from where it entered, but for the routers that have sent it (`trace`).
+///
+/// A delivery that says it entered here, or at a router that nobody knows, gets no copies.
+#[must_use]
+pub fn copies(
+    route: &Route,
+    paths: &Paths,
+    priority: u8,
+    entry: Option<Entry>,
+    trace: &[u16],
+) -> Vec<OutLinkKey> {
+    let entry = match entry {
+        None => Entry::Here,
+        Some(Entry::Router(router)) => Entry::Router(router),
+        Some(Entry::Here | Entry::Unknown) => return Vec::new(),
+    };
+    let mut chosen = vec![false; paths.neighbors().len()];
+    for remote in &route.routers {
+        if let Some(path) = paths.to(remote.router)
+            && Paths::is_valid(path, entry)
+        {
+            chosen[usize::from(path.neighbor)] = true;
+        }
+    }
+    let chosen = chosen.into_iter().zip(paths.neighbors());
+    let leads_on = |neighbor: &Neighbor| !trace.contains(&neighbor.router);
+    chosen
+        .filter(|(chosen, neighbor)| *chosen && leads_on(neighbor))
+        .filter_map(|(_, neighbor)| neighbor.link(priority))
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 //! choices, no links, no connections.
 
 mod choose;
+mod paths;
 mod record;
 mod rules;
 mod table;
 mod tally;
 
-pub use choose::{Choice, Windows, choose};
-pub use record::{Consumer, NO_SLOT, Route, Treatment};
+pub use choose::{Choice, Passage, Windows, choose, copies};
+pub use paths::{DEFAULT_PRIORITY, Entry, Neighbor, PRIORITIES, Path, Paths};
+pub use record::{Consumer, NO_SLOT, RemoteRouter, Route, Treatment};
 pub use rules::{AddressRule, Resolved, RuleError, Rules};
 pub use table::RouteTable;
 pub use tally::{Boards, Slots, Tally};

@@ -1,6 +1,7 @@
 //! One address as the shards see it: its treatment and its consumers, in an immutable record that a
 //! snapshot of the routing table shares with the one before when nothing about it changed.
 
+use super::paths::Paths;
 use crate::ids::{AddressId, AddressKey, OutLinkKey, ShardId};
 
 /// The slot of a target that nobody counts.
@@ -56,6 +57,16 @@ pub struct Consumer {
     pub slot: u32,
 }
 
+/// Another router that has consumers of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteRouter {
+    /// Its index.
+    pub router: u16,
+    /// The tally cell of unsettled deliveries sent its way; [`NO_SLOT`] while the address has no
+    /// choice.
+    pub slot: u32,
+}
+
 /// One address.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -69,13 +80,15 @@ pub struct Route {
     pub priority: Option<u8>,
     /// Only links between routers may send to it.
     pub control_only: bool,
-    /// At least one consumer's link carries router annotations.
+    /// At least one consumer's link carries router annotations, or another router has consumers.
     pub annotated: bool,
     /// Consumers inside the router (the management agent), served before all others.
     pub in_process: Vec<OutLinkKey>,
     /// Consumers on links of this router, in the order in which they came.
     pub consumers: Vec<Consumer>,
-    /// The shards that own them, each once, in ascending order.
+    /// Other routers with consumers, by ascending index.
+    pub routers: Vec<RemoteRouter>,
+    /// The shards that own the consumers, each once, in ascending order.
     pub shards: Vec<ShardId>,
     /// The tally cell that counts turns; [`NO_SLOT`] while the address has no choice.
     pub turn_slot: u32,
@@ -84,7 +97,9 @@ pub struct Route {
 impl Route {
     /// Whether a delivery to this address has anywhere to go: producers get credit.
     #[must_use]
-    pub fn is_reachable(&self) -> bool {
-        !self.in_process.is_empty() || !self.consumers.is_empty()
+    pub fn is_reachable(&self, paths: &Paths) -> bool {
+        !self.in_process.is_empty()
+            || !self.consumers.is_empty()
+            || self.routers.iter().any(|of| paths.to(of.router).is_some())
     }
 }

@@ -236,20 +236,23 @@ impl Rules {
     /// one.
     #[must_use]
     pub fn resolve(&self, address: &str, direction: Direction) -> Resolved {
-        let Some(rule) = self.tree.best_match(address) else {
-            return Resolved {
-                treatment: self.default_treatment,
-                phase: Phase::Digit(0),
-                priority: None,
-            };
-        };
-        Resolved {
+        self.configured(address, direction).unwrap_or(Resolved {
+            treatment: self.default_treatment,
+            phase: Phase::Digit(0),
+            priority: None,
+        })
+    }
+
+    /// What an entry says of an address; `None` if there is no entry for it.
+    #[must_use]
+    pub fn configured(&self, address: &str, direction: Direction) -> Option<Resolved> {
+        let rule = self.tree.best_match(address)?;
+        let priority = rule.priority;
+        Some(Resolved {
             treatment: rule.treatment,
             phase: rule.phase(direction),
-            priority: rule
-                .priority
-                .and_then(|priority| u8::try_from(priority).ok()),
-        }
+            priority: priority.and_then(|priority| u8::try_from(priority).ok()),
+        })
     }
 }
 

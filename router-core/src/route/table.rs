@@ -173,6 +173,7 @@ mod tests {
             annotated: false,
             in_process: Vec::new(),
             consumers: Vec::new(),
+            routers: Vec::new(),
             shards: Vec::new(),
             turn_slot: NO_SLOT,
         })

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use super::link::InTarget;
 use super::parcel::Parcel;
 use super::state::Shard;
-use crate::limits;
+use crate::inspect::LinkType;
 use crate::mail::Heads;
 
 /// The message annotations of a delivery, taken apart.
@@ -28,10 +28,9 @@ pub(super) struct Annotations {
 }
 
 impl Annotations {
-    /// Whether the message has passed more routers than lie between any two of the network: it runs
-    /// in a circle. A router by itself has none around it.
-    pub(super) fn has_gone_too_far(&self) -> bool {
-        self.router.trace.len() > limits::HOPS_AROUND_ONE_ROUTER
+    /// How many routers have sent the message.
+    pub(super) fn hops(&self) -> usize {
+        self.router.trace.len()
     }
 }
 
@@ -47,6 +46,8 @@ impl Shard {
         };
         let conn = self.conns.get(parcel.conn);
         let honour = conn.is_some_and(|conn| !conn.settings.strip_annotations.inbound);
+        let link = parcel.link.and_then(|key| self.in_links.get(key));
+        let honour = honour || link.is_some_and(|link| link.kind != LinkType::Endpoint);
         let section = gather(parcel.payload.chunks(), range);
         let split = split(&section, honour).map_err(|error| error.to_string())?;
         let user = (section.slice_ref(split.user.bytes), split.user.count);

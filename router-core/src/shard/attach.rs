@@ -5,17 +5,18 @@
 //! whoever sees the answer is never told "no route" (see `docs/ARCHITECTURE.md`, "Attach").
 
 use amqp_codec::{
-    AmqpError, Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Symbol, Target,
-    TargetArchetype,
+    AmqpError, Attach, Role, SenderSettleMode, Source, Str, Symbol, Target, TargetArchetype,
 };
 use amqp_proto::{LinkKey, SessionKey};
 
 use super::conn::LinkSlot;
 use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::state::Shard;
+use super::termini::{answer_to, own_capabilities, type_of};
 use crate::address::{Phase, dynamic_source, dynamic_target, lookup_key};
 use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
+use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::{Bind, BoundLink, Command, Mail};
 use crate::notice::{Notice, TerminusText};
@@ -34,6 +35,10 @@ const UNAVAILABLE: Refusal = ("amqp:not-found", "Node not found");
 const NOT_YOURS: Refusal = (
     "amqp:unauthorized-access",
     "a dynamic address is consumed by the connection that created it alone",
+);
+const ROUTERS_ONLY: Refusal = (
+    "qd:connection-role",
+    "Link attach forbidden on inter-router connection",
 );
 const TOO_MANY: Refusal = (
     "amqp:resource-limit-exceeded",
@@ -61,7 +66,14 @@ impl Shard {
             .conns
             .get(key)
             .map_or(0, |conn| conn.engine.link_count());
+        let kind = type_of(own_capabilities(&attach));
+        if kind != LinkType::Endpoint && self.is_inter_router(key) {
+            self.attach_router_link(key, session, link, &attach, kind);
+            self.touch(key);
+            return;
+        }
         let outcome = match attach.role {
+            _ if self.is_inter_router(key) => Err(ROUTERS_ONLY),
             _ if links > limits::LINKS_PER_CONNECTION => Err(TOO_MANY),
             Role::Sender => self.attach_producer(key, session, link, &attach),
             Role::Receiver => self.attach_consumer(key, session, link, &attach),
@@ -103,7 +115,10 @@ impl Shard {
                 route: self.table.lookup(key).cloned(),
             },
         };
-        let in_key = InLinkKey(self.in_links.insert(InLink::new(new, routed)));
+        let in_key = InLinkKey(
+            self.in_links
+                .insert(InLink::new(new, LinkType::Endpoint, routed)),
+        );
         if let Some(target) = &mut target {
             default_expiry(&mut target.expiry_policy);
         }
@@ -176,7 +191,12 @@ impl Shard {
             return Ok(());
         };
         let annotated = !conn.settings.strip_annotations.outbound;
-        let mut out = OutLink::new(new, AddressKey::clone(&resolved.key), answer, annotated);
+        let mut out = OutLink::new(
+            new,
+            AddressKey::clone(&resolved.key),
+            Some(Box::new(answer)),
+            annotated,
+        );
         out.settles = attach.snd_settle_mode == SenderSettleMode::Settled;
         let out = self.out_links.insert(out);
         conn.set_slot(link, Some(LinkSlot::Out(out)));
@@ -221,7 +241,7 @@ impl Shard {
     }
 
     /// What every new link brings; `None` if its connection is gone.
-    fn new_link(
+    pub(super) fn new_link(
         &mut self,
         key: ConnKey,
         session: SessionKey,
@@ -399,9 +419,9 @@ fn is_dynamic(key: &str) -> bool {
 
 /// Capabilities that only routers may ask for.
 fn refuse_router_capabilities(capabilities: &[Symbol]) -> Result<(), Refusal> {
-    match capabilities.first().map(Symbol::as_str) {
-        Some("qd.router" | "qd.router-data") => Err(FORBIDDEN),
-        _ => Ok(()),
+    match type_of(capabilities) {
+        LinkType::RouterControl | LinkType::InterRouter => Err(FORBIDDEN),
+        LinkType::Endpoint => Ok(()),
     }
 }
 
@@ -420,29 +440,6 @@ fn waypoint_phase(capabilities: &[Symbol], direction: Direction) -> Option<u8> {
         Direction::In => number,
         Direction::Out => number - 1,
     })
-}
-
-/// The answer's constant part: modes and sizes are the router's own, whatever was asked.
-fn answer_to(attach: &Attach) -> Attach {
-    Attach {
-        name: attach.name.clone(),
-        handle: 0,
-        role: match attach.role {
-            Role::Sender => Role::Receiver,
-            Role::Receiver => Role::Sender,
-        },
-        snd_settle_mode: SenderSettleMode::Mixed,
-        rcv_settle_mode: ReceiverSettleMode::First,
-        source: None,
-        target: None,
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: (attach.role == Role::Receiver).then_some(0),
-        max_message_size: Some(0),
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
-    }
 }
 
 fn source_text(source: &Source) -> TerminusText {

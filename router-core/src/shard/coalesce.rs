@@ -101,10 +101,10 @@ impl Shard {
             _ => {}
         }
         let reachable = match &link.target {
-            InTarget::Anonymous { .. } => true,
+            InTarget::Anonymous { .. } | InTarget::Control => true,
             InTarget::Address { route, .. } => route
                 .as_ref()
-                .is_some_and(|route| route.is_reachable() && !route.control_only),
+                .is_some_and(|route| route.is_reachable(&self.paths) && !route.control_only),
         };
         if !reachable || link.bytes >= limits::LINK_BYTES {
             return;

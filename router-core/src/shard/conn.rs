@@ -40,6 +40,10 @@ pub(super) struct Conn {
     pub(super) links: Vec<Option<LinkSlot>>,
     /// Bytes of deliveries held for its links.
     pub(super) held_bytes: u64,
+    /// Links to the neighbour at its other end that carry messages: the next one's priority.
+    pub(super) data_links: usize,
+    /// Links to the neighbour at its other end that carry single large messages.
+    pub(super) streaming: Vec<Key>,
     /// Its sessions, each with the bytes for which its incoming window is withheld.
     pub(super) sessions: Vec<(SessionKey, Withheld)>,
     /// Links with something to send.

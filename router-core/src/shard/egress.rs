@@ -222,7 +222,7 @@ impl Shard {
             begun,
             end,
             received,
-            windowed,
+            window,
             ..
         } = queued;
         link.counters.deliveries += 1;
@@ -235,7 +235,7 @@ impl Shard {
             link.counters.presettled += 1;
             link.rate.add(self.second);
         }
-        self.leave_lane(out, forward.origin.shard, windowed);
+        self.leave_lane(window, forward.origin.shard);
         if !forward.complete
             && let Some(origin) = origin_of(&forward)
             && fan.is_none()
@@ -274,14 +274,14 @@ impl Shard {
             forward,
             fan,
             received,
-            windowed,
+            window,
             ..
         } = queued;
         if forward.settled {
             link.lane_settled -= 1;
             link.lane_bytes = link.lane_bytes.saturating_sub(received);
         }
-        self.leave_lane(out, forward.origin.shard, windowed);
+        self.leave_lane(window, forward.origin.shard);
         self.uncount(forward.slot);
         if let Some(origin) = origin_of(&forward)
             && fan.is_none()
@@ -290,11 +290,10 @@ impl Shard {
         }
     }
 
-    /// A delivery has left a lane: the pipe's other end may have to hear of it.
-    fn leave_lane(&mut self, out: Key, from: ShardId, windowed: bool) {
-        if !windowed {
-            return;
-        }
+    /// A delivery has left a lane: the other end of the pipe to the link whose window it took may
+    /// have to hear of it.
+    fn leave_lane(&mut self, window: Option<Key>, from: ShardId) {
+        let Some(out) = window else { return };
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };

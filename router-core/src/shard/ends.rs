@@ -15,7 +15,7 @@ use super::state::Shard;
 use crate::counters::Counter;
 use crate::delivery::Place;
 use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey};
-use crate::inspect::AddressCounters;
+use crate::inspect::{AddressCounters, LinkType};
 use crate::mail::{BoundLink, Command, End, Mail, OutRef, Unbind};
 use crate::notice::{LinkEnd, Notice};
 
@@ -192,6 +192,17 @@ impl Shard {
             if links.is_empty() {
                 self.consumers.remove(&address);
             }
+        }
+        if link.streaming
+            && let Some(conn) = self.conns.get_mut(link.conn)
+        {
+            conn.streaming.retain(|&of| of != out);
+        }
+        if link.kind != LinkType::Endpoint {
+            let down = Command::LinkDown(self.out_key(out));
+            self.post(self.control(), Mail::Command(Box::new(down)));
+            self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
+            return;
         }
         let bound = BoundLink::Out {
             link: self.out_key(out),

@@ -43,6 +43,12 @@ impl Shard {
             } => {
                 self.attach(key, session, link, *attach);
             }
+            Event::Attached {
+                link,
+                attach,
+                answer: true,
+                ..
+            } => self.attach_answered(key, link, &attach),
             Event::Detached {
                 link,
                 closed,

@@ -5,6 +5,8 @@
 //! streamed: half a message must not occupy a consumer's link, and the abort of an ordinary message
 //! stays invisible.
 
+use std::sync::Arc;
+
 use amqp_codec::message::{Depth, Sections, scan, to_address};
 use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
 use amqp_proto::{InTransfer, LinkKey, Payload, Time};
@@ -15,13 +17,17 @@ use super::link::{InTarget, Memo};
 use super::parcel::{Parcel, Verdict};
 use super::state::{Pipes, Shard};
 use crate::address::{Phase, lookup_key, normalise};
-use crate::delivery::{FanOut, Merge, Place, Stream};
+use crate::delivery::{FanOut, Journey, Merge, Place, Stream};
 use crate::ids::{
     AddressId, AddressKey, ConnKey, Direction, InKey, InLinkKey, Origin, OutLinkKey, ShardId,
 };
+use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::{Forward, Mail, Target};
-use crate::route::{Choice, NO_SLOT, Route, Tally, Treatment, choose};
+use crate::route::{
+    Choice, DEFAULT_PRIORITY, Entry, NO_SLOT, Passage, Paths, Route, Tally, Treatment, choose,
+    copies,
+};
 
 impl Shard {
     /// One frame of a delivery has come.
@@ -65,6 +71,7 @@ impl Shard {
             heads: None,
             payload,
             excluded: None,
+            journey: Journey::default(),
         };
         if parcel.complete {
             self.admit(key, parcel);
@@ -99,6 +106,7 @@ impl Shard {
             Place::Hold(held) if frame.aborted => {
                 held.advance(held.len());
                 self.forget_record(record);
+                self.hand_on(key);
                 self.unhold(key, false);
             }
             Place::Hold(held) => {
@@ -126,6 +134,13 @@ impl Shard {
         let Place::Hold(held) = &mut inbound.place else {
             return;
         };
+        let control = self
+            .in_links
+            .get(key)
+            .is_some_and(|link| link.kind == LinkType::RouterControl);
+        if control && held.len() < limits::CONTROL_MESSAGE_BYTES {
+            return;
+        }
         if held.len() < limits::STREAM_THRESHOLD && !announces_stream(held) {
             return;
         }
@@ -140,11 +155,19 @@ impl Shard {
     }
 
     /// A message, or enough of it, is there: it is checked, and goes where it belongs.
-    pub(super) fn admit(&mut self, key: InLinkKey, mut parcel: Parcel) {
+    pub(super) fn admit(&mut self, key: InLinkKey, parcel: Parcel) {
         let Some(link) = self.in_links.get(key) else {
             return;
         };
-        let anonymous = matches!(link.target, InTarget::Anonymous { .. });
+        match &link.target {
+            InTarget::Control => self.take_routing(parcel),
+            InTarget::Anonymous { .. } => self.route_message(key, parcel, true),
+            InTarget::Address { .. } => self.route_message(key, parcel, false),
+        }
+        self.hand_on(key);
+    }
+
+    fn route_message(&mut self, key: InLinkKey, mut parcel: Parcel, anonymous: bool) {
         let depth = if anonymous {
             Depth::Properties
         } else {
@@ -162,13 +185,14 @@ impl Shard {
                 return;
             }
         };
-        if annotations
-            .as_ref()
-            .is_some_and(Annotations::has_gone_too_far)
+        if let Some(annotations) = &annotations
+            && annotations.hops() > self.paths.radius() as usize + 1
         {
+            // More routers than lie between any two of the network: it runs in a circle.
             self.refuse_parcel(parcel, DeliveryState::Released);
             return;
         }
+        parcel.journey = self.journey(&sections, annotations.as_ref());
         let verdict = if anonymous {
             self.choose_anonymous(key, &parcel, &sections, annotations.as_ref())
         } else {
@@ -195,8 +219,11 @@ impl Shard {
                 self.forward_to_one(parcel, target, slot, address);
             }
             Verdict::Each {
-                address, shards, ..
-            } => self.forward_to_all(parcel, address, shards),
+                address,
+                shards,
+                beyond,
+                ..
+            } => self.forward_to_all(parcel, address, shards, beyond),
             Verdict::Wait(key) => {
                 let record = self.park(parcel, &key);
                 self.lines.entry(key).or_default().push_back(record);
@@ -236,6 +263,7 @@ impl Shard {
             settled: parcel.settled,
             complete: parcel.complete,
             counted: true,
+            beyond: None,
             state: parcel.state,
             heads: parcel.heads,
             payload: parcel.payload,
@@ -243,7 +271,13 @@ impl Shard {
         self.post(target.shard, Mail::Forward(forward));
     }
 
-    fn forward_to_all(&mut self, parcel: Parcel, address: AddressId, shards: Vec<ShardId>) {
+    fn forward_to_all(
+        &mut self,
+        parcel: Parcel,
+        address: AddressId,
+        shards: Vec<ShardId>,
+        beyond: Option<Arc<[OutLinkKey]>>,
+    ) {
         let record = if parcel.settled && parcel.complete {
             self.finish_settled(&parcel);
             None
@@ -269,6 +303,7 @@ impl Shard {
                 settled: parcel.settled,
                 complete: parcel.complete,
                 counted: true,
+                beyond: beyond.clone(),
                 state: parcel.state.clone(),
                 heads: parcel.heads.clone(),
                 payload: parcel.payload.clone(),
@@ -284,6 +319,7 @@ impl Shard {
             tally,
             pipes,
             lines,
+            paths,
             shards,
             ..
         } = self;
@@ -299,7 +335,7 @@ impl Shard {
         if !parcel.settled && !lines.is_empty() && lines.contains_key(key) {
             return Verdict::Wait(AddressKey::clone(key));
         }
-        take_target(route, parcel, tally, pipes, ShardId(*shards))
+        take_target(route, parcel, tally, pipes, paths, ShardId(*shards))
     }
 
     /// Chooses for a message that says itself where it goes.
@@ -322,21 +358,26 @@ impl Shard {
             tally,
             pipes,
             lines,
+            paths,
             shards,
             table,
             text,
             context,
             ..
         } = self;
-        let Some(InTarget::Anonymous { memo: Some(memo) }) =
-            in_links.get(key).map(|link| &link.target)
-        else {
+        let Some(link) = in_links.get(key) else {
+            return Verdict::Refuse(DeliveryState::Released);
+        };
+        let InTarget::Anonymous { memo: Some(memo) } = &link.target else {
             return Verdict::Refuse(DeliveryState::Released);
         };
         let Some(route) = &memo.route else {
             lookup_key(&to, phase, None, context, text);
             let rule = table.rules().resolve(normalise(&to), Direction::In);
-            if rule.treatment == Treatment::Unavailable && text.starts_with('M') {
+            if rule.treatment == Treatment::Unavailable
+                && text.starts_with('M')
+                && link.kind == LinkType::Endpoint
+            {
                 return Verdict::Refuse(rejected(
                     "amqp:not-found",
                     "Deliveries cannot be sent to an unavailable address",
@@ -347,20 +388,46 @@ impl Shard {
         if !parcel.settled && !lines.is_empty() && lines.contains_key(&route.key) {
             return Verdict::Wait(AddressKey::clone(&route.key));
         }
-        take_target(route, parcel, tally, pipes, ShardId(*shards))
+        take_target(route, parcel, tally, pipes, paths, ShardId(*shards))
     }
 
-    /// The key of the address that a message went to.
-    pub(super) fn key_of_parcel(&mut self, parcel: &Parcel) -> Option<AddressKey> {
+    /// The key of the address that a message went to; what it says of its way is read again, too.
+    pub(super) fn recall_address(&mut self, parcel: &mut Parcel) -> Option<AddressKey> {
+        let sections = scan(parcel.payload.chunks(), Depth::Properties).ok()?;
+        let annotations = self.read_annotations(parcel, &sections).ok()?;
+        parcel.journey = self.journey(&sections, annotations.as_ref());
         match &self.in_links.get(parcel.link?)?.target {
             InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
+            InTarget::Control => None,
             InTarget::Anonymous { .. } => {
-                let sections = scan(parcel.payload.chunks(), Depth::Properties).ok()?;
-                let annotations = self.read_annotations(parcel, &sections).ok()?;
                 let (to, phase) = destination(&parcel.payload, &sections, annotations.as_ref())?;
                 lookup_key(&to, phase, None, &self.context, &mut self.text);
                 Some(AddressKey::from(self.text.as_str()))
             }
+        }
+    }
+
+    /// What a message says of its way; nothing where there is no other router.
+    fn journey(&self, sections: &Sections, annotations: Option<&Annotations>) -> Journey {
+        if self.paths.neighbors().is_empty() {
+            return Journey::default();
+        }
+        let priority = sections.priority.unwrap_or(DEFAULT_PRIORITY);
+        let router = annotations.map(|annotations| &annotations.router);
+        let index = |text: &str| self.paths.index(text.strip_prefix("0/")?);
+        let entry = |text: &str| match index(text) {
+            Some(router) => Entry::Router(router),
+            None if text.strip_prefix("0/") == Some(&self.settings.id) => Entry::Here,
+            None => Entry::Unknown,
+        };
+        Journey {
+            priority: priority.min(9),
+            entry: router
+                .and_then(|router| router.ingress.as_ref())
+                .map(|text| entry(text)),
+            trace: router.map_or_else(Vec::new, |router| {
+                router.trace.iter().filter_map(index).collect()
+            }),
         }
     }
 
@@ -370,11 +437,12 @@ impl Shard {
             table,
             tally,
             pipes,
+            paths,
             shards,
             ..
         } = self;
         match table.lookup(key) {
-            Some(route) => take_target(route, parcel, tally, pipes, ShardId(*shards)),
+            Some(route) => take_target(route, parcel, tally, pipes, paths, ShardId(*shards)),
             None => Verdict::NoPath(AddressKey::clone(key)),
         }
     }
@@ -416,24 +484,29 @@ fn take_target(
     parcel: &Parcel,
     tally: &mut Tally,
     pipes: &mut Pipes,
+    paths: &Paths,
     control: ShardId,
 ) -> Verdict {
     if route.control_only {
         return Verdict::Refuse(DeliveryState::Released);
     }
-    match choose(
-        route,
-        parcel.settled,
-        tally,
-        &*pipes,
-        parcel.excluded.as_slice(),
-    ) {
+    let journey = &parcel.journey;
+    let priority = route.priority.unwrap_or(journey.priority);
+    let passage = Passage {
+        settled: parcel.settled,
+        windows: &*pipes,
+        excluded: parcel.excluded.as_slice(),
+        paths,
+        priority,
+        entry: journey.entry.unwrap_or(Entry::Here),
+    };
+    match choose(route, tally, &passage) {
         Choice::One { target, slot } => {
             if slot != NO_SLOT {
                 tally.add(slot);
             }
             if !parcel.settled {
-                pipes.charge(target, route, control);
+                pipes.charge(target, route, paths, control);
             }
             Verdict::One {
                 annotated: route.annotated,
@@ -443,7 +516,13 @@ fn take_target(
             }
         }
         Choice::Each => {
+            let beyond = copies(route, paths, priority, journey.entry, &journey.trace);
             let mut shards = route.shards.clone();
+            for link in &beyond {
+                if !shards.contains(&link.shard) {
+                    shards.push(link.shard);
+                }
+            }
             if !route.in_process.is_empty() && !shards.contains(&control) {
                 shards.push(control);
             }
@@ -454,6 +533,7 @@ fn take_target(
                 annotated: route.annotated,
                 address: route.id,
                 shards,
+                beyond: (!beyond.is_empty()).then(|| Arc::from(beyond)),
             }
         }
         Choice::Wait => Verdict::Wait(AddressKey::clone(&route.key)),

@@ -23,12 +23,14 @@ impl Shard {
                     self.send_back(forward);
                     return;
                 }
-                if !forward.complete
-                    && let Some(origin) = origin_of(&forward)
-                {
-                    self.by_origin.insert(origin, Incoming::Link(to.link));
+                let mut link = to.link;
+                if !forward.complete {
+                    link = self.streaming_link(link);
+                    if let Some(origin) = origin_of(&forward) {
+                        self.by_origin.insert(origin, Incoming::Link(link));
+                    }
                 }
-                self.queue(to.link, forward, None);
+                self.queue(link, forward, None);
             }
             Target::Fan(address) => self.fan(address, forward),
         }
@@ -36,7 +38,18 @@ impl Shard {
 
     /// A copy for each link that consumes the address at this moment.
     fn fan(&mut self, address: AddressId, forward: Forward) {
-        let links = self.consumers.get(&address).cloned().unwrap_or_default();
+        let mut links = self.consumers.get(&address).cloned().unwrap_or_default();
+        let beyond = forward.beyond.clone();
+        let beyond = beyond.iter().flat_map(|links| links.iter());
+        let own = self.id;
+        for link in beyond.filter(|link| link.shard == own) {
+            if self.out_links.get(link.link).is_some() {
+                links.push(match forward.complete {
+                    true => link.link,
+                    false => self.streaming_link(link.link),
+                });
+            }
+        }
         let Some(origin) = origin_of(&forward) else {
             for link in links {
                 self.queue(link, forward.clone(), None);
@@ -64,6 +77,10 @@ impl Shard {
     fn queue(&mut self, key: Key, mut forward: Forward, fan: Option<FanKey>) {
         let origin_shard = forward.origin.shard;
         let single = fan.is_none() && forward.to != Target::Fan(forward.address);
+        let pipe = match forward.to {
+            Target::Link(to) => to.link,
+            Target::Fan(_) => key,
+        };
         let Some(link) = self.out_links.get_mut(key) else {
             return;
         };
@@ -73,9 +90,8 @@ impl Shard {
             if full {
                 self.drop_settled(key);
             }
-        } else if single && !link.pipes.iter().any(|pipe| pipe.from == origin_shard) {
-            link.pipes
-                .push(PipeRx::new(origin_shard, link.capacity.max(1)));
+        } else if single {
+            self.open_pipe(pipe, origin_shard);
         }
         let Some(link) = self.out_links.get_mut(key) else {
             return;
@@ -88,7 +104,7 @@ impl Shard {
             link.lane_settled += 1;
             link.lane_bytes += received;
         }
-        let windowed = single && !forward.settled;
+        let window = (single && !forward.settled).then_some(pipe);
         let end = if forward.complete {
             End::Last
         } else {
@@ -101,9 +117,18 @@ impl Shard {
             end,
             received,
             reported: 0,
-            windowed,
+            window,
         });
         self.mark_ready(key);
+    }
+
+    /// The receiving end of the pipe from a shard to a link is made when it is first used.
+    fn open_pipe(&mut self, key: Key, from: ShardId) {
+        if let Some(link) = self.out_links.get_mut(key)
+            && !link.pipes.iter().any(|pipe| pipe.from == from)
+        {
+            link.pipes.push(PipeRx::new(from, link.capacity.max(1)));
+        }
     }
 
     /// The incumbent's rule for settled deliveries: all but the head go, and any that has begun

@@ -6,9 +6,9 @@ use amqp_proto::Time;
 
 use super::link::InTarget;
 use super::state::Shard;
-use crate::ids::{AddressKey, OutLinkKey};
+use crate::ids::{AddressKey, InLinkKey, OutLinkKey};
 use crate::mail::{Command, ConnectionCommand, Mail};
-use crate::route::RouteTable;
+use crate::route::{Paths, Route, RouteTable};
 
 impl Shard {
     /// Acts on one letter.
@@ -35,11 +35,42 @@ impl Shard {
             Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
             Mail::Swept { link } => self.swept(link.link),
             Mail::Routes(table, changed) => self.take_routes(table, &changed),
+            Mail::Paths(paths) => self.take_paths(paths),
             Mail::Command(command) => self.take_command(*command, now),
             Mail::Inspect(query) => self.inspect(*query, now),
             // The control plane's alone.
             Mail::Answer(_) => {}
         }
+    }
+
+    /// A new topology: what waits may have a way again, or none any more.
+    fn take_paths(&mut self, paths: Arc<Paths>) {
+        let old = std::mem::replace(&mut self.paths, paths);
+        for neighbor in old.neighbors() {
+            for &link in neighbor.links.iter().flatten() {
+                if self.paths.behind(link).is_none() {
+                    self.pipes.to.remove(&link);
+                }
+            }
+        }
+        let remote = |route: &Option<Arc<Route>>| {
+            route
+                .as_ref()
+                .is_some_and(|route| !route.routers.is_empty())
+        };
+        let producers: Vec<InLinkKey> = self
+            .in_links
+            .iter()
+            .filter(|(_, link)| match &link.target {
+                InTarget::Address { route, .. } => remote(route),
+                InTarget::Anonymous { .. } | InTarget::Control => false,
+            })
+            .map(|(key, _)| InLinkKey(key))
+            .collect();
+        for key in producers {
+            self.mark_credit(key, true);
+        }
+        self.lines_due |= !self.lines.is_empty();
     }
 
     fn take_window(&mut self, link: OutLinkKey, limit: u32, sweep: bool, now: Time) {
@@ -74,7 +105,12 @@ impl Shard {
             }
             Command::Shutdown => self.shut_down(now),
             // What shards ask of the control plane.
-            Command::Bind(_) | Command::Unbind(_) | Command::Dialled(_) => {}
+            Command::Bind(_)
+            | Command::Dialled(_)
+            | Command::Unbind(_)
+            | Command::LinkUp(_)
+            | Command::LinkDown(_)
+            | Command::Routing(..) => {}
         }
     }
 

@@ -86,11 +86,13 @@ impl Shard {
             state,
             complete,
             excluded,
+            journey,
         } = *waiting;
         let mut parcel = self.parcel_of(record, payload, complete)?;
         parcel.heads = heads;
         parcel.state = state;
         parcel.excluded = excluded;
+        parcel.journey = journey;
         Some((key, parcel))
     }
 
@@ -127,7 +129,7 @@ impl Shard {
         parcel.heads = forward.heads;
         parcel.state = forward.state;
         parcel.excluded = Some(gone);
-        let Some(key) = self.key_of_parcel(&parcel) else {
+        let Some(key) = self.recall_address(&mut parcel) else {
             self.release_parcel(parcel);
             return;
         };
@@ -145,10 +147,11 @@ impl Shard {
     /// A link is gone. As long as the routes still name it, its pipe is closed: were it merely
     /// forgotten, a delivery could go to and fro between two such links for as long.
     fn close_pipe(&mut self, gone: OutLinkKey, key: &AddressKey) {
-        let named = self
+        let consumes = self
             .table
             .lookup(key)
             .is_some_and(|route| route.consumers.iter().any(|other| other.link == gone));
+        let named = consumes || self.paths.behind(gone).is_some();
         if named {
             self.pipes.to.entry(gone).or_insert(PipeTx::new(0)).close();
         } else {

@@ -9,10 +9,10 @@ use amqp_proto::{LinkKey, SessionKey};
 
 use super::pipe::PipeRx;
 use super::rate::Rate;
-use crate::ids::{AddressId, AddressKey, ConnKey, FanKey, InKey, LinkId, OutKey};
-use crate::inspect::LinkCounters;
+use crate::ids::{AddressId, AddressKey, ConnKey, FanKey, InKey, Key, LinkId, OutKey};
+use crate::inspect::{LinkCounters, LinkType};
 use crate::mail::{End, Forward};
-use crate::route::Route;
+use crate::route::{DEFAULT_PRIORITY, Route};
 
 /// A link on which a producer sends to the router.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct InLink {
     pub(super) link: LinkKey,
     /// The name the peer gave it.
     pub(super) name: String,
+    /// Whom it serves.
+    pub(super) kind: LinkType,
     /// Where its deliveries go.
     pub(super) target: InTarget,
     /// `linkCapacity`: credit when nothing is held.
@@ -76,7 +78,7 @@ pub(super) struct NewLink {
 
 impl InLink {
     /// A link without credit, on which nothing has come.
-    pub(super) fn new(new: NewLink, target: InTarget) -> Self {
+    pub(super) fn new(new: NewLink, kind: LinkType, target: InTarget) -> Self {
         let NewLink {
             id,
             conn,
@@ -92,6 +94,7 @@ impl InLink {
             session,
             link,
             name,
+            kind,
             target,
             capacity,
             held: 0,
@@ -111,7 +114,12 @@ impl InLink {
 
 impl OutLink {
     /// A link whose attach is to be answered when its binding is confirmed.
-    pub(super) fn new(new: NewLink, key: AddressKey, answer: Attach, annotated: bool) -> Self {
+    pub(super) fn new(
+        new: NewLink,
+        key: AddressKey,
+        answer: Option<Box<Attach>>,
+        annotated: bool,
+    ) -> Self {
         let NewLink {
             id,
             conn,
@@ -127,9 +135,12 @@ impl OutLink {
             session,
             link,
             name,
+            kind: LinkType::Endpoint,
+            streaming: false,
+            priority: DEFAULT_PRIORITY,
             key,
             address: None,
-            answer: Some(Box::new(answer)),
+            answer,
             capacity,
             annotated,
             settles: false,
@@ -155,6 +166,8 @@ pub(super) enum InTarget {
         /// The last address used, to spare the look-up of the next message to it.
         memo: Option<Memo>,
     },
+    /// To the control plane.
+    Control,
     /// All to one address.
     Address {
         /// The address as the attach had it.
@@ -190,7 +203,13 @@ pub(super) struct OutLink {
     pub(super) link: LinkKey,
     /// The name the peer gave it.
     pub(super) name: String,
-    /// The key of its address.
+    /// Whom it serves.
+    pub(super) kind: LinkType,
+    /// It carries single large messages to a neighbour.
+    pub(super) streaming: bool,
+    /// The priority whose messages it carries to a neighbour.
+    pub(super) priority: u8,
+    /// The key of its address; empty on a link to a neighbour.
     pub(super) key: AddressKey,
     /// The address record, once bound.
     pub(super) address: Option<AddressId>,
@@ -237,9 +256,9 @@ pub(super) struct Queued {
     pub(super) end: End,
     /// Bytes of message that came in for it.
     pub(super) received: u64,
-    /// It has taken a place in its pipe's window, which it gives back when it leaves the lane,
-    /// settled by its producer meanwhile or not.
-    pub(super) windowed: bool,
+    /// The link in whose pipe's window it has taken a place, which it gives back when it leaves the
+    /// lane, settled by its producer meanwhile or not.
+    pub(super) window: Option<Key>,
     /// Bytes of a stream that the producer's shard has heard to be sent.
     pub(super) reported: u64,
 }

@@ -16,6 +16,7 @@ mod lanes;
 mod letters;
 mod lines;
 mod link;
+mod neighbors;
 mod opening;
 mod parcel;
 mod pipe;
@@ -25,6 +26,7 @@ mod report;
 mod settle;
 mod state;
 mod stream;
+mod termini;
 mod wheel;
 mod window;
 
@@ -76,6 +78,8 @@ impl Shard {
             phase: Phase::Opening,
             links: Vec::new(),
             held_bytes: 0,
+            data_links: 0,
+            streaming: Vec::new(),
             sessions: Vec::new(),
             ready: std::collections::VecDeque::new(),
             dirty: Vec::new(),

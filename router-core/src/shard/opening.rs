@@ -11,7 +11,7 @@ use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
 use crate::mail::{Command, Dialled, Mail};
 use crate::notice::{Notice, Opened};
-use crate::settings::{ConnectionSettings, RouterSettings};
+use crate::settings::{ConnectionRole, ConnectionSettings, RouterSettings};
 
 /// What the router offers and desires in its Open.
 const CAPABILITIES: [&str; 2] = ["ANONYMOUS-RELAY", "qd.streaming-links"];
@@ -80,10 +80,14 @@ impl Shard {
             properties: conn.properties.clone(),
         });
         let is_dialled = conn.settings.is_initiator();
+        let is_router = conn.settings.role == ConnectionRole::InterRouter;
         self.notices
             .push(Notice::ConnectionOpened(Arc::clone(&opened)));
         if is_dialled {
             self.tell_control(Dialled::Opened(opened));
+        }
+        if is_dialled && is_router {
+            self.attach_pairs(key);
         }
         self.touch(key);
     }
@@ -103,7 +107,7 @@ impl Shard {
                 info: None,
             };
             conn.engine.end(session, Some(error), &mut conn.output);
-        } else {
+        } else if conn.sessions.iter().all(|(known, _)| *known != session) {
             conn.sessions.push((session, Withheld::default()));
             if conn.sessions.len() == limits::ROOMY_SESSIONS {
                 let crowded = Config {

@@ -1,9 +1,12 @@
 //! A message on its way to a choice, and what became of it: what the stages that read, annotate,
 //! keep and forward messages hand to each other. Values only; nothing here decides.
 
+use std::sync::Arc;
+
 use amqp_codec::DeliveryState;
 use amqp_proto::{Payload, SessionKey};
 
+use crate::delivery::Journey;
 use crate::ids::{AddressId, AddressKey, ConnKey, InKey, InLinkKey, OutLinkKey, ShardId};
 use crate::mail::Heads;
 
@@ -33,6 +36,8 @@ pub(super) struct Parcel {
     pub(super) payload: Payload,
     /// A consumer that has sent it back.
     pub(super) excluded: Option<OutLinkKey>,
+    /// What it says of its way.
+    pub(super) journey: Journey,
 }
 
 /// What became of the look-up and the choice.
@@ -56,6 +61,8 @@ pub(super) enum Verdict {
         address: AddressId,
         /// The shards.
         shards: Vec<ShardId>,
+        /// Links to neighbours, of whatever shard.
+        beyond: Option<Arc<[OutLinkKey]>>,
     },
     /// The windows of all consumers are shut.
     Wait(AddressKey),

@@ -8,8 +8,9 @@ use super::link::InTarget;
 use super::parcel::Parcel;
 use super::state::Shard;
 use crate::counters::Counter;
-use crate::delivery::{Inbound, Place, Waiting};
+use crate::delivery::{Inbound, Journey, Place, Waiting};
 use crate::ids::{AddressKey, InKey, InLinkKey};
+use crate::inspect::LinkType;
 
 impl Shard {
     /// Makes a record, and has the engine remember it unless it is settled.
@@ -65,6 +66,7 @@ impl Shard {
             state,
             complete,
             excluded,
+            journey,
             ..
         } = parcel;
         payload.settle();
@@ -77,6 +79,7 @@ impl Shard {
                 state,
                 complete,
                 excluded,
+                journey,
             };
             inbound.place = Place::Line(Box::new(waiting));
         }
@@ -104,6 +107,7 @@ impl Shard {
             heads: None,
             payload,
             excluded: None,
+            journey: Journey::default(),
         })
     }
 
@@ -123,11 +127,26 @@ impl Shard {
         self.withhold_for_link(key, before, after);
     }
 
-    /// A delivery no longer counts against its link.
+    /// A delivery no longer counts against its link. On links between routers it ceased to when
+    /// it was handed on.
     pub(super) fn unhold(&mut self, key: InLinkKey, urgent: bool) {
         if let Some(link) = self.in_links.get_mut(key) {
-            link.held = link.held.saturating_sub(1);
+            if link.kind == LinkType::Endpoint {
+                link.held = link.held.saturating_sub(1);
+            }
             self.mark_credit(key, urgent);
+        }
+    }
+
+    /// A delivery has been handed on, or is not to be: on a link between routers that is when its
+    /// credit comes back. Were credit tied to settlement there, two routers that send each other
+    /// much could wait for each other for ever.
+    pub(super) fn hand_on(&mut self, key: InLinkKey) {
+        if let Some(link) = self.in_links.get_mut(key)
+            && link.kind != LinkType::Endpoint
+        {
+            link.held = link.held.saturating_sub(1);
+            self.mark_credit(key, false);
         }
     }
 

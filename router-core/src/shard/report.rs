@@ -11,12 +11,10 @@ use crate::delivery::Place;
 use crate::ids::{AddressKey, Direction, InLinkKey, Key};
 use crate::inspect::{Answer, ConnectionRow, LinkRow, Query, Rows, Subject};
 use crate::mail::Mail;
+use crate::route::DEFAULT_PRIORITY;
 
 /// Deliveries, and links without credit, that are older than this many seconds draw attention.
 pub(super) const OLD_SECONDS: u32 = 10;
-
-/// Priority of deliveries that do not say one, between routers.
-const DEFAULT_PRIORITY: u8 = 4;
 
 /// Deliveries of one link.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,10 +122,11 @@ impl Shard {
         Some(LinkRow {
             id: link.id,
             name: link.name.clone(),
+            kind: link.kind,
             direction: Direction::In,
             connection: conn.id,
             address: match &link.target {
-                InTarget::Anonymous { .. } => None,
+                InTarget::Anonymous { .. } | InTarget::Control => None,
                 InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
             },
             capacity: link.capacity,
@@ -152,9 +151,10 @@ impl Shard {
         Some(LinkRow {
             id: link.id,
             name: link.name.clone(),
+            kind: link.kind,
             direction: Direction::Out,
             connection: conn.id,
-            address: Some(AddressKey::clone(&link.key)),
+            address: (!link.key.is_empty()).then(|| AddressKey::clone(&link.key)),
             capacity: link.capacity,
             undelivered: link.lane.len() as u64,
             unsettled: load.unsettled,
@@ -163,7 +163,7 @@ impl Shard {
             credit: conn.engine.credit(link.link),
             settle_rate: link.rate.per_second(self.second),
             stuck: load.old + old_queued as u64,
-            priority: DEFAULT_PRIORITY,
+            priority: link.priority,
         })
     }
 

@@ -231,9 +231,15 @@ impl Shard {
         settled: bool,
     ) {
         let wanted = OutOrigin::Delivery(origin.0, origin.1);
-        let found = self.outbound.iter().find_map(|(key, outbound)| {
-            (outbound.link == link && outbound.origin == wanted).then_some(OutKey(key))
-        });
+        let found = self
+            .outbound
+            .iter()
+            .find_map(|(key, outbound)| (outbound.origin == wanted).then_some(OutKey(key)));
+        // A stream to a neighbour is not on the link that was chosen for it.
+        let link = match self.by_origin.get(&origin) {
+            Some(Incoming::Link(streaming)) => *streaming,
+            _ => link,
+        };
         match found {
             Some(key) => self.dispose(key, state, settled),
             None if settled => self.settle_in_lane(link, origin),

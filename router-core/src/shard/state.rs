@@ -25,7 +25,7 @@ use crate::keyed::Keyed;
 use crate::limits;
 use crate::mail::{Mail, Outboxes};
 use crate::notice::Notice;
-use crate::route::{Route, RouteTable, Tally, Windows};
+use crate::route::{Paths, Route, RouteTable, Tally, Windows};
 use crate::settings::{ConnectionSettings, RouterSettings};
 
 /// A hash map whose order and collisions depend only on the seed that the shard was given.
@@ -62,6 +62,7 @@ pub struct Shard {
     pub(super) drawn: u64,
     pub(super) counters: CounterWriter,
     pub(super) table: Arc<RouteTable>,
+    pub(super) paths: Arc<Paths>,
     pub(super) tally: Tally,
     pub(super) window: ReadWindow,
     /// Engine settings of listeners, shared by their connections.
@@ -134,7 +135,13 @@ pub(super) struct Pipes {
 
 impl Pipes {
     /// An unsettled delivery goes to a consumer; its pipe is made when it is first used.
-    pub(super) fn charge(&mut self, target: OutLinkKey, route: &Route, control: ShardId) {
+    pub(super) fn charge(
+        &mut self,
+        target: OutLinkKey,
+        route: &Route,
+        paths: &Paths,
+        control: ShardId,
+    ) {
         let pipe = self.to.entry(target).or_insert_with(|| {
             let consumer = route
                 .consumers
@@ -143,7 +150,9 @@ impl Pipes {
             let depth = match consumer {
                 _ if target.shard == control => limits::IN_PROCESS_DEPTH,
                 Some(consumer) => consumer.capacity.max(1),
-                None => 1,
+                None => paths
+                    .behind(target)
+                    .map_or(1, |neighbor| neighbor.capacity.max(1)),
             };
             PipeTx::new(depth)
         });
@@ -180,6 +189,7 @@ impl Shard {
             counters,
             tally: Tally::new(table.boards(), id),
             table,
+            paths: Arc::new(Paths::default()),
             window: ReadWindow::new(),
             configs: Vec::new(),
             conns: Keyed::new(),

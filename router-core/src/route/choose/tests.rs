@@ -1,9 +1,10 @@
 //! Choices on routes made by hand, and the tallies of many shards against one list.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
+use super::super::paths::PRIORITIES;
 use super::super::tally::{Boards, Slots};
 use super::*;
 use crate::ids::{AddressId, Key, ShardId};
@@ -35,6 +36,19 @@ struct World {
     route: Route,
     tallies: Vec<Tally>,
     shut: Shut,
+    paths: Paths,
+}
+
+/// An unsettled delivery of a client.
+fn passage<'a>(windows: &'a Shut, paths: &'a Paths) -> Passage<'a, Shut> {
+    Passage {
+        settled: false,
+        windows,
+        excluded: &[],
+        paths,
+        priority: 4,
+        entry: Entry::Here,
+    }
 }
 
 impl World {
@@ -57,6 +71,7 @@ impl World {
             annotated: false,
             in_process: Vec::new(),
             consumers,
+            routers: Vec::new(),
             shards: vec![ShardId(0)],
             turn_slot: slots.turn(),
         };
@@ -68,28 +83,23 @@ impl World {
             route,
             tallies,
             shut: Shut::default(),
+            paths: Paths::default(),
         }
     }
 
     fn choose(&mut self, settled: bool, excluded: &[OutLinkKey]) -> Choice {
-        choose(
-            &self.route,
+        let passage = Passage {
             settled,
-            &mut self.tallies[0],
-            &self.shut,
             excluded,
-        )
+            ..passage(&self.shut, &self.paths)
+        };
+        choose(&self.route, &mut self.tallies[0], &passage)
     }
 
     /// Sends a delivery from a shard: the index of the consumer, which it counts for.
     fn send(&mut self, shard: usize) -> usize {
-        let choice = choose(
-            &self.route,
-            false,
-            &mut self.tallies[shard],
-            &self.shut,
-            &[],
-        );
+        let passage = passage(&self.shut, &self.paths);
+        let choice = choose(&self.route, &mut self.tallies[shard], &passage);
         let Choice::One { target, slot } = choice else {
             panic!("{choice:?}")
         };
@@ -401,4 +411,117 @@ proptest! {
             prop_assert!(spread <= TALLY_REFRESH * u32::from(shards - 1) + 1, "{:?}", loads);
         }
     }
+}
+
+/// Paths to routers 1, 2, …, each a neighbour with a link of its own, at these costs; the message
+/// may have entered anywhere.
+fn neighbors(costs: &[u32], capacity: u32) -> Paths {
+    let path = |(place, &cost): (u16, &u32)| {
+        Some(Path {
+            id: format!("R{place}").into(),
+            neighbor: place,
+            cost,
+            valid_origins: Box::new([9]),
+        })
+    };
+    let paths = (0..).zip(costs).map(path);
+    let neighbors = (0..costs.len()).map(|place| Neighbor {
+        router: u16::try_from(place).unwrap() + 1,
+        links: [Some(link(100 + u32::try_from(place).unwrap())); PRIORITIES],
+        capacity,
+    });
+    Paths::new(
+        std::iter::once(None).chain(paths).collect(),
+        neighbors.collect(),
+        BTreeMap::new(),
+        1,
+    )
+}
+
+/// A world whose address is at other routers, too.
+fn with_routers(treatment: Treatment, locals: &[u32], costs: &[u32]) -> World {
+    let mut world = World::new(treatment, locals, 1);
+    let mut slots = Slots::default();
+    for _ in 0..=locals.len() {
+        slots.load();
+    }
+    world.route.routers = (1..)
+        .take(costs.len())
+        .map(|router| RemoteRouter {
+            router,
+            slot: slots.load(),
+        })
+        .collect();
+    let boards = Boards::new(1).grown(slots.needed() + 1);
+    world.tallies = (0..=1)
+        .map(|shard| Tally::new(&boards, ShardId(shard)))
+        .collect();
+    world.paths = neighbors(costs, 250);
+    world
+}
+
+/// How many of 100 unsettled deliveries go to each target.
+fn dealt(world: &mut World, targets: &[usize]) -> Vec<usize> {
+    let sent = world.sends(100);
+    let count = |target| sent.iter().filter(|&&of| of == target).count();
+    targets.iter().map(|&target| count(target)).collect()
+}
+
+#[test]
+fn closest_takes_local_consumers_then_the_nearest_routers_in_turn() {
+    let closest = Treatment::AnycastClosest;
+    let mut world = with_routers(closest, &[250], &[1, 1]);
+    assert_eq!(dealt(&mut world, &[0, 100, 101]), [100, 0, 0]);
+    let mut world = with_routers(closest, &[], &[5, 5, 6]);
+    assert_eq!(dealt(&mut world, &[100, 101, 102]), [50, 50, 0]);
+    world.paths = Paths::default();
+    assert_eq!(world.choose(false, &[]), Choice::Unroutable);
+}
+
+#[test]
+fn for_balanced_the_cost_is_a_handicap() {
+    let balanced = Treatment::AnycastBalanced;
+    let mut world = with_routers(balanced, &[250], &[10]);
+    assert_eq!(dealt(&mut world, &[0, 100]), [55, 45]);
+    let mut world = with_routers(balanced, &[250], &[10, 30]);
+    assert_eq!(dealt(&mut world, &[0, 100, 101]), [47, 37, 16]);
+    let mut world = with_routers(balanced, &[40], &[10]);
+    world.paths = neighbors(&[10], 20);
+    let sent = dealt(&mut world, &[0, 100]);
+    assert_eq!(
+        sent.iter().sum::<usize>(),
+        100,
+        "nobody eligible: the least"
+    );
+}
+
+#[test]
+fn balanced_sends_on_only_what_may_pass_here() {
+    let mut world = with_routers(Treatment::AnycastBalanced, &[], &[1]);
+    let entered = |world: &mut World, entry| {
+        let passage = Passage {
+            entry,
+            ..passage(&world.shut, &world.paths)
+        };
+        choose(&world.route, &mut world.tallies[0], &passage)
+    };
+    assert_eq!(index(entered(&mut world, Entry::Here)), 100);
+    assert_eq!(index(entered(&mut world, Entry::Router(9))), 100);
+    assert_eq!(entered(&mut world, Entry::Router(8)), Choice::Unroutable);
+    assert_eq!(index(entered(&mut world, Entry::Unknown)), 100);
+}
+
+#[test]
+fn copies_go_to_each_neighbour_once_but_not_back() {
+    let world = with_routers(Treatment::Multicast, &[], &[1, 2, 3]);
+    let copies = |entry, trace: &[u16]| -> Vec<u32> {
+        let links = copies(&world.route, &world.paths, 4, entry, trace);
+        links.iter().map(|link| link.link.index).collect()
+    };
+    assert_eq!(copies(None, &[]), [100, 101, 102]);
+    assert_eq!(copies(None, &[2]), [100, 102]);
+    assert_eq!(copies(Some(Entry::Router(9)), &[1]), [101, 102]);
+    assert_eq!(copies(Some(Entry::Router(8)), &[]), [0; 0]);
+    assert_eq!(copies(Some(Entry::Unknown), &[]), [0; 0]);
+    assert_eq!(copies(Some(Entry::Here), &[]), [0; 0]);
 }

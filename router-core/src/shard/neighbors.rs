@@ -1,0 +1,251 @@
+//! Links to other routers: eleven pairs that the side with the connector attaches, one for the
+//! routing protocol and one for each priority. The other side answers in the order asked.
+//!
+//! What comes on the protocol's link goes to the control plane as it is; what comes on a data link
+//! is routed like any message that says itself where it goes. Decision: a session for each pair, so
+//! that a large message of one priority does not stop the windows of the others.
+
+use amqp_codec::{Attach, DeliveryState, Encoded, Role, Value};
+use amqp_proto::{LinkKey, SessionKey};
+use bytes::{Bytes, BytesMut};
+
+use super::conn::{LinkSlot, Withheld};
+use super::link::{InLink, InTarget, NewLink, OutLink};
+use super::parcel::Parcel;
+use super::state::Shard;
+use super::termini::{CONTROL, DATA, answer_to, pair_attach};
+use crate::ids::{AddressKey, ConnKey, InLinkKey, Key};
+use crate::inspect::LinkType;
+use crate::limits;
+use crate::mail::{Command, Mail, RouterLink};
+use crate::route::PRIORITIES;
+use crate::settings::ConnectionRole;
+
+/// The property of an Open that names what the way costs.
+const COST: &str = "qd.inter-router-cost";
+
+impl Shard {
+    /// A connection of ours to another router is open: attaches the pairs.
+    pub(super) fn attach_pairs(&mut self, key: ConnKey) {
+        self.attach_pair(key, CONTROL, LinkType::RouterControl);
+        for _ in 0..PRIORITIES {
+            self.attach_pair(key, DATA, LinkType::InterRouter);
+        }
+    }
+
+    /// The link on which a large message leaves that was to leave on this one: to a neighbour, one
+    /// that carries nothing else at the moment, on a session of its own, so that a message which
+    /// stalls holds up no other.
+    pub(super) fn streaming_link(&mut self, instead_of: Key) -> Key {
+        let Some(link) = self.out_links.get(instead_of) else {
+            return instead_of;
+        };
+        let (key, kind) = (link.conn, link.kind);
+        if kind != LinkType::InterRouter {
+            return instead_of;
+        }
+        let Some(conn) = self.conns.get_mut(key) else {
+            return instead_of;
+        };
+        let lane = |out: &Key| {
+            self.out_links
+                .get(*out)
+                .map_or(usize::MAX, |of| of.lane.len())
+        };
+        let best = conn.streaming.iter().copied().min_by_key(lane);
+        let idle =
+            best.filter(|out| lane(out) == 0 || conn.streaming.len() >= limits::STREAMING_LINKS);
+        if let Some(out) = idle {
+            return out;
+        }
+        let Ok(session) = conn.engine.begin(&mut conn.output) else {
+            return best.unwrap_or(instead_of);
+        };
+        conn.sessions.push((session, Withheld::default()));
+        let Some(out) = self.attach_own(key, session, DATA, kind, Role::Sender) else {
+            return best.unwrap_or(instead_of);
+        };
+        if let Some(link) = self.out_links.get_mut(out) {
+            link.streaming = true;
+        }
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.streaming.push(out);
+        }
+        self.touch(key);
+        out
+    }
+
+    /// Attaches a receiver and a sender on a session of their own.
+    fn attach_pair(&mut self, key: ConnKey, capability: &'static str, kind: LinkType) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let Ok(session) = conn.engine.begin(&mut conn.output) else {
+            return;
+        };
+        conn.sessions.push((session, Withheld::default()));
+        for role in [Role::Receiver, Role::Sender] {
+            self.attach_own(key, session, capability, kind, role);
+        }
+    }
+
+    fn attach_own(
+        &mut self,
+        key: ConnKey,
+        session: SessionKey,
+        capability: &'static str,
+        kind: LinkType,
+        role: Role,
+    ) -> Option<Key> {
+        let name = format!("qdlink.{:016x}", self.draw());
+        let attach = pair_attach(&name, capability, role);
+        let conn = self.conns.get_mut(key)?;
+        let link = conn
+            .engine
+            .attach(session, attach.clone(), &mut conn.output)
+            .ok()?;
+        let new = self.new_link(key, session, link, &attach)?;
+        match role {
+            Role::Receiver => {
+                self.insert_in(key, new, kind);
+                None
+            }
+            Role::Sender => Some(self.insert_out(key, new, kind)),
+        }
+    }
+
+    /// A peer attaches a link between routers: it is answered at once.
+    pub(super) fn attach_router_link(
+        &mut self,
+        key: ConnKey,
+        session: SessionKey,
+        link: LinkKey,
+        attach: &Attach,
+        kind: LinkType,
+    ) {
+        let Some(new) = self.new_link(key, session, link, attach) else {
+            return;
+        };
+        let answer = Attach {
+            source: attach.source.clone(),
+            target: attach.target.clone(),
+            ..answer_to(attach)
+        };
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.engine.answer_attach(link, answer, &mut conn.output);
+        }
+        match attach.role {
+            Role::Sender => self.insert_in(key, new, kind),
+            Role::Receiver => {
+                let out = self.insert_out(key, new, kind);
+                self.router_link_up(key, out);
+            }
+        }
+    }
+
+    /// A peer has answered one of our attaches.
+    pub(super) fn attach_answered(&mut self, key: ConnKey, link: LinkKey, attach: &Attach) {
+        match self.slot(key, link) {
+            // Without a terminus the answer is a refusal: the detach follows.
+            Some(LinkSlot::Out(out)) if attach.target.is_some() => self.router_link_up(key, out),
+            Some(LinkSlot::In(in_link)) => self.mark_credit(in_link, true),
+            _ => {}
+        }
+    }
+
+    fn insert_in(&mut self, key: ConnKey, new: NewLink, kind: LinkType) {
+        let link = new.link;
+        let target = match kind {
+            LinkType::RouterControl => InTarget::Control,
+            LinkType::InterRouter | LinkType::Endpoint => InTarget::Anonymous { memo: None },
+        };
+        let in_key = InLinkKey(self.in_links.insert(InLink::new(new, kind, target)));
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.set_slot(link, Some(LinkSlot::In(in_key)));
+        }
+        self.mark_credit(in_key, true);
+    }
+
+    fn insert_out(&mut self, key: ConnKey, new: NewLink, kind: LinkType) -> Key {
+        let link = new.link;
+        let mut record = OutLink::new(new, AddressKey::from(""), None, true);
+        record.kind = kind;
+        let out = self.out_links.insert(record);
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.set_slot(link, Some(LinkSlot::Out(out)));
+        }
+        out
+    }
+
+    /// Both ends of a link on which this router sends are attached: the control plane may use it.
+    fn router_link_up(&mut self, key: ConnKey, out: Key) {
+        let link = self.out_key(out);
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let Some(record) = self.out_links.get_mut(out) else {
+            return;
+        };
+        let priority = match record.kind {
+            LinkType::InterRouter if record.streaming => return,
+            LinkType::Endpoint => return,
+            LinkType::RouterControl => None,
+            LinkType::InterRouter => {
+                // From the eleventh on they are links for single large messages.
+                let Some(priority) = u8::try_from(conn.data_links)
+                    .ok()
+                    .filter(|priority| usize::from(*priority) < PRIORITIES)
+                else {
+                    return;
+                };
+                conn.data_links += 1;
+                record.priority = priority;
+                Some(priority)
+            }
+        };
+        let asked = conn.properties.as_ref().and_then(peer_cost).unwrap_or(1);
+        let up = RouterLink {
+            connection: conn.id,
+            link,
+            priority,
+            capacity: record.capacity,
+            cost: conn.settings.cost.max(asked),
+        };
+        self.post(self.control(), Mail::Command(Box::new(Command::LinkUp(up))));
+    }
+
+    /// A message of the routing protocol: the control plane reads it.
+    pub(super) fn take_routing(&mut self, parcel: Parcel) {
+        let connection = self.conns.get(parcel.conn).map(|conn| conn.id);
+        let whole = parcel.complete && parcel.payload.len() <= limits::CONTROL_MESSAGE_BYTES;
+        if whole && let Some(connection) = connection {
+            let mut message = BytesMut::with_capacity(parcel.payload.len());
+            for chunk in parcel.payload.chunks() {
+                message.extend_from_slice(chunk);
+            }
+            let command = Command::Routing(connection, Bytes::from(message));
+            self.post(self.control(), Mail::Command(Box::new(command)));
+            self.refuse_parcel(parcel, DeliveryState::Accepted);
+        } else {
+            self.refuse_parcel(parcel, DeliveryState::Released);
+        }
+    }
+
+    /// Whether a connection is one between interior routers.
+    pub(super) fn is_inter_router(&self, key: ConnKey) -> bool {
+        self.conns
+            .get(key)
+            .is_some_and(|conn| conn.settings.role == ConnectionRole::InterRouter)
+    }
+}
+
+/// What a peer's Open asks for its way; an `int` alone counts.
+fn peer_cost(properties: &Encoded) -> Option<u32> {
+    let Ok(Value::Map(map)) = properties.value() else {
+        return None;
+    };
+    match map.get(COST) {
+        Some(Value::Int(cost)) => u32::try_from(*cost).ok(),
+        _ => None,
+    }
+}
