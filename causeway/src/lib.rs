@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!   cli ─► config ─► daemon: signals, one router a process
+//!                       │    cluster: several, and the links between them
 //!                       │
 //!                     router ─┬─► control: listeners, orders, ControlPlane, agent
 //!                             │      │ Intake: sockets        ▲ mail
@@ -15,6 +16,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 mod control;
 pub mod daemon;
@@ -29,6 +31,7 @@ mod router;
 mod socket;
 mod worker;
 
+pub use cluster::{Cluster, ClusterError, ClusterSettings, LinkState, Topology};
 pub use router::{End, Listening, Router, RouterHandle, RunSettings, WORKERS_MAX};
 
 /// Bodies of the fuzz targets of this crate.

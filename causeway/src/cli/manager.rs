@@ -38,8 +38,21 @@ impl Manager {
         router: Option<&str>,
         timeout: Duration,
     ) -> Result<Self, Failure> {
+        Self::connect_with(options, router, timeout, Interrupt::on_signals()?)
+    }
+
+    /// The same with an interrupt of one's own.
+    ///
+    /// # Errors
+    /// As [`Manager::connect`].
+    pub fn connect_with(
+        options: &ConnectOptions,
+        router: Option<&str>,
+        timeout: Duration,
+        interrupt: Interrupt,
+    ) -> Result<Self, Failure> {
         let name = container_name("manager");
-        let mut client = Client::connect(options, &name, Interrupt::on_signals()?)?;
+        let mut client = Client::connect(options, &name, interrupt)?;
         let (what, address) = match router {
             Some(id) => (
                 format!("router `{id}`"),

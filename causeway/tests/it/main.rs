@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod clients;
+mod cluster;
 mod corpus;
 mod ends;
 mod harness;

@@ -1,0 +1,436 @@
+//! Several routers and the links between them, in one process.
+//!
+//! Owns the routers and, between each two that are linked, a relay that can cut, freeze and delay
+//! what passes; it decides nothing about messages. Everything is on real sockets of the loopback
+//! interface: what a client or a test sees here is what it would see in a network of machines.
+//! The simulator is for what must be repeatable; this is for looking, trying and measuring.
+//!
+//! ```text
+//!   client ─► A ──dials──► relay ──► B ◄─ client
+//!                            ▲
+//!                     cut, freeze, delay, heal
+//! ```
+
+mod error;
+mod link;
+mod member;
+mod relay;
+mod report;
+mod topology;
+mod tunnel;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use member::{Common, Dial, Member};
+use relay::Relay;
+
+pub use error::{ClusterError, ROUTERS_MAX};
+pub use link::LinkState;
+pub use report::{AddressReport, RouterReport, Way};
+pub use topology::{Edge, Topology};
+
+use crate::clock::Clock;
+use crate::log::Row;
+
+/// How often routers are asked whether they know each other.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    /// How many routers, named `A`, `B`, `C` and so on; at most [`ROUTERS_MAX`].
+    pub routers: usize,
+    /// Which of them are linked.
+    pub topology: Topology,
+    /// The first router's port for clients, the others' follow; `None`: any that are free.
+    pub first_port: Option<u16>,
+    /// Worker threads of each router.
+    pub workers: u16,
+    /// Lines for each router's section `router`, such as `helloMaxAgeSeconds: 1`.
+    pub router_attributes: String,
+    /// Sections for each router, such as `address { … }`.
+    pub sections: String,
+    /// A folder for the logs, `A.log` and so on; `None`: they are kept in memory alone.
+    pub logs: Option<PathBuf>,
+}
+
+impl Default for ClusterSettings {
+    /// Three routers in a ring, of a worker each, on any free ports.
+    fn default() -> Self {
+        Self {
+            routers: 3,
+            topology: Topology::Ring,
+            first_port: None,
+            workers: 1,
+            router_attributes: String::new(),
+            sections: String::new(),
+            logs: None,
+        }
+    }
+}
+
+/// Routers in this process and the links between them. Dropped, all of them end in good order.
+pub struct Cluster {
+    common: Common,
+    first_port: Option<u16>,
+    clock: Clock,
+    members: Vec<Member>,
+    links: Vec<Link>,
+    /// Last, so that it outlives the routers: they take their leave of each other through it.
+    relay: Relay,
+}
+
+/// A link and the number that the relay knows it by.
+struct Link {
+    edge: Edge,
+    /// The router that is dialled.
+    target: String,
+    number: usize,
+    state: LinkState,
+}
+
+impl Cluster {
+    /// Starts the routers and their links; they need not know each other yet.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot be, or a router that cannot start.
+    pub fn start(settings: ClusterSettings) -> Result<Self, ClusterError> {
+        if settings.routers == 0 || settings.routers > ROUTERS_MAX {
+            return Err(ClusterError::BadCount(settings.routers));
+        }
+        let names: Vec<String> = (0..settings.routers).map(topology::name).collect();
+        let edges = settings.topology.edges(&names)?;
+        let mut cluster = Self {
+            common: Common {
+                workers: settings.workers,
+                router_attributes: settings.router_attributes,
+                sections: settings.sections,
+                logs: settings.logs,
+            },
+            first_port: settings.first_port,
+            clock: Clock::start(),
+            members: Vec::new(),
+            links: Vec::new(),
+            relay: Relay::start()?,
+        };
+        let place = |name: &String| names.iter().position(|other| other == name);
+        for name in &names {
+            // Who comes later dials, so that nobody has to dial twice.
+            let dials = |edge: &&Edge| {
+                let last = edge.ends.iter().max_by_key(|end| place(end));
+                last == Some(name)
+            };
+            let edges: Vec<Edge> = edges.iter().filter(dials).cloned().collect();
+            cluster.admit(name.clone(), edges)?;
+        }
+        Ok(cluster)
+    }
+
+    /// Adds a router, linked to those at these costs, and starts it.
+    ///
+    /// # Errors
+    ///
+    /// A name that cannot be or is taken, a link that cannot be, or the router cannot start.
+    pub fn add(&mut self, name: &str, links: &[(&str, u32)]) -> Result<(), ClusterError> {
+        topology::check_name(name)?;
+        if self.members.len() >= ROUTERS_MAX {
+            return Err(ClusterError::BadCount(self.members.len() + 1));
+        }
+        let mut names = self.names();
+        if names.iter().any(|other| other == name) {
+            return Err(ClusterError::RouterExists(name.to_owned()));
+        }
+        names.push(name.to_owned());
+        let mut edges: Vec<Edge> = Vec::new();
+        for (peer, cost) in links {
+            let edge = Edge::new(*peer, name).cost(*cost);
+            topology::check(&edge, &names, &edges)?;
+            edges.push(edge);
+        }
+        self.admit(name.to_owned(), edges)
+    }
+
+    /// Kills a router as if its process had died: its sockets end, without a word on them.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router, or it does not run.
+    pub fn kill(&mut self, name: &str) -> Result<(), ClusterError> {
+        let at = self.member(name)?;
+        self.members[at].kill()?;
+        self.lead_to(name, None)
+    }
+
+    /// Starts a router that was killed, at the same port.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router, it runs, or its port was taken meanwhile.
+    pub fn restart(&mut self, name: &str) -> Result<(), ClusterError> {
+        let at = self.member(name)?;
+        self.members[at].start(&self.common)?;
+        let routers = self.members[at].routers_at();
+        self.lead_to(name, routers)
+    }
+
+    /// Cuts the link between two routers: its connection ends, and so does any new one.
+    ///
+    /// # Errors
+    ///
+    /// There is no such link.
+    pub fn cut(&mut self, one: &str, other: &str) -> Result<(), ClusterError> {
+        self.set_link(one, other, LinkState::Cut)
+    }
+
+    /// Lets bytes pass a link again, at once.
+    ///
+    /// # Errors
+    ///
+    /// There is no such link.
+    pub fn heal(&mut self, one: &str, other: &str) -> Result<(), ClusterError> {
+        self.set_link(one, other, LinkState::Up)
+    }
+
+    /// Makes a link so. One that was frozen does not go on where it was: its connection ends, and
+    /// the routers make a new one.
+    ///
+    /// # Errors
+    ///
+    /// There is no such link.
+    pub fn set_link(
+        &mut self,
+        one: &str,
+        other: &str,
+        state: LinkState,
+    ) -> Result<(), ClusterError> {
+        let edges = self.links.iter().map(|link| link.edge.to_string());
+        let unknown = ClusterError::UnknownLink(format!("{one}-{other}"), edges.collect());
+        let mut links = self.links.iter_mut();
+        let link = links
+            .find(|link| link.edge.joins(one, other))
+            .ok_or(unknown)?;
+        self.relay.set(link.number, state)?;
+        link.state = state;
+        Ok(())
+    }
+
+    /// The names of all routers, in the order in which they came.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let names = self.members.iter().map(|member| member.name.clone());
+        names.collect()
+    }
+
+    /// All links and how they are.
+    pub fn links(&self) -> impl Iterator<Item = (&Edge, LinkState)> {
+        self.links.iter().map(|link| (&link.edge, link.state))
+    }
+
+    /// Whether a router runs.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router.
+    pub fn is_running(&self, name: &str) -> Result<bool, ClusterError> {
+        let at = self.member(name)?;
+        Ok(self.members[at].is_running())
+    }
+
+    /// Where clients connect to a router, whether it runs or not.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router.
+    pub fn address(&self, name: &str) -> Result<SocketAddr, ClusterError> {
+        let at = self.member(name)?;
+        Ok((Ipv4Addr::LOCALHOST, self.members[at].port()).into())
+    }
+
+    /// The same as a URL for the client commands.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router.
+    pub fn url(&self, name: &str) -> Result<String, ClusterError> {
+        Ok(format!("amqp://{}", self.address(name)?))
+    }
+
+    /// The newest lines of a router's log.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router.
+    pub fn log(&self, name: &str, count: usize) -> Result<Vec<Row>, ClusterError> {
+        let at = self.member(name)?;
+        Ok(self.members[at].log(count))
+    }
+
+    /// What a router says of itself and of the others.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router, it does not run, or it does not answer.
+    pub fn report(&mut self, name: &str) -> Result<RouterReport, ClusterError> {
+        let at = self.member(name)?;
+        self.members[at].report()
+    }
+
+    /// The routers that a router should know: those that run and that a path of running routers
+    /// and of links that pass leads to. Sorted, and without itself.
+    ///
+    /// # Errors
+    ///
+    /// There is no such router.
+    pub fn reachable(&self, name: &str) -> Result<Vec<String>, ClusterError> {
+        self.member(name)?;
+        let mut found = BTreeSet::from([name]);
+        let mut edge_of_the_known = vec![name];
+        while let Some(at) = edge_of_the_known.pop() {
+            for link in self.links.iter().filter(|link| link.state.passes()) {
+                let [one, other] = &link.edge.ends;
+                let far = match at {
+                    _ if at == one => other,
+                    _ if at == other => one,
+                    _ => continue,
+                };
+                if self.is_running(far)? && found.insert(far) {
+                    edge_of_the_known.push(far);
+                }
+            }
+        }
+        found.remove(name);
+        Ok(found.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Waits until every router that runs knows exactly those that it can reach.
+    ///
+    /// # Errors
+    ///
+    /// They do not within that time; the error names each router and what it lacks.
+    pub fn wait_converged(&mut self, patience: Duration) -> Result<(), ClusterError> {
+        let deadline = self.clock.now() + patience;
+        loop {
+            let wrong = self.disagreements()?;
+            if wrong.is_empty() {
+                return Ok(());
+            }
+            if self.clock.now() >= deadline {
+                return Err(ClusterError::NotConverged {
+                    waited: patience,
+                    wrong,
+                });
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// What routers do not know yet, or still believe.
+    fn disagreements(&mut self) -> Result<Vec<String>, ClusterError> {
+        let mut wrong = Vec::new();
+        for at in 0..self.members.len() {
+            if !self.members[at].is_running() {
+                continue;
+            }
+            let name = self.members[at].name.clone();
+            let expected: BTreeSet<String> = self.reachable(&name)?.into_iter().collect();
+            let known: BTreeSet<String> = match self.members[at].report() {
+                Ok(report) => report.routers.into_iter().map(|way| way.to).collect(),
+                Err(error) => {
+                    wrong.push(error.to_string());
+                    continue;
+                }
+            };
+            let list = |names: BTreeSet<&String>| {
+                let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+                names.join(", ")
+            };
+            if !known.is_superset(&expected) {
+                let lacking = list(expected.difference(&known).collect());
+                wrong.push(format!("{name} does not know {lacking}"));
+            }
+            if !known.is_subset(&expected) {
+                let stale = list(known.difference(&expected).collect());
+                wrong.push(format!("{name} still knows {stale}"));
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Takes a router in, with the links that it dials, and starts it.
+    fn admit(&mut self, name: String, edges: Vec<Edge>) -> Result<(), ClusterError> {
+        let port = match (self.first_port, self.members.len()) {
+            (None, _) => 0,
+            (Some(first), beyond) => {
+                let port = usize::from(first) + beyond;
+                u16::try_from(port).map_err(|_| ClusterError::PortTaken {
+                    router: name.clone(),
+                    port: u32::try_from(port).unwrap_or(u32::MAX),
+                    text: "ports end at 65535".to_owned(),
+                })?
+            }
+        };
+        let mut links = Vec::new();
+        let mut dials = Vec::new();
+        for edge in edges {
+            let (number, at) = self.relay.open()?;
+            let [one, other] = &edge.ends;
+            let target = if *one == name { other } else { one }.clone();
+            let place = self.member(&target)?;
+            self.relay.lead(number, self.members[place].routers_at())?;
+            dials.push(Dial {
+                peer: target.clone(),
+                at,
+                cost: edge.cost,
+            });
+            links.push(Link {
+                edge,
+                target,
+                number,
+                state: LinkState::Up,
+            });
+        }
+        let mut member = Member::new(name, port, dials);
+        member.start(&self.common)?;
+        self.members.push(member);
+        self.links.extend(links);
+        Ok(())
+    }
+
+    /// Leads all links to a router there.
+    fn lead_to(&self, name: &str, to: Option<SocketAddr>) -> Result<(), ClusterError> {
+        for link in self.links.iter().filter(|link| link.target == name) {
+            self.relay.lead(link.number, to)?;
+        }
+        Ok(())
+    }
+
+    fn member(&self, name: &str) -> Result<usize, ClusterError> {
+        let mut members = self.members.iter();
+        members
+            .position(|member| member.name == name)
+            .ok_or_else(|| ClusterError::UnknownRouter(name.to_owned(), self.names()))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // All at once; then each is waited for.
+        self.members.iter().for_each(Member::stop);
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let links = self.links().map(|(edge, state)| format!("{edge} {state}"));
+        f.debug_struct("Cluster")
+            .field("routers", &self.names())
+            .field("links", &links.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,387 @@
+//! The thread through which all links of a cluster pass.
+//!
+//! A router dials a port of the relay instead of its neighbour, so a link can be cut without
+//! either router's doing. One thread serves all links: the relay is a stage prop and must not
+//! compete with the routers for cores.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{self, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use amqp_proto::Time;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::link::LinkState;
+use super::tunnel::{Tunnel, Turn, buffer};
+use crate::clock::Clock;
+use crate::socket::Socket;
+
+const WAKER: Token = Token(0);
+
+/// Events taken from the operating system at once.
+const EVENTS: usize = 256;
+
+/// How long a router of this machine may take to be connected to.
+const DIAL: Duration = Duration::from_millis(250);
+
+/// The handle on the relay; dropped, it ends all links.
+#[derive(Debug)]
+pub(super) struct Relay {
+    commands: Option<Sender<Command>>,
+    waker: Arc<Waker>,
+    links: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Command {
+    /// Takes connections for a link.
+    Open(TcpListener, Sender<io::Result<()>>),
+    /// From now on a link leads there, or nowhere.
+    Lead(usize, Option<SocketAddr>, Sender<io::Result<()>>),
+    /// From now on a link is like that.
+    Set(usize, LinkState, Sender<io::Result<()>>),
+}
+
+impl Relay {
+    /// # Errors
+    ///
+    /// No thread, or no poll.
+    pub(super) fn start() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (commands, orders) = mpsc::channel();
+        let stage = Stage {
+            poll,
+            clock: Clock::start(),
+            next_token: WAKER.0 + 1,
+            links: Vec::new(),
+            listeners: BTreeMap::new(),
+            tunnels: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            late: BTreeMap::new(),
+            buffer: buffer(),
+        };
+        let thread = thread::Builder::new()
+            .name("relay".to_owned())
+            .spawn(move || stage.run(&orders))?;
+        Ok(Self {
+            commands: Some(commands),
+            waker,
+            links: 0,
+            thread: Some(thread),
+        })
+    }
+
+    /// A new link that leads nowhere yet: its number and the address to dial.
+    ///
+    /// # Errors
+    ///
+    /// No socket.
+    pub(super) fn open(&mut self) -> io::Result<(usize, SocketAddr)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = listener.local_addr()?;
+        self.ask(|answer| Command::Open(listener, answer))?;
+        self.links += 1;
+        Ok((self.links - 1, address))
+    }
+
+    /// Leads a link to its far end, or nowhere.
+    ///
+    /// # Errors
+    ///
+    /// The thread has gone.
+    pub(super) fn lead(&self, link: usize, to: Option<SocketAddr>) -> io::Result<()> {
+        self.ask(|answer| Command::Lead(link, to, answer))
+    }
+
+    /// Makes a link so; when this returns, it is.
+    ///
+    /// # Errors
+    ///
+    /// The thread has gone.
+    pub(super) fn set(&self, link: usize, state: LinkState) -> io::Result<()> {
+        self.ask(|answer| Command::Set(link, state, answer))
+    }
+
+    fn ask(&self, command: impl FnOnce(Sender<io::Result<()>>) -> Command) -> io::Result<()> {
+        let gone = || io::Error::other("the relay between the routers has gone");
+        let (answer, answered) = mpsc::channel();
+        let commands = self.commands.as_ref().ok_or_else(gone)?;
+        commands.send(command(answer)).map_err(|_| gone())?;
+        self.waker.wake()?;
+        answered.recv().map_err(|_| gone())?
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.commands = None;
+        // The thread is there as long as its poll, so the wake-up cannot miss it.
+        if self.waker.wake().is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            thread.join().unwrap_or_default();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    state: LinkState,
+    target: Option<SocketAddr>,
+}
+
+/// What the thread has.
+struct Stage {
+    poll: Poll,
+    clock: Clock,
+    next_token: usize,
+    links: Vec<Link>,
+    /// By token; the link.
+    listeners: BTreeMap<usize, (usize, TcpListener)>,
+    /// By the token of the side that was accepted; the other side has the next one.
+    tunnels: BTreeMap<usize, Tunnel>,
+    /// Tunnels that have something to do.
+    busy: BTreeSet<usize>,
+    /// Tunnels that have something to do then.
+    late: BTreeMap<usize, Time>,
+    buffer: Vec<u8>,
+}
+
+impl Stage {
+    fn run(mut self, orders: &Receiver<Command>) {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            let now = self.clock.now();
+            let wait = if self.busy.is_empty() {
+                self.late.values().min().map(|due| due.saturating_sub(now))
+            } else {
+                Some(Duration::ZERO)
+            };
+            match self.poll.poll(&mut events, wait) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+                _ => {}
+            }
+            loop {
+                match orders.try_recv() {
+                    Ok(command) => self.obey(command),
+                    Err(mpsc::TryRecvError::Empty) => break,
+                    Err(mpsc::TryRecvError::Disconnected) => return,
+                }
+            }
+            for event in &events {
+                self.note(event);
+            }
+            self.turn();
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open(mut listener, answer) => {
+                let token = self.next_token;
+                self.next_token += 1;
+                let registry = self.poll.registry();
+                let result = registry.register(&mut listener, Token(token), Interest::READABLE);
+                self.listeners.insert(token, (self.links.len(), listener));
+                self.links.push(Link::default());
+                answer.send(result).unwrap_or_default();
+            }
+            Command::Lead(link, to, answer) => {
+                self.links[link].target = to;
+                answer.send(Ok(())).unwrap_or_default();
+            }
+            Command::Set(link, state, answer) => {
+                self.links[link].state = state;
+                self.tunnels.retain(|_, tunnel| match state {
+                    _ if tunnel.link != link => true,
+                    LinkState::Cut => false,
+                    LinkState::Frozen => {
+                        tunnel.spoil();
+                        true
+                    }
+                    LinkState::Up | LinkState::Delayed(_) => !tunnel.is_spoilt(),
+                });
+                self.busy.extend(self.tunnels.keys());
+                answer.send(Ok(())).unwrap_or_default();
+            }
+        }
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        let token = event.token().0;
+        if let Some((link, _)) = self.listeners.get(&token) {
+            let link = *link;
+            self.accept(token, link);
+            return;
+        }
+        for (first, side) in [(token, 0), (token.wrapping_sub(1), 1)] {
+            if let Some(tunnel) = self.tunnels.get_mut(&first) {
+                tunnel.note_ready(side, event);
+                self.busy.insert(first);
+            }
+        }
+    }
+
+    fn accept(&mut self, token: usize, link: usize) {
+        while let Some((_, listener)) = self.listeners.get(&token)
+            && let Ok((accepted, _)) = listener.accept()
+        {
+            let Link { state, target } = self.links[link];
+            let Some(target) = target.filter(|_| state != LinkState::Cut) else {
+                continue;
+            };
+            let first = self.next_token;
+            // One that cannot be made ends, and the router will dial again.
+            if let Ok(tunnel) = self.tunnel(link, accepted, target, first) {
+                self.next_token += 2;
+                self.tunnels.insert(first, tunnel);
+                self.busy.insert(first);
+            }
+        }
+    }
+
+    fn tunnel(
+        &self,
+        link: usize,
+        accepted: TcpStream,
+        target: SocketAddr,
+        first: usize,
+    ) -> io::Result<Tunnel> {
+        let registry = self.poll.registry();
+        let accepted = Socket::register(accepted, registry, Token(first))?;
+        let dialled = net::TcpStream::connect_timeout(&target, DIAL)?;
+        dialled.set_nonblocking(true)?;
+        let dialled = TcpStream::from_std(dialled);
+        let dialled = Socket::register(dialled, registry, Token(first + 1))?;
+        Ok(Tunnel::new(link, accepted, dialled))
+    }
+
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        let due = self.late.iter().filter(|(_, due)| **due <= now);
+        self.busy.extend(due.map(|(token, _)| *token));
+        for token in std::mem::take(&mut self.busy) {
+            self.late.remove(&token);
+            let Some(tunnel) = self.tunnels.get_mut(&token) else {
+                continue;
+            };
+            let state = self.links[tunnel.link].state;
+            match tunnel.turn(state, &mut self.buffer, now) {
+                Turn::Idle => {}
+                Turn::More => drop(self.busy.insert(token)),
+                Turn::Until(due) => drop(self.late.insert(token, due)),
+                Turn::Over => drop(self.tunnels.remove(&token)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// A relay with one link, and what listens at its far end.
+    fn scene() -> (Relay, SocketAddr, net::TcpListener) {
+        let far = net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut relay = Relay::start().unwrap();
+        let (link, at) = relay.open().unwrap();
+        assert_eq!(link, 0);
+        relay.lead(link, Some(far.local_addr().unwrap())).unwrap();
+        (relay, at, far)
+    }
+
+    fn pair(at: SocketAddr, far: &net::TcpListener) -> [net::TcpStream; 2] {
+        let one = net::TcpStream::connect(at).unwrap();
+        [one, far.accept().unwrap().0]
+    }
+
+    fn passes([one, other]: &[net::TcpStream; 2]) {
+        for (mut from, mut to) in [(one, other), (other, one)] {
+            from.write_all(b"hello").unwrap();
+            let mut read = [0; 5];
+            to.read_exact(&mut read).unwrap();
+            assert_eq!(&read, b"hello");
+        }
+    }
+
+    /// Whether nothing comes any more, neatly or not.
+    fn has_ended(stream: &mut net::TcpStream) -> bool {
+        matches!(stream.read(&mut [0]), Ok(0) | Err(_))
+    }
+
+    #[test]
+    fn what_is_more_than_sockets_hold_passes_whole() {
+        let (_relay, at, far) = scene();
+        let [mut one, mut other] = pair(at, &far);
+        let sent: Vec<u8> = (0..5_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+        let expected = sent.clone();
+        let sender = thread::Builder::new();
+        let sender = sender.spawn(move || one.write_all(&sent).unwrap()).unwrap();
+        let mut read = Vec::new();
+        other.read_to_end(&mut read).unwrap();
+        sender.join().unwrap();
+        assert!(read == expected, "{} bytes came", read.len());
+    }
+
+    #[test]
+    fn a_cut_link_ends_its_connections_until_it_is_healed() {
+        let (relay, at, far) = scene();
+        let mut ends = pair(at, &far);
+        passes(&ends);
+        relay.set(0, LinkState::Cut).unwrap();
+        assert!(ends.iter_mut().all(has_ended));
+        assert!(has_ended(&mut net::TcpStream::connect(at).unwrap()));
+        relay.set(0, LinkState::Up).unwrap();
+        passes(&pair(at, &far));
+    }
+
+    #[test]
+    fn a_frozen_link_swallows_and_is_made_anew_when_it_is_healed() {
+        let (relay, at, far) = scene();
+        let mut ends = pair(at, &far);
+        passes(&ends);
+        relay.set(0, LinkState::Frozen).unwrap();
+        ends[0].write_all(b"lost").unwrap();
+        ends[1]
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        let nothing = ends[1].read(&mut [0]).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        relay.set(0, LinkState::Up).unwrap();
+        ends[1].set_read_timeout(None).unwrap();
+        assert!(ends.iter_mut().all(has_ended));
+        passes(&pair(at, &far));
+    }
+
+    #[test]
+    fn a_late_link_keeps_bytes_for_its_delay() {
+        let (relay, at, far) = scene();
+        let ends = pair(at, &far);
+        let delay = Duration::from_millis(30);
+        relay.set(0, LinkState::Delayed(delay)).unwrap();
+        let clock = Clock::start();
+        passes(&ends);
+        assert!(clock.now() >= Time::ZERO + delay * 2);
+    }
+
+    #[test]
+    fn one_end_s_end_is_the_other_s() {
+        let (relay, at, far) = scene();
+        let [one, mut other] = pair(at, &far);
+        drop(one);
+        assert!(has_ended(&mut other));
+        relay.lead(0, None).unwrap();
+        assert!(has_ended(&mut net::TcpStream::connect(at).unwrap()));
+        drop(relay);
+        assert!(net::TcpStream::connect(at).is_err());
+    }
+}
