@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod keyed;
 pub mod limits;
 pub mod mail;
+pub mod mesh;
 pub mod notice;
 pub mod route;
 pub mod settings;

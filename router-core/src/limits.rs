@@ -138,3 +138,71 @@ pub const STREAMING_LINKS: usize = 64;
 
 /// Bytes of one message of the routing protocol; a longer one is thrown away.
 pub const CONTROL_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of the largest message between routers about the network: a router with a million
+/// addresses lists them in one.
+pub const MESH_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of a router's id.
+pub const MESH_ID_BYTES: usize = 512;
+
+/// Other routers that are remembered at once.
+pub const MESH_ROUTERS: usize = 4096;
+
+/// Neighbours that one router may say it has.
+pub const MESH_PEERS: usize = 2048;
+
+/// The largest cost of a connection between routers that is believed.
+pub const MESH_COST: u32 = i32::MAX as u32;
+
+/// Bytes of the key of an address that another router advertises.
+pub const MESH_ADDRESS_BYTES: usize = 4096;
+
+/// Addresses remembered for one other router.
+pub const MESH_ADDRESSES_PER_ROUTER: usize = 1 << 20;
+
+/// Addresses remembered for all other routers together.
+pub const MESH_ADDRESSES: usize = 1 << 22;
+
+/// Messages a second that one neighbour may have handled or passed on, and the burst it may save.
+pub const MESH_MESSAGES_PER_SECOND: u64 = 20_000;
+
+/// Bytes a second of complete address lists that are sent when asked for, and the burst.
+pub const MESH_ANSWER_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+
+/// How long the first link-state change in a row holds back the second; doubles with each more.
+pub const MESH_CHANGE_HOLD: Duration = Duration::from_millis(100);
+
+/// The longest time for which a row of link-state changes holds back the next.
+pub const MESH_CHANGE_HOLD_MAX: Duration = Duration::from_secs(5);
+
+/// How long the first computation of paths in a row holds back the second; doubles with each more.
+pub const MESH_PATHS_HOLD: Duration = Duration::from_millis(20);
+
+/// The longest time for which a row of computations of paths holds back the next.
+pub const MESH_PATHS_HOLD_MAX: Duration = Duration::from_secs(1);
+
+/// Time between two questions to one router, and between two equal answers to one.
+pub const MESH_ASK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long to wait for an answer before asking again; doubles with each try.
+pub const MESH_ASK_TIME_OUT: Duration = Duration::from_secs(1);
+
+/// The longest time between two tries to get an answer.
+pub const MESH_ASK_TIME_OUT_MAX: Duration = Duration::from_secs(30);
+
+/// Time in which changes of the addresses advertised are gathered after a batch went out.
+pub const MESH_ADDRESS_HOLD: Duration = Duration::from_secs(1);
+
+/// Steps of path computation that are taken in one go: some two milliseconds.
+pub const MESH_STEPS: usize = 100_000;
+
+/// Topology changes that may throw away a half-finished round of valid origins in a row.
+pub const MESH_RESTARTED_ROUNDS: u32 = 4;
+
+/// Time between two reports on misdeeds of one neighbour.
+pub const MESH_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a router must advertise less than it once did before it is taken for a new life of
+/// itself, and how long one life must be silent before one that began earlier is believed.
+pub const MESH_REWIND: Duration = Duration::from_secs(8);

@@ -1,0 +1,216 @@
+//! The engine of the protocol between routers: messages and the time in, messages and events out.
+//!
+//! Owns the public face. Decision: one type for all of it, since each of its parts – neighbours,
+//! link states, paths, addresses – feeds the next, and a caller that had to pass things from one to
+//! the other would be the place where they get lost.
+
+use std::sync::Arc;
+
+use amqp_proto::Time;
+use bytes::Bytes;
+
+use crate::ids::AddressKey;
+use crate::limits;
+use crate::mesh::event::MeshEvent;
+use crate::mesh::hello::Turn;
+use crate::mesh::misdeed::{Misdeed, Refused};
+use crate::mesh::mobile::is_told;
+use crate::mesh::names::{NeighborLink, RouterIndex};
+use crate::mesh::paths::Paths;
+use crate::mesh::state::{MeshSettings, State};
+use crate::route::Treatment;
+
+/// The part of a router that knows the network.
+///
+/// After every call take what [`Engine::poll_output`] and [`Engine::poll_event`] give until they
+/// give nothing, and call [`Engine::tick`] no later than [`Engine::next_deadline`] says.
+#[derive(Debug)]
+pub struct Engine {
+    state: State,
+}
+
+/// A router as management shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Its number; 0 is this router.
+    pub index: RouterIndex,
+    /// Its id.
+    pub id: Arc<str>,
+    /// The version of the protocol that it speaks; 0 as long as that is not known.
+    pub protocol_version: i64,
+    /// The second in which it began; 0 as long as that is not known.
+    pub instance: i64,
+    /// The ids of its neighbours, as it says itself.
+    pub link_state: Vec<Arc<str>>,
+    /// What the way to it costs; `None` for this router, and where there is no way.
+    pub cost: Option<u64>,
+    /// The id of the router that comes first on the way, unless it is itself a neighbour.
+    pub next_hop: Option<Arc<str>>,
+    /// The connection to it, if it is a neighbour.
+    pub link: Option<NeighborLink>,
+    /// The ids of the routers whose messages to it pass here.
+    pub valid_origins: Vec<Arc<str>>,
+    /// When the topology changed last; only for this router.
+    pub last_topology_change: Option<Time>,
+    /// Addresses that it has told of.
+    pub addresses: usize,
+}
+
+impl Engine {
+    /// A router without neighbours.
+    #[must_use]
+    pub fn new(settings: MeshSettings, now: Time) -> Self {
+        let mut state = State::new(settings, now);
+        state.step();
+        Self { state }
+    }
+
+    /// A connection to another router has its control links; `cost` is what both sides agreed on.
+    pub fn link_up(&mut self, link: NeighborLink, cost: u32, now: Time) {
+        self.at(now);
+        self.state.links.open(link, cost);
+        self.state.marks.greet.push(link);
+        self.state.step();
+    }
+
+    /// A connection to another router, or its control links, are gone.
+    pub fn link_down(&mut self, link: NeighborLink, now: Time) {
+        self.at(now);
+        let turn: Option<Turn> = self.state.links.close(link, now);
+        self.state.turned(turn.into_iter().collect());
+        self.state.step();
+    }
+
+    /// Takes a message that arrived on a control link: all of its payload.
+    ///
+    /// # Errors
+    /// If it is refused. That ends nothing; what neighbours do wrong is also told as events, not
+    /// more often than is good for a log.
+    pub fn received(
+        &mut self,
+        from: NeighborLink,
+        payload: &[u8],
+        now: Time,
+    ) -> Result<(), Refused> {
+        self.at(now);
+        let result = self.state.receive(from, payload);
+        let result = result.map_err(|why| self.refuse(from, why));
+        self.state.step();
+        result
+    }
+
+    fn refuse(&mut self, link: NeighborLink, why: Misdeed) -> Refused {
+        let neighbor = self.state.links.heard_on(link).cloned();
+        let now = self.state.times.now;
+        let more = self
+            .state
+            .links
+            .get_mut(link)
+            .and_then(|state| state.report.count(now));
+        if let Some(more) = more {
+            let (neighbor, why) = (neighbor.clone(), why.clone());
+            self.state.tell(MeshEvent::Misbehaved {
+                link,
+                neighbor,
+                why,
+                more,
+            });
+        }
+        Refused {
+            link,
+            neighbor,
+            why,
+        }
+    }
+
+    /// An address has consumers at this router, or has none any more. Addresses of a class that
+    /// routers do not tell each other of are passed over.
+    ///
+    /// The others are told by the next [`Engine::tick`], which is due at once, or a second after
+    /// they were last told.
+    pub fn local_address(&mut self, key: &AddressKey, hint: Treatment, present: bool, now: Time) {
+        self.at(now);
+        if is_told(key) {
+            self.state.own_addresses.set(key, hint, present);
+        }
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Time) {
+        self.at(now);
+        self.state.step();
+        self.work(limits::MESH_STEPS);
+    }
+
+    /// When to call [`Engine::tick`] at the latest; at once while there is [`Engine::work`] to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        Some(self.state.deadline())
+    }
+
+    /// Works on the paths of the other routers for about so many steps, some twenty nanoseconds
+    /// each; whether there is more to do. The old verdicts hold meanwhile.
+    pub fn work(&mut self, steps: usize) -> bool {
+        self.state.work(steps)
+    }
+
+    /// A message to send, whole, and the control link to send it on.
+    pub fn poll_output(&mut self) -> Option<(NeighborLink, Bytes)> {
+        self.state.output.pop_front()
+    }
+
+    /// Something that changed.
+    pub fn poll_event(&mut self) -> Option<MeshEvent> {
+        self.state.events.pop_front()
+    }
+
+    /// What leads to each router, as it is known now.
+    #[must_use]
+    pub fn paths(&self) -> Arc<Paths> {
+        Arc::clone(&self.state.paths)
+    }
+
+    /// All routers for management, in the order of their ids.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeRow> {
+        let nodes = &self.state.nodes;
+        let id = |index: u16| nodes.get(index).map(|node| Arc::clone(&node.id));
+        let rows = nodes.by_id().map(|(index, node)| {
+            let path = self.state.paths.router(RouterIndex(index));
+            let is_own = index == RouterIndex::OWN.0;
+            let settings = &self.state.settings;
+            let next_hop = path.and_then(|path| path.next_hop);
+            let origins = path.map(|path| &path.valid_origins[..]).unwrap_or_default();
+            let topology_changed = self.state.times.topology_changed;
+            NodeRow {
+                index: RouterIndex(index),
+                id: Arc::clone(&node.id),
+                protocol_version: if is_own { 1 } else { node.version.unwrap_or(0) },
+                instance: if is_own {
+                    settings.instance
+                } else {
+                    node.instance.unwrap_or(0)
+                },
+                link_state: node
+                    .peers()
+                    .iter()
+                    .filter_map(|(peer, _)| id(*peer))
+                    .collect(),
+                cost: path
+                    .filter(|path| path.link.is_some())
+                    .map(|path| path.cost),
+                next_hop: next_hop.and_then(|next| id(next.0)),
+                link: path.and_then(|path| path.direct),
+                valid_origins: origins.iter().filter_map(|origin| id(*origin)).collect(),
+                last_topology_change: topology_changed.filter(|_| is_own),
+                addresses: node.addresses.len(),
+            }
+        });
+        rows.collect()
+    }
+
+    /// Time never goes back.
+    fn at(&mut self, now: Time) {
+        self.state.times.now = self.state.times.now.max(now);
+    }
+}

@@ -1,0 +1,353 @@
+//! Neighbours: who is at the other end of each connection, and whether we see each other.
+//!
+//! ```text
+//!            hello            hello that names us
+//!  unknown ─────────▶ heard ──────────────────────▶ neighbour
+//!     ▲                 │                               │
+//!     └─────────────────┴───────── silence, loss ───────┘
+//! ```
+//!
+//! Owns links and neighbours. It sends nothing. Decision: of several connections to one neighbour
+//! one counts, and hello is said on that one only, so that the neighbour chooses the same: the
+//! router with the lower id holds on to its choice, the other one follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_proto::Time;
+
+use crate::limits;
+use crate::mesh::damp::Bucket;
+use crate::mesh::misdeed::Misdeed;
+use crate::mesh::names::NeighborLink;
+
+/// Hellos in a row on another connection only, after which a router with the higher id follows.
+const PATIENCE: u32 = 2;
+
+/// What became of a neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Up { link: NeighborLink, id: Arc<str> },
+    Moved { link: NeighborLink, id: Arc<str> },
+    Down { link: NeighborLink, id: Arc<str> },
+}
+
+/// The control links of one connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    cost: u32,
+    heard: Option<Heard>,
+    /// What may still come in.
+    pub(super) bucket: Bucket,
+    pub(super) report: Report,
+}
+
+/// Who is at the other end.
+#[derive(Debug)]
+struct Heard {
+    id: Arc<str>,
+    instance: Option<i64>,
+    at: Time,
+    /// When it last said that it sees us, and which link this was in the order of first times.
+    confirmed: Option<(Time, u64)>,
+}
+
+/// How often the misdeeds on a link are reported.
+#[derive(Debug)]
+pub(super) struct Report {
+    next: Time,
+    wait: Duration,
+    more: u64,
+}
+
+impl Report {
+    /// Counts a misdeed; if it is to be reported, how many were not.
+    pub(super) fn count(&mut self, now: Time) -> Option<u64> {
+        if now < self.next {
+            self.more += 1;
+            return None;
+        }
+        let quiet = now > self.next + self.wait;
+        self.wait = if quiet {
+            limits::MESH_REPORT_INTERVAL
+        } else {
+            (self.wait * 2).min(limits::MESH_REPORT_INTERVAL * 64)
+        };
+        self.next = now + self.wait;
+        Some(std::mem::take(&mut self.more))
+    }
+}
+
+#[derive(Debug)]
+struct Neighbor {
+    link: NeighborLink,
+    /// Hellos on other links since the last on this one.
+    elsewhere: u32,
+}
+
+/// All links and neighbours.
+#[derive(Debug)]
+pub(super) struct Links {
+    own: Arc<str>,
+    max_age: Duration,
+    /// Hellos elsewhere after which a router with the lower id gives up its choice.
+    obstinacy: u32,
+    links: BTreeMap<NeighborLink, Link>,
+    neighbors: BTreeMap<Arc<str>, Neighbor>,
+    /// How many links were ever confirmed.
+    confirmations: u64,
+}
+
+impl Links {
+    pub(super) fn new(own: &Arc<str>, interval: Duration, max_age: Duration) -> Self {
+        let beats = max_age.as_nanos() * 2 / interval.as_nanos().max(1);
+        Self {
+            own: Arc::clone(own),
+            max_age,
+            obstinacy: u32::try_from(beats).unwrap_or(u32::MAX).max(PATIENCE),
+            links: BTreeMap::new(),
+            neighbors: BTreeMap::new(),
+            confirmations: 0,
+        }
+    }
+
+    /// A connection has its control links.
+    pub(super) fn open(&mut self, link: NeighborLink, cost: u32) {
+        let report = Report {
+            next: Time::ZERO,
+            wait: Duration::ZERO,
+            more: 0,
+        };
+        let link_state = Link {
+            cost: cost.min(limits::MESH_COST),
+            heard: None,
+            bucket: Bucket::new(limits::MESH_MESSAGES_PER_SECOND),
+            report,
+        };
+        self.links.insert(link, link_state);
+    }
+
+    /// A connection has lost them.
+    pub(super) fn close(&mut self, link: NeighborLink, now: Time) -> Option<Turn> {
+        self.links.remove(&link)?;
+        self.leave(link, now)
+    }
+
+    pub(super) fn get_mut(&mut self, link: NeighborLink) -> Option<&mut Link> {
+        self.links.get_mut(&link)
+    }
+
+    /// Who is at the other end of a link.
+    pub(super) fn heard_on(&self, link: NeighborLink) -> Option<&Arc<str>> {
+        let heard = self.links.get(&link)?.heard.as_ref();
+        heard.map(|heard| &heard.id)
+    }
+
+    /// The link that leads to a neighbour.
+    pub(super) fn to(&self, id: &str) -> Option<NeighborLink> {
+        self.neighbors.get(id).map(|neighbor| neighbor.link)
+    }
+
+    /// A link on which a router is heard that may not see us yet.
+    pub(super) fn towards(&self, id: &str) -> Option<NeighborLink> {
+        let mut heard = self.links.iter().filter_map(|(link, state)| {
+            let heard = state.heard.as_ref()?;
+            (*heard.id == *id).then_some(*link)
+        });
+        self.to(id).or_else(|| heard.next())
+    }
+
+    /// The neighbours in the order of their ids, each with its link.
+    pub(super) fn neighbors(&self) -> impl Iterator<Item = (&Arc<str>, NeighborLink)> {
+        self.neighbors
+            .iter()
+            .map(|(id, neighbor)| (id, neighbor.link))
+    }
+
+    /// The neighbours in the order of their ids, each with the cost of its connection.
+    pub(super) fn costs(&self) -> impl Iterator<Item = (&Arc<str>, u32)> {
+        self.neighbors().map(|(id, link)| {
+            let cost = self.links.get(&link).map_or(1, |state| state.cost);
+            (id, cost)
+        })
+    }
+
+    /// The ids that are heard, in their order.
+    pub(super) fn seen(&self) -> BTreeSet<&str> {
+        let heard = self.links.values().filter_map(|state| state.heard.as_ref());
+        heard.map(|heard| heard.id.as_ref()).collect()
+    }
+
+    /// The links on which hello is said: not on a second connection to a neighbour.
+    pub(super) fn greeted(&self) -> impl Iterator<Item = NeighborLink> {
+        let links = self.links.iter().filter(|(link, state)| {
+            let heard = state.heard.as_ref();
+            heard
+                .and_then(|heard| self.to(&heard.id))
+                .is_none_or(|to| to == **link)
+        });
+        links.map(|(link, _)| *link)
+    }
+
+    /// Whether a hello of this router and life would be believed on this link.
+    pub(super) fn check(
+        &self,
+        link: NeighborLink,
+        id: &str,
+        instance: Option<i64>,
+        now: Time,
+    ) -> Result<(), Misdeed> {
+        let state = self.links.get(&link).ok_or(Misdeed::UnknownLink)?;
+        let is_other = |heard: &Heard| *heard.id != *id || heard.instance != instance;
+        if let Some(heard) = &state.heard
+            && is_other(heard)
+            && self.is_fresh(heard.at, now)
+        {
+            return Err(Misdeed::Identity { id: id.into() });
+        }
+        if self.to(id).is_none_or(|to| to == link) {
+            return Ok(());
+        }
+        let others = self.links.iter().filter(|(other, _)| **other != link);
+        let mut others = others.filter_map(|(_, state)| state.heard.as_ref());
+        let twin = others.any(|heard| {
+            let alive = heard
+                .confirmed
+                .is_some_and(|(at, _)| self.is_fresh(at, now));
+            *heard.id == *id && heard.instance != instance && alive
+        });
+        if twin {
+            return Err(Misdeed::Duplicate { id: id.into() });
+        }
+        Ok(())
+    }
+
+    /// Takes a hello that was checked; whether this router was not heard on the link before, and
+    /// what became of neighbours.
+    pub(super) fn hear(
+        &mut self,
+        link: NeighborLink,
+        id: &str,
+        instance: Option<i64>,
+        sees_us: bool,
+        now: Time,
+    ) -> (bool, Vec<Turn>) {
+        let mut turns = Vec::new();
+        let Some(state) = self.links.get_mut(&link) else {
+            return (false, turns);
+        };
+        let known = state.heard.as_mut().filter(|heard| *heard.id == *id);
+        let first = known.is_none();
+        match known {
+            Some(heard) => {
+                heard.at = now;
+                heard.instance = instance;
+            }
+            None => {
+                let heard = Heard {
+                    id: id.into(),
+                    instance,
+                    at: now,
+                    confirmed: None,
+                };
+                if state.heard.replace(heard).is_some() {
+                    turns.extend(self.leave(link, now));
+                }
+            }
+        }
+        if sees_us {
+            turns.extend(self.confirm(link, now));
+        }
+        (first, turns)
+    }
+
+    fn confirm(&mut self, link: NeighborLink, now: Time) -> Option<Turn> {
+        let heard = self.links.get_mut(&link)?.heard.as_mut()?;
+        let order = heard
+            .confirmed
+            .map_or(self.confirmations, |(_, order)| order);
+        heard.confirmed = Some((now, order));
+        self.confirmations += 1;
+        let id = Arc::clone(&heard.id);
+        let patience = if self.own < id {
+            self.obstinacy
+        } else {
+            PATIENCE
+        };
+        match self.neighbors.get_mut(&id) {
+            None => {
+                self.neighbors
+                    .insert(Arc::clone(&id), Neighbor { link, elsewhere: 0 });
+                Some(Turn::Up { link, id })
+            }
+            Some(neighbor) if neighbor.link == link => {
+                neighbor.elsewhere = 0;
+                None
+            }
+            Some(neighbor) => {
+                neighbor.elsewhere += 1;
+                if neighbor.elsewhere < patience {
+                    return None;
+                }
+                *neighbor = Neighbor { link, elsewhere: 0 };
+                Some(Turn::Moved { link, id })
+            }
+        }
+    }
+
+    /// Forgets who was not heard for too long.
+    pub(super) fn expire(&mut self, now: Time) -> Vec<Turn> {
+        let mut alive = BTreeSet::new();
+        let max_age = self.max_age;
+        let fresh = |at: Time| now.saturating_sub(at) <= max_age;
+        for state in self.links.values_mut() {
+            state.heard = state.heard.take().filter(|heard| fresh(heard.at));
+            if let Some(heard) = &state.heard
+                && heard.confirmed.is_some_and(|(at, _)| fresh(at))
+            {
+                alive.insert(Arc::clone(&heard.id));
+            }
+        }
+        let mut turns = Vec::new();
+        self.neighbors.retain(|id, neighbor| {
+            let keep = alive.contains(id);
+            if !keep {
+                turns.push(Turn::Down {
+                    link: neighbor.link,
+                    id: Arc::clone(id),
+                });
+            }
+            keep
+        });
+        turns
+    }
+
+    /// A link does not lead to its neighbour any more: the oldest other one does, if there is one.
+    fn leave(&mut self, link: NeighborLink, now: Time) -> Option<Turn> {
+        let mut neighbors = self.neighbors.iter();
+        let (id, _) = neighbors.find(|(_, neighbor)| neighbor.link == link)?;
+        let id = Arc::clone(id);
+        let others = self.links.iter().filter_map(|(other, state)| {
+            let heard = state.heard.as_ref().filter(|heard| heard.id == id)?;
+            let (_, order) = heard.confirmed.filter(|(at, _)| self.is_fresh(*at, now))?;
+            (*other != link).then_some((order, *other))
+        });
+        if let Some((_, other)) = others.min() {
+            self.neighbors.insert(
+                Arc::clone(&id),
+                Neighbor {
+                    link: other,
+                    elsewhere: 0,
+                },
+            );
+            return Some(Turn::Moved { link: other, id });
+        }
+        self.neighbors.remove(&id);
+        Some(Turn::Down { link, id })
+    }
+
+    fn is_fresh(&self, at: Time, now: Time) -> bool {
+        now.saturating_sub(at) <= self.max_age
+    }
+}

@@ -1,0 +1,305 @@
+//! The routers that are known and what each says of its neighbours.
+//!
+//! Owns the records, their numbers and their ages. It sends nothing and computes no path. Decision:
+//! neighbours are kept by number, and a record counts who names it, so that a router dies exactly
+//! when nobody speaks of it any more, without a search through all link states.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_proto::Time;
+
+use crate::limits;
+use crate::mesh::damp::Ask;
+use crate::mesh::misdeed::Misdeed;
+use crate::mesh::mobile::Addresses;
+use crate::mesh::names::RouterIndex;
+
+/// Ticks for which a router that nobody names is kept.
+const TICKS_UNNAMED: u8 = 3;
+
+/// One router; this one has a record too, which only holds its neighbours.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: Arc<str>,
+    /// The version of the protocol that it speaks, once it has spoken.
+    pub(super) version: Option<i64>,
+    /// Which life of it is known.
+    pub(super) instance: Option<i64>,
+    /// When that life last gave a sign.
+    heard: Time,
+    /// The number of its link state.
+    pub(super) sequence: i64,
+    /// Its neighbours and what the way to each costs, by their numbers.
+    peers: Vec<(u16, u32)>,
+    /// When its link state was last confirmed.
+    last_seen: Time,
+    /// How many link states name it.
+    named: u32,
+    ticks_unnamed: u8,
+    /// Since when it advertises less than it once did.
+    behind_since: Option<Time>,
+    /// The question for its link state.
+    pub(super) ask: Ask,
+    /// It has asked for our link state.
+    pub(super) owed_link_state: Ask,
+    /// It has asked for our addresses.
+    pub(super) owed_addresses: Ask,
+    pub(super) addresses: Addresses,
+}
+
+impl Node {
+    fn new(id: Arc<str>, now: Time) -> Self {
+        let mut ask = Ask::default();
+        ask.want();
+        Self {
+            id,
+            version: None,
+            instance: None,
+            heard: now,
+            sequence: 0,
+            peers: Vec::new(),
+            last_seen: now,
+            named: 0,
+            ticks_unnamed: 0,
+            behind_since: None,
+            ask,
+            owed_link_state: Ask::default(),
+            owed_addresses: Ask::default(),
+            addresses: Addresses::default(),
+        }
+    }
+
+    /// Its neighbours and what the way to each costs, by their numbers, in their order.
+    pub(super) fn peers(&self) -> &[(u16, u32)] {
+        &self.peers
+    }
+
+    /// Judges the life from which a message comes; whether it is a new one. `direct` is a message
+    /// from a neighbour itself; `alive` means that it is a neighbour and the known life is heard.
+    ///
+    /// A later life is believed, an earlier one only when the later has been silent for a while:
+    /// two routers of one name would otherwise flush each other's records all the time.
+    pub(super) fn begins_life(
+        &mut self,
+        instance: Option<i64>,
+        direct: bool,
+        alive: bool,
+        now: Time,
+    ) -> Result<bool, Misdeed> {
+        let (Some(new), Some(known)) = (instance, self.instance) else {
+            self.instance = self.instance.or(instance);
+            self.heard = now;
+            return Ok(false);
+        };
+        if new == known {
+            self.heard = now;
+            return Ok(false);
+        }
+        let silent = now.saturating_sub(self.heard) >= limits::MESH_REWIND;
+        if !direct && (alive || (new < known && !silent)) {
+            return Err(Misdeed::OtherLife {
+                id: Arc::clone(&self.id),
+            });
+        }
+        self.instance = Some(new);
+        self.heard = now;
+        Ok(true)
+    }
+
+    /// Takes note of the numbers that it advertises; whether they have been lower than those known
+    /// for so long that they begin anew.
+    pub(super) fn advertises(&mut self, links: i64, addresses: i64, now: Time) -> bool {
+        self.last_seen = now;
+        if links >= self.sequence && addresses >= self.addresses.sequence() {
+            self.behind_since = None;
+        } else {
+            let since = *self.behind_since.get_or_insert(now);
+            if now.saturating_sub(since) >= limits::MESH_REWIND {
+                self.behind_since = None;
+                return true;
+            }
+        }
+        if links > self.sequence {
+            self.ask.want();
+        }
+        self.addresses.advertised(addresses);
+        false
+    }
+}
+
+/// All routers.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    slots: Vec<Option<Node>>,
+    by_id: BTreeMap<Arc<str>, u16>,
+    /// No number below is free.
+    first_free: u16,
+    /// Addresses of all other routers together.
+    pub(super) addresses: usize,
+}
+
+impl Nodes {
+    pub(super) fn new(own: &Arc<str>, now: Time) -> Self {
+        let mut node = Node::new(Arc::clone(own), now);
+        node.ask = Ask::default();
+        Self {
+            slots: vec![Some(node)],
+            by_id: BTreeMap::from([(Arc::clone(own), 0)]),
+            first_free: 1,
+            addresses: 0,
+        }
+    }
+
+    /// The number after the highest that was ever given.
+    pub(super) fn size(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<u16> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn get(&self, index: u16) -> Option<&Node> {
+        self.slots.get(usize::from(index)).and_then(Option::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, index: u16) -> Option<&mut Node> {
+        self.slots
+            .get_mut(usize::from(index))
+            .and_then(Option::as_mut)
+    }
+
+    /// All routers in the order of their ids, this one among them.
+    pub(super) fn by_id(&self) -> impl Iterator<Item = (u16, &Node)> + Clone {
+        let all = self.by_id.values();
+        all.filter_map(|&index| self.get(index).map(|node| (index, node)))
+    }
+
+    /// All other routers in the order of their numbers.
+    pub(super) fn others(&mut self) -> impl Iterator<Item = (u16, &mut Node)> {
+        let numbered = self.slots.iter_mut().zip(0_u16..).skip(1);
+        numbered.filter_map(|(slot, index)| slot.as_mut().map(|node| (index, node)))
+    }
+
+    /// The record of a router, and whether it is new. A router that is not known is given the
+    /// lowest number that is free.
+    pub(super) fn enter(&mut self, id: &str, now: Time) -> Result<(u16, bool), Misdeed> {
+        if let Some(index) = self.find(id) {
+            return Ok((index, false));
+        }
+        if id.is_empty() || id.len() > limits::MESH_ID_BYTES {
+            return Err(Misdeed::TooLong("id"));
+        }
+        if self.by_id.len() > limits::MESH_ROUTERS {
+            return Err(Misdeed::Routers);
+        }
+        let mut index = self.first_free;
+        while self.get(index).is_some() {
+            index += 1;
+        }
+        self.first_free = index + 1;
+        let at = usize::from(index);
+        if at >= self.slots.len() {
+            self.slots.resize_with(at + 1, || None);
+        }
+        let id: Arc<str> = id.into();
+        self.by_id.insert(Arc::clone(&id), index);
+        self.slots[at] = Some(Node::new(id, now));
+        Ok((index, true))
+    }
+
+    /// Sets what a router says of its neighbours, in the order of their numbers; whether that is
+    /// different from before.
+    pub(super) fn set_peers(&mut self, index: u16, peers: Vec<(u16, u32)>) -> bool {
+        let Some(node) = self.get_mut(index) else {
+            return false;
+        };
+        if node.peers == peers {
+            return false;
+        }
+        let added: Vec<u16> = peers.iter().map(|(peer, _)| *peer).collect();
+        let old = std::mem::replace(&mut node.peers, peers);
+        for peer in added {
+            if let Some(node) = self.get_mut(peer) {
+                node.named += 1;
+                node.ticks_unnamed = 0;
+            }
+        }
+        for (peer, _) in old {
+            if let Some(node) = self.get_mut(peer) {
+                node.named = node.named.saturating_sub(1);
+            }
+        }
+        true
+    }
+
+    /// Takes a link state, if it is newer than the one known; whether neighbours changed.
+    pub(super) fn take_link_state(
+        &mut self,
+        index: u16,
+        sequence: i64,
+        peers: Vec<(u16, u32)>,
+        now: Time,
+    ) -> bool {
+        let Some(node) = self.get_mut(index) else {
+            return false;
+        };
+        node.sequence = sequence;
+        node.last_seen = now;
+        node.ask.answered(now);
+        self.set_peers(index, peers)
+    }
+
+    /// Forgets what a router said of its neighbours; it must be asked anew. Whether it had any.
+    pub(super) fn forget_link_state(&mut self, index: u16) -> bool {
+        if let Some(node) = self.get_mut(index) {
+            node.sequence = 0;
+            node.ask.retry();
+            node.ask.want();
+        }
+        self.set_peers(index, Vec::new())
+    }
+
+    /// Forgets the link states that were not confirmed for too long; whether there were any.
+    pub(super) fn expire(&mut self, max_age: Duration, now: Time) -> bool {
+        let old = self.others().filter(|(_, node)| {
+            !node.peers.is_empty() && now.saturating_sub(node.last_seen) > max_age
+        });
+        let old: Vec<u16> = old.map(|(index, _)| index).collect();
+        for index in &old {
+            self.set_peers(*index, Vec::new());
+            if let Some(node) = self.get_mut(*index) {
+                node.sequence = 0;
+            }
+        }
+        !old.is_empty()
+    }
+
+    /// The routers that have neither neighbours nor anybody who names them, for the third tick in a
+    /// row; they leave the table.
+    pub(super) fn bury(&mut self) -> Vec<(RouterIndex, Node)> {
+        let mut dead = Vec::new();
+        for (index, node) in self.others() {
+            if node.named > 0 || !node.peers.is_empty() {
+                node.ticks_unnamed = 0;
+                continue;
+            }
+            node.ticks_unnamed += 1;
+            if node.ticks_unnamed >= TICKS_UNNAMED {
+                dead.push(index);
+            }
+        }
+        let mut buried = Vec::new();
+        for index in dead {
+            if let Some(node) = self.slots[usize::from(index)].take() {
+                self.by_id.remove(&node.id);
+                self.first_free = self.first_free.min(index);
+                self.addresses = self.addresses.saturating_sub(node.addresses.len());
+                buried.push((RouterIndex(index), node));
+            }
+        }
+        buried
+    }
+}

@@ -1,0 +1,283 @@
+//! What a message changes.
+//!
+//! Owns the meaning of each operation. It sends nothing but what is passed on; questions and
+//! answers are marks. Decision: every handler may see a message twice, late or out of order, since
+//! rings of routers make copies, and does nothing the second time.
+
+use std::sync::Arc;
+
+use crate::limits;
+use crate::mesh::envelope::{Destination, Envelope};
+use crate::mesh::event::MeshEvent;
+use crate::mesh::misdeed::Misdeed;
+use crate::mesh::names::{NeighborLink, RouterIndex};
+use crate::mesh::read::Values;
+use crate::mesh::state::State;
+use crate::mesh::wire::{Body, Change, Control, Hints, peers, texts};
+
+/// Bytes of a message that count as another message.
+const BYTES_AS_MESSAGE: u64 = 4096;
+
+impl State {
+    /// Takes a message and passes it on, as its address says.
+    pub(super) fn receive(&mut self, from: NeighborLink, payload: &[u8]) -> Result<(), Misdeed> {
+        let now = self.times.now;
+        let link = self.links.get_mut(from).ok_or(Misdeed::UnknownLink)?;
+        let envelope = Envelope::read(payload, &self.context)?;
+        if envelope.destination == Destination::Neighbor {
+            return self.hello(from, &envelope.control()?);
+        }
+        if !link.bucket.is_open(now) {
+            return Err(Misdeed::Flood);
+        }
+        link.bucket
+            .take(1 + payload.len() as u64 / BYTES_AS_MESSAGE, now);
+        let neighbor = self.links.heard_on(from);
+        if let (Some(last), Some(neighbor)) = (envelope.passed().last(), neighbor)
+            && *last != **neighbor
+        {
+            return Err(Misdeed::Trace);
+        }
+        if envelope.distance() > usize::from(self.computed.tree.radius) + 1 {
+            return Ok(());
+        }
+        match &envelope.destination {
+            Destination::Neighbor => Ok(()),
+            Destination::Own => self.handle(&envelope.control()?),
+            Destination::All => match envelope.control() {
+                Ok(control) if *control.id == *self.settings.id => Err(Misdeed::OurIdentity),
+                Ok(control) => {
+                    self.pass_to_all(from, &envelope);
+                    self.handle(&control)
+                }
+                Err(misdeed @ Misdeed::Version { .. }) => {
+                    self.pass_to_all(from, &envelope);
+                    Err(misdeed)
+                }
+                Err(misdeed) => Err(misdeed),
+            },
+            Destination::Router(id) => {
+                self.pass_to(id, from, &envelope);
+                Ok(())
+            }
+        }
+    }
+
+    /// Passes a message on to every neighbour that has not had it.
+    fn pass_to_all(&mut self, from: NeighborLink, envelope: &Envelope<'_>) {
+        let sender = self.links.heard_on(from);
+        let others = self.links.neighbors().filter(|(id, link)| {
+            *link != from && sender != Some(id) && envelope.passed().all(|passed| *passed != ***id)
+        });
+        let others: Vec<_> = others.map(|(_, link)| link).collect();
+        if others.is_empty() {
+            return;
+        }
+        let message = envelope.passed_on(&self.passed);
+        for link in others {
+            self.send(link, message.clone());
+        }
+    }
+
+    /// Passes a message on towards one router. Without a way it is lost, and asked for again.
+    fn pass_to(&mut self, id: &str, from: NeighborLink, envelope: &Envelope<'_>) {
+        let way = self.nodes.find(id).and_then(|index| self.way(index));
+        if let Some(link) = way.filter(|link| *link != from) {
+            self.send(link, envelope.passed_on(&self.passed));
+        }
+    }
+
+    fn handle(&mut self, control: &Control<'_>) -> Result<(), Misdeed> {
+        if *control.id == *self.settings.id {
+            return Err(Misdeed::OurIdentity);
+        }
+        match control.body {
+            Body::Hello { .. } => Err(Misdeed::Opcode),
+            Body::Advertisement {
+                link_sequence,
+                mobile_sequence,
+            } => self.advertisement(control, link_sequence, mobile_sequence),
+            Body::LinkStateRequest => self.link_state_request(control),
+            Body::LinkState { sequence, peers } => self.link_state(control, sequence, peers),
+            Body::AddressRequest { have_sequence } => {
+                self.address_request(control, have_sequence);
+                Ok(())
+            }
+            Body::Addresses {
+                sequence,
+                change,
+                hints,
+            } => self.addresses(control, sequence, change, hints),
+        }
+    }
+
+    fn hello(&mut self, from: NeighborLink, control: &Control<'_>) -> Result<(), Misdeed> {
+        let Body::Hello { seen } = control.body else {
+            return Err(Misdeed::Opcode);
+        };
+        if seen.count() > limits::MESH_PEERS {
+            return Err(Misdeed::TooLong("seen"));
+        }
+        if *control.id == *self.settings.id {
+            return Err(Misdeed::OurIdentity);
+        }
+        let mut sees_us = false;
+        for id in texts(seen, "seen") {
+            sees_us |= *id? == *self.settings.id;
+        }
+        let now = self.times.now;
+        self.links.check(from, control.id, control.instance, now)?;
+        let index = if sees_us {
+            Some(self.enter(control.id)?)
+        } else {
+            None
+        };
+        let heard = self
+            .links
+            .hear(from, control.id, control.instance, sees_us, now);
+        let (first, turns) = heard;
+        if first || !turns.is_empty() {
+            self.marks.greet.push(from);
+        }
+        self.turned(turns);
+        if let Some(index) = index {
+            self.life(index, control, true)?;
+            self.attend(index);
+        }
+        Ok(())
+    }
+
+    fn advertisement(
+        &mut self,
+        control: &Control<'_>,
+        link_sequence: i64,
+        mobile_sequence: i64,
+    ) -> Result<(), Misdeed> {
+        let index = self.enter(control.id)?;
+        self.life(index, control, false)?;
+        let now = self.times.now;
+        if let Some(node) = self.nodes.get_mut(index)
+            && node.advertises(link_sequence, mobile_sequence, now)
+        {
+            self.restart(index);
+            if let Some(node) = self.nodes.get_mut(index) {
+                node.advertises(link_sequence, mobile_sequence, now);
+            }
+        }
+        self.attend(index);
+        Ok(())
+    }
+
+    fn link_state_request(&mut self, control: &Control<'_>) -> Result<(), Misdeed> {
+        let index = self.enter(control.id)?;
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.owed_link_state.want();
+        }
+        self.attend(index);
+        Ok(())
+    }
+
+    fn link_state(
+        &mut self,
+        control: &Control<'_>,
+        sequence: i64,
+        told: Values<'_>,
+    ) -> Result<(), Misdeed> {
+        if told.count() > 2 * limits::MESH_PEERS {
+            return Err(Misdeed::TooLong("peers"));
+        }
+        let index = self.enter(control.id)?;
+        let Some(node) = self.nodes.get(index) else {
+            return Ok(());
+        };
+        if control.instance.is_some()
+            && node
+                .instance
+                .is_some_and(|known| control.instance != Some(known))
+        {
+            return Err(Misdeed::OtherLife {
+                id: Arc::clone(&node.id),
+            });
+        }
+        if sequence <= node.sequence {
+            return Ok(());
+        }
+        let told: Vec<_> = peers(told).collect::<Result<_, _>>()?;
+        let mut full = None;
+        let mut known = std::collections::BTreeMap::new();
+        for (id, cost) in told {
+            match self.enter(id) {
+                Ok(peer) if peer != index => {
+                    known.insert(peer, cost);
+                }
+                Ok(_) => {}
+                Err(misdeed) => full = Some(misdeed),
+            }
+        }
+        let peers = known.into_iter().collect();
+        let now = self.times.now;
+        self.marks.recompute |= self.nodes.take_link_state(index, sequence, peers, now);
+        full.map_or(Ok(()), Err)
+    }
+
+    fn address_request(&mut self, control: &Control<'_>, have_sequence: i64) {
+        let Some(index) = self.nodes.find(control.id) else {
+            return;
+        };
+        if have_sequence < self.own_addresses.sequence()
+            && let Some(node) = self.nodes.get_mut(index)
+        {
+            node.owed_addresses.want();
+            self.attend(index);
+        }
+    }
+
+    fn addresses(
+        &mut self,
+        control: &Control<'_>,
+        sequence: i64,
+        change: Change<'_>,
+        hints: Hints<'_>,
+    ) -> Result<(), Misdeed> {
+        let Some(index) = self.nodes.find(control.id) else {
+            return Ok(());
+        };
+        let room = limits::MESH_ADDRESSES.saturating_sub(self.nodes.addresses);
+        let now = self.times.now;
+        let Some(node) = self.nodes.get_mut(index) else {
+            return Ok(());
+        };
+        let changed = node.addresses.update(sequence, change, hints, room, now)?;
+        let id = Arc::clone(&node.id);
+        let router = RouterIndex(index);
+        self.nodes.addresses += changed.mapped.len();
+        self.nodes.addresses = self.nodes.addresses.saturating_sub(changed.unmapped.len());
+        let unmapped = changed.unmapped.into_iter();
+        self.events
+            .extend(unmapped.map(|key| MeshEvent::Unmapped { router, key }));
+        let mapped = changed.mapped.into_iter();
+        self.events
+            .extend(mapped.map(|(key, hint)| MeshEvent::Mapped { router, key, hint }));
+        self.attend(index);
+        if changed.full {
+            return Err(Misdeed::Addresses { id });
+        }
+        Ok(())
+    }
+
+    /// Judges the life from which a message comes, and begins anew with a new one.
+    fn life(&mut self, index: u16, control: &Control<'_>, direct: bool) -> Result<(), Misdeed> {
+        let now = self.times.now;
+        let alive = self.links.to(control.id).is_some();
+        let Some(node) = self.nodes.get_mut(index) else {
+            return Ok(());
+        };
+        let instance = control.instance;
+        let is_new = node.begins_life(instance, direct, alive, now)?;
+        node.version = Some(control.version);
+        if is_new {
+            self.restart(index);
+        }
+        Ok(())
+    }
+}

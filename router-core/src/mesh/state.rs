@@ -1,0 +1,282 @@
+//! The parts of the engine and what they leave for each other.
+//!
+//! Owns the state, and the few verbs that everybody needs: to send, to tell, to find the way.
+//! Decision: what arrives only leaves marks here; what follows from the marks is done in one place,
+//! in a fixed order, however many messages left them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_proto::Time;
+use bytes::Bytes;
+
+use crate::address::AddressContext;
+use crate::limits;
+use crate::mesh::damp::{Bucket, Damper};
+use crate::mesh::event::MeshEvent;
+use crate::mesh::hello::{Links, Turn};
+use crate::mesh::lsdb::{Node, Nodes};
+use crate::mesh::misdeed::Misdeed;
+use crate::mesh::mobile::OwnAddresses;
+use crate::mesh::names::{NeighborLink, RouterIndex};
+use crate::mesh::paths::Paths;
+use crate::mesh::spf::{Round, Tree};
+use crate::mesh::write::Writer;
+
+/// Who the router is, and the times of the protocol.
+#[derive(Clone, Debug)]
+pub struct MeshSettings {
+    /// The router's id.
+    pub id: Arc<str>,
+    /// The second in which it began, which tells its lives apart.
+    pub instance: i64,
+    /// Time between two hellos.
+    pub hello_interval: Duration,
+    /// Silence after which a neighbour is gone.
+    pub hello_max_age: Duration,
+    /// Time between two advertisements while nothing changes.
+    pub ra_interval: Duration,
+    /// The same while the topology changes.
+    pub ra_interval_flux: Duration,
+    /// Time after which a link state that nobody confirms is forgotten.
+    pub remote_ls_max_age: Duration,
+}
+
+impl MeshSettings {
+    /// A router with the usual times.
+    #[must_use]
+    pub fn new(id: &str, instance: i64) -> Self {
+        Self {
+            id: id.into(),
+            instance,
+            hello_interval: Duration::from_secs(1),
+            hello_max_age: Duration::from_secs(3),
+            ra_interval: Duration::from_secs(30),
+            ra_interval_flux: Duration::from_secs(4),
+            remote_ls_max_age: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) settings: MeshSettings,
+    pub(super) context: AddressContext,
+    /// The own id as it stands in traces.
+    pub(super) passed: Box<str>,
+    pub(super) writer: Writer,
+    pub(super) links: Links,
+    pub(super) nodes: Nodes,
+    pub(super) own_addresses: OwnAddresses,
+    /// The number of the own link state as others know it, and what it says.
+    pub(super) sequence: i64,
+    pub(super) announced: Vec<(Arc<str>, u32)>,
+    pub(super) computed: Computed,
+    pub(super) paths: Arc<Paths>,
+    pub(super) marks: Marks,
+    pub(super) times: Times,
+    pub(super) change_damper: Damper,
+    pub(super) paths_damper: Damper,
+    /// How many bytes of address lists may be sent.
+    pub(super) answers: Bucket,
+    pub(super) output: VecDeque<(NeighborLink, Bytes)>,
+    pub(super) events: VecDeque<MeshEvent>,
+}
+
+/// What was worked out from the link states.
+#[derive(Debug, Default)]
+pub(super) struct Computed {
+    pub(super) tree: Tree,
+    /// By the router's index, the origins whose messages pass here.
+    pub(super) origins: Vec<Arc<[u16]>>,
+    /// The trees of the others, while they are worked on.
+    pub(super) round: Option<Round>,
+    /// Rounds thrown away since one was finished.
+    pub(super) discarded: u32,
+    /// The link states have changed since the round began.
+    pub(super) outdated: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// Neighbours or their costs are others than before.
+    pub(super) neighbors: bool,
+    /// The others do not know the own link state.
+    pub(super) announce: bool,
+    /// A link state is another than before.
+    pub(super) recompute: bool,
+    /// The snapshot is out of date.
+    pub(super) publish: bool,
+    /// An advertisement is to be sent at once.
+    pub(super) advertise: bool,
+    /// Hello is to be said on these links at once.
+    pub(super) greet: Vec<NeighborLink>,
+    /// When somebody is to be asked or answered.
+    pub(super) ask: Option<Time>,
+}
+
+/// When things were done and are to be done.
+#[derive(Debug)]
+pub(super) struct Times {
+    pub(super) now: Time,
+    pub(super) hello: Time,
+    pub(super) upkeep: Time,
+    pub(super) advertised: Time,
+    pub(super) flux_until: Time,
+    pub(super) topology_changed: Option<Time>,
+}
+
+impl State {
+    pub(super) fn new(settings: MeshSettings, now: Time) -> Self {
+        let own = Arc::clone(&settings.id);
+        Self {
+            context: AddressContext::new(&own),
+            passed: format!("0/{own}").into(),
+            writer: Writer::new(&own, settings.instance),
+            links: Links::new(&own, settings.hello_interval, settings.hello_max_age),
+            nodes: Nodes::new(&own, now),
+            own_addresses: OwnAddresses::default(),
+            sequence: 0,
+            announced: Vec::new(),
+            computed: Computed::default(),
+            paths: Arc::default(),
+            marks: Marks {
+                publish: true,
+                ..Marks::default()
+            },
+            times: Times {
+                now,
+                hello: now,
+                upkeep: now,
+                advertised: now,
+                flux_until: now,
+                topology_changed: None,
+            },
+            change_damper: Damper::new(limits::MESH_CHANGE_HOLD, limits::MESH_CHANGE_HOLD_MAX),
+            paths_damper: Damper::new(limits::MESH_PATHS_HOLD, limits::MESH_PATHS_HOLD_MAX),
+            answers: Bucket::new(limits::MESH_ANSWER_BYTES_PER_SECOND),
+            output: VecDeque::new(),
+            events: VecDeque::new(),
+            settings,
+        }
+    }
+
+    pub(super) fn send(&mut self, link: NeighborLink, message: Bytes) {
+        self.output.push_back((link, message));
+    }
+
+    pub(super) fn tell(&mut self, event: MeshEvent) {
+        self.events.push_back(event);
+    }
+
+    /// Sends a message to every neighbour.
+    pub(super) fn flood(&mut self, message: &Bytes) {
+        for (_, link) in self.links.neighbors() {
+            self.output.push_back((link, message.clone()));
+        }
+    }
+
+    /// The link on which a message to a router leaves: towards the first router on the way to it;
+    /// as long as there is no way, straight to a neighbour.
+    pub(super) fn way(&self, index: u16) -> Option<NeighborLink> {
+        let first = self.computed.tree.reach(index).map(|reach| reach.first);
+        let node = first.and_then(|first| self.nodes.get(first));
+        let link = node.and_then(|node| self.links.to(&node.id));
+        link.or_else(|| self.links.towards(&self.nodes.get(index)?.id))
+    }
+
+    /// The record of a router, made if need be.
+    pub(super) fn enter(&mut self, id: &str) -> Result<u16, Misdeed> {
+        let (index, is_new) = self.nodes.enter(id, self.times.now)?;
+        if is_new {
+            self.marks.recompute = true;
+            self.marks.publish = true;
+            if let Some(node) = self.nodes.get(index) {
+                let id = Arc::clone(&node.id);
+                self.tell(MeshEvent::RouterAdded {
+                    index: RouterIndex(index),
+                    id,
+                });
+            }
+        }
+        Ok(index)
+    }
+
+    /// Takes note of what became of neighbours.
+    pub(super) fn turned(&mut self, turns: Vec<Turn>) {
+        for turn in turns {
+            self.marks.neighbors = true;
+            let (id, event) = match turn {
+                Turn::Up { link, id } => (Arc::clone(&id), MeshEvent::NeighborUp { link, id }),
+                Turn::Moved { link, id } => {
+                    (Arc::clone(&id), MeshEvent::NeighborMoved { link, id })
+                }
+                Turn::Down { link, id } => (Arc::clone(&id), MeshEvent::NeighborDown { link, id }),
+            };
+            self.retry(&id);
+            self.tell(event);
+        }
+    }
+
+    /// Whatever was asked of a neighbour may have got lost with the link.
+    fn retry(&mut self, id: &str) {
+        if let Some(index) = self.nodes.find(id)
+            && let Some(node) = self.nodes.get_mut(index)
+        {
+            node.ask.retry();
+            node.addresses.ask.retry();
+            self.ask_soon(Time::ZERO);
+        }
+    }
+
+    /// Somebody is to be asked or answered at a time.
+    pub(super) fn ask_soon(&mut self, at: Time) {
+        self.marks.ask = Some(self.marks.ask.map_or(at, |before| before.min(at)));
+    }
+
+    /// Takes note of whom a router must be asked or answered, and when.
+    pub(super) fn attend(&mut self, index: u16) {
+        let due = self.nodes.get(index).and_then(next_ask);
+        if let Some(at) = due {
+            self.ask_soon(at);
+        }
+    }
+
+    /// A router begins anew: what it told before counts no more.
+    pub(super) fn restart(&mut self, index: u16) {
+        self.marks.recompute |= self.nodes.forget_link_state(index);
+        self.unmap_all(index);
+        self.attend(index);
+        if let Some(node) = self.nodes.get(index) {
+            let id = Arc::clone(&node.id);
+            self.tell(MeshEvent::Restarted { id });
+        }
+    }
+
+    fn unmap_all(&mut self, index: u16) {
+        let Some(node) = self.nodes.get_mut(index) else {
+            return;
+        };
+        let keys = node.addresses.forget();
+        self.nodes.addresses = self.nodes.addresses.saturating_sub(keys.len());
+        let router = RouterIndex(index);
+        self.events.extend(
+            keys.into_iter()
+                .map(|key| MeshEvent::Unmapped { router, key }),
+        );
+    }
+}
+
+/// When a router is to be asked or answered next.
+pub(super) fn next_ask(node: &Node) -> Option<Time> {
+    let asks = [
+        &node.ask,
+        &node.addresses.ask,
+        &node.owed_link_state,
+        &node.owed_addresses,
+    ];
+    asks.into_iter().filter_map(|ask| ask.due()).min()
+}

@@ -1,0 +1,355 @@
+//! What follows from what has happened: every call of the engine ends here.
+//!
+//! Owns the order in which things are done. Decision: changes are told and computed as soon as they
+//! are known, not at a tick, and damped, so that a network at rest reacts in milliseconds and one
+//! that flaps does not burn.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqp_proto::Time;
+use bytes::Bytes;
+
+use crate::limits;
+use crate::mesh::event::MeshEvent;
+use crate::mesh::lsdb::Node;
+use crate::mesh::names::{NeighborLink, RouterIndex};
+use crate::mesh::paths::{Paths, RouterPath};
+use crate::mesh::spf::{Graph, Round, own_tree};
+use crate::mesh::state::{State, next_ask};
+
+/// Time between two looks at what has grown old.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+impl State {
+    /// Does everything that is due, except for long computations.
+    pub(super) fn step(&mut self) {
+        self.say_hello();
+        self.look_after();
+        self.change_own_links();
+        self.announce();
+        self.tell_addresses();
+        self.compute();
+        self.advertise();
+        self.ask_and_answer();
+        self.publish();
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Time {
+        let marks = &self.marks;
+        let at_once = marks.neighbors
+            || marks.publish
+            || marks.advertise
+            || !marks.greet.is_empty()
+            || self.computed.round.is_some();
+        let announce = marks.announce.then(|| self.change_damper.ready());
+        let compute = marks.recompute.then(|| self.paths_damper.ready());
+        let times = [
+            at_once.then_some(self.times.now),
+            announce,
+            compute,
+            marks.ask,
+            self.own_addresses.due(),
+        ];
+        let upkeep = [
+            self.times.hello,
+            self.times.upkeep,
+            self.next_advertisement(),
+        ];
+        let all = times.into_iter().flatten().chain(upkeep);
+        all.min().unwrap_or(self.times.now).max(self.times.now)
+    }
+
+    fn say_hello(&mut self) {
+        let now = self.times.now;
+        let mut links = std::mem::take(&mut self.marks.greet);
+        if now >= self.times.hello {
+            self.times.hello = now + self.settings.hello_interval;
+            let turns = self.links.expire(now);
+            self.turned(turns);
+            links = self.links.greeted().collect();
+        }
+        if links.is_empty() {
+            return;
+        }
+        links.sort_unstable();
+        links.dedup();
+        let seen = self.links.seen();
+        let hello = self.writer.hello(seen.into_iter());
+        for link in links {
+            self.send(link, hello.clone());
+        }
+    }
+
+    /// Forgets what has grown old.
+    fn look_after(&mut self) {
+        let now = self.times.now;
+        if now < self.times.upkeep {
+            return;
+        }
+        self.times.upkeep = now + UPKEEP;
+        let expired = self.nodes.expire(self.settings.remote_ls_max_age, now);
+        self.marks.recompute |= expired;
+        for (index, node) in self.nodes.bury() {
+            self.marks.recompute = true;
+            self.marks.publish = true;
+            self.mourn(index, node);
+        }
+    }
+
+    fn mourn(&mut self, index: RouterIndex, mut node: Node) {
+        if let Some(origins) = self.computed.origins.get_mut(index.index()) {
+            *origins = Arc::default();
+        }
+        for key in node.addresses.forget() {
+            self.tell(MeshEvent::Unmapped { router: index, key });
+        }
+        self.tell(MeshEvent::RouterLost { index, id: node.id });
+    }
+
+    /// Takes over who the neighbours are into the own link state.
+    fn change_own_links(&mut self) {
+        if !std::mem::take(&mut self.marks.neighbors) {
+            return;
+        }
+        self.marks.publish = true;
+        let mut peers = BTreeMap::new();
+        for (id, cost) in self.links.costs() {
+            if let Some(index) = self.nodes.find(id) {
+                peers.insert(index, cost);
+            }
+        }
+        if self
+            .nodes
+            .set_peers(RouterIndex::OWN.0, peers.into_iter().collect())
+        {
+            self.marks.recompute = true;
+        }
+        let costs = self.links.costs();
+        self.marks.announce = !costs.eq(self.announced.iter().map(|(id, cost)| (id, *cost)));
+    }
+
+    /// Gives the own link state a new number, and has it advertised.
+    fn announce(&mut self) {
+        let now = self.times.now;
+        if !self.marks.announce || self.change_damper.ready() > now {
+            return;
+        }
+        self.marks.announce = false;
+        self.change_damper.acted(now);
+        self.sequence += 1;
+        let costs = self.links.costs().map(|(id, cost)| (Arc::clone(id), cost));
+        self.announced = costs.collect();
+        self.marks.advertise = true;
+    }
+
+    /// Tells the others which addresses came and went; the advertisement follows, never precedes.
+    fn tell_addresses(&mut self) {
+        let now = self.times.now;
+        if self.own_addresses.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let message = self.own_addresses.tell(&self.writer, now);
+        self.flood(&message);
+        self.marks.advertise = true;
+    }
+
+    fn next_advertisement(&self) -> Time {
+        let interval = if self.times.now < self.times.flux_until {
+            self.settings.ra_interval_flux
+        } else {
+            self.settings.ra_interval
+        };
+        self.times.advertised + interval
+    }
+
+    fn advertise(&mut self) {
+        let now = self.times.now;
+        if !std::mem::take(&mut self.marks.advertise) && now < self.next_advertisement() {
+            return;
+        }
+        self.times.advertised = now;
+        let message = self
+            .writer
+            .advertisement(self.sequence, self.own_addresses.sequence());
+        self.flood(&message);
+    }
+
+    /// Finds the own paths anew; the trees of the others follow in slices.
+    fn compute(&mut self) {
+        let now = self.times.now;
+        if !self.marks.recompute || self.paths_damper.ready() > now {
+            return;
+        }
+        self.marks.recompute = false;
+        self.marks.publish = true;
+        self.paths_damper.acted(now);
+        self.times.topology_changed = Some(now);
+        self.times.flux_until = now + self.settings.ra_interval_flux * 2;
+        let size = self.nodes.size();
+        let routers = self
+            .nodes
+            .by_id()
+            .map(|(index, node)| (index, node.peers()));
+        let graph = Graph::new(routers, size);
+        self.computed.tree = own_tree(&graph, RouterIndex::OWN.0, size);
+        self.ask_soon(Time::ZERO);
+        self.begin_round(graph);
+    }
+
+    /// Begins with the trees of the others. A round that is under way is thrown away, but not time
+    /// after time: then it is finished first.
+    fn begin_round(&mut self, graph: Graph) {
+        if self.computed.round.is_some() {
+            if self.computed.discarded >= limits::MESH_RESTARTED_ROUNDS {
+                self.computed.outdated = true;
+                return;
+            }
+            self.computed.discarded += 1;
+        }
+        self.computed.round = Some(Round::new(graph, RouterIndex::OWN.0));
+    }
+
+    /// Works on the trees of the others; whether there is more to do.
+    pub(super) fn work(&mut self, steps: usize) -> bool {
+        let Some(round) = &mut self.computed.round else {
+            return false;
+        };
+        if !round.work(steps).0 {
+            return true;
+        }
+        self.computed.discarded = 0;
+        let mut origins = vec![Arc::default(); self.nodes.size()];
+        for (index, found) in self
+            .computed
+            .round
+            .take()
+            .into_iter()
+            .flat_map(Round::finish)
+        {
+            origins[usize::from(index)] = found.into();
+        }
+        self.computed.origins = origins;
+        if std::mem::take(&mut self.computed.outdated) {
+            let size = self.nodes.size();
+            let routers = self
+                .nodes
+                .by_id()
+                .map(|(index, node)| (index, node.peers()));
+            let graph = Graph::new(routers, size);
+            self.computed.round = Some(Round::new(graph, RouterIndex::OWN.0));
+        }
+        self.marks.publish = true;
+        self.publish();
+        self.computed.round.is_some()
+    }
+
+    /// Asks whoever has something to tell, and answers who has asked.
+    fn ask_and_answer(&mut self) {
+        let now = self.times.now;
+        if self.marks.ask.is_none_or(|at| at > now) {
+            return;
+        }
+        self.marks.ask = None;
+        let due = self
+            .nodes
+            .others()
+            .filter_map(|(index, node)| next_ask(node).map(|at| (index, at)));
+        let due: Vec<_> = due.collect();
+        for (index, at) in due {
+            if at <= now
+                && let Some(link) = self.way(index)
+            {
+                self.converse(index, link);
+                self.attend(index);
+            } else if at > now {
+                self.ask_soon(at);
+            }
+        }
+    }
+
+    /// Sends one router what it is to be asked and answered.
+    fn converse(&mut self, index: u16, link: NeighborLink) {
+        let now = self.times.now;
+        let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        let Some(node) = self.nodes.get_mut(index) else {
+            return;
+        };
+        let mut messages: Vec<Bytes> = Vec::new();
+        if is_due(node.owed_link_state.due()) {
+            node.owed_link_state.answered(now);
+            let peers = self.announced.iter().map(|(id, cost)| (id.as_ref(), *cost));
+            messages.push(self.writer.link_state(&node.id, self.sequence, peers));
+        }
+        if is_due(node.ask.due()) {
+            node.ask.asked(now);
+            messages.push(self.writer.link_state_request(&node.id));
+        }
+        if is_due(node.addresses.ask.due()) {
+            node.addresses.ask.asked(now);
+            let have = node.addresses.sequence();
+            messages.push(self.writer.address_request(&node.id, have));
+        }
+        if is_due(node.owed_addresses.due()) {
+            if self.answers.is_open(now) {
+                node.owed_addresses.answered(now);
+                let answer = self.own_addresses.tell_all(&self.writer, &node.id);
+                self.answers.take(answer.len() as u64, now);
+                messages.push(answer);
+            } else {
+                node.owed_addresses.postpone(self.answers.opens());
+            }
+        }
+        for message in messages {
+            self.send(link, message);
+        }
+    }
+
+    /// Makes a new snapshot, if the last one is out of date.
+    fn publish(&mut self) {
+        if !std::mem::take(&mut self.marks.publish) {
+            return;
+        }
+        let mut routers = vec![None; self.nodes.size()];
+        let mut by_id = Vec::new();
+        for (index, node) in self.nodes.by_id() {
+            by_id.push((Arc::clone(&node.id), RouterIndex(index)));
+            routers[usize::from(index)] = Some(self.path(index, node));
+        }
+        let paths = Paths {
+            routers: routers.into(),
+            by_id: by_id.into(),
+            radius: self.computed.tree.radius,
+        };
+        if paths != *self.paths {
+            self.paths = Arc::new(paths);
+            self.tell(MeshEvent::PathsChanged);
+        }
+    }
+
+    fn path(&self, index: u16, node: &Node) -> RouterPath {
+        let reach = self.computed.tree.reach(index);
+        let first = reach.and_then(|reach| self.nodes.get(reach.first));
+        let link = first.and_then(|first| self.links.to(&first.id));
+        let reach = reach.filter(|_| link.is_some());
+        let next_hop = reach
+            .map(|reach| reach.first)
+            .filter(|first| *first != index);
+        RouterPath {
+            id: Arc::clone(&node.id),
+            cost: reach.map_or(0, |reach| reach.cost),
+            hops: reach.map_or(0, |reach| reach.hops),
+            next_hop: next_hop.map(RouterIndex),
+            link,
+            direct: self.links.to(&node.id),
+            valid_origins: self
+                .computed
+                .origins
+                .get(usize::from(index))
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+}

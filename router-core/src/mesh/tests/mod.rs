@@ -1,0 +1,4 @@
+//! The messages against those of the incumbent, and engines among their like.
+
+mod messages;
+mod vectors;
