@@ -68,6 +68,7 @@ impl Bed {
         });
         let counters = Counters::new(shards);
         let control = ControlPlane::new(ControlConfig {
+            instance: 1,
             settings: Arc::clone(&settings),
             shards,
             seed: 1,

@@ -31,6 +31,15 @@ impl Clock {
     }
 }
 
+/// The second since the epoch, which tells this life of a router from those before.
+#[must_use]
+pub fn boot_second() -> i64 {
+    let since = time_of_day().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
 /// The time of day, for lines of the log.
 #[must_use]
 #[expect(

@@ -200,6 +200,7 @@ impl Frame {
         let shards = self.shards();
         let counters = Counters::new(shards);
         let mut plane = ControlPlane::new(ControlConfig {
+            instance: crate::clock::boot_second(),
             settings: Arc::clone(&self.router),
             shards,
             seed: self.random.number().map_err(text)?,

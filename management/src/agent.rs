@@ -9,12 +9,14 @@
 //! spellings of their names. What cannot be done is answered, too: a request without an answer
 //! looks like a router that is down.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 
 use amqp_codec::{AmqpError, DeliveryState, Map, Str, Symbol, Value};
 use amqp_proto::Time;
 use router_core::control::{ControlPlane, Gathered, QueryId, Request as Delivery};
 use router_core::inspect::Subject;
+use router_core::mesh::NodeRow;
 use router_core::notice::Notice;
 
 use crate::create;
@@ -22,6 +24,7 @@ use crate::describe;
 use crate::host::Host;
 use crate::pages::Pages;
 use crate::query::{self, Plan, filter, is_management};
+use crate::rows::node_address;
 use crate::schema::{
     CONNECTION, Entity, EntityType, LOG, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, number,
 };
@@ -372,6 +375,7 @@ fn is(one: &EntityType, other: &EntityType) -> bool {
 
 fn view<'a>(store: &'a Store, context: &'a Context<'_>) -> View<'a> {
     View {
+        nodes: OnceCell::new(),
         store,
         control: context.control,
         memory_usage: context.host.memory_usage(),
@@ -406,7 +410,11 @@ fn node_operation(
         "GET-ATTRIBUTES" => describe::attributes(filter(content)?),
         "GET-ANNOTATIONS" => filter(content).map(|_| Value::Map(Map::new()))?,
         // The routers of the network; one that stands alone is in none.
-        "GET-MGMT-NODES" => Value::List(Vec::new()),
+        "GET-MGMT-NODES" => {
+            let nodes = context.control.nodes();
+            let agent = |node: &NodeRow| format!("{}/$management", node_address(&node.id)).into();
+            Value::List(nodes.iter().map(agent).collect())
+        }
         "GET-SCHEMA" => describe::schema(),
         "GET-JSON-SCHEMA" => describe::json_schema(content.number("indent")?),
         "GET-LOG" => log_rows(content.number("limit")?, &*context.host),

@@ -64,6 +64,7 @@ pub fn fuzz_management_request(data: &[u8]) {
     let mut router = Entity::new(&ROUTER);
     router.set("id", Some(Value::from(ROUTER_ID)));
     let mut control = ControlPlane::new(ControlConfig {
+        instance: 1,
         settings: Arc::new(router_settings(&router, "0")),
         shards: 1,
         seed: 1,

@@ -3,17 +3,24 @@
 //! It never asks anybody. Decision: a value is found by its attribute's name, so columns can be
 //! asked for in any order and the order of the table is nobody's business but the table's.
 
+use std::sync::Arc;
+
 use amqp_codec::{Map, Value};
 use amqp_proto::Time;
 use router_core::control::{AddressRow, ControlPlane};
 use router_core::counters::Counter;
 use router_core::ids::Direction;
 use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow};
+use router_core::mesh::{NodeRow, RouterIndex};
 use router_core::route::{AddressRule, Treatment};
 
 use crate::schema::{
-    CONFIG_ADDRESS, CONNECTION, Entity, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK,
+    CONFIG_ADDRESS, CONNECTION, Entity, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
+    ROUTER_LINK, ROUTER_NODE,
 };
+
+/// Nanoseconds of a second.
+const NANOS: u64 = 1_000_000_000;
 
 /// One thing that can be shown.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +32,7 @@ pub(crate) enum Row<'a> {
     Connection(&'a ConnectionRow),
     Link(&'a LinkRow),
     Address(&'a AddressRow, AddressCounters),
+    Node(&'a NodeRow),
 }
 
 /// The router as a whole.
@@ -47,6 +55,7 @@ impl<'a> Row<'a> {
             Self::Connection(_) => &CONNECTION,
             Self::Link(_) => &ROUTER_LINK,
             Self::Address(..) => &ROUTER_ADDRESS,
+            Self::Node(_) => &ROUTER_NODE,
         }
     }
 
@@ -66,6 +75,7 @@ impl<'a> Row<'a> {
             Self::Connection(row) => connection(row, name),
             Self::Link(row) => link(row, name),
             Self::Address(row, counters) => address(row, counters, name),
+            Self::Node(row) => node(row, name),
         }
     }
 
@@ -228,8 +238,9 @@ fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
         "distribution" => row.treatment.name().into(),
         "inProcess" => uint(row.in_process),
         "subscriberCount" => uint(row.subscribers),
-        "remoteCount" | "containerCount" => Value::Uint(0),
-        "remoteHostRouters" => Value::List(Vec::new()),
+        "containerCount" => Value::Uint(0),
+        "remoteCount" => uint(row.routers.len()),
+        "remoteHostRouters" => ids(&row.routers),
         "deliveriesIngress" => counters.ingress.into(),
         "deliveriesEgress" => counters.egress.into(),
         "deliveriesTransit" => counters.transit.into(),
@@ -242,6 +253,41 @@ fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
         "priority" => Value::Int(row.priority.map_or(-1, i32::from)),
         _ => Value::Null,
     }
+}
+
+/// A router of the network; of this one's own figures some are shown otherwise.
+fn node(row: &NodeRow, name: &str) -> Value {
+    let is_own = row.index == RouterIndex::OWN;
+    match name {
+        "id" => row.id.to_string().into(),
+        "name" | "identity" => format!("router.node/{}", row.id).into(),
+        "index" => Value::Int(i32::from(row.index.0)),
+        "protocolVersion" => Value::Long(row.protocol_version),
+        "instance" => Value::Long(row.instance),
+        "linkState" => ids(&row.link_state),
+        "nextHop" if is_own => "(self)".into(),
+        "nextHop" => text(row.next_hop.as_deref()),
+        "validOrigins" => ids(&row.valid_origins),
+        "address" => node_address(&row.id).into(),
+        "routerLink" => row.link.map(|link| uint(link.0)).into(),
+        "cost" if is_own => Value::Null,
+        "cost" => row.cost.map(uint).into(),
+        "lastTopoChange" => {
+            let at = row.last_topology_change;
+            let second = |at: Time| row.instance.saturating_add_unsigned(at.as_nanos() / NANOS);
+            at.map(|at| Value::Long(second(at))).unwrap_or_default()
+        }
+        _ => Value::Null,
+    }
+}
+
+/// The address of a router.
+pub(crate) fn node_address(id: &str) -> String {
+    format!("amqp:/_topo/0/{id}")
+}
+
+fn ids(ids: &[Arc<str>]) -> Value {
+    Value::List(ids.iter().map(|id| id.to_string().into()).collect())
 }
 
 fn direction(direction: Direction) -> Value {

@@ -3,17 +3,20 @@
 //! Owns what is left to do once the rows are there. Decision: all operations on live tables go
 //! through the same wait, so that an UPDATE answers with rows as fresh as those of a READ.
 
+use std::cell::OnceCell;
+
 use amqp_codec::Value;
 use amqp_proto::Time;
 use router_core::control::ControlPlane;
 use router_core::ids::ConnectionId;
 use router_core::inspect::Subject;
 use router_core::mail::ConnectionCommand;
+use router_core::mesh::NodeRow;
 
 use crate::query::Plan;
 use crate::rows::{RouterView, Row};
 use crate::schema::{
-    CONNECTION, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, coerce,
+    CONNECTION, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, coerce,
 };
 use crate::snapshot::{Live, subject};
 use crate::status::{Failure, Status};
@@ -74,6 +77,8 @@ pub(crate) struct View<'a> {
     pub(crate) memory_usage: Option<u64>,
     pub(crate) host_name: Option<String>,
     pub(crate) now: Time,
+    /// The routers of the network, once they have been asked for.
+    pub(crate) nodes: OnceCell<Vec<NodeRow>>,
 }
 
 impl View<'_> {
@@ -90,6 +95,9 @@ impl View<'_> {
             Box::new(live.links())
         } else if is(&ROUTER_ADDRESS) {
             Box::new(live.addresses())
+        } else if is(&ROUTER_NODE) {
+            let nodes = self.nodes.get_or_init(|| self.control.nodes());
+            Box::new(nodes.iter().map(Row::Node))
         } else if is(&ROUTER) {
             Box::new(std::iter::once(Row::Router(self.router())))
         } else if is(&MANAGEMENT) {

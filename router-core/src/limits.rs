@@ -136,9 +136,6 @@ pub const SERVER_NAME_BYTES: usize = 255;
 /// Links to one neighbour that carry single large messages; beyond that these share them.
 pub const STREAMING_LINKS: usize = 64;
 
-/// Bytes of one message of the routing protocol; a longer one is thrown away.
-pub const CONTROL_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
-
 /// Bytes of the largest message between routers about the network: a router with a million
 /// addresses lists them in one.
 pub const MESH_MESSAGE_BYTES: usize = 64 * 1024 * 1024;

@@ -106,6 +106,45 @@ pub enum Notice {
         /// The answer's description.
         description: String,
     },
+    /// A neighbour and this router have seen each other.
+    NeighborFound {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A neighbour is silent, or its last connection is gone.
+    NeighborLost {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A router of the network was heard of for the first time.
+    RouterFound {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A router has been out of reach for so long that it is forgotten.
+    RouterForgotten {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// A router has begun a new life.
+    RouterRestarted {
+        /// Its id.
+        id: Arc<str>,
+    },
+    /// Another router says it has this one's id.
+    DuplicateRouter {
+        /// The neighbour from which that was heard, if it is known.
+        neighbor: Option<Arc<str>>,
+    },
+    /// A neighbour broke the rules of the routing protocol; what it said is ignored.
+    RouterMisbehaved {
+        /// Its id, if it is known.
+        neighbor: Option<Arc<str>>,
+        /// What it did.
+        why: String,
+        /// Further misdeeds that are not told one by one.
+        more: u64,
+    },
     /// An address record was made.
     AddressAdded {
         /// Its key.

@@ -28,6 +28,7 @@ impl Node {
     pub(crate) fn new(shards: u16, settings: &Arc<RouterSettings>, seed: u64) -> Self {
         let counters = Counters::new(shards);
         let control = ControlPlane::new(ControlConfig {
+            instance: 1,
             settings: Arc::clone(settings),
             shards,
             seed,

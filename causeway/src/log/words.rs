@@ -35,6 +35,14 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
+        Notice::NeighborFound { .. } | Notice::NeighborLost { .. } => {
+            (Module::RouterLs, Level::Info)
+        }
+        Notice::RouterFound { .. }
+        | Notice::RouterForgotten { .. }
+        | Notice::RouterRestarted { .. } => (Module::Router, Level::Info),
+        Notice::DuplicateRouter { .. } => (Module::RouterHello, Level::Critical),
+        Notice::RouterMisbehaved { .. } => (Module::Router, Level::Warning),
         Notice::AddressAdded { .. } | Notice::AddressRemoved { .. } => {
             (Module::RouterCore, Level::Debug)
         }
@@ -109,8 +117,45 @@ pub(super) fn say(notice: &Notice) -> Said {
         } => format!("Error performing {operation}: {description}"),
         Notice::AddressAdded { key } => format!("Address added: {key}"),
         Notice::AddressRemoved { key } => format!("Address removed: {key}"),
+        network => return said(say_of_network(network)),
     };
     said(text)
+}
+
+/// What the routing protocol has found out.
+fn say_of_network(notice: &Notice) -> String {
+    match notice {
+        Notice::NeighborFound { id } => format!("Neighbor Router Found: {id}"),
+        Notice::NeighborLost { id } => format!("Link to Neighbor Router Lost: {id}"),
+        Notice::RouterFound { id } => format!("Detected Router Node {id}"),
+        Notice::RouterForgotten { id } => format!("Router Node {id} is out of reach: forgotten"),
+        Notice::RouterRestarted { id } => format!("Detected Restart of Router Node {id}"),
+        Notice::DuplicateRouter { neighbor } => {
+            let from = called(neighbor.as_deref());
+            format!("Detected Neighbor Router with a Duplicate ID: {from} says it is this router")
+        }
+        Notice::RouterMisbehaved {
+            neighbor,
+            why,
+            more,
+        } => {
+            let from = called(neighbor.as_deref());
+            let more = match more {
+                0 => String::new(),
+                more => format!(" ({more} more since)"),
+            };
+            format!("Ignoring a message of {from}: {why}{more}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A neighbour by its id, if it has said that.
+fn called(id: Option<&str>) -> String {
+    id.map_or_else(
+        || "an unknown neighbor".to_owned(),
+        |id| format!("router {id}"),
+    )
 }
 
 #[track_caller]

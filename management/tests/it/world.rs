@@ -93,6 +93,7 @@ impl World {
         router.set("metadata", Some("a test".into()));
         let counters = Counters::new(1);
         let control = ControlPlane::new(ControlConfig {
+            instance: 1,
             settings: Arc::new(router_settings(&router, "9.9")),
             shards: 1,
             seed: 3,

@@ -28,8 +28,8 @@ pub struct AddressRow {
     pub in_process: usize,
     /// Consumers on links.
     pub subscribers: usize,
-    /// Other routers that have consumers, by ascending index.
-    pub routers: Vec<u16>,
+    /// Ids of other routers that have consumers.
+    pub routers: Vec<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -129,6 +129,8 @@ pub(super) struct Bindings {
     last_id: u64,
     slots: Slots,
     changed: BTreeSet<AddressKey>,
+    /// Addresses that other routers may have to hear of.
+    offered: BTreeSet<AddressKey>,
     bound: Vec<Bound>,
     gone: Vec<AddressId>,
     notices: Vec<Notice>,
@@ -171,6 +173,9 @@ impl Bindings {
                 consumer,
                 annotated,
             });
+            if record.consumers.len() == 1 {
+                self.offered.insert(Arc::clone(&bind.key));
+            }
         }
         if let Some(record) = self.records.get_mut(&bind.key) {
             record.assign_slots(&mut self.slots);
@@ -197,10 +202,47 @@ impl Bindings {
                     self.slots.free_load(slot);
                 }
                 self.bound.retain(|bound| bound.link != link);
+                if record.consumers.is_empty() {
+                    self.offered.insert(Arc::clone(&unbind.key));
+                }
                 self.changed.insert(Arc::clone(&unbind.key));
             }
         }
         self.drop_idle(&unbind.key);
+    }
+
+    /// Another router has consumers of an address; a record made for it gets this treatment.
+    pub(super) fn map(
+        &mut self,
+        router: u16,
+        key: &AddressKey,
+        treatment: Treatment,
+        priority: Option<u8>,
+    ) {
+        let record = self.record(key, treatment, priority);
+        let place = record.routers.binary_search_by_key(&router, |of| of.router);
+        let Err(place) = place else { return };
+        let slot = NO_SLOT;
+        record.routers.insert(place, RemoteRouter { router, slot });
+        if let Some(record) = self.records.get_mut(key) {
+            record.assign_slots(&mut self.slots);
+        }
+        self.changed.insert(Arc::clone(key));
+    }
+
+    /// Another router has no consumers of an address any more.
+    pub(super) fn unmap(&mut self, router: u16, key: &AddressKey) {
+        let Some(record) = self.records.get_mut(key) else {
+            return;
+        };
+        let place = record.routers.binary_search_by_key(&router, |of| of.router);
+        let Ok(place) = place else { return };
+        let slot = record.routers.remove(place).slot;
+        if slot != NO_SLOT {
+            self.slots.free_load(slot);
+        }
+        self.changed.insert(Arc::clone(key));
+        self.drop_idle(key);
     }
 
     /// Removes a record to which nothing refers.
@@ -217,6 +259,22 @@ impl Bindings {
         self.notices.push(Notice::AddressRemoved {
             key: Arc::clone(key),
         });
+    }
+
+    /// The addresses that have got their first or lost their last consumer on a link of this
+    /// router since the last call, with the treatment of those that have one.
+    pub(super) fn take_offered(&mut self) -> Vec<(AddressKey, Option<Treatment>)> {
+        let offered = std::mem::take(&mut self.offered).into_iter();
+        let treatment = |key: &AddressKey| {
+            let record = self.records.get(key)?;
+            (!record.consumers.is_empty()).then_some(record.treatment)
+        };
+        offered
+            .map(|key| {
+                let treatment = treatment(&key);
+                (key, treatment)
+            })
+            .collect()
     }
 
     /// What has changed since the last call.
@@ -250,19 +308,23 @@ impl Bindings {
         self.records.len()
     }
 
-    /// One record.
-    pub(super) fn get(&self, key: &str) -> Option<AddressRow> {
+    /// One record; `name` knows the ids of routers.
+    pub(super) fn get(
+        &self,
+        key: &str,
+        name: impl Fn(u16) -> Option<Arc<str>>,
+    ) -> Option<AddressRow> {
         self.records
             .get_key_value(key)
-            .map(|(key, record)| row(key, record))
+            .map(|(key, record)| row(key, record, &name))
     }
 
-    /// All records, oldest first.
-    pub(super) fn rows(&self) -> Vec<AddressRow> {
+    /// All records, oldest first; `name` knows the ids of routers.
+    pub(super) fn rows(&self, name: impl Fn(u16) -> Option<Arc<str>>) -> Vec<AddressRow> {
         let mut rows: Vec<_> = self
             .records
             .iter()
-            .map(|(key, record)| row(key, record))
+            .map(|(key, record)| row(key, record, &name))
             .collect();
         rows.sort_by_key(|row| row.id);
         rows
@@ -301,7 +363,7 @@ impl Bindings {
     }
 }
 
-fn row(key: &AddressKey, record: &Record) -> AddressRow {
+fn row(key: &AddressKey, record: &Record, name: impl Fn(u16) -> Option<Arc<str>>) -> AddressRow {
     AddressRow {
         id: record.id,
         key: Arc::clone(key),
@@ -309,6 +371,10 @@ fn row(key: &AddressKey, record: &Record) -> AddressRow {
         priority: record.priority,
         in_process: record.in_process.len(),
         subscribers: record.consumers.len(),
-        routers: record.routers.iter().map(|remote| remote.router).collect(),
+        routers: record
+            .routers
+            .iter()
+            .filter_map(|remote| name(remote.router))
+            .collect(),
     }
 }

@@ -21,6 +21,7 @@ mod endpoint;
 mod failover;
 mod gather;
 mod listeners;
+mod neighbors;
 mod retry;
 mod sender;
 
@@ -43,14 +44,16 @@ use crate::control::connectors::{Connectors, Failure};
 use crate::control::endpoint::Endpoint;
 use crate::control::gather::Gather;
 use crate::control::listeners::Listeners;
+use crate::control::neighbors::Neighbors;
 use crate::control::sender::Sender;
 use crate::counters::Counters;
 use crate::ids::{AddressId, AddressKey, ConnectionId, ShardId};
 use crate::inspect::{AddressCounters, Subject};
 use crate::mail::{Batch, Command, ConnectionCommand, Mail, Outboxes};
+use crate::mesh::{MeshSettings, NodeRow};
 use crate::notice::Notice;
 use crate::route::{AddressRule, Boards, Paths, RouteTable, RuleError, Rules};
-use crate::settings::RouterSettings;
+use crate::settings::{RouterMode, RouterSettings};
 
 /// Addresses that are served inside the router; one agent answers all of them.
 const IN_PROCESS_ADDRESSES: [&str; 3] = ["M0$management", "L$management", "L$_management_internal"];
@@ -62,6 +65,9 @@ pub struct ControlConfig {
     pub settings: Arc<RouterSettings>,
     /// The number of worker shards; the control plane is the shard after the last.
     pub shards: u16,
+    /// The second, since the epoch, in which this life of the router began: never one that an
+    /// earlier life under the same id has used, because that is how others tell lives apart.
+    pub instance: i64,
     /// Keys the hashes of the routing table.
     pub seed: u64,
     /// The counters of all shards, to be read.
@@ -81,6 +87,8 @@ pub struct ControlPlane {
     endpoint: Endpoint,
     sender: Sender,
     gather: Gather,
+    /// Only a router that is part of a network has any.
+    neighbors: Option<Neighbors>,
     paths: Arc<Paths>,
     listeners: Listeners,
     connectors: Connectors,
@@ -108,6 +116,8 @@ impl ControlPlane {
         let boards = Boards::new(config.shards);
         let rules = Rules::new(config.settings.default_treatment);
         let table = RouteTable::new(config.seed, Arc::new(rules.clone()), boards.clone());
+        let neighbors = (config.settings.mode == RouterMode::Interior)
+            .then(|| Neighbors::new(own, mesh_settings(&config)));
         let mut control = Self {
             sender: Sender::new(own, &config.settings.id, &boards),
             settings: config.settings,
@@ -120,6 +130,7 @@ impl ControlPlane {
             bindings: Bindings::default(),
             endpoint: Endpoint::new(own),
             gather: Gather::new(config.shards),
+            neighbors,
             paths: Arc::new(Paths::default()),
             listeners: Listeners::default(),
             connectors: Connectors::new(config.seed),
@@ -175,6 +186,7 @@ impl ControlPlane {
     pub fn turn(&mut self, now: Time) {
         let own = ShardId(self.shards);
         self.turn_connectors(now);
+        self.turn_mesh(now);
         self.publish();
         let Self {
             sender,
@@ -218,14 +230,21 @@ impl ControlPlane {
     /// When [`ControlPlane::turn`] is needed without new mail.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let deadlines = [self.gather.next_deadline(), self.connectors.next_deadline()];
+        let deadlines = [
+            self.gather.next_deadline(),
+            self.connectors.next_deadline(),
+            self.neighbors.as_ref().and_then(Neighbors::next_deadline),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
     /// Whether a turn has something to do at once.
     #[must_use]
     pub fn is_runnable(&self) -> bool {
-        self.sender.is_waiting() || self.gather.is_waiting() || self.outboxes.has_own()
+        self.sender.is_waiting()
+            || self.gather.is_waiting()
+            || self.outboxes.has_own()
+            || self.neighbors.as_ref().is_some_and(Neighbors::is_waiting)
     }
 
     // For the agent.
@@ -279,13 +298,27 @@ impl ControlPlane {
     /// All addresses, oldest first.
     #[must_use]
     pub fn addresses(&self) -> Vec<AddressRow> {
-        self.bindings.rows()
+        self.bindings.rows(|index| self.router_id(index))
     }
 
     /// One address.
     #[must_use]
     pub fn address(&self, key: &str) -> Option<AddressRow> {
-        self.bindings.get(key)
+        self.bindings.get(key, |index| self.router_id(index))
+    }
+
+    /// All routers of the network, this one included, in the order of their ids; none for a router
+    /// that is by itself.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeRow> {
+        self.neighbors
+            .as_ref()
+            .map(Neighbors::nodes)
+            .unwrap_or_default()
+    }
+
+    fn router_id(&self, index: u16) -> Option<Arc<str>> {
+        self.neighbors.as_ref()?.router_id(index)
     }
 
     /// What in-process consumers and producers have carried by an address.
@@ -423,7 +456,11 @@ impl ControlPlane {
                 Command::Bind(bind) => self.bindings.bind(bind),
                 Command::Unbind(unbind) => self.bindings.unbind(&unbind),
                 Command::Dialled(report) => self.connectors.report(report),
-                Command::LinkUp(_) | Command::LinkDown(_) | Command::Routing(..) => {}
+                Command::LinkUp(link) => self.for_neighbors(|of| of.link_up(link)),
+                Command::LinkDown(link) => self.for_neighbors(|of| of.link_down(link)),
+                Command::Routing(connection, message) => {
+                    self.for_neighbors(|of| of.message(connection, message));
+                }
                 // The control plane's own words come from nobody.
                 Command::Bound(_)
                 | Command::Connection(..)
@@ -452,6 +489,29 @@ impl ControlPlane {
         let number = || deal(&mut self.last_connection);
         let late = self.connectors.turn(now, number, &mut self.effects);
         self.notices.extend(late.into_iter().map(dial_notice));
+    }
+
+    fn for_neighbors(&mut self, verb: impl FnOnce(&mut Neighbors)) {
+        if let Some(neighbors) = &mut self.neighbors {
+            verb(neighbors);
+        }
+    }
+
+    /// Lets the routing protocol do what is due, and publishes the paths if they have changed.
+    fn turn_mesh(&mut self, now: Time) {
+        let Some(neighbors) = &mut self.neighbors else {
+            return;
+        };
+        neighbors.turn(now, &mut self.bindings, &self.rules, &mut self.notices);
+        neighbors.offer(&mut self.bindings, now);
+        neighbors.send(now, &mut self.outboxes);
+        if let Some(paths) = neighbors.take_paths() {
+            self.paths = paths;
+            for shard in self.workers() {
+                let paths = Mail::Paths(Arc::clone(&self.paths));
+                self.outboxes.push(shard, paths);
+            }
+        }
     }
 
     /// Makes one generation of all changes, posts it, and only then confirms receivers.
@@ -507,6 +567,20 @@ fn dial_notice(failure: Failure) -> Notice {
         peer: server,
         condition,
         description,
+    }
+}
+
+/// What the routing protocol has to know of the configuration.
+fn mesh_settings(config: &ControlConfig) -> MeshSettings {
+    let timers = config.settings.timers;
+    MeshSettings {
+        id: Arc::clone(&config.settings.id),
+        instance: config.instance,
+        hello_interval: timers.hello_interval,
+        hello_max_age: timers.hello_max_age,
+        ra_interval: timers.ra_interval,
+        ra_interval_flux: timers.ra_interval_flux,
+        remote_ls_max_age: timers.remote_ls_max_age,
     }
 }
 

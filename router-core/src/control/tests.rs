@@ -16,11 +16,12 @@ const SHARDS: u16 = 2;
 
 fn control() -> ControlPlane {
     ControlPlane::new(ControlConfig {
+        instance: 1,
         settings: Arc::new(RouterSettings {
             id: "router".into(),
             default_treatment: Treatment::AnycastBalanced,
             version: "0",
-            mode: crate::settings::RouterMode::Standalone,
+            mode: RouterMode::Standalone,
             timers: crate::settings::MeshTimers::default(),
         }),
         shards: SHARDS,

@@ -79,6 +79,7 @@ impl Rig {
         });
         let counters = Counters::new(shards);
         let mut control = ControlPlane::new(ControlConfig {
+            instance: 1,
             settings: Arc::clone(&settings),
             shards,
             seed: 1,

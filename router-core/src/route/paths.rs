@@ -37,7 +37,7 @@ pub struct Path {
     /// The sum of the costs on the way.
     pub cost: u32,
     /// The routers whose shortest path there leads through this one, ascending.
-    pub valid_origins: Box<[u16]>,
+    pub valid_origins: Arc<[u16]>,
 }
 
 /// A router to which this one has a connection.

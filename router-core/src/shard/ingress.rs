@@ -138,7 +138,7 @@ impl Shard {
             .in_links
             .get(key)
             .is_some_and(|link| link.kind == LinkType::RouterControl);
-        if control && held.len() < limits::CONTROL_MESSAGE_BYTES {
+        if control && held.len() < limits::MESH_MESSAGE_BYTES {
             return;
         }
         if held.len() < limits::STREAM_THRESHOLD && !announces_stream(held) {

@@ -217,7 +217,7 @@ impl Shard {
     /// A message of the routing protocol: the control plane reads it.
     pub(super) fn take_routing(&mut self, parcel: Parcel) {
         let connection = self.conns.get(parcel.conn).map(|conn| conn.id);
-        let whole = parcel.complete && parcel.payload.len() <= limits::CONTROL_MESSAGE_BYTES;
+        let whole = parcel.complete && parcel.payload.len() <= limits::MESH_MESSAGE_BYTES;
         if whole && let Some(connection) = connection {
             let mut message = BytesMut::with_capacity(parcel.payload.len());
             for chunk in parcel.payload.chunks() {

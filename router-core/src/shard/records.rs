@@ -121,6 +121,10 @@ impl Shard {
         let Some(link) = self.in_links.get_mut(key) else {
             return;
         };
+        // A message of the routing protocol is taken whole, up to a limit of its own.
+        if link.kind == LinkType::RouterControl {
+            return;
+        }
         let before = link.bytes;
         link.bytes += bytes;
         let after = link.bytes;

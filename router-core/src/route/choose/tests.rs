@@ -1,6 +1,7 @@
 //! Choices on routes made by hand, and the tallies of many shards against one list.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -421,7 +422,7 @@ fn neighbors(costs: &[u32], capacity: u32) -> Paths {
             id: format!("R{place}").into(),
             neighbor: place,
             cost,
-            valid_origins: Box::new([9]),
+            valid_origins: Arc::new([9]),
         })
     };
     let paths = (0..).zip(costs).map(path);

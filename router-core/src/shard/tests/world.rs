@@ -66,6 +66,7 @@ impl World {
         });
         let counters = Counters::new(shards);
         let control = ControlPlane::new(ControlConfig {
+            instance: 1,
             settings: Arc::clone(&settings),
             shards,
             seed: 1,
