@@ -1,5 +1,7 @@
 //! The one source of chance: everything that a world draws comes from its seed.
 
+use std::time::Duration;
+
 /// A small generator (xorshift64*): good enough to choose, never used where it must not be guessed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -26,7 +28,12 @@ impl Random {
     /// A number below a bound, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = bound as u64;
-        usize::try_from(self.number() % bound).unwrap_or(0)
+        usize::try_from((self.number() >> 16) % bound).unwrap_or(0)
+    }
+
+    /// A small number below a bound, which must not be 0.
+    pub fn below_u32(&mut self, bound: u32) -> u32 {
+        u32::try_from((self.number() >> 16) % u64::from(bound)).unwrap_or(0)
     }
 
     /// True once in so many times.
@@ -37,5 +44,10 @@ impl Random {
     /// One of some choices.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
+    }
+
+    /// So many microseconds, or fewer.
+    pub fn micros(&mut self, most: u64) -> Duration {
+        Duration::from_micros((self.number() >> 16) % (most + 1))
     }
 }

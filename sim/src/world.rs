@@ -1,383 +1,580 @@
-//! Runs a router and its peers from a seed, and checks what must hold.
+//! Runs a router and its peers by a plan.
 //!
-//! While it runs: peers never see the protocol broken, no byte of a message changes. First phase:
-//! consumers and producers vanish in the middle of everything. Second phase: one consumer stays on
-//! each address, and all goals are met in bounded time. At rest: every unsettled message of a
-//! producer that is still there has exactly one settled outcome; no consumer got a message twice,
-//! and no two got it without one of them having lost or refused it; on one link messages come in
-//! order; nothing is left in the shards.
+//! Two phases: first, peers come and work while faults happen; then the world is healed, a steady
+//! consumer joins each address, and all goals must be met within bounded virtual time. Then fresh
+//! producers send a little, which must arrive exactly as it should, and everybody leaves: nothing
+//! may be left. What must hold all the time is checked on the way, the rest at rest.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_codec::DeliveryState;
 use amqp_proto::Time;
 use bytes::Bytes;
-use router_core::route::Treatment;
-use router_core::settings::{
-    ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
-};
+use router_core::notice::Notice;
+use router_core::route::AddressRule;
+use router_core::settings::{ConnectionSettings, MeshTimers, RouterMode, RouterSettings};
 
+use crate::agenda::Agenda;
+use crate::books::Books;
+use crate::check::{self, Scene};
 use crate::node::Node;
-use crate::peer::{Goal, Peer};
+use crate::peer::{Peer, Phase};
+use crate::plan::{
+    ADDRESSES, FAULTS_END, Fault, FaultKind, LinkPlan, Listener, PeerPlan, Plan, ReceivePlan,
+    SERVICE, SendPlan,
+};
 use crate::random::Random;
+use crate::wire::Wire;
 
-/// Addresses of a world.
-const ADDRESSES: [&str; 2] = ["one", "two"];
+/// Virtual time within which a healed world must come to rest.
+const REST: Duration = Duration::from_secs(300);
 
-/// Rounds after which a world that still moves is taken to run for ever.
-const ROUNDS_MAX: u32 = 200_000;
+/// Occurrences after which a world is taken to run for ever.
+const OCCURRENCES: u64 = 3_000_000;
 
 /// What a run found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Messages that arrived.
     pub delivered: u64,
-    /// A digest of everything that happened; the same seed gives the same.
-    pub trace: u64,
+    /// Things that happened.
+    pub occurrences: u64,
+    /// A digest of everything that was written on wires; the same seed gives the same.
+    pub digest: u64,
 }
 
-/// A router, its peers and what chance has decided about them.
-pub struct World {
+/// Something that is going to happen.
+#[derive(Clone, Copy, Debug)]
+enum Occurrence {
+    /// A peer comes.
+    Join(usize),
+    /// A peer acts.
+    Act(usize),
+    /// A shard or the control plane takes its turn.
+    Turn(usize),
+    /// Bytes arrive at an end of a wire.
+    Arrive(usize),
+    /// A fault of the plan happens.
+    Fail(Fault),
+}
+
+/// Who hears what happens, in words.
+pub type Listen = Box<dyn FnMut(&str)>;
+
+/// A router, its peers and their wires.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) now: Time,
     random: Random,
-    node: Node,
-    listener: Arc<ConnectionSettings>,
-    peers: Vec<Peer>,
-    treatment: Treatment,
-    segment: usize,
-    now: Time,
-    trace: DefaultHasher,
-}
-
-/// Runs the world of a seed to its end. Panics if anything does not hold.
-#[must_use]
-pub fn run(seed: u64) -> Report {
-    let mut world = World::new(seed);
-    world.play();
-    world.settle();
-    world.check();
-    world.leave();
-    let delivered = world
-        .peers
-        .iter()
-        .map(|peer| peer.received.len() as u64)
-        .sum();
-    Report {
-        delivered,
-        trace: world.trace.finish(),
-    }
+    agenda: Agenda<Occurrence>,
+    pub(crate) node: Node,
+    pub(crate) peers: Vec<Peer>,
+    wires: Vec<Wire>,
+    pub(crate) books: Books,
+    listeners: Vec<Arc<ConnectionSettings>>,
+    occurrences: u64,
+    digest: DefaultHasher,
+    listen: Option<Listen>,
+    /// Something has ended that had not been told to: the router's idle time-out, a cut wire.
+    pub(crate) losses: bool,
 }
 
 impl World {
-    /// The world of a seed: the configuration, too, is drawn.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let treatments = [
-            Treatment::AnycastBalanced,
-            Treatment::AnycastClosest,
-            Treatment::Multicast,
-        ];
-        let treatment = random.pick(&treatments);
+    /// The world of a plan, with a router that knows its addresses.
+    pub(crate) fn new(plan: Plan, listen: Option<Listen>) -> Self {
         let settings = Arc::new(RouterSettings {
             id: Arc::from("SIM"),
-            default_treatment: treatment,
+            default_treatment: router_core::route::Treatment::AnycastBalanced,
             version: "0",
             mode: RouterMode::Standalone,
             timers: MeshTimers::default(),
         });
-        let listener = ConnectionSettings {
-            name: "sim".to_owned(),
-            connector: None,
-            role: ConnectionRole::Normal,
-            cost: 1,
-            max_frame_size: random.pick(&[512, 4096, 16_384]),
-            max_sessions: 100,
-            max_session_frames: random.pick(&[None, Some(2), Some(16)]),
-            idle_time_out: None,
-            handshake_time_out: None,
-            link_capacity: random.pick(&[1, 2, 10, 250]),
-            strip_annotations: StripAnnotations {
-                inbound: true,
-                outbound: true,
-            },
-            authenticate_peer: false,
-            sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
-            open_properties: Vec::new(),
-        };
-        let shards = random.pick(&[1, 2, 3, 4]);
-        Self {
-            node: Node::new(shards, &settings, seed),
-            listener: Arc::new(listener),
-            peers: Vec::new(),
-            treatment,
-            segment: random.pick(&[7, 100, 4096, 16_384]),
+        let mut node = Node::new(plan.shards, &settings, plan.seed);
+        for (address, treatment) in ADDRESSES.into_iter().zip(plan.treatments) {
+            let rule = AddressRule {
+                name: None,
+                identity: 0,
+                prefix: Some(address.to_owned()),
+                pattern: None,
+                treatment,
+                waypoint: false,
+                ingress_phase: None,
+                egress_phase: None,
+                priority: None,
+                fallback: false,
+            };
+            assert!(node.control.add_address(rule).is_ok());
+        }
+        let listeners = plan.listeners.iter().map(Listener::settings).collect();
+        let mut world = Self {
             now: Time::from_millis(1),
-            trace: DefaultHasher::new(),
-            random,
+            random: Random::new(plan.seed.rotate_left(32) ^ 1),
+            agenda: Agenda::new(),
+            node,
+            peers: Vec::new(),
+            wires: Vec::new(),
+            books: Books::default(),
+            listeners,
+            occurrences: 0,
+            digest: DefaultHasher::new(),
+            listen,
+            losses: false,
+            plan,
+        };
+        for who in 0..world.node.members.len() {
+            world.wake_member(who, world.now);
+        }
+        world.run_for(Duration::from_millis(1));
+        world
+    }
+
+    /// Plays the plan to its end. Panics if anything does not hold.
+    pub(crate) fn play(mut self) -> Report {
+        for peer in self.plan.peers.clone() {
+            self.add_peer(peer);
+        }
+        for fault in self.plan.faults.clone() {
+            self.agenda
+                .add(self.now + fault.at, Occurrence::Fail(fault));
+        }
+        self.run_for(FAULTS_END);
+        self.heal();
+        self.rest("after healing");
+        check::at_rest(&self.scene());
+        let fresh = self.books.messages.len();
+        for (place, address) in ADDRESSES.into_iter().enumerate() {
+            let send = LinkPlan::Send(SendPlan::steady(address));
+            self.add_steady(place, vec![send]);
+        }
+        self.rest("with fresh producers");
+        check::at_rest(&self.scene());
+        check::fresh(&self.scene(), fresh);
+        check::counters(&self.scene());
+        self.leave();
+        Report {
+            delivered: self.books.delivered,
+            occurrences: self.occurrences,
+            digest: self.digest.finish(),
         }
     }
 
-    /// Peers come, work and vanish.
-    fn play(&mut self) {
-        for _ in 0..2 + self.random.below(4) {
-            self.join_consumer();
-        }
-        for _ in 0..1 + self.random.below(4) {
-            self.join_producer();
-        }
-        for _ in 0..200 + self.random.below(400) {
-            self.round();
-            if self.random.one_in(60) {
-                let peer = self.random.below(self.peers.len());
-                self.vanish(peer);
-            }
-            if self.random.one_in(80) {
-                self.join_consumer();
-            }
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            plan: &self.plan,
+            now: self.now,
+            node: &self.node,
+            peers: &self.peers,
+            books: &self.books,
+            losses: self.losses,
         }
     }
 
-    /// One consumer stays on each address; all goals are met.
-    fn settle(&mut self) {
-        for address in ADDRESSES {
-            let goal = Goal::Receive {
-                credit: 20,
-                odd: 0,
-                second: false,
+    /// Tells who listens.
+    fn say(&mut self, text: impl FnOnce() -> String) {
+        if let Some(listen) = &mut self.listen {
+            let micros = self.now.as_nanos() / 1000;
+            listen(&format!("{micros:>12} µs  {}", text()));
+        }
+    }
+
+    /// A peer that will come; the number of its wire.
+    pub(crate) fn add_peer(&mut self, plan: PeerPlan) -> usize {
+        let place = self.peers.len();
+        let annotated = !self.listeners[plan.listener].strip_annotations.outbound;
+        if !plan.absent {
+            self.agenda
+                .add(self.now + plan.joins, Occurrence::Join(place));
+        }
+        self.wires.push(Wire::new(plan.wire));
+        debug_assert_eq!(plan.number, place);
+        self.peers.push(Peer::new(plan, annotated));
+        place
+    }
+
+    pub(crate) fn add_steady(&mut self, shard: usize, links: Vec<LinkPlan>) -> usize {
+        let shard = shard % self.node.shards.len();
+        let plan = PeerPlan::steady(self.peers.len(), shard, links);
+        self.add_peer(plan)
+    }
+
+    /// All faults are over; somebody steady consumes each address, and serves.
+    fn heal(&mut self) {
+        self.say(|| "the world is healed".to_owned());
+        self.node.heal();
+        for wire in 0..self.wires.len() {
+            self.wires[wire].heal();
+            self.wake_wire(wire);
+        }
+        for who in 0..self.node.members.len() {
+            self.wake_member(who, self.now);
+        }
+        for peer in 0..self.peers.len() {
+            if self.peers[peer].is_hostile() {
+                self.cut(peer);
+            }
+        }
+        for (place, address) in ADDRESSES.into_iter().chain([SERVICE]).enumerate() {
+            let link = match address {
+                SERVICE => LinkPlan::Respond,
+                _ => LinkPlan::Receive(ReceivePlan::steady(address)),
             };
-            self.join(goal, address);
-        }
-        let mut quiet = 0;
-        for round in 0.. {
-            assert!(round < ROUNDS_MAX, "the world does not come to rest");
-            // Seconds pass: credit that was not news enough is given when one is over.
-            let moved = self.round();
-            quiet = if moved { 0 } else { quiet + 1 };
-            if quiet > 400 {
-                break;
-            }
-        }
-        for peer in self.peers.iter().filter(|peer| !peer.gone) {
-            if let Goal::Send { left, .. } = peer.goal {
-                let credit = peer.link.map(|link| peer.engine.credit(link));
-                let unsettled = peer
-                    .outcomes
-                    .iter()
-                    .filter(|(times, _)| *times == 0)
-                    .count();
-                assert_eq!(
-                    left, 0,
-                    "producer {} of {} is stuck: {credit:?} credit, {unsettled} unsettled, {:?}",
-                    peer.number, peer.address, peer.goal,
-                );
-            }
+            self.add_steady(place + 1, vec![link]);
         }
     }
 
-    /// What must hold at rest.
-    fn check(&self) {
-        let mut accepted: BTreeSet<(u32, u64)> = BTreeSet::new();
-        let mut copies: BTreeMap<(u32, u64), u32> = BTreeMap::new();
-        for peer in &self.peers {
-            let mut seen = BTreeSet::new();
-            let mut last: BTreeMap<u32, u64> = BTreeMap::new();
-            for &(producer, number, taken) in &peer.received {
-                assert!(
-                    seen.insert((producer, number)),
-                    "a consumer got a message twice"
-                );
-                if let Some(&before) = last.get(&producer)
-                    && !self.may_return()
-                {
-                    assert!(before < number, "messages of one link out of order");
-                }
-                last.insert(producer, number);
-                if taken && !peer.gone {
-                    *copies.entry((producer, number)).or_default() += 1;
-                    accepted.insert((producer, number));
-                }
-            }
-        }
-        if !self.treatment.is_multicast() {
-            for (message, count) in copies {
-                assert_eq!(count, 1, "{message:?} was accepted by several consumers");
-            }
-        }
-        for peer in self.peers.iter().filter(|peer| !peer.gone) {
-            let Goal::Send { settled: false, .. } = peer.goal else {
-                continue;
-            };
-            for (number, (times, state)) in (0u64..).zip(&peer.outcomes) {
-                assert_eq!(
-                    *times, 1,
-                    "message {number} of {} has no one outcome",
-                    peer.number
-                );
-                let told = matches!(state, Some(DeliveryState::Accepted));
-                let taken = accepted.contains(&(peer.number, number));
-                assert!(
-                    !taken || told || self.treatment.is_multicast(),
-                    "accepted by a consumer, {state:?} told"
-                );
-            }
+    /// Goes on until nobody wants anything and nothing is under way.
+    pub(crate) fn rest(&mut self, when: &str) {
+        let end = self.now + REST;
+        loop {
+            self.run_for(Duration::from_millis(100));
+            let Some(reason) = self.unrest() else { return };
+            assert!(self.now < end, "no rest {when}: {reason}");
         }
     }
 
-    /// Whether a consumer may have vanished: what waited for it follows later messages.
-    fn may_return(&self) -> bool {
-        self.peers
-            .iter()
-            .any(|peer| peer.gone && matches!(peer.goal, Goal::Receive { .. }))
+    /// Why the world is not at rest.
+    fn unrest(&self) -> Option<String> {
+        let books = &self.books;
+        let unmet = self.peers.iter().find_map(|peer| peer.unmet(books));
+        let away = |peer: &&Peer| peer.phase == Phase::Away || peer.phase == Phase::Closing;
+        let flight = || {
+            let shards = self.node.shards.iter().enumerate();
+            let mut census = shards.map(|(number, shard)| (number, shard.census()));
+            census
+                .find(|(_, census)| census.has_deliveries())
+                .map(|(number, census)| format!("shard {number} has {census:?}"))
+        };
+        unmet
+            .or_else(|| {
+                let peer = self.peers.iter().find(away)?;
+                Some(format!("peer {} is {:?}", peer.plan.number, peer.phase))
+            })
+            .or_else(|| self.node.has_mail().then(|| "mail".to_owned()))
+            .or_else(|| {
+                let wires = self.wires.iter().zip(&self.peers);
+                let mut live = wires.filter(|(_, peer)| peer.phase == Phase::Here);
+                live.any(|(wire, _)| !wire.up.is_empty() || !wire.down.is_empty())
+                    .then(|| "bytes on the wire".to_owned())
+            })
+            .or_else(flight)
     }
 
-    /// All peers go; nothing is left of them.
+    /// Everybody goes, one way or another; nothing is left of them.
     fn leave(&mut self) {
         for peer in 0..self.peers.len() {
-            self.vanish(peer);
-        }
-        let mut quiet = 0;
-        while quiet < 100 {
-            quiet = if self.round() { 0 } else { quiet + 1 };
-        }
-        for shard in &self.node.shards {
-            assert_eq!(shard.connection_count(), 0, "a connection is left");
-            assert_eq!(shard.deliveries_in_flight(), 0, "a delivery is left");
-        }
-        assert!(!self.node.has_mail());
-        assert_eq!(
-            self.node.address_count(),
-            3,
-            "only the router's own addresses are left"
-        );
-    }
-
-    fn join_consumer(&mut self) {
-        let goal = Goal::Receive {
-            credit: self.random.pick(&[1, 5, 100]),
-            odd: self.random.pick(&[0, 0, 5]),
-            second: self.random.one_in(4),
-        };
-        let address = self.random.pick(&ADDRESSES);
-        self.join(goal, address);
-    }
-
-    fn join_producer(&mut self) {
-        let goal = Goal::Send {
-            left: u32::try_from(self.random.below(60)).unwrap_or(0),
-            settled: self.random.one_in(4),
-            // A trickling wire would carry a large message for ever.
-            size: self
-                .random
-                .pick(&[0, 100, 3000, 300_000])
-                .min(self.segment * 50),
-        };
-        let address = self.random.pick(&ADDRESSES);
-        self.join(goal, address);
-    }
-
-    fn join(&mut self, goal: Goal, address: &str) {
-        let number = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
-        let frame = self.random.pick(&[512, 16_384, 1_000_000]);
-        let mut peer = Peer::new(number, goal, address, frame, self.now);
-        peer.shard = self.random.below(self.node.shards.len());
-        peer.key = self.node.accept(peer.shard, &self.listener, self.now);
-        self.peers.push(peer);
-    }
-
-    fn vanish(&mut self, peer: usize) {
-        let peer = &mut self.peers[peer];
-        if !peer.gone {
-            peer.gone = true;
-            self.node.shards[peer.shard].end_of_input(peer.key, None, self.now);
-        }
-    }
-
-    /// Somebody does something; true if anything moved.
-    fn round(&mut self) -> bool {
-        self.now = self.now + Duration::from_millis(self.random.below(20) as u64);
-        let who = self.random.below(self.node.shards.len() + 1);
-        let mut moved = self.node.turn(who, &mut self.random, self.now);
-        if who < self.node.shards.len() {
-            moved |= self.write(who);
-        }
-        let peer = self.random.below(self.peers.len());
-        moved |= self.peers[peer].act(&mut self.random);
-        moved |= self.feed(peer);
-        moved || self.node.has_mail()
-    }
-
-    /// Some of a peer's bytes reach its shard, cut anywhere.
-    fn feed(&mut self, peer: usize) -> bool {
-        let Peer {
-            shard,
-            key,
-            output,
-            gone,
-            ..
-        } = &mut self.peers[peer];
-        if *gone || output.is_empty() {
-            return false;
-        }
-        let bytes = output.to_bytes();
-        let count = bytes.len().min(1 + self.random.below(4 * self.segment));
-        output.consume(count);
-        let shard = &mut self.node.shards[*shard];
-        for segment in bytes[..count].chunks(self.segment) {
-            shard.window()[..segment.len()].copy_from_slice(segment);
-            shard.received(*key, segment.len(), self.now);
-        }
-        true
-    }
-
-    /// What a shard has for its peers reaches them, sometimes only in part.
-    fn write(&mut self, shard: usize) -> bool {
-        let mut moved = false;
-        let mut keys = Vec::new();
-        while let Some(key) = self.node.shards[shard].poll_output() {
-            keys.push(key);
-        }
-        for key in keys {
-            while let Some(queue) = self.node.shards[shard].output(key) {
-                let bytes = queue.to_bytes();
-                let count = bytes.len().min(1 + self.random.below(8 * self.segment));
-                queue.consume(count);
-                self.node.shards[shard].wrote(key);
-                moved = true;
-                self.trace.write(&bytes[..count]);
-                let peers = &mut self.peers;
-                let peer = peers
-                    .iter_mut()
-                    .find(|peer| peer.shard == shard && peer.key == key);
-                if let Some(peer) = peer.filter(|peer| !peer.gone) {
-                    let bytes = Bytes::copy_from_slice(&bytes[..count]);
-                    peer.take(bytes, &mut self.random, self.now);
+            match self.random.below(3) {
+                0 => self.cut(peer),
+                1 => self.hang_up(peer),
+                _ => {
+                    self.peers[peer].close(self.now, &mut self.books);
+                    self.act(peer);
                 }
             }
         }
-        while self.node.shards[shard].poll_closed().is_some() {
-            moved = true;
+        let end = self.now + REST;
+        while self.peers.iter().any(|peer| peer.phase != Phase::Gone)
+            || self.node.has_mail()
+            || self
+                .node
+                .shards
+                .iter()
+                .any(|shard| !shard.census().is_empty())
+        {
+            self.run_for(Duration::from_millis(100));
+            let left = || {
+                let shards = self.node.shards.iter();
+                shards
+                    .map(router_core::shard::Shard::census)
+                    .collect::<Vec<_>>()
+            };
+            assert!(self.now < end, "left when all have gone: {:?}", left());
         }
-        moved
+        check::empty(&self.scene());
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::run;
+    /// Lets virtual time pass.
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some((at, what)) = self.agenda.next_until(end) {
+            self.now = self.now.max(at);
+            self.occurrences += 1;
+            assert!(
+                self.occurrences < OCCURRENCES,
+                "no end of occurrences: {:?}",
+                self.unrest()
+            );
+            match what {
+                Occurrence::Join(peer) => self.join(peer),
+                Occurrence::Act(peer) => {
+                    if self.peers[peer].wake == Some(at) {
+                        self.peers[peer].wake = None;
+                        self.act(peer);
+                    }
+                }
+                Occurrence::Turn(who) => {
+                    if self.node.members[who].wake == Some(at) {
+                        self.node.members[who].wake = None;
+                        self.turn(who);
+                    }
+                }
+                Occurrence::Arrive(wire) => {
+                    if self.wires[wire].wake == Some(at) {
+                        self.wires[wire].wake = None;
+                        self.arrive(wire);
+                    }
+                }
+                Occurrence::Fail(fault) => self.fail(fault),
+            }
+        }
+        self.now = end;
+    }
 
-    #[test]
-    fn a_seed_gives_the_same_run_each_time() {
-        for seed in 0..5 {
-            assert_eq!(run(seed), run(seed));
+    fn join(&mut self, peer: usize) {
+        self.say(|| format!("peer {peer} comes"));
+        let plan = &self.peers[peer].plan;
+        let (shard, listener) = (plan.shard, &self.listeners[plan.listener]);
+        self.node.accept(shard, peer, listener, self.now);
+        self.wake_member(shard, self.now);
+        self.peers[peer].join();
+        self.act(peer);
+    }
+
+    fn wake_member(&mut self, who: usize, at: Time) {
+        let member = &mut self.node.members[who];
+        let at = at.max(member.paused_until).max(self.now);
+        if member.wake.is_none_or(|wake| at < wake) {
+            member.wake = Some(at);
+            self.agenda.add(at, Occurrence::Turn(who));
         }
     }
 
-    #[test]
-    fn the_first_seeds_find_nothing_and_deliver_something() {
-        let delivered: u64 = (0..150).map(|seed| run(seed).delivered).sum();
-        assert!(delivered > 1000, "{delivered}");
+    fn wake_peer(&mut self, peer: usize, at: Time) {
+        let at = at.max(self.now);
+        let entry = &mut self.peers[peer];
+        if entry.wake.is_none_or(|wake| at < wake) {
+            entry.wake = Some(at);
+            self.agenda.add(at, Occurrence::Act(peer));
+        }
+    }
+
+    fn wake_wire(&mut self, wire: usize) {
+        let Some(at) = self.wires[wire].next_arrival() else {
+            return;
+        };
+        let at = at.max(self.now);
+        let entry = &mut self.wires[wire];
+        if entry.wake.is_none_or(|wake| at < wake) {
+            entry.wake = Some(at);
+            self.agenda.add(at, Occurrence::Arrive(wire));
+        }
+    }
+
+    fn act(&mut self, number: usize) {
+        let peer = &mut self.peers[number];
+        let next = peer.act(self.now, &mut self.books);
+        self.pump(number);
+        if let Some(next) = next {
+            self.wake_peer(number, next);
+        }
+    }
+
+    /// Puts on the wire what a peer has written, as far as there is room.
+    fn pump(&mut self, number: usize) {
+        let peer = &mut self.peers[number];
+        if matches!(peer.phase, Phase::Away | Phase::Gone) {
+            return;
+        }
+        let Wire { behaviour, up, .. } = &mut self.wires[number];
+        let room = up.room(behaviour);
+        if !peer.output.is_empty() && room > 0 {
+            let was_full = peer.output.is_full();
+            let mut bytes = peer.output.to_bytes();
+            bytes.truncate(room);
+            peer.output.consume(bytes.len());
+            peer.spoil(&mut bytes);
+            self.digest.write(&bytes);
+            up.send(bytes, behaviour, &mut self.random, self.now);
+            if was_full && !peer.output.is_full() {
+                self.wake_peer(number, self.now);
+            }
+        }
+        let Wire { up, .. } = &mut self.wires[number];
+        let peer = &mut self.peers[number];
+        if peer.hangs_up && peer.output.is_empty() {
+            up.end();
+            if peer.phase != Phase::Here || peer.is_hostile() {
+                self.say(|| format!("peer {number} hangs up"));
+                let shard = self.peers[number].plan.shard;
+                self.peers[number].vanish(self.now, &mut self.books);
+                self.wires[number].down.close();
+                self.wake_member(shard, self.now);
+            }
+        }
+        self.wake_wire(number);
+    }
+
+    fn turn(&mut self, who: usize) {
+        if self.node.members[who].paused_until > self.now {
+            let at = self.node.members[who].paused_until;
+            self.wake_member(who, at);
+            return;
+        }
+        let turned = self
+            .node
+            .turn(who, &mut self.wires, &mut self.random, self.now);
+        if let Some(next) = turned.next {
+            self.wake_member(who, next);
+        }
+        for (to, at) in turned.mailed {
+            self.wake_member(to, at);
+        }
+        for wire in turned.closed {
+            self.say(|| format!("the router is done with peer {wire}"));
+            self.books.peer_ended(wire, self.now);
+            self.wires[wire].down.end();
+            self.wake_peer(wire, self.now);
+            if self.wires[wire].down.is_over() {
+                self.over(wire);
+            }
+        }
+        for wire in turned.wires {
+            self.wake_wire(wire);
+            // There may be room again for what the peer has written.
+            if !self.peers[wire].output.is_empty() {
+                self.wake_peer(wire, self.now);
+            }
+        }
+        self.read_notices();
+        if let Some(shard) = self.node.shards.get(who) {
+            check::bounds(&shard.census());
+        }
+    }
+
+    fn read_notices(&mut self) {
+        for notice in std::mem::take(&mut self.node.notices) {
+            if let Notice::ConnectionFailed {
+                condition,
+                description,
+                ..
+            } = &notice
+            {
+                assert_ne!(condition, "amqp:internal-error", "{description}");
+                self.losses = true;
+            }
+            self.say(|| format!("{notice:?}"));
+        }
+    }
+
+    /// Bytes arrive at the ends of a wire.
+    fn arrive(&mut self, number: usize) {
+        let wire = &mut self.wires[number];
+        wire.up.arrive(self.now);
+        wire.down.arrive(self.now);
+        let shard = self.peers[number].plan.shard;
+        if wire.up.ready() > 0 || wire.up.is_over() {
+            self.wake_member(shard, self.now);
+        }
+        self.listen_to(number);
+        self.wake_wire(number);
+    }
+
+    /// A peer reads what has come for it.
+    fn listen_to(&mut self, number: usize) {
+        let peer = &mut self.peers[number];
+        if !peer.listens() || matches!(peer.phase, Phase::Away | Phase::Gone) {
+            return;
+        }
+        let wire = &mut self.wires[number];
+        if wire.down.ready() > 0 {
+            let bytes = Bytes::from(wire.down.read_all());
+            self.digest.write(&bytes);
+            peer.take(bytes, self.now, &mut self.books);
+            let shard = peer.plan.shard;
+            self.wake_member(shard, self.now);
+            self.act(number);
+        }
+        if self.wires[number].down.is_over() {
+            self.over(number);
+        }
+    }
+
+    /// A peer sees that the router has closed the wire.
+    fn over(&mut self, number: usize) {
+        if self.peers[number].phase != Phase::Gone {
+            self.say(|| format!("peer {number} sees the end"));
+            self.peers[number].vanish(self.now, &mut self.books);
+            self.wires[number].up.end();
+        }
+    }
+
+    /// The wire of a peer is cut.
+    fn cut(&mut self, number: usize) {
+        if matches!(self.peers[number].phase, Phase::Gone | Phase::Away) {
+            self.peers[number].phase = Phase::Gone;
+            return;
+        }
+        self.say(|| format!("the wire of peer {number} is cut"));
+        self.peers[number].vanish(self.now, &mut self.books);
+        self.wires[number].cut();
+        let shard = self.peers[number].plan.shard;
+        self.wake_member(shard, self.now);
+    }
+
+    /// A peer closes its side, and does not read any more.
+    fn hang_up(&mut self, number: usize) {
+        if self.peers[number].phase == Phase::Here {
+            self.books.peer_ending(number, self.now);
+            self.peers[number].phase = Phase::Closing;
+            self.peers[number].hangs_up = true;
+            self.pump(number);
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.say(|| format!("{:?}", fault.kind));
+        let now = self.now;
+        let here = |number: usize| (self.peers[number].phase == Phase::Here).then_some(number);
+        match fault.kind {
+            FaultKind::Reset(peer) => {
+                if let Some(peer) = here(peer) {
+                    self.cut(peer);
+                }
+            }
+            FaultKind::HalfClose(peer) => {
+                if let Some(peer) = here(peer) {
+                    self.hang_up(peer);
+                }
+            }
+            FaultKind::Close(peer) => {
+                if let Some(peer) = here(peer) {
+                    self.peers[peer].close(now, &mut self.books);
+                    self.act(peer);
+                }
+            }
+            FaultKind::EndSession(peer) => {
+                if let Some(peer) = here(peer) {
+                    self.peers[peer].end_session(now, &mut self.books);
+                    self.act(peer);
+                }
+            }
+            FaultKind::Stall(peer, duration) => {
+                if let Some(peer) = here(peer) {
+                    let long = Duration::from_secs(1_000_000);
+                    self.wires[peer].stall(now + duration.unwrap_or(long));
+                }
+            }
+            FaultKind::Pause(who, duration) => {
+                self.node.members[who].paused_until = now + duration;
+            }
+            FaultKind::Slow(who, duration) => self.node.members[who].slow = duration,
+            FaultKind::LateMail(who, duration) => self.node.members[who].late = duration,
+            FaultKind::Jump(duration) => {
+                self.node.ahead += duration;
+                for who in 0..self.node.members.len() {
+                    self.wake_member(who, now);
+                }
+            }
+        }
     }
 }

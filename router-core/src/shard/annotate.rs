@@ -59,6 +59,20 @@ impl Shard {
         }))
     }
 
+    /// Composes the annotations of a message that was meant for consumers without: it may meet any.
+    pub(super) fn annotate(&self, parcel: &mut Parcel) {
+        let heads = parcel.heads.as_ref();
+        if heads.is_some_and(|heads| heads.annotated.is_some()) {
+            return;
+        }
+        let Ok(sections) = scan(parcel.payload.chunks(), Depth::MessageAnnotations) else {
+            return;
+        };
+        if let Ok(annotations) = self.read_annotations(parcel, &sections) {
+            self.rewrite_head(parcel, &sections, annotations, true);
+        }
+    }
+
     /// Replaces the leading sections where they may not go out as they came in.
     pub(super) fn rewrite_head(
         &self,
@@ -114,11 +128,15 @@ impl Shard {
     }
 }
 
-/// Whether the beginning of a message says that it is to be streamed.
-pub(super) fn announces_stream(payload: &Payload) -> bool {
-    let Ok(sections) = scan(payload.chunks(), Depth::MessageAnnotations) else {
+/// Whether the beginning of a message says that it is to be streamed, and goes as far as whoever
+/// routes it has to read.
+pub(super) fn announces_stream(payload: &Payload, depth: Depth) -> bool {
+    let Ok(sections) = scan(payload.chunks(), depth) else {
         return false;
     };
+    if sections.undecided && depth > Depth::MessageAnnotations {
+        return false;
+    }
     let Some(range) = &sections.message_annotations else {
         return false;
     };

@@ -2,10 +2,10 @@
 //! reference in its lane until the send queue has room.
 
 use amqp_codec::{DeliveryState, DeliveryTag};
-use amqp_proto::{OutTransfer, Payload, Sent, SessionKey, Time};
+use amqp_proto::{LinkKey, OutTransfer, Payload, Sent, SessionKey, Time};
 use bytes::Bytes;
 
-use super::conn::Phase;
+use super::conn::{Conn, Phase};
 use super::link::{Begun, Drain, Queued};
 use super::state::{Incoming, Shard};
 use crate::counters::Counter;
@@ -109,9 +109,10 @@ impl Shard {
                 self.drop_head(out);
                 return None;
             }
-            if conn.engine.credit(link.link) == 0 {
-                return Some(Pause::Window);
+            if let Some(pause) = why_not_begin(conn, link.link, link.session) {
+                return Some(pause);
             }
+            // Only now: what is not sent may go to a link that wants the other form.
             apply_heads(queued, link.annotated);
         }
         if queued.forward.payload.is_empty() && queued.end == End::More {
@@ -409,13 +410,20 @@ impl Shard {
     /// More of a streamed delivery has come.
     pub(super) fn take_data(&mut self, of: (ShardId, crate::ids::InKey), chunk: Payload, end: End) {
         match self.by_origin.get(&of).copied() {
-            Some(Incoming::Link(link)) => self.extend(link, of, chunk, end),
+            Some(Incoming::Link(link)) => {
+                self.extend(link, of, chunk, end);
+                if end != End::More {
+                    self.by_origin.remove(&of);
+                }
+            }
             Some(Incoming::Fan(fan)) => {
                 let links = self.copies.get(fan).map(|copies| copies.progress.clone());
                 for (link, _) in links.unwrap_or_default() {
                     self.extend(link, of, chunk.clone(), end);
                 }
-                if end != End::More && self.copies.get(fan).is_some_and(|copies| copies.settled) {
+                // Nobody answers for what is settled or given up: the set has done its work.
+                let settled = self.copies.get(fan).is_some_and(|copies| copies.settled);
+                if end == End::Aborted || (end == End::Last && settled) {
                     self.copies.remove(fan);
                     self.by_origin.remove(&of);
                 }
@@ -447,6 +455,14 @@ impl Shard {
         }
         self.mark_ready(out);
     }
+}
+
+/// Why no delivery can begin on a link now.
+fn why_not_begin(conn: &Conn, link: LinkKey, session: SessionKey) -> Option<Pause> {
+    if conn.engine.credit(link) == 0 || conn.engine.session_window(session) == 0 {
+        return Some(Pause::Window);
+    }
+    conn.output.is_full().then_some(Pause::Queue)
 }
 
 /// Who hears of the outcome of a delivery in a lane.

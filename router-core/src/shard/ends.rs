@@ -9,7 +9,7 @@ use amqp_proto::{LinkKey, SessionKey};
 
 use super::conn::LinkSlot;
 use super::lanes::origin_of;
-use super::link::{InLink, InTarget, OutLink};
+use super::link::{InLink, InTarget, OutLink, Queued};
 use super::settle::lost;
 use super::state::Shard;
 use crate::counters::Counter;
@@ -157,17 +157,9 @@ impl Shard {
             if let Some(origin) = origin_of(&queued.forward) {
                 self.leave_stream(origin, out);
             }
-            if queued.begun.is_some() {
-                if queued.forward.settled {
-                    self.uncount(queued.forward.slot);
-                    if queued.end == End::More
-                        && let Some(origin) = origin_of(&queued.forward)
-                    {
-                        match queued.fan {
-                            Some(fan) => self.answer_copy(fan, None, true),
-                            None => self.answer(origin, None, None, true),
-                        }
-                    }
+            if let Some(begun) = queued.begun {
+                if begun.record.is_none() {
+                    self.lose_settled(queued);
                 }
             } else if let Some(fan) = queued.fan {
                 self.answer_copy(fan, Some(DeliveryState::Released), true);
@@ -218,6 +210,24 @@ impl Shard {
             Mail::Command(Box::new(Command::Unbind(unbind))),
         );
         self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
+    }
+
+    /// A delivery without record was sent in part when its consumer left: settled by its producer,
+    /// who hears nothing of a whole one, or settled for the consumer's sake alone.
+    fn lose_settled(&mut self, queued: Queued) {
+        let Queued {
+            forward, fan, end, ..
+        } = queued;
+        self.uncount(forward.slot);
+        let state = (!forward.settled).then(lost);
+        if forward.settled && end != End::More {
+            return;
+        }
+        match (fan, origin_of(&forward)) {
+            (Some(fan), _) => self.answer_copy(fan, state, true),
+            (None, Some(origin)) => self.answer(origin, None, state, true),
+            (None, None) => {}
+        }
     }
 
     /// Adds what a producer's link has taken in to the counters of its address.

@@ -128,6 +128,10 @@ impl Shard {
 
     /// Begins to stream a held delivery that is long enough, or that says it is a stream.
     fn stream_if_due(&mut self, key: InLinkKey, record: InKey) {
+        let depth = match self.in_links.get(key) {
+            Some(link) => depth_of(matches!(link.target, InTarget::Anonymous { .. })),
+            None => return,
+        };
         let Some(inbound) = self.inbound.get_mut(record) else {
             return;
         };
@@ -141,7 +145,7 @@ impl Shard {
         if control && held.len() < limits::MESH_MESSAGE_BYTES {
             return;
         }
-        if held.len() < limits::STREAM_THRESHOLD && !announces_stream(held) {
+        if held.len() < limits::STREAM_THRESHOLD && !announces_stream(held, depth) {
             return;
         }
         let payload = std::mem::take(&mut **held);
@@ -168,11 +172,7 @@ impl Shard {
     }
 
     fn route_message(&mut self, key: InLinkKey, mut parcel: Parcel, anonymous: bool) {
-        let depth = if anonymous {
-            Depth::Properties
-        } else {
-            Depth::MessageAnnotations
-        };
+        let depth = depth_of(anonymous);
         let Ok(sections) = scan(parcel.payload.chunks(), depth) else {
             let state = rejected("amqp:decode-error", "invalid message format");
             self.refuse_parcel(parcel, state);
@@ -538,6 +538,14 @@ fn take_target(
         }
         Choice::Wait => Verdict::Wait(AddressKey::clone(&route.key)),
         Choice::Unroutable => Verdict::NoPath(AddressKey::clone(&route.key)),
+    }
+}
+
+/// How far a message has to be read to be routed.
+fn depth_of(anonymous: bool) -> Depth {
+    match anonymous {
+        true => Depth::Properties,
+        false => Depth::MessageAnnotations,
     }
 }
 

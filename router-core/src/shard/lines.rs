@@ -134,6 +134,7 @@ impl Shard {
             return;
         };
         self.close_pipe(gone, &key);
+        self.annotate(&mut parcel);
         match self.choose_by_key(&key, &parcel) {
             Verdict::NoPath(_) => self.release_parcel(parcel),
             Verdict::Wait(key) => {

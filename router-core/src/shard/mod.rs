@@ -6,6 +6,7 @@
 
 mod annotate;
 mod attach;
+mod census;
 mod coalesce;
 mod conn;
 mod egress;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 
+pub use self::census::Census;
 use self::conn::{Conn, Phase};
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;

@@ -54,6 +54,8 @@ pub(super) struct PipeRx {
     depth: u32,
     drained: u32,
     granted: u32,
+    /// The highest limit ever told: a drain's is higher than those after it.
+    ceiling: u32,
 }
 
 impl PipeRx {
@@ -64,6 +66,7 @@ impl PipeRx {
             depth,
             drained: 0,
             granted: depth,
+            ceiling: depth,
         }
     }
 
@@ -77,9 +80,17 @@ impl PipeRx {
         news >= (self.depth / 2).max(1)
     }
 
+    /// How many deliveries may be in the lane or on their way to it.
+    pub(super) fn window(self) -> u32 {
+        self.ceiling.wrapping_sub(self.drained)
+    }
+
     /// The limit to tell the other end; from now on it counts as told.
     pub(super) fn grant(&mut self, extra: u32) -> u32 {
         self.granted = self.drained.wrapping_add(self.depth).wrapping_add(extra);
+        if is_before(self.ceiling, self.granted) {
+            self.ceiling = self.granted;
+        }
         self.granted
     }
 }

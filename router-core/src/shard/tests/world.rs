@@ -96,11 +96,16 @@ impl World {
 
     /// Connects a peer to a shard and opens connection and session.
     pub(super) fn connect(&mut self, shard: usize) -> usize {
+        self.connect_with_window(shard, 10_000)
+    }
+
+    /// Connects a peer whose session takes so many frames and no more.
+    pub(super) fn connect_with_window(&mut self, shard: usize, session_window: u32) -> usize {
         let config = Config {
             initiator: true,
             container_id: Str::from("peer"),
             max_frame_size: 65_536,
-            session_window: 10_000,
+            session_window,
             ..Config::default()
         };
         let mut engine = Connection::new(Arc::new(config), self.now);

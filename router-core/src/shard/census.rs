@@ -1,0 +1,117 @@
+//! A count of everything a shard holds, for who checks that nothing is left over and that nothing
+//! has grown beyond its bound: the simulator. Walks every table, so nobody asks in production.
+
+use std::collections::BTreeMap;
+
+use super::state::Shard;
+use crate::ids::{Key, ShardId};
+
+/// What a shard holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Connections.
+    pub connections: usize,
+    /// Links on which producers send.
+    pub in_links: usize,
+    /// Links on which consumers receive.
+    pub out_links: usize,
+    /// Deliveries received and not finished with.
+    pub inbound: usize,
+    /// Deliveries sent and not settled.
+    pub outbound: usize,
+    /// Deliveries that wait in lanes.
+    pub queued: usize,
+    /// Sets of multicast copies.
+    pub copies: usize,
+    /// Deliveries of which more is to come from another shard, and sets of copies, by origin.
+    pub origins: usize,
+    /// Sending ends of pipes.
+    pub pipes: usize,
+    /// Entries of the tables that find links by address.
+    pub addresses: usize,
+    /// Deliveries in the lines of addresses, or waiting for mail.
+    pub waiting: usize,
+    /// The most bytes that are queued for one connection.
+    pub output_bytes: usize,
+    /// The most bytes of deliveries that are held for one connection.
+    pub held_bytes: u64,
+    /// The most bytes of settled deliveries in one lane.
+    pub lane_bytes: u64,
+    /// The most settled deliveries in one lane beyond its capacity.
+    pub lane_excess: usize,
+    /// Deliveries in lanes beyond what their pipes' windows allow.
+    pub window_excess: usize,
+}
+
+impl Census {
+    /// Whether a delivery is on its way.
+    #[must_use]
+    pub fn has_deliveries(&self) -> bool {
+        self.inbound + self.outbound + self.queued + self.copies + self.waiting > 0
+    }
+
+    /// Whether nothing is left that belongs to a peer.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let kept = [
+            self.connections,
+            self.in_links,
+            self.out_links,
+            self.inbound,
+            self.outbound,
+            self.queued,
+            self.copies,
+            self.origins,
+            self.pipes,
+            self.addresses,
+            self.waiting,
+        ];
+        kept.iter().all(|&count| count == 0)
+    }
+}
+
+impl Shard {
+    /// Counts what the shard holds.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census {
+            connections: self.conns.len(),
+            in_links: self.in_links.len(),
+            out_links: self.out_links.len(),
+            inbound: self.inbound.len(),
+            outbound: self.outbound.len(),
+            copies: self.copies.len(),
+            origins: self.by_origin.len(),
+            pipes: self.pipes.to.len(),
+            addresses: self.producers.len() + self.consumers.len(),
+            waiting: self.doubtful.len(),
+            ..Census::default()
+        };
+        let mut windows = BTreeMap::<(Key, ShardId), usize>::new();
+        census.waiting += self.lines.values().map(|line| line.len()).sum::<usize>();
+        for (_, conn) in self.conns.iter() {
+            census.output_bytes = census.output_bytes.max(conn.output.len());
+            census.held_bytes = census.held_bytes.max(conn.held_bytes);
+        }
+        for (_, link) in self.out_links.iter() {
+            census.queued += link.lane.len();
+            census.lane_bytes = census.lane_bytes.max(link.lane_bytes);
+            let settled = link.lane_settled.saturating_sub(link.capacity as usize);
+            census.lane_excess = census.lane_excess.max(settled);
+            for queued in &link.lane {
+                if let Some(pipe) = queued.window {
+                    *windows
+                        .entry((pipe, queued.forward.origin.shard))
+                        .or_insert(0) += 1;
+                }
+            }
+        }
+        for ((key, from), queued) in windows {
+            let link = self.out_links.get(key);
+            let pipe = link.and_then(|link| link.pipes.iter().find(|pipe| pipe.from == from));
+            let window = pipe.map_or(0, |pipe| pipe.window() as usize);
+            census.window_excess += queued.saturating_sub(window);
+        }
+        census
+    }
+}

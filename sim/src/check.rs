@@ -1,0 +1,335 @@
+//! What must hold: some of it at every turn, some when the world is at rest, some when everybody
+//! has left. See `docs/testing.md` for the list.
+
+use amqp_codec::DeliveryState;
+use amqp_proto::Time;
+use router_core::counters::Counter;
+use router_core::ids::ShardId;
+use router_core::limits;
+use router_core::route::Tally;
+use router_core::shard::Census;
+
+use crate::books::{Books, MessageBook};
+use crate::node::Node;
+use crate::peer::{Peer, Phase};
+use crate::plan::{ADDRESSES, Plan, SERVICE};
+
+/// Bytes of the largest message and frame that a peer here makes.
+const LARGEST: u64 = 2 * 1024 * 1024;
+
+/// What there is to be looked at.
+pub(crate) struct Scene<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) now: Time,
+    pub(crate) node: &'a Node,
+    pub(crate) peers: &'a [Peer],
+    pub(crate) books: &'a Books,
+    /// A connection has ended that nobody had ended.
+    pub(crate) losses: bool,
+}
+
+/// What a message's end says, without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Released,
+    Modified,
+    Accepted,
+    Rejected,
+}
+
+/// What holds at every moment: what a shard holds is within its bounds.
+pub(crate) fn bounds(census: &Census) {
+    let output = census.output_bytes as u64;
+    assert!(
+        output <= limits::OUTPUT_BYTES as u64 + LARGEST,
+        "{output} bytes are queued for a connection"
+    );
+    assert!(
+        census.held_bytes <= limits::CONNECTION_BYTES + LARGEST,
+        "{} bytes are held for a connection",
+        census.held_bytes
+    );
+    assert!(
+        census.lane_bytes <= limits::LANE_BYTES + LARGEST,
+        "{} bytes of settled deliveries are in a lane",
+        census.lane_bytes
+    );
+    assert_eq!(census.window_excess, 0, "a pipe's window was exceeded");
+}
+
+/// What holds at rest: every message has its outcome, and the one that its consumers gave.
+pub(crate) fn at_rest(scene: &Scene<'_>) {
+    let books = scene.books;
+    for (number, message) in books.messages.iter().enumerate() {
+        let producer = &books.links[message.link];
+        let multicast = is_multicast(scene, message);
+        copies(books, number, message, multicast);
+        if producer.ending.is_some() || message.aborted || message.early || message.settled {
+            continue;
+        }
+        assert!(message.whole, "message {number} was never finished");
+        assert_eq!(
+            message.settlements, 1,
+            "message {number} has no settled outcome"
+        );
+        let Some(told) = message.told.as_ref().and_then(verdict) else {
+            panic!("message {number} has no outcome");
+        };
+        if multicast {
+            copies_outcome(books, number, message, told);
+        } else {
+            outcome(books, number, message, told);
+        }
+    }
+    tallies(scene);
+}
+
+fn is_multicast(scene: &Scene<'_>, message: &MessageBook) -> bool {
+    let place = ADDRESSES
+        .iter()
+        .position(|&address| address == &*message.address);
+    place.is_some_and(|place| scene.plan.treatments[place].is_multicast())
+}
+
+/// Who got a message: at most one consumer, or each at most once.
+fn copies(books: &Books, number: usize, message: &MessageBook, multicast: bool) {
+    if message.aborted || !message.whole {
+        assert!(
+            message.receipts.is_empty(),
+            "message {number} was never sent whole and arrived whole"
+        );
+    }
+    if !multicast {
+        let copies = message.receipts.len() + message.parts.len();
+        assert!(copies <= 1, "message {number} went to {copies} consumers");
+    }
+    for &receipt in &message.receipts {
+        let receipt = &books.receipts[receipt];
+        let link = &books.links[receipt.link];
+        assert!(
+            link.ending.is_some() || receipt.concluded || receipt.withdrawn,
+            "message {number} is not settled by its consumer"
+        );
+    }
+}
+
+/// What a producer was told of a message that goes to one consumer.
+fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
+    let until = message.told_at.unwrap_or(message.begun);
+    let Some(&receipt) = message.receipts.first() else {
+        match told {
+            Verdict::Rejected => panic!(
+                "message {number} was rejected by nobody: {:?}",
+                message.told
+            ),
+            Verdict::Released => never_taken(books, number, message),
+            Verdict::Modified => assert!(
+                books.somebody_left(&message.address, message.begun, until),
+                "message {number} was modified by nobody"
+            ),
+            Verdict::Accepted => assert!(
+                settling_consumer_left(books, message),
+                "message {number} was accepted by nobody"
+            ),
+        }
+        return;
+    };
+    let receipt = &books.receipts[receipt];
+    let link = &books.links[receipt.link];
+    let gave = match &receipt.gave {
+        _ if receipt.settled => Some(Verdict::Accepted),
+        Some(state) => verdict(state),
+        None => None,
+    };
+    let left = link.ending.is_some() && told == Verdict::Modified && !receipt.settled;
+    assert!(
+        gave == Some(told) || left,
+        "message {number}: {told:?} told, {gave:?} given"
+    );
+}
+
+/// A message that nobody got was released: then nobody was there all the time.
+fn never_taken(books: &Books, number: usize, message: &MessageBook) {
+    if message.stream {
+        // One that is not whole when its consumer leaves is not chosen again.
+        return;
+    }
+    let until = message.told_at.unwrap_or(message.begun);
+    let steady = books.links.iter().find(|link| {
+        !link.sends
+            && link.address == message.address
+            && link.up.is_some_and(|up| up < message.begun)
+            && link.ending.is_none_or(|ending| ending > until)
+    });
+    assert!(
+        steady.is_none(),
+        "message {number} was released while {steady:?} was there"
+    );
+}
+
+fn settling_consumer_left(books: &Books, message: &MessageBook) -> bool {
+    books.links.iter().any(|link| {
+        link.settles
+            && link.address == message.address
+            && link.ending.is_some()
+            && link.ended.is_none_or(|ended| ended >= message.begun)
+    })
+}
+
+/// What a producer was told of a message that goes to all consumers: rejected before accepted
+/// before modified before released.
+fn copies_outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
+    let mut given = Vec::new();
+    let mut sure = Vec::new();
+    for &receipt in &message.receipts {
+        let receipt = &books.receipts[receipt];
+        let gave = match &receipt.gave {
+            _ if receipt.settled => Some(Verdict::Accepted),
+            Some(state) => verdict(state),
+            None => None,
+        };
+        given.extend(gave);
+        if books.links[receipt.link].ending.is_none() {
+            sure.extend(gave);
+        }
+    }
+    let until = message.told_at.unwrap_or(message.begun);
+    let left = books.somebody_left(&message.address, message.begun, until);
+    let explained = given.contains(&told)
+        || match told {
+            Verdict::Rejected => false,
+            Verdict::Accepted => settling_consumer_left(books, message),
+            Verdict::Modified => left,
+            Verdict::Released => given.is_empty(),
+        };
+    assert!(
+        explained,
+        "message {number}: {told:?} told, {given:?} given"
+    );
+    if let Some(&most) = sure.iter().max() {
+        assert!(
+            told >= most,
+            "message {number}: {told:?} told, {most:?} given for sure"
+        );
+    }
+}
+
+fn verdict(state: &DeliveryState) -> Option<Verdict> {
+    match state {
+        DeliveryState::Released => Some(Verdict::Released),
+        DeliveryState::Modified(_) => Some(Verdict::Modified),
+        DeliveryState::Accepted => Some(Verdict::Accepted),
+        DeliveryState::Rejected(_) => Some(Verdict::Rejected),
+        _ => None,
+    }
+}
+
+/// At rest no consumer has anything to do.
+fn tallies(scene: &Scene<'_>) {
+    let table = scene.node.control.table();
+    let mut tally = Tally::new(table.boards(), ShardId(0));
+    for route in table.iter() {
+        for consumer in &route.consumers {
+            // Modulo all numbers a cell can hold: the sum itself.
+            let load = tally.turn(consumer.slot, 1 << 32);
+            assert_eq!(load, 0, "a tally of {} at rest", route.key);
+        }
+    }
+}
+
+/// Messages of producers that came when the world was at rest: each reached whom it should.
+pub(crate) fn fresh(scene: &Scene<'_>, first: usize) {
+    let books = scene.books;
+    for (number, message) in books.messages.iter().enumerate().skip(first) {
+        if !is_fresh(scene, message) {
+            continue;
+        }
+        let consumers = books.links.iter().enumerate().filter(|(_, link)| {
+            !link.sends
+                && link.address == message.address
+                && link.up.is_some_and(|up| up < message.begun)
+                && link.ending.is_none()
+        });
+        let copies = message.receipts.len();
+        if is_multicast(scene, message) {
+            for (link, _) in consumers {
+                let got = message
+                    .receipts
+                    .iter()
+                    .any(|&receipt| books.receipts[receipt].link == link);
+                assert!(got, "message {number} did not reach link {link}");
+            }
+        } else if !books.somebody_left(&message.address, message.begun, scene.now) {
+            assert_eq!(copies, 1, "message {number} reached nobody");
+        }
+    }
+}
+
+fn is_fresh(scene: &Scene<'_>, message: &MessageBook) -> bool {
+    let peer = scene.books.links[message.link].peer;
+    peer + ADDRESSES.len() >= scene.peers.len() && &*message.address != SERVICE
+}
+
+/// What the router has counted is what the peers have seen.
+pub(crate) fn counters(scene: &Scene<'_>) {
+    let books = scene.books;
+    let total = |counter| scene.node.counters.total(counter);
+    let egress = total(Counter::DeliveriesEgress);
+    assert!(
+        egress >= books.delivered,
+        "{egress} counted, {} delivered",
+        books.delivered
+    );
+    if !scene.plan.is_calm() || scene.losses {
+        return;
+    }
+    let messages = &books.messages;
+    let count = |wanted: &dyn Fn(&&MessageBook) -> bool| messages.iter().filter(wanted).count();
+    let ended = |wanted: Verdict| {
+        let told = |message: &&MessageBook| message.told.as_ref().and_then(verdict) == Some(wanted);
+        count(&told) as u64
+    };
+    let figures = [
+        (Counter::DeliveriesIngress, messages.len() as u64),
+        (Counter::DeliveriesEgress, books.delivered),
+        (Counter::AcceptedDeliveries, ended(Verdict::Accepted)),
+        (Counter::RejectedDeliveries, ended(Verdict::Rejected)),
+        (Counter::ReleasedDeliveries, ended(Verdict::Released)),
+        (Counter::ModifiedDeliveries, ended(Verdict::Modified)),
+    ];
+    for (counter, seen) in figures {
+        assert_eq!(total(counter), seen, "{counter:?}");
+    }
+    let settled = count(&|message| message.settled && !is_multicast(scene, message)) as u64;
+    let arrived = messages
+        .iter()
+        .filter(|message| message.settled && !is_multicast(scene, message))
+        .map(|message| message.receipts.len() as u64)
+        .sum::<u64>();
+    let multicast = scene.plan.treatments.iter().any(|it| it.is_multicast());
+    if !multicast {
+        let dropped = total(Counter::DroppedPresettledDeliveries);
+        assert_eq!(settled, arrived + dropped, "settled messages are lost");
+    }
+    assert_eq!(
+        total(Counter::Links),
+        books.links.len() as u64,
+        "links that exist"
+    );
+}
+
+/// Nothing is left of peers that have gone.
+pub(crate) fn empty(scene: &Scene<'_>) {
+    for peer in scene.peers {
+        assert_eq!(peer.phase, Phase::Gone);
+    }
+    for counter in [Counter::Connections, Counter::Links] {
+        let left = scene.node.counters.total(counter);
+        assert_eq!(left, 0, "{counter:?} when all have gone");
+    }
+    assert_eq!(
+        scene.node.control.address_count(),
+        3,
+        "only the router's own addresses are left"
+    );
+}

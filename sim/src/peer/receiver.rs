@@ -1,0 +1,345 @@
+//! A consumer's link: gives credit by its pattern, checks what comes, disposes of it at once or
+//! later, in one step or two, and may detach and come back.
+
+use std::time::Duration;
+
+use amqp_codec::{AmqpError, Attach, DeliveryState, Modified, Role};
+use amqp_proto::{Connection, InTransfer, LinkKey, Payload, Time};
+use bytes::{Bytes, BytesMut};
+
+use super::hand::{Hand, News, attach, earliest};
+use crate::books::{Books, LinkBook};
+use crate::message;
+use crate::plan::{Pattern, ReceivePlan};
+
+/// A consumer's link.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) link: Option<LinkKey>,
+    plan: ReceivePlan,
+    name: String,
+    role: Use,
+    attached: bool,
+    detaching: bool,
+    book: Option<usize>,
+    /// What has come of the present message.
+    partial: BytesMut,
+    /// Deliveries to dispose of.
+    pending: Vec<Pending>,
+    taken: u32,
+    times: u32,
+    /// No credit, and no new link, before this.
+    not_before: Time,
+}
+
+/// What the messages are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Plain,
+    Requests,
+    Answers,
+}
+
+#[derive(Debug)]
+struct Pending {
+    due: Time,
+    id: u32,
+    receipt: Option<usize>,
+    /// What is still to be said, the last thing first.
+    says: Vec<(Option<DeliveryState>, bool)>,
+}
+
+impl Receiver {
+    pub(super) fn new(plan: &ReceivePlan, name: String) -> Self {
+        Self {
+            link: None,
+            plan: plan.clone(),
+            name,
+            role: Use::Plain,
+            attached: false,
+            detaching: false,
+            book: None,
+            partial: BytesMut::new(),
+            pending: Vec::new(),
+            taken: 0,
+            times: 0,
+            not_before: Time::ZERO,
+        }
+    }
+
+    /// On a dynamic address, for answers.
+    pub(super) fn dynamic(name: String) -> Self {
+        Self {
+            role: Use::Answers,
+            ..Self::new(&ReceivePlan::steady(""), name)
+        }
+    }
+
+    /// For requests.
+    pub(super) fn service(plan: &ReceivePlan, name: String) -> Self {
+        Self {
+            role: Use::Requests,
+            ..Self::new(plan, name)
+        }
+    }
+
+    pub(super) fn attached(&mut self, hand: &mut Hand<'_>, attach: &Attach) -> Option<News> {
+        self.attached = true;
+        let source = attach
+            .source
+            .as_ref()
+            .and_then(|source| source.address.clone());
+        if let Some(book) = self.book {
+            let book = &mut hand.books.links[book];
+            book.up = Some(hand.now);
+            if let (Use::Answers, Some(address)) = (self.role, &source) {
+                book.address = address.as_str().into();
+            }
+        }
+        match self.role {
+            Use::Answers => source.map(|address| News::Address(address.to_string())),
+            _ => None,
+        }
+    }
+
+    pub(super) fn act(&mut self, hand: &mut Hand<'_>) -> Option<Time> {
+        let Some(link) = self.link else {
+            if self.not_before > hand.now {
+                return Some(self.not_before);
+            }
+            self.attach(hand);
+            return None;
+        };
+        if !self.attached || self.detaching {
+            return None;
+        }
+        let next = self.dispose(hand);
+        if self.plan.detaches > 0
+            && self.taken >= self.plan.detaches
+            && self.times < 3
+            && self.partial.is_empty()
+        {
+            self.ending(hand);
+            hand.engine.detach(link, true, None, hand.output);
+            self.detaching = true;
+            return None;
+        }
+        earliest(next, self.give_credit(link, hand))
+    }
+
+    fn attach(&mut self, hand: &mut Hand<'_>) {
+        let address = (self.role != Use::Answers).then_some(self.plan.address);
+        let name = match hand.random.one_in(2) {
+            true => self.name.clone(),
+            false => format!("{}.{}", self.name, self.times),
+        };
+        let attach = attach(name, Role::Receiver, address, self.plan.settles);
+        self.link = hand.engine.attach(hand.session, attach, hand.output).ok();
+        if !hand.evil {
+            self.book = Some(hand.books.add_link(LinkBook {
+                peer: hand.peer,
+                sends: false,
+                address: address.unwrap_or_default().into(),
+                settles: self.plan.settles,
+                annotated: hand.annotated,
+                up: None,
+                ending: None,
+                ended: None,
+            }));
+        }
+    }
+
+    fn give_credit(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Option<Time> {
+        let (have, full) = (hand.engine.credit(link), self.plan.credit);
+        let due = match self.plan.pattern {
+            Pattern::TopUp => have * 2 <= full,
+            Pattern::Burst | Pattern::Drain => have == 0,
+            Pattern::Whim => true,
+        };
+        if !due {
+            return None;
+        }
+        if self.not_before > hand.now {
+            return Some(self.not_before);
+        }
+        let (credit, drain) = match self.plan.pattern {
+            Pattern::TopUp | Pattern::Burst => (full, false),
+            Pattern::Drain => (full, hand.random.one_in(2)),
+            Pattern::Whim => (hand.random.below_u32(full + 1), hand.random.one_in(8)),
+        };
+        hand.engine.set_credit(link, credit, drain, hand.output);
+        match self.plan.pattern {
+            Pattern::TopUp => None,
+            Pattern::Burst => {
+                self.not_before = hand.now + hand.random.micros(20_000);
+                None
+            }
+            Pattern::Drain | Pattern::Whim => {
+                let pause = Duration::from_millis(1) + hand.random.micros(300_000);
+                self.not_before = hand.now + pause;
+                Some(self.not_before)
+            }
+        }
+    }
+
+    pub(super) fn transferred(
+        &mut self,
+        hand: &mut Hand<'_>,
+        delivery: &InTransfer,
+        payload: &Payload,
+    ) -> Option<News> {
+        for chunk in payload.chunks() {
+            self.partial.extend_from_slice(chunk);
+        }
+        let id = delivery.delivery_id;
+        if delivery.aborted {
+            if let Some(book) = self.book {
+                hand.books.part(book, &self.partial);
+            }
+            self.partial.clear();
+            return None;
+        }
+        if delivery.more {
+            return None;
+        }
+        let bytes = std::mem::take(&mut self.partial).freeze();
+        self.whole(hand, id, delivery.settled, &bytes)
+    }
+
+    /// A message is complete: it is what its producer made, and gets its outcome.
+    fn whole(
+        &mut self,
+        hand: &mut Hand<'_>,
+        id: u32,
+        settled: bool,
+        bytes: &Bytes,
+    ) -> Option<News> {
+        self.taken += 1;
+        let receipt = self
+            .book
+            .map(|book| hand.books.receive(book, bytes, settled, hand.now));
+        if !settled {
+            let token = receipt.map_or(u64::MAX, |receipt| receipt as u64);
+            if let Some(link) = self.link {
+                hand.engine.track(link, id, token);
+            }
+            let due = hand.now + hand.random.micros(self.plan.slow);
+            let says = self.says(hand);
+            self.pending.push(Pending {
+                due,
+                id,
+                receipt,
+                says,
+            });
+        }
+        if self.role == Use::Plain || hand.evil {
+            return None;
+        }
+        let reading = message::read(bytes);
+        match self.role {
+            Use::Requests => Some(News::Request(reading.reply_to?, message::number_of(bytes)?)),
+            _ => Some(News::Answer(reading.answers?)),
+        }
+    }
+
+    /// What is to be said of a delivery, the last thing first.
+    fn says(&self, hand: &mut Hand<'_>) -> Vec<(Option<DeliveryState>, bool)> {
+        let odd = self.plan.odd > 0 && hand.random.one_in(self.plan.odd);
+        let state = match hand.random.below(3) {
+            _ if !odd => DeliveryState::Accepted,
+            0 => DeliveryState::Released,
+            1 => DeliveryState::Rejected(Some(Box::new(AmqpError::new("app:no", "not today")))),
+            _ => DeliveryState::Modified(Box::new(Modified {
+                delivery_failed: true,
+                undeliverable_here: hand.random.one_in(2),
+                message_annotations: None,
+            })),
+        };
+        let mut says = match self.plan.second {
+            true => vec![(None, true), (Some(state), false)],
+            false => vec![(Some(state), true)],
+        };
+        if odd && hand.random.one_in(2) {
+            let received = DeliveryState::Received {
+                section_number: 0,
+                section_offset: 0,
+            };
+            says.push((Some(received), false));
+        }
+        says
+    }
+
+    /// Says what is due; when the next thing is.
+    fn dispose(&mut self, hand: &mut Hand<'_>) -> Option<Time> {
+        let mut next = None;
+        for pending in &mut self.pending {
+            if pending.due > hand.now {
+                next = earliest(next, Some(pending.due));
+                continue;
+            }
+            let Some((state, settled)) = pending.says.pop() else {
+                continue;
+            };
+            if let Some(receipt) = pending.receipt {
+                hand.books.gave(receipt, state.as_ref(), settled);
+            }
+            hand.engine
+                .queue_disposition(hand.session, Role::Receiver, pending.id, settled, state);
+            if !settled {
+                pending.due = hand.now + hand.random.micros(self.plan.slow.max(10));
+                next = earliest(next, Some(pending.due));
+            }
+        }
+        self.pending.retain(|pending| !pending.says.is_empty());
+        next
+    }
+
+    /// The producer has settled what this link has received.
+    pub(super) fn withdrawn(&mut self, receipt: usize) {
+        self.pending
+            .retain(|pending| pending.receipt != Some(receipt));
+    }
+
+    pub(super) fn ending(&mut self, hand: &mut Hand<'_>) {
+        if let Some(book) = self.book {
+            hand.books.link_ending(book, hand.now);
+        }
+    }
+
+    pub(super) fn lost(&mut self, hand: &mut Hand<'_>) {
+        if let Some(book) = self.book {
+            hand.books.link_ended(book, hand.now);
+            hand.books.part(book, &self.partial);
+        }
+        self.partial.clear();
+        self.pending.clear();
+        self.link = None;
+        self.attached = false;
+        self.detaching = false;
+        self.taken = 0;
+        self.times += 1;
+        self.not_before = hand.now + hand.random.micros(50_000);
+    }
+
+    /// The wire is gone.
+    pub(super) fn vanished(&self, books: &mut Books) {
+        if let Some(book) = self.book {
+            books.part(book, &self.partial);
+        }
+    }
+
+    pub(super) fn unmet(&self, engine: &Connection) -> Option<String> {
+        let unmet = match self.link {
+            None => Some("no link"),
+            Some(_) if !self.attached => Some("its attach has no answer"),
+            Some(_) if self.detaching => Some("its detach has no answer"),
+            Some(_) if !self.pending.is_empty() => Some("not everything is settled"),
+            Some(_) if !self.partial.is_empty() => Some("half a message"),
+            Some(link) if engine.is_draining(link) && engine.credit(link) > 0 => {
+                Some("its drain has no answer")
+            }
+            Some(_) => None,
+        };
+        unmet.map(|unmet| format!("{} of {}: {unmet}", self.name, self.plan.address))
+    }
+}

@@ -1,0 +1,441 @@
+//! A producer's link: numbered messages, whole or in pieces, settled or not, some of them given up
+//! half-way, some settled before their outcome is known.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use amqp_codec::{Attach, DeliveryState, DeliveryTag, Role};
+use amqp_proto::{Connection, LinkKey, OutTransfer, Payload, Sent, Time};
+use bytes::Bytes;
+
+use super::hand::{Hand, News, attach, earliest};
+use crate::books::{Books, LinkBook, MessageBook};
+use crate::message::{self, Head};
+use crate::plan::{SERVICE, SendPlan};
+
+/// Messages in one act.
+const BURST: usize = 20;
+
+/// How long an answer is waited for, once the request was accepted.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Bytes from which a message of several frames is forwarded before it is whole.
+const STREAM: usize = router_core::limits::STREAM_THRESHOLD;
+
+/// A producer's link.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) link: Option<LinkKey>,
+    plan: SendPlan,
+    name: String,
+    supply: Supply,
+    attached: bool,
+    book: Option<usize>,
+    /// The message that is being sent.
+    current: Option<Current>,
+    not_before: Time,
+    /// To settle early: when, delivery-id, message.
+    early: Vec<(Time, u32, usize)>,
+}
+
+/// What there is to send.
+#[derive(Debug)]
+enum Supply {
+    /// So many more messages.
+    Count(u32),
+    /// So many more requests, one after the other.
+    Requests {
+        left: u32,
+        reply_to: Option<String>,
+        /// The one under way, and when it is given up.
+        waiting: Option<(usize, Option<Time>)>,
+    },
+    /// Answers: where to, and to what.
+    Answers(VecDeque<(String, u64)>),
+}
+
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    settled: bool,
+    begun: bool,
+    rest: Bytes,
+    /// Bytes of a piece; the last piece may be shorter.
+    piece: usize,
+    /// What is left of the piece that has begun.
+    offered: usize,
+    /// It is given up when so many bytes are left.
+    aborts_at: Option<usize>,
+}
+
+impl Supply {
+    /// Takes one message off; what it is to say goes into its head.
+    fn take(&mut self, head: &mut Head) -> bool {
+        match self {
+            Self::Count(0) => return false,
+            Self::Count(left) => *left -= 1,
+            Self::Requests {
+                left,
+                reply_to: Some(reply_to),
+                waiting: waiting @ None,
+            } if *left > 0 => {
+                *left -= 1;
+                *waiting = Some((usize::MAX, None));
+                head.reply_to = Some(reply_to.clone());
+            }
+            Self::Requests { .. } => return false,
+            Self::Answers(queue) => {
+                let Some((to, request)) = queue.pop_front() else {
+                    return false;
+                };
+                head.to = Some(to);
+                head.answers = Some(request);
+            }
+        }
+        true
+    }
+}
+
+impl Sender {
+    pub(super) fn new(plan: &SendPlan, name: String) -> Self {
+        Self {
+            link: None,
+            supply: Supply::Count(plan.count),
+            plan: plan.clone(),
+            name,
+            attached: false,
+            book: None,
+            current: None,
+            not_before: Time::ZERO,
+            early: Vec::new(),
+        }
+    }
+
+    /// One that asks the service.
+    pub(super) fn requests(count: u32, name: String) -> Self {
+        let supply = Supply::Requests {
+            left: count,
+            reply_to: None,
+            waiting: None,
+        };
+        Self {
+            supply,
+            ..Self::new(&SendPlan::steady(SERVICE), name)
+        }
+    }
+
+    /// One that answers.
+    pub(super) fn answers(name: String) -> Self {
+        let plan = SendPlan {
+            anonymous: true,
+            ..SendPlan::steady(SERVICE)
+        };
+        Self {
+            supply: Supply::Answers(VecDeque::new()),
+            ..Self::new(&plan, name)
+        }
+    }
+
+    pub(super) fn hear(&mut self, news: News) {
+        match (&mut self.supply, news) {
+            (Supply::Requests { reply_to, .. }, News::Address(address)) => {
+                *reply_to = Some(address);
+            }
+            (Supply::Requests { waiting, .. }, News::Answer(request))
+                if waiting.is_some_and(|(number, _)| number as u64 == request) =>
+            {
+                *waiting = None;
+            }
+            (Supply::Answers(queue), News::Request(to, request)) => queue.push_back((to, request)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn attached(&mut self, hand: &mut Hand<'_>, _attach: &Attach) -> Option<News> {
+        self.attached = true;
+        if let Some(book) = self.book {
+            hand.books.links[book].up = Some(hand.now);
+        }
+        None
+    }
+
+    pub(super) fn act(&mut self, hand: &mut Hand<'_>) -> Option<Time> {
+        let Some(link) = self.link else {
+            self.attach(hand);
+            return None;
+        };
+        if !self.attached {
+            return None;
+        }
+        let mut next = self.settle_early(hand);
+        for _ in 0..BURST {
+            if self.current.is_none() {
+                if self.not_before > hand.now {
+                    return earliest(next, Some(self.not_before));
+                }
+                if hand.engine.credit(link) == 0 {
+                    return next;
+                }
+                if !self.compose(hand) {
+                    if hand.engine.drain_requested(link) {
+                        hand.engine.drained(link, hand.output);
+                    }
+                    return earliest(next, self.gives_up(hand.now));
+                }
+            }
+            match self.send(link, hand) {
+                Step::Blocked => return next,
+                Step::Later(at) => return earliest(next, Some(at)),
+                Step::Done => next = earliest(next, self.settle_early(hand)),
+            }
+        }
+        earliest(next, Some(hand.now + Duration::from_micros(50)))
+    }
+
+    fn attach(&mut self, hand: &mut Hand<'_>) {
+        let address = (!self.plan.anonymous).then_some(self.plan.address);
+        let attach = attach(self.name.clone(), Role::Sender, address, false);
+        self.link = hand.engine.attach(hand.session, attach, hand.output).ok();
+        if !hand.evil {
+            self.book = Some(hand.books.add_link(LinkBook {
+                peer: hand.peer,
+                sends: true,
+                address: address.unwrap_or_default().into(),
+                settles: false,
+                annotated: false,
+                up: None,
+                ending: None,
+                ended: None,
+            }));
+        }
+    }
+
+    /// Makes the next message, if there is one to send.
+    fn compose(&mut self, hand: &mut Hand<'_>) -> bool {
+        let plan = &self.plan;
+        let mut head = Head {
+            to: plan.anonymous.then(|| plan.address.to_owned()),
+            ornate: plan.ornate,
+            stream: plan.ornate && plan.pieces > 1 && hand.random.one_in(2),
+            ..Head::default()
+        };
+        if !self.supply.take(&mut head) {
+            return false;
+        }
+        let size = hand.random.below(plan.size + 1);
+        let settled = plan.settled > 0 && hand.random.one_in(plan.settled);
+        let number = if hand.evil {
+            u64::MAX
+        } else {
+            hand.books.next_number()
+        };
+        let bytes = message::make(number, size, &head, hand.random);
+        let length = bytes.len();
+        let aborts = plan.aborts > 0 && plan.pieces > 1 && hand.random.one_in(plan.aborts);
+        self.current = Some(Current {
+            number,
+            settled,
+            begun: false,
+            rest: bytes.clone(),
+            piece: length.div_ceil(plan.pieces),
+            offered: 0,
+            aborts_at: aborts.then(|| 1 + hand.random.below(length)),
+        });
+        if let Supply::Requests {
+            waiting: Some((waiting, _)),
+            ..
+        } = &mut self.supply
+        {
+            *waiting = usize::try_from(number).unwrap_or(usize::MAX);
+        }
+        if let Some(link) = self.book {
+            let address: Rc<str> = head.to.as_deref().unwrap_or(plan.address).into();
+            hand.books.begin(MessageBook {
+                link,
+                address,
+                stream: head.stream || bytes.len() >= STREAM,
+                bytes,
+                settled,
+                begun: hand.now,
+                whole: false,
+                aborted: false,
+                early: false,
+                told: None,
+                settlements: 0,
+                told_at: None,
+                receipts: Vec::new(),
+                parts: Vec::new(),
+            });
+        }
+        true
+    }
+
+    /// Sends a piece of the present message, as far as it goes.
+    fn send(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Step {
+        let Some(current) = &mut self.current else {
+            return Step::Done;
+        };
+        if current.offered == 0 {
+            current.offered = current.piece.min(current.rest.len());
+        }
+        let number = usize::try_from(current.number).unwrap_or(usize::MAX);
+        let aborted = current.begun && current.aborts_at.is_some_and(|at| current.rest.len() <= at);
+        let Some(tag) = DeliveryTag::new(&current.number.to_be_bytes()) else {
+            return Step::Blocked;
+        };
+        let more = current.offered < current.rest.len();
+        let transfer = OutTransfer {
+            settled: current.settled,
+            more,
+            aborted,
+            ..OutTransfer::new(current.number, tag)
+        };
+        let piece = Payload::from(current.rest.slice(..current.offered));
+        if !more && !aborted && self.book.is_some() {
+            // Before the last byte goes, so that nobody can have it earlier.
+            hand.books.messages[number].whole = true;
+        }
+        match hand
+            .engine
+            .send_transfer(link, &transfer, &[], &piece, hand.output)
+        {
+            Sent::Blocked => Step::Blocked,
+            Sent::Part(count) => {
+                current.begun = true;
+                current.rest = current.rest.slice(count..);
+                current.offered -= count;
+                Step::Blocked
+            }
+            Sent::Whole if more && !aborted => {
+                current.begun = true;
+                current.rest = current.rest.slice(current.offered..);
+                current.offered = 0;
+                let pause = hand.random.micros(self.plan.pause.max(100));
+                Step::Later(hand.now + pause)
+            }
+            Sent::Whole => {
+                if aborted && self.book.is_some() {
+                    hand.books.messages[number].aborted = true;
+                }
+                let id = hand.engine.last_delivery_id(link);
+                self.sent(number, id, aborted, hand);
+                Step::Done
+            }
+        }
+    }
+
+    /// A message has been sent to its end.
+    fn sent(&mut self, number: usize, id: u32, aborted: bool, hand: &mut Hand<'_>) {
+        let settled = self.current.take().is_none_or(|current| current.settled);
+        if self.plan.pause > 0 {
+            self.not_before = hand.now + hand.random.micros(self.plan.pause);
+        }
+        if self.plan.early > 0 && !settled && !aborted && hand.random.one_in(self.plan.early) {
+            let at = hand.now + hand.random.micros(20_000);
+            self.early.push((at, id, number));
+        }
+    }
+
+    /// Settles what it wants to forget before it is told.
+    fn settle_early(&mut self, hand: &mut Hand<'_>) -> Option<Time> {
+        let now = hand.now;
+        let due: Vec<_> = self.early.extract_if(.., |(at, ..)| *at <= now).collect();
+        for (_, id, number) in due {
+            if self.book.is_some() {
+                let message = &mut hand.books.messages[number];
+                if message.settlements > 0 {
+                    continue;
+                }
+                message.early = true;
+            }
+            let state = hand.random.one_in(2).then_some(DeliveryState::Accepted);
+            hand.engine
+                .queue_disposition(hand.session, Role::Sender, id, true, state);
+        }
+        self.early.iter().map(|&(at, ..)| at).min()
+    }
+
+    /// A request whose answer does not come is over; when that is.
+    fn gives_up(&mut self, now: Time) -> Option<Time> {
+        let Supply::Requests { waiting, .. } = &mut self.supply else {
+            return None;
+        };
+        let (_, deadline) = (*waiting)?;
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            *waiting = None;
+            return Some(now + Duration::from_micros(10));
+        }
+        deadline
+    }
+
+    pub(super) fn told(
+        &mut self,
+        number: usize,
+        state: Option<&DeliveryState>,
+        settled: bool,
+        now: Time,
+    ) {
+        if let Supply::Requests {
+            waiting: waiting @ Some(_),
+            ..
+        } = &mut self.supply
+            && settled
+            && waiting.is_some_and(|(of, _)| of == number)
+        {
+            *waiting = match state {
+                Some(DeliveryState::Accepted) => Some((number, Some(now + ANSWER))),
+                _ => None,
+            };
+        }
+    }
+
+    pub(super) fn ending(&mut self, hand: &mut Hand<'_>) {
+        if let Some(book) = self.book {
+            hand.books.link_ending(book, hand.now);
+        }
+    }
+
+    pub(super) fn lost(&mut self, hand: &mut Hand<'_>) {
+        if let Some(book) = self.book {
+            hand.books.link_ended(book, hand.now);
+        }
+        self.link = None;
+        self.attached = false;
+    }
+
+    pub(super) fn unmet(&self, engine: &Connection, books: &Books) -> Option<String> {
+        let credit = self.link.map_or(0, |link| engine.credit(link));
+        let left = match &self.supply {
+            Supply::Count(0) => None,
+            Supply::Count(left) => Some(format!("{left} messages left")),
+            Supply::Requests {
+                left: 0, waiting, ..
+            } => waiting.map(|(number, _)| format!("request {number} waits")),
+            Supply::Requests { left, waiting, .. } => {
+                Some(format!("{left} requests left, waiting for {waiting:?}"))
+            }
+            Supply::Answers(queue) if queue.is_empty() => None,
+            Supply::Answers(queue) => Some(format!("{} answers left", queue.len())),
+        };
+        let left = left.or_else(|| {
+            let current = self.current.as_ref()?;
+            Some(format!("message {} is half sent", current.number))
+        });
+        let left = left.or_else(|| {
+            let waits = !books.is_settled(self.book?);
+            waits.then(|| "no outcome yet".to_owned())
+        });
+        left.map(|left| {
+            let to = &self.plan.address;
+            format!("{} to {to}, {credit} credit: {left}", self.name)
+        })
+    }
+}
+
+/// How far a message was sent.
+enum Step {
+    Blocked,
+    Later(Time),
+    Done,
+}
