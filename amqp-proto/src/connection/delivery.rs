@@ -181,6 +181,12 @@ impl Connection {
         }
     }
 
+    /// How many incoming deliveries of a session are remembered as unsettled.
+    pub fn unsettled_in(&self, session: SessionKey) -> usize {
+        let session = self.sessions.get(session.index, session.generation);
+        session.map_or(0, |session| session.incoming.len())
+    }
+
     /// Appends the tokens of the unsettled deliveries that a disposition of the peer is about to
     /// `tokens`: outgoing ones if the peer speaks as receiver, else incoming ones. Settled ones
     /// are forgotten. Costs what is unsettled, not what the range spans.
@@ -245,7 +251,13 @@ fn book_frame(
     }
     let progress = &mut link.progress;
     progress.transfers = progress.transfers.saturating_add(1);
-    progress.settled |= transfer.settled == Some(true);
+    let settles = transfer.settled == Some(true);
+    if (settles || transfer.aborted) && !progress.settled && progress.transfers > 1 {
+        // Nobody will dispose of it any more: an abort settles, too (amqp-1.0 §2.7.5).
+        let booked = session.incoming.remove(progress.delivery_id).is_some();
+        link.unsettled = link.unsettled.saturating_sub(u32::from(booked));
+    }
+    progress.settled |= settles;
     progress.open = transfer.more && !transfer.aborted;
     Ok(())
 }

@@ -105,6 +105,13 @@ impl Peer {
         let mut sessions = Vec::new();
         self.connection.sessions(&mut sessions);
         for session in sessions {
+            let booked = self.incoming.values();
+            let booked = booked.filter(|entry| entry.session == session).count();
+            assert_eq!(
+                self.connection.unsettled_in(session),
+                booked,
+                "the engine remembers what is unsettled and nothing else"
+            );
             self.connection.flush_dispositions(session, &mut self.out);
             self.connection.flush_session(session, &mut self.out);
         }
@@ -208,7 +215,12 @@ impl Peer {
                 check_message(&bytes);
             }
         }
-        if delivery.more || delivery.aborted || delivery.settled {
+        if delivery.settled || delivery.aborted {
+            let id = delivery.delivery_id;
+            self.incoming
+                .retain(|_, entry| entry.link != link || entry.delivery_id != id);
+        }
+        if !delivery.first || delivery.aborted || delivery.settled {
             return;
         }
         let token = self.token();

@@ -116,6 +116,40 @@ fn class_7_a_disposition_of_everything_touches_only_what_is_unsettled() {
 }
 
 #[test]
+fn class_5_deliveries_settled_or_aborted_by_a_later_frame_leave_the_books() {
+    let limits = Limits {
+        unsettled_per_session: 2,
+        ..Limits::default()
+    };
+    let config = Config { limits, ..server() };
+    let (mut raw, session, link) = Raw::attached(config, Role::Sender);
+    raw.connection.set_credit(link, 1000, false, &mut raw.out);
+    for delivery_id in 0..40 {
+        let first = Transfer {
+            more: true,
+            ..transfer(0, delivery_id)
+        };
+        raw.bytes(&frame(0, &Performative::Transfer(first), b"some"));
+        raw.connection
+            .track(link, delivery_id, u64::from(delivery_id));
+        assert_eq!(raw.connection.unsettled_in(session), 1);
+        let aborts = delivery_id % 2 == 0;
+        let last = Transfer {
+            settled: (!aborts).then_some(true),
+            aborted: aborts,
+            ..transfer(0, delivery_id)
+        };
+        raw.bytes(&frame(0, &Performative::Transfer(last), b"more"));
+        assert_eq!(raw.connection.unsettled_in(session), 0);
+    }
+    assert_eq!((raw.events.len(), raw.error), (80, None));
+    let mut forgotten = Vec::new();
+    raw.connection
+        .forget_link(link, &mut forgotten, &mut Vec::new());
+    assert_eq!(forgotten, []);
+}
+
+#[test]
 fn class_8_echoes_are_answered_from_a_budget() {
     let (mut raw, _) = Raw::begun(server());
     for _ in 0..10_000 {
