@@ -1,5 +1,5 @@
 //! The control thread: gives the control plane its mail and the time, does what it wants done
-//! outside, accepts connections and deals them to the workers, takes orders.
+//! outside, accepts and dials connections and deals them to the workers, takes orders.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use management::Agent;
-use mio::{Events, Poll, Token};
+use mio::net::TcpStream;
+use mio::{Events, Poll, Token, Waker};
 use router_core::control::{ControlPlane, Effect, Listen};
 use router_core::ids::ShardId;
 use router_core::notice::Notice;
@@ -15,11 +16,13 @@ use router_core::settings::NewConnection;
 
 use crate::clock::Clock;
 use crate::deal::{Dealer, Told};
+use crate::dial::{Dialler, Outcome};
 use crate::host::Process;
 use crate::listen::{Arrival, Listeners, Listening, Rest};
 use crate::log::{Level, Log, Module};
 use crate::orders::{Order, Orders};
 use crate::post::{Incoming, Intake, Offices};
+use crate::resolve::{Addresses, Place, Resolver, literal};
 
 /// Events taken from the operating system at once.
 const EVENTS: usize = 256;
@@ -37,6 +40,9 @@ const DRAIN_LOOK: Duration = Duration::from_millis(10);
 pub(crate) const WAKER: Token = Token(0);
 
 const FIRST_LISTENER: usize = 1;
+
+/// Listeners never come so far.
+const FIRST_DIALLED: usize = usize::MAX / 2;
 
 /// Why the router has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,10 @@ pub(crate) struct Control {
     intakes: Vec<Arc<Intake>>,
     dealer: Dealer,
     listeners: Listeners,
+    /// Listeners whose host is being looked up.
+    unresolved: Vec<Listen>,
+    dialler: Dialler,
+    resolver: Resolver,
     clock: Clock,
     log: Log,
     connections_max: u64,
@@ -78,6 +88,8 @@ pub(crate) struct ControlParts {
     pub(crate) agent: Agent,
     pub(crate) process: Process,
     pub(crate) poll: Poll,
+    /// Of that poll.
+    pub(crate) waker: Arc<Waker>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) offices: Arc<Offices>,
     pub(crate) intakes: Vec<Arc<Intake>>,
@@ -94,6 +106,7 @@ impl Control {
             agent,
             process,
             poll,
+            waker,
             orders,
             offices,
             intakes,
@@ -112,6 +125,9 @@ impl Control {
             dealer: Dealer::new(intakes.len()),
             intakes,
             listeners: Listeners::new(FIRST_LISTENER),
+            unresolved: Vec::new(),
+            dialler: Dialler::new(FIRST_DIALLED),
+            resolver: Resolver::new(waker),
             clock,
             log,
             connections_max,
@@ -136,6 +152,7 @@ impl Control {
             let now = self.clock.now();
             self.turn(now);
             if self.end.is_none()
+                && !self.unresolved.iter().any(|listen| listen.required)
                 && let Some(started) = started.take()
             {
                 started(std::mem::take(&mut self.listening));
@@ -176,6 +193,7 @@ impl Control {
             self.plane.next_deadline(),
             self.agent.next_deadline(),
             self.listeners.next_deadline(now),
+            self.dialler.next_deadline(),
             drain,
         ];
         let earliest = deadlines.into_iter().flatten().min()?;
@@ -186,6 +204,7 @@ impl Control {
         for event in events {
             match event.token() {
                 WAKER => {}
+                token if self.dialler.note_ready(token) => {}
                 token => self.listeners.note_ready(token),
             }
         }
@@ -206,6 +225,8 @@ impl Control {
     fn end(&mut self, end: End) {
         self.log.line(Module::Server, Level::Notice, "Shut Down");
         self.listeners.close_all();
+        self.unresolved.clear();
+        self.dialler.hang_up_all();
         self.end = Some((end, self.clock.now() + DRAIN));
     }
 
@@ -229,25 +250,83 @@ impl Control {
             self.offices.post(to, batch);
         }
         while let Some(effect) = self.plane.poll_effect() {
-            match effect {
-                Effect::Listen(listen) => self.listen(&listen),
-                Effect::Unlisten { identity } => self.listeners.close(&identity),
-                Effect::Dial(dial) => {
-                    let text = "not supported by this version yet".to_owned();
-                    self.plane.dial_failed(dial.connection, text, now);
-                }
-                Effect::HangUp { .. } => {}
-            }
+            self.carry_out(effect, now);
         }
+        self.take_resolved();
+        self.connect(now);
         self.accept(now);
         self.plane.drain_notices(&mut self.notices);
         self.log.notices(&mut self.notices);
     }
 
-    fn listen(&mut self, listen: &Listen) {
-        if self.end.is_some() {
-            return;
+    fn carry_out(&mut self, effect: Effect, now: Time) {
+        match effect {
+            Effect::Unlisten { identity } => {
+                self.unresolved.retain(|listen| listen.identity != identity);
+                self.listeners.close(&identity);
+            }
+            Effect::HangUp { connection } => self.dialler.hang_up(connection),
+            // At the end nobody new is let in, and nobody looked for.
+            Effect::Listen(_) | Effect::Dial(_) if self.end.is_some() => {}
+            Effect::Listen(listen) => match literal(&listen.host, &listen.port) {
+                Some(addresses) => self.listen(&listen, Ok(addresses)),
+                None => match self.resolver.ask(&place(&listen.host, &listen.port)) {
+                    Ok(()) => self.unresolved.push(listen),
+                    Err(text) => self.listen(&listen, Err(text)),
+                },
+            },
+            Effect::Dial(dial) => {
+                let addresses = literal(&dial.host, &dial.port);
+                let asked = match addresses {
+                    Some(_) => Ok(()),
+                    None => self.resolver.ask(&place(&dial.host, &dial.port)),
+                };
+                match asked {
+                    Ok(()) => self.dialler.dial(dial, addresses),
+                    Err(text) => self.plane.dial_failed(dial.connection, text, now),
+                }
+            }
         }
+    }
+
+    /// Goes on with what has waited for the address of a host.
+    fn take_resolved(&mut self) {
+        while let Some((place, answer)) = self.resolver.poll() {
+            self.dialler.resolved(&place, &answer);
+            let is_there = |listen: &Listen| (&listen.host, &listen.port) == (&place.0, &place.1);
+            let (found, others) = std::mem::take(&mut self.unresolved)
+                .into_iter()
+                .partition::<Vec<_>, _>(is_there);
+            self.unresolved = others;
+            for listen in found {
+                self.listen(&listen, answer.clone());
+            }
+        }
+    }
+
+    /// Goes on with what is being dialled.
+    fn connect(&mut self, now: Time) {
+        for outcome in self.dialler.turn(now, self.poll.registry()) {
+            match outcome {
+                Outcome::Failed(dial, text) => {
+                    self.plane.dial_failed(dial.connection, text, now);
+                }
+                Outcome::Connected(dial, stream) if self.plane.dialled(dial.connection) => {
+                    let connection = NewConnection {
+                        connection: dial.connection,
+                        settings: dial.settings,
+                        peer: format!("{}:{}", dial.host, dial.port),
+                        hostname: Some(dial.host),
+                        traced: false,
+                    };
+                    self.hand_over(stream, connection, now);
+                }
+                Outcome::Connected(..) => {}
+            }
+        }
+    }
+
+    fn listen(&mut self, listen: &Listen, wanted: Addresses) {
         let Listen {
             identity,
             host,
@@ -255,12 +334,13 @@ impl Control {
             settings,
             required,
         } = listen;
-        let place = (host.as_str(), port.as_str());
         let at = format!("{host}:{port}");
-        match self
-            .listeners
-            .open(identity, place, settings, self.poll.registry())
-        {
+        let registry = self.poll.registry();
+        let bound = wanted.and_then(|wanted| {
+            let wanted = (&*wanted, host.is_empty());
+            self.listeners.open(identity, wanted, settings, registry)
+        });
+        match bound {
             Ok(addresses) => {
                 let text = if port == "0" {
                     let real = addresses
@@ -309,22 +389,14 @@ impl Control {
         }
     }
 
-    /// Gives a connection a number and a worker, unless there are too many.
+    /// Gives a connection that was accepted a number and a worker, unless there are too many.
     fn deal(&mut self, arrival: Arrival, now: Time) {
         let Arrival {
             stream,
             peer,
             settings,
         } = arrival;
-        let intakes = &self.intakes;
-        let told = |index: usize| {
-            let load = intakes[index].load();
-            Told {
-                bytes: load.bytes(),
-                closed: load.closed(),
-            }
-        };
-        let present = self.dealer.connections(told);
+        let present = self.dealer.connections(told(&self.intakes));
         if present >= self.connections_max {
             let text = format!(
                 "DENY Connection '{peer}' based on global connection count. nConnections= {present}"
@@ -332,7 +404,6 @@ impl Control {
             self.log.line(Module::Policy, Level::Info, text);
             return;
         }
-        let worker = self.dealer.deal(now, told);
         let connection = NewConnection {
             connection: self.plane.deal_connection(),
             settings,
@@ -340,6 +411,12 @@ impl Control {
             hostname: None,
             traced: false,
         };
+        self.hand_over(stream, connection, now);
+    }
+
+    /// Gives a connection to the worker that has least to do.
+    fn hand_over(&mut self, stream: TcpStream, connection: NewConnection, now: Time) {
+        let worker = self.dealer.deal(now, told(&self.intakes));
         self.intakes[worker].push(Incoming::Socket { stream, connection });
     }
 
@@ -349,4 +426,19 @@ impl Control {
             .map(|intake| intake.load().in_flight())
             .sum()
     }
+}
+
+/// What the workers tell of themselves.
+fn told(intakes: &[Arc<Intake>]) -> impl Fn(usize) -> Told {
+    |index| {
+        let load = intakes[index].load();
+        Told {
+            bytes: load.bytes(),
+            closed: load.closed(),
+        }
+    }
+}
+
+fn place(host: &str, port: &str) -> Place {
+    (host.to_owned(), port.to_owned())
 }

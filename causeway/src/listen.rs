@@ -4,7 +4,7 @@
 //! connections that exist go on.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +82,8 @@ impl Listeners {
         }
     }
 
-    /// Listens at a host and port; the addresses.
+    /// Listens on addresses of one host; those that it could have, with their real ports. On
+    /// `every_interface`, IPv6 leaves IPv4 to a socket of its own.
     ///
     /// # Errors
     ///
@@ -90,14 +91,14 @@ impl Listeners {
     pub(crate) fn open(
         &mut self,
         identity: &Arc<str>,
-        (host, port): (&str, &str),
+        (wanted, every_interface): (&[SocketAddr], bool),
         settings: &Arc<ConnectionSettings>,
         registry: &Registry,
     ) -> Result<Vec<SocketAddr>, String> {
         let mut bound = Vec::new();
         let mut failure = None;
-        for address in resolve(host, port)? {
-            match bind(address, host.is_empty()) {
+        for &address in wanted {
+            match bind(address, every_interface) {
                 Ok(socket) => bound.push(socket),
                 Err(error) => failure = failure.or(Some(error_text(&error))),
             }
@@ -209,63 +210,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// The addresses that a listener's host and port stand for.
-fn resolve(host: &str, port: &str) -> Result<Vec<SocketAddr>, String> {
-    let port =
-        service_port(port).ok_or_else(|| "Servname not supported for ai_socktype".to_owned())?;
-    if host.is_empty() {
-        return Ok(vec![
-            SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
-        ]);
-    }
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    match (host, port).to_socket_addrs() {
-        Ok(addresses) => {
-            let mut unique: Vec<SocketAddr> = Vec::new();
-            for address in addresses {
-                if !unique.contains(&address) {
-                    unique.push(address);
-                }
-            }
-            Ok(unique)
-        }
-        Err(error) => {
-            let text = error_text(&error);
-            let text = text.strip_prefix("failed to lookup address information: ");
-            Err(text.map_or_else(|| error_text(&error), str::to_owned))
-        }
-    }
-}
-
-/// A port by its number or the name of its service.
-fn service_port(port: &str) -> Option<u16> {
-    match port {
-        "amqp" => Some(5672),
-        "amqps" => Some(5671),
-        _ => port.parse().ok().or_else(|| {
-            let services = std::fs::read_to_string("/etc/services").ok()?;
-            services
-                .lines()
-                .find_map(|line| service_in_line(line, port))
-        }),
-    }
-}
-
-/// Reads a line of the list of services: name, `port/protocol`, other names, a comment.
-fn service_in_line(line: &str, wanted: &str) -> Option<u16> {
-    let mut words = line.split('#').next()?.split_whitespace();
-    let name = words.next()?;
-    let port = words.next()?.strip_suffix("/tcp")?.parse().ok()?;
-    (name == wanted || words.any(|alias| alias == wanted)).then_some(port)
-}
-
 fn bind(address: SocketAddr, every_interface: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -284,13 +228,15 @@ fn bind(address: SocketAddr, every_interface: bool) -> io::Result<TcpListener> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::resolve::literal;
     use mio::Poll;
     use router_core::settings::{ConnectionRole, StripAnnotations};
     use std::net;
 
-    fn settings() -> Arc<ConnectionSettings> {
+    /// Settings with nothing remarkable.
+    pub(crate) fn settings() -> Arc<ConnectionSettings> {
         Arc::new(ConnectionSettings {
             name: "test".to_owned(),
             connector: None,
@@ -314,7 +260,9 @@ mod tests {
 
     fn open(listeners: &mut Listeners, poll: &Poll, host: &str, port: &str) -> Result<u16, String> {
         let identity = Arc::from(format!("listener/{host}:{port}"));
-        let bound = listeners.open(&identity, (host, port), &settings(), poll.registry())?;
+        let wanted = literal(host, port).unwrap();
+        let place = (&*wanted, host.is_empty());
+        let bound = listeners.open(&identity, place, &settings(), poll.registry())?;
         Ok(bound[0].port())
     }
 
@@ -358,21 +306,5 @@ mod tests {
             .to_string();
         let busy = open(&mut listeners, &poll, "127.0.0.1", &port).unwrap_err();
         assert_eq!(busy, "Address already in use");
-        let service = open(&mut listeners, &poll, "127.0.0.1", "nosuchsvc").unwrap_err();
-        assert_eq!(service, "Servname not supported for ai_socktype");
-        assert!(open(&mut listeners, &poll, "no.such.host.invalid", "1").is_err());
-    }
-
-    #[test]
-    fn ports_may_have_names() {
-        assert_eq!(service_port("amqp"), Some(5672));
-        assert_eq!(service_port("amqps"), Some(5671));
-        assert_eq!(service_port("31000"), Some(31000));
-        assert_eq!(service_port("70000"), None);
-        assert_eq!(
-            service_in_line("amqp2 99/tcp mq broker # x", "broker"),
-            Some(99)
-        );
-        assert_eq!(service_in_line("amqp2 99/udp mq # broker", "mq"), None);
     }
 }

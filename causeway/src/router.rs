@@ -236,12 +236,13 @@ impl Frame {
             process::id()
         );
         log.line(Module::Server, Level::Notice, words);
-        let orders = Arc::new(Orders::new(waker));
+        let orders = Arc::new(Orders::new(Arc::clone(&waker)));
         let control = Control::new(ControlParts {
             plane,
             agent,
             process,
             poll,
+            waker,
             orders: Arc::clone(&orders),
             offices,
             intakes: intakes.clone(),
@@ -375,10 +376,12 @@ fn create(
     log: &Log,
 ) -> Result<(), String> {
     let entity = &placed.entity;
-    if placed.is_of_type("listener") {
+    let kinds = [("listener", "Listener"), ("connector", "Connector")];
+    if let Some((_, kind)) = kinds.iter().find(|(short, _)| placed.is_of_type(short)) {
         let text = |name: &str| entity.text(name).unwrap_or_default();
         let (host, port, role) = (text("host"), text("port"), text("role"));
-        let words = format!("Configured Listener: {host}:{port} proto=any, role={role}");
+        let family = entity.text("protocolFamily").unwrap_or("any");
+        let words = format!("Configured {kind}: {host}:{port} proto={family}, role={role}");
         log.line(Module::ConnMgr, Level::Info, words);
     }
     let line = placed.section.line;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use amqp_codec::{Map, Value};
 use amqp_proto::Time;
-use router_core::control::{AddressRow, ControlPlane};
+use router_core::control::{AddressRow, ControlPlane, Heard};
 use router_core::counters::Counter;
 use router_core::ids::Direction;
 use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow};
 use router_core::mesh::{NodeRow, RouterIndex};
+use router_core::notice::Opened;
 use router_core::route::{AddressRule, Treatment};
 
 use crate::schema::{
@@ -28,6 +29,7 @@ pub(crate) enum Row<'a> {
     Router(RouterView<'a>),
     Management,
     Entity(&'a Entity),
+    Connector(&'a Entity, &'a ControlPlane),
     Rule(&'a AddressRule),
     Connection(&'a ConnectionRow),
     Link(&'a LinkRow),
@@ -50,7 +52,7 @@ impl<'a> Row<'a> {
         match self {
             Self::Router(_) => &ROUTER,
             Self::Management => &MANAGEMENT,
-            Self::Entity(entity) => entity.entity_type(),
+            Self::Entity(entity) | Self::Connector(entity, _) => entity.entity_type(),
             Self::Rule(_) => &CONFIG_ADDRESS,
             Self::Connection(_) => &CONNECTION,
             Self::Link(_) => &ROUTER_LINK,
@@ -71,6 +73,7 @@ impl<'a> Row<'a> {
                 _ => Value::Null,
             },
             Self::Entity(entity) => entity.get(name).cloned().unwrap_or_default(),
+            Self::Connector(entity, control) => connector(entity, control, name),
             Self::Rule(rule) => address_rule(rule, name),
             Self::Connection(row) => connection(row, name),
             Self::Link(row) => link(row, name),
@@ -138,6 +141,51 @@ fn router(view: RouterView<'_>, name: &str) -> Value {
             Some(counter) => total(*counter).into(),
             None => entity.get(name).cloned().unwrap_or_default(),
         },
+    }
+}
+
+fn connector(entity: &Entity, control: &ControlPlane, name: &str) -> Value {
+    let row = || control.connector(entity.identity());
+    match name {
+        "connectionStatus" => row().map(|row| row.status.name()).map(str::to_owned).into(),
+        "connectionMsg" => row().and_then(|row| row.heard).map(heard).into(),
+        "failoverUrls" => {
+            let urls = row().map(|row| {
+                let servers = row.servers.iter();
+                let urls: Vec<_> = servers.map(|server| format!("amqp://{server}")).collect();
+                urls.join(", ")
+            });
+            urls.into()
+        }
+        _ => entity.get(name).cloned().unwrap_or_default(),
+    }
+}
+
+/// The last that was heard of a connector, in the words of the incumbent's log.
+fn heard(heard: Heard) -> String {
+    match heard {
+        Heard::Opened(opened) => {
+            let Opened {
+                connection,
+                peer,
+                mechanism,
+                user,
+                container,
+                ..
+            } = &*opened;
+            let mechanism = mechanism.as_deref().unwrap_or("no");
+            let user = user.as_deref().unwrap_or("anonymous");
+            format!(
+                "[C{connection}] Connection Opened: dir=out host={peer} vhost= encrypted=no \
+                 auth={mechanism} user={user} container_id={container}"
+            )
+        }
+        Heard::Failed {
+            connection,
+            server,
+            condition,
+            description,
+        } => format!("[C{connection}] Connection to {server} failed: {condition} {description}"),
     }
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::Value;
-use router_core::control::{Listen, ListenerIdentity};
+use router_core::control::{Connect, ConnectorIdentity, Listen, ListenerIdentity};
 use router_core::limits::{HANDSHAKE_TIME_OUT, LINK_CAPACITY};
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
     ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
 };
 
-use crate::schema::{Entity, MECHANISMS};
+use crate::schema::{CONNECTOR, Entity, MECHANISMS};
 
 /// The smallest limit that AMQP allows for frames (amqp-1.0 §2.4.1).
 const MIN_MAX_FRAME_SIZE: u32 = 512;
@@ -91,11 +91,23 @@ pub fn listen(listener: &Entity, required: bool) -> Listen {
     }
 }
 
+/// What a `connector` entity asks for.
+#[must_use]
+pub fn connect(connector: &Entity) -> Connect {
+    let text = |name| connector.text(name).unwrap_or_default().to_owned();
+    Connect {
+        identity: ConnectorIdentity::from(connector.identity()),
+        host: text("host"),
+        port: text("port"),
+        settings: Arc::new(connection_settings(connector)),
+    }
+}
+
 /// The settings in a `listener` or a `connector`, which have nearly the same attributes.
 fn connection_settings(entity: &Entity) -> ConnectionSettings {
     let count = |name| count(entity, name);
     let sessions = count("maxSessions").filter(|sessions| (1..SESSIONS_MAX).contains(sessions));
-    let is_connector = entity.entity_type().short == "connector";
+    let is_connector = std::ptr::eq(entity.entity_type(), &CONNECTOR);
     let role = match entity.text("role") {
         Some("inter-router") => ConnectionRole::InterRouter,
         Some("route-container") => ConnectionRole::RouteContainer,

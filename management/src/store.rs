@@ -1,17 +1,18 @@
 //! The entities that configuration and requests have made, and what making or removing one does.
 //!
-//! Owns the entities of router, log and listeners; rules about addresses live in the control plane,
-//! which is asked. Decision: the loader of a configuration file and CREATE requests end in the same
-//! function here, so a file is nothing but requests made in advance.
+//! Owns the entities of router, log, listeners and connectors; rules about addresses live in the
+//! control plane, which is asked. Decision: the loader of a configuration file and CREATE requests
+//! end in the same function here, so a file is nothing but requests made in advance.
 
 use router_core::control::ControlPlane;
 
 use crate::host::Host;
 use crate::rows::Row;
 use crate::schema::{
-    CONFIG_ADDRESS, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER, refused_role, shortened,
+    CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER, refused_role,
+    shortened,
 };
-use crate::settings::{address_rule, listen, log_settings};
+use crate::settings::{address_rule, connect, listen, log_settings};
 use crate::status::{Failure, Status};
 
 /// What the configuration has made.
@@ -20,6 +21,7 @@ pub(crate) struct Store {
     router: Entity,
     logs: Vec<Entity>,
     listeners: Vec<Entity>,
+    connectors: Vec<Entity>,
     /// Entries about addresses that came from a file: their names count from 0.
     addresses_named: u64,
 }
@@ -50,6 +52,7 @@ impl Store {
             router,
             logs,
             listeners: Vec::new(),
+            connectors: Vec::new(),
             addresses_named: 0,
         }
     }
@@ -69,6 +72,8 @@ impl Store {
         let entity_type = entity.entity_type();
         if std::ptr::eq(entity_type, &LISTENER) {
             self.create_listener(entity, origin, control)
+        } else if std::ptr::eq(entity_type, &CONNECTOR) {
+            self.create_connector(entity, control)
         } else if std::ptr::eq(entity_type, &CONFIG_ADDRESS) {
             self.create_address(entity, origin, control)
         } else if std::ptr::eq(entity_type, &LOG) && origin == Origin::File {
@@ -97,6 +102,19 @@ impl Store {
             return Err(duplicate(&listener, "identity"));
         }
         self.listeners.push(listener);
+        Ok(identity)
+    }
+
+    fn create_connector(
+        &mut self,
+        mut connector: Entity,
+        control: &mut ControlPlane,
+    ) -> Result<String, Failure> {
+        let identity = self.admit(&mut connector, control)?;
+        if !control.connect(connect(&connector)) {
+            return Err(duplicate(&connector, "identity"));
+        }
+        self.connectors.push(connector);
         Ok(identity)
     }
 
@@ -193,6 +211,13 @@ impl Store {
                 .unlisten(identity)
                 .then_some(())
                 .ok_or_else(|| Status::NotFound.into())
+        } else if std::ptr::eq(entity_type, &CONNECTOR) {
+            self.connectors
+                .retain(|connector| connector.identity() != identity);
+            control
+                .disconnect(identity)
+                .then_some(())
+                .ok_or_else(|| Status::NotFound.into())
         } else if std::ptr::eq(entity_type, &CONFIG_ADDRESS) {
             let number = identity.parse().ok();
             let is_removed = number.is_some_and(|number| control.remove_address(number));
@@ -214,8 +239,10 @@ impl Store {
         let entities = std::iter::once(&self.router)
             .chain(&self.logs)
             .chain(&self.listeners);
+        let connectors = self.connectors.iter();
         entities
             .map(Row::Entity)
+            .chain(connectors.map(|connector| Row::Connector(connector, control)))
             .chain(control.address_rules().map(Row::Rule))
     }
 

@@ -9,7 +9,7 @@ use amqp_codec::Value;
 use amqp_proto::Time;
 use router_core::control::ControlPlane;
 use router_core::ids::ConnectionId;
-use router_core::inspect::Subject;
+use router_core::inspect::{ConnectionRow, Subject};
 use router_core::mail::ConnectionCommand;
 use router_core::mesh::NodeRow;
 
@@ -44,6 +44,12 @@ impl ConnectionChange {
     /// Whether the connection is to be deleted.
     pub(crate) fn deletes(self) -> bool {
         self.delete
+    }
+
+    /// A connection between routers is not for deleting: it would come back, and meanwhile routes
+    /// would change all over the network. Who wants it gone deletes its connector.
+    fn is_forbidden(self, row: &ConnectionRow) -> bool {
+        self.delete && matches!(row.role, "inter-router" | "edge")
     }
 
     /// Reads the body of an UPDATE; one that says nothing known is an error.
@@ -165,10 +171,16 @@ impl Work {
             Self::Read(target) | Self::UpdateLink(target) => {
                 target.find(view.candidates(target, live)).map(shown)
             }
-            Self::UpdateConnection(target, _) => {
+            Self::UpdateConnection(target, change) => {
                 let row = target
                     .find(live.connections())
                     .map_err(|_| Status::BadRequest)?;
+                if let Row::Connection(row) = row
+                    && change.is_forbidden(row)
+                {
+                    let text = "You are not allowed to perform this operation.";
+                    return Err(Failure::new(Status::Forbidden, text));
+                }
                 Ok(shown(row))
             }
         }
@@ -184,7 +196,9 @@ impl Work {
         let row = live
             .connections_mut()
             .find(|row| row.id.to_string() == identity);
-        let Some(row) = row else { return Vec::new() };
+        let Some(row) = row.filter(|row| !change.is_forbidden(row)) else {
+            return Vec::new();
+        };
         let mut commands = Vec::new();
         if let Some(on) = change.trace {
             row.traced = on;

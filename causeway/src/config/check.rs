@@ -23,6 +23,9 @@ pub(super) fn check(
 ) {
     singletons(file, placed, errors);
     unique_names(file, placed, errors);
+    for connector in of_type(placed, "connector") {
+        errors.extend(mechanisms(file, connector));
+    }
     for listener in of_type(placed, "listener") {
         errors.extend(mechanisms(file, listener));
         warnings.extend(oddities(file, listener));
@@ -121,22 +124,24 @@ fn unique_name(entity: &Entity) -> Option<String> {
     }
     let text = |name: &str| entity.text(name).unwrap_or_default().to_owned();
     match entity.entity_type().short {
-        "listener" => Some(format!("listener/{}:{}", text("host"), text("port"))),
+        short @ ("listener" | "connector") => {
+            Some(format!("{short}/{}:{}", text("host"), text("port")))
+        }
         "log" => Some(format!("log/{}", text("module"))),
         _ => None,
     }
 }
 
-/// Whether all mechanisms that a listener offers are there.
-fn mechanisms(file: &Arc<str>, listener: &Placed) -> Vec<ConfigError> {
-    let offered = listener.entity.text("saslMechanisms").unwrap_or_default();
+/// Whether all mechanisms that a listener offers, or a connector consents to, are there.
+fn mechanisms(file: &Arc<str>, placed: &Placed) -> Vec<ConfigError> {
+    let offered = placed.entity.text("saslMechanisms").unwrap_or_default();
     let missing = offered
         .split_whitespace()
         .filter(|mechanism| !MECHANISMS.contains(mechanism));
     missing
         .map(|mechanism| {
             let text = format!("SASL mechanism '{mechanism}' is not supported by this version yet");
-            listener
+            placed
                 .error(file, "saslMechanisms", text)
                 .with_remedy("remove it from the list")
         })

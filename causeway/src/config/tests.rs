@@ -309,3 +309,49 @@ fn an_interior_router_may_have_neighbours_and_timers() {
     let free = error("router {\n mode: interior\n}\nlistener {\n cost: 0\n}\n");
     assert!(free.starts_with("router.conf:5: listener.cost: "), "{free}");
 }
+
+#[test]
+fn connectors_are_checked_line_by_line() {
+    let text = "router {\n mode: interior\n}\nconnector {\n host: b\n role: inter-router\n}\n";
+    let configuration = read(text).unwrap();
+    assert_eq!(configuration.entities[0].entity.text("port"), Some("amqp"));
+    for (line, expected) in [
+        (
+            " saslMechanisms: PLAIN",
+            "5: connector.saslMechanisms: SASL mechanism 'PLAIN' is not",
+        ),
+        (
+            " saslUsername: me",
+            "5: connector.saslUsername: Attribute 'saslUsername' is not",
+        ),
+        (
+            " sslProfile: p",
+            "5: connector.sslProfile: Attribute 'sslProfile' is not supported by",
+        ),
+        (
+            " cost: 0",
+            "5: connector.cost: Value 0 of 'cost' is not in 1 to ",
+        ),
+        (
+            " role: edge",
+            "5: connector.role: Value 'edge' of 'role' is not supported by this",
+        ),
+        (
+            " hots: b",
+            "5: connector.hots: Unknown attribute 'hots' for ",
+        ),
+    ] {
+        let told = error(&format!(
+            "router {{\n mode: interior\n}}\nconnector {{\n{line}\n}}\n"
+        ));
+        assert!(
+            told.starts_with(&format!("router.conf:{expected}")),
+            "{told}"
+        );
+    }
+    let twice = error("connector {\n host: b\n}\nconnector {\n host: b\n}\n");
+    assert!(
+        twice.contains("adding connector/b:amqp duplicates unique"),
+        "{twice}"
+    );
+}

@@ -3,6 +3,7 @@
 
 mod clients;
 mod cluster;
+mod connectors;
 mod corpus;
 mod ends;
 mod harness;

@@ -17,6 +17,7 @@ pub use coerce::{coerce, number, shortened};
 pub use definition::{Attribute, EntityType, Fallback, Kind, PREFIX, Support};
 pub use entity::{AttributeError, Entity, Source, Validated, refused_role, unknown_type, validate};
 pub use tables::{
-    AMQP_MANAGEMENT, CONFIG_ADDRESS, CONNECTION, ENTITY, ENTITY_TYPES, LISTENER, LOG, MANAGEMENT,
-    MECHANISMS, MODULES, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find, is_later,
+    AMQP_MANAGEMENT, CONFIG_ADDRESS, CONNECTION, CONNECTOR, ENTITY, ENTITY_TYPES, LISTENER, LOG,
+    MANAGEMENT, MECHANISMS, MODULES, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find,
+    is_later,
 };

@@ -1,6 +1,7 @@
 //! CREATE, DELETE and UPDATE of what a configuration file may hold, and the file itself.
 
 use amqp_codec::{Map, Value};
+use amqp_proto::Time;
 use management::Origin;
 use management::schema::{Source, validate};
 use router_core::control::Effect;
@@ -265,15 +266,120 @@ fn what_the_router_cannot_do_yet_is_said() {
         "SASL mechanism 'PLAIN' is not supported by this version yet"
     );
     assert_eq!(create("listener", &[("port", "1"), ("http", "no")]).0, 201);
-    let (status, text) = create("connector", &[("port", "1")]);
+    let (status, text) = create("sslProfile", &[("name", "x")]);
     let expected =
-        "Entity type 'org.apache.qpid.dispatch.connector' is not supported by this version yet";
+        "Entity type 'org.apache.qpid.dispatch.sslProfile' is not supported by this version yet";
     assert_eq!((status, &*text), (501, expected));
     assert_eq!(create("log", &[("module", "AGENT")]).0, 501);
     assert_eq!(create("connection", &[]).0, 501);
     assert_eq!(create("router.link", &[]).0, 501);
     assert_eq!(create("router", &[]).0, 403);
     assert_eq!(create("bogus", &[]).0, 400);
+}
+
+#[test]
+fn a_connector_is_shown_with_what_became_of_it() {
+    let mut world = World::in_mode("interior");
+    let asked = [("type", "connector"), ("name", "up")];
+    let attributes = [
+        ("host", "b"),
+        ("port", "1"),
+        ("role", "inter-router"),
+        ("cost", "3"),
+    ];
+    let response = world.request("CREATE", &asked, body(&attributes));
+    assert_eq!(response.status, 201);
+    assert_eq!(
+        *member(&response.body, "identity"),
+        Value::from("connector/b:1:up")
+    );
+    assert_eq!(
+        *member(&response.body, "connectionStatus"),
+        Value::from("INITIALIZING")
+    );
+    let Some(Effect::Dial(dial)) = world.effects.pop() else {
+        panic!("it is dialled at once")
+    };
+    assert_eq!((&*dial.host, &*dial.port), ("b", "1"));
+    assert_eq!(
+        (dial.settings.role, dial.settings.cost),
+        (ConnectionRole::InterRouter, 3)
+    );
+    assert_eq!(dial.settings.connector.as_deref(), Some("connector/b:1:up"));
+    let refused = "Connection refused - disconnected b:1".to_owned();
+    world
+        .control
+        .dial_failed(dial.connection, refused, world.now);
+    let response = world.request("READ", &asked, Value::Null);
+    assert_eq!(
+        *member(&response.body, "connectionStatus"),
+        Value::from("FAILED")
+    );
+    let expected = "[C1] Connection to b:1 failed: proton:io Connection refused - disconnected b:1";
+    assert_eq!(
+        *member(&response.body, "connectionMsg"),
+        Value::from(expected)
+    );
+    assert_eq!(
+        *member(&response.body, "failoverUrls"),
+        Value::from("amqp://b:1")
+    );
+    let again = world.request("CREATE", &asked, body(&attributes));
+    assert_eq!(again.status, 400);
+    let response = world.request("DELETE", &asked, Value::Null);
+    assert_eq!(response.status, 204);
+    assert_eq!(world.request("READ", &asked, Value::Null).status, 404);
+    world.now = Time::from_millis(60_000);
+    world.turn();
+    let is_dialled = |effect: &Effect| matches!(effect, Effect::Dial(_));
+    assert!(!world.effects.iter().any(is_dialled), "nothing is retried");
+}
+
+#[test]
+fn connectors_that_cannot_be_are_refused() {
+    let mut world = World::new();
+    let mut create = |name, value| {
+        let response = world.request("CREATE", &[("type", "connector")], body(&[(name, value)]));
+        (response.status, response.description)
+    };
+    for (name, value, expected) in [
+        (
+            "role",
+            "inter-router",
+            "role='standalone' not allowed to connect to or accept",
+        ),
+        (
+            "role",
+            "edge",
+            "role='standalone' not allowed to connect to or accept",
+        ),
+        (
+            "saslMechanisms",
+            "PLAIN",
+            "SASL mechanism 'PLAIN' is not supported by this version",
+        ),
+        (
+            "saslPassword",
+            "x",
+            "Attribute 'saslPassword' is not supported by this version yet",
+        ),
+        (
+            "failoverUrls",
+            "x",
+            "Cannot set attribute 'failoverUrls' in CREATE",
+        ),
+        (
+            "connectionStatus",
+            "x",
+            "Cannot set attribute 'connectionStatus' in CREATE",
+        ),
+        ("cost", "0", "Value 0 of 'cost' is not in 1 to "),
+    ] {
+        let (status, text) = create(name, value);
+        assert_eq!(status, 400);
+        assert!(text.starts_with(expected), "{text}");
+    }
+    assert_eq!(create("role", "route-container").0, 201);
 }
 
 #[test]

@@ -121,6 +121,21 @@ fn an_administrator_deletes_and_traces_connections() {
 }
 
 #[test]
+fn a_connection_between_routers_cannot_be_deleted() {
+    let mut world = World::new();
+    world.connections = vec![connection(4)];
+    world.connections[0].role = "inter-router";
+    let asked = [("type", "connection"), ("identity", "4")];
+    let deleted = body(&[("adminStatus", "deleted".into())]);
+    let response = world.request("UPDATE", &asked, deleted);
+    let expected = "You are not allowed to perform this operation.";
+    assert_eq!((response.status, &*response.description), (403, expected));
+    assert_eq!(world.commands, []);
+    let traced = body(&[("enableProtocolTrace", "yes".into())]);
+    assert_eq!(world.request("UPDATE", &asked, traced).status, 200);
+}
+
+#[test]
 fn an_update_of_a_connection_that_cannot_be_meant_commands_nothing() {
     let mut world = World::new();
     world.connections = vec![connection(4)];

@@ -5,7 +5,8 @@ use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
 use router_core::limits::HANDSHAKE_TIME_OUT;
 
-const U32_MAX: i64 = 0xFFFF_FFFF;
+/// The greatest number of an unsigned 32-bit attribute.
+pub(super) const U32_MAX: i64 = 0xFFFF_FFFF;
 
 /// The greatest cost, which goes into an `int` of the router's Open.
 pub(super) const COST_MAX: i64 = 0x7FFF_FFFF;
@@ -50,9 +51,13 @@ const ATTRIBUTES: &[Attribute] = &[
     .create()
     .alias("protocolFamily")
     .support(Support::Inert),
-    Attribute::new("role", Enum(ROLES), "What connections are for.")
-        .text("normal")
-        .create(),
+    Attribute::new(
+        "role",
+        Enum(ROLES),
+        "What connections are for; edge: not yet.",
+    )
+    .text("normal")
+    .create(),
     Attribute::new("cost", Integer, "Cost of the connection between routers.")
         .integer(1)
         .range(1, COST_MAX)
@@ -131,13 +136,9 @@ const ATTRIBUTES: &[Attribute] = &[
     .integer(HANDSHAKE_TIME_OUT.as_secs() as i64)
     .range(0, 86_400)
     .create(),
-    Attribute::new(
-        "stripAnnotations",
-        Enum(&["in", "out", "both", "no"]),
-        "Annotations dropped.",
-    )
-    .text("both")
-    .create(),
+    Attribute::new("stripAnnotations", Enum(STRIPPED), "Annotations dropped.")
+        .text("both")
+        .create(),
     Attribute::new(
         "linkCapacity",
         Integer,
@@ -205,4 +206,8 @@ const ATTRIBUTES: &[Attribute] = &[
     .create(),
 ];
 
-const ROLES: &[&str] = &["normal", "inter-router", "route-container", "edge"];
+/// What connections may be for.
+pub(super) const ROLES: &[&str] = &["normal", "inter-router", "route-container", "edge"];
+
+/// On which way router annotations may be dropped.
+pub(super) const STRIPPED: &[&str] = &["in", "out", "both", "no"];

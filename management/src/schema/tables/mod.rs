@@ -6,6 +6,7 @@
 mod address;
 mod base;
 mod connection;
+mod connector;
 mod link;
 mod listener;
 mod log;
@@ -15,6 +16,7 @@ mod router;
 pub use address::{CONFIG_ADDRESS, ROUTER_ADDRESS};
 pub use base::{AMQP_MANAGEMENT, ENTITY, MANAGEMENT};
 pub use connection::CONNECTION;
+pub use connector::CONNECTOR;
 pub use link::ROUTER_LINK;
 pub use listener::{LISTENER, MECHANISMS};
 pub use log::{LOG, MODULES};
@@ -32,6 +34,7 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &base::OPERATIONAL,
     &ROUTER,
     &LISTENER,
+    &CONNECTOR,
     &LOG,
     &CONFIG_ADDRESS,
     &ROUTER_LINK,
@@ -44,7 +47,6 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
 const LATER: &[&str] = &[
     "sslProfile",
     "authServicePlugin",
-    "connector",
     "logStats",
     "router.config.linkRoute",
     "router.config.autoLink",

@@ -1,0 +1,167 @@
+//! Routers that connect to each other, seen from their management.
+//!
+//! What must come is waited for; how soon it comes is nobody's business here.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use causeway::cli::client::ConnectOptions;
+use causeway::cli::manager::Manager;
+use causeway::log::{Log, LogSettings, Module, Output};
+use causeway::{Router, RunSettings, config};
+use management::client::Table;
+use serde_json::Value as Json;
+
+use crate::harness::PATIENCE;
+
+/// How often it is looked whether something has come.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Starts an interior router with a listener for clients on a free port, and more.
+fn start(id: &str, more: &str) -> Router {
+    let text = format!(
+        "router {{\n mode: interior\n id: {id}\n}}\nlistener {{\n name: clients\n \
+         host: localhost\n port: 0\n}}\n{more}"
+    );
+    let configuration = config::parse(&Arc::from("test.conf"), &text).unwrap();
+    let mut settings = LogSettings::default();
+    settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
+    let log = Log::start(&settings).unwrap();
+    let run = RunSettings {
+        workers: Some(2),
+        ..RunSettings::default()
+    };
+    let router = Router::start(&configuration, run, log).unwrap();
+    assert!(router.has_started());
+    router
+}
+
+/// A listener for other routers.
+fn listener(port: u16) -> String {
+    format!(
+        "listener {{\n name: routers\n host: 127.0.0.1\n port: {port}\n role: inter-router\n \
+         cost: 5\n}}\n"
+    )
+}
+
+fn connector(host: &str, port: u16) -> String {
+    format!("connector {{\n name: up\n host: {host}\n port: {port}\n role: inter-router\n}}\n")
+}
+
+fn port(router: &Router, name: &str) -> u16 {
+    let mut listening = router.listening().iter();
+    let found = listening.find(|listening| listening.name == name);
+    found.unwrap().address.port()
+}
+
+/// The rows of a type, as its management tells them.
+fn rows(router: &Router, entity_type: &str) -> Vec<Json> {
+    let url = format!("amqp://localhost:{}", port(router, "clients"));
+    let options = ConnectOptions {
+        url: url.parse().unwrap(),
+        no_sasl: false,
+        trace: false,
+    };
+    let mut manager = Manager::connect(&options, None, PATIENCE).unwrap();
+    let full = format!("org.apache.qpid.dispatch.{entity_type}");
+    let Table { columns, rows } = manager.query(&full, None).unwrap();
+    manager.close();
+    let row = |values: Vec<_>| {
+        let values = values.iter().map(causeway::cli::json::from_amqp);
+        columns.iter().cloned().zip(values).collect()
+    };
+    rows.into_iter().map(row).map(Json::Object).collect()
+}
+
+/// Waits until a row is as it should be; that row.
+fn wait_for(router: &Router, entity_type: &str, is_it: impl Fn(&Json) -> bool) -> Json {
+    let mut looks = PATIENCE.as_millis() / LOOK.as_millis();
+    loop {
+        let rows = rows(router, entity_type);
+        if let Some(row) = rows.iter().find(|row| is_it(row)) {
+            return row.clone();
+        }
+        assert!(looks > 0, "{rows:#?}");
+        looks -= 1;
+        thread::sleep(LOOK);
+    }
+}
+
+fn is_open_to(row: &Json, container: &str) -> bool {
+    row["container"] == container && row["opened"] == true
+}
+
+#[test]
+fn two_routers_know_of_their_connection() {
+    let above = start("Above", &listener(0));
+    let place = port(&above, "routers");
+    let below = start("Below", &connector("127.0.0.1", place));
+    let row = wait_for(&below, "connection", |row| is_open_to(row, "Above"));
+    assert_eq!(
+        (&row["dir"], &row["role"]),
+        (&"out".into(), &"inter-router".into())
+    );
+    assert_eq!(row["host"], format!("127.0.0.1:{place}"));
+    assert_eq!(row["sasl"], "ANONYMOUS");
+    assert_eq!(row["properties"]["qd.inter-router-cost"], 5);
+    assert_eq!(row["properties"]["qd.annotations-version"], 1);
+    let number = row["identity"].as_str().unwrap().to_owned();
+    let row = wait_for(&above, "connection", |row| is_open_to(row, "Below"));
+    assert_eq!(
+        (&row["dir"], &row["role"]),
+        (&"in".into(), &"inter-router".into())
+    );
+    assert_eq!(row["properties"]["qd.conn-id"].to_string(), number);
+    let row = &rows(&below, "connector")[0];
+    assert_eq!(row["connectionStatus"], "SUCCESS");
+    assert_eq!(row["failoverUrls"], format!("amqp://127.0.0.1:{place}"));
+    let said = row["connectionMsg"].as_str().unwrap();
+    let begins = format!("[C{number}] Connection Opened: dir=out host=127.0.0.1:{place} ");
+    assert!(said.starts_with(&begins), "{said}");
+    assert!(said.ends_with("container_id=Above"), "{said}");
+}
+
+#[test]
+fn a_router_that_comes_back_is_found_again() {
+    let above = start("Above", &listener(0));
+    let place = port(&above, "routers");
+    let below = start("Below", &connector("localhost", place));
+    let first = wait_for(&below, "connection", |row| is_open_to(row, "Above"));
+    above.handle().kill();
+    drop(above);
+    let refused = wait_for(&below, "connector", |row| {
+        let said = row["connectionMsg"].as_str().unwrap_or_default();
+        row["connectionStatus"] == "FAILED" && said.contains("Connection refused")
+    });
+    let said = refused["connectionMsg"].as_str().unwrap();
+    let expected = format!("Connection to localhost:{place} failed: proton:io ");
+    assert!(said.contains(&expected), "{said}");
+    let above = start("Again", &listener(place));
+    let second = wait_for(&below, "connection", |row| is_open_to(row, "Again"));
+    assert_ne!(first["identity"], second["identity"]);
+    wait_for(&above, "connection", |row| is_open_to(row, "Below"));
+    wait_for(&below, "connector", |row| {
+        row["connectionStatus"] == "SUCCESS"
+    });
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_tried_again_and_again() {
+    let router = start("Alone", &connector("no.such.host.invalid", 5672));
+    let failed = |row: &Json| row["connectionStatus"] == "FAILED";
+    let row = wait_for(&router, "connector", failed);
+    let said = row["connectionMsg"].clone();
+    let text = said.as_str().unwrap();
+    assert!(
+        text.contains("Connection to no.such.host.invalid:5672 failed: proton:io "),
+        "{text}"
+    );
+    assert!(
+        text.ends_with(" - connect to no.such.host.invalid:5672"),
+        "{text}"
+    );
+    wait_for(&router, "connector", |row| {
+        failed(row) && row["connectionMsg"] != said
+    });
+}
