@@ -26,11 +26,17 @@ impl Budget {
 
     /// Takes one token of `rate` a second; `false` if the bucket is empty.
     pub(crate) fn take(&mut self, rate: u32, now: Time) -> bool {
+        self.take_many(rate, 1, now)
+    }
+
+    /// Takes `count` tokens of `rate` a second; `false`, and takes none, if there are less.
+    pub(crate) fn take_many(&mut self, rate: u32, count: u32, now: Time) -> bool {
         let Some(cost) = NANOS_PER_SECOND.checked_div(u64::from(rate)) else {
             return false;
         };
         // The bucket is full at `full_since`; each token moves that moment into the future, at
         // most one second ahead of now.
+        let cost = cost.saturating_mul(u64::from(count));
         let next = self.full_since.max(now).as_nanos().saturating_add(cost);
         if next > now.as_nanos().saturating_add(NANOS_PER_SECOND) {
             return false;
@@ -52,6 +58,15 @@ mod tests {
         assert!(!budget.take(10, Time::from_millis(99)));
         assert!(budget.take(10, Time::from_millis(100)));
         assert!(!budget.take(10, Time::from_millis(100)));
+    }
+
+    #[test]
+    fn many_tokens_are_taken_together_or_not_at_all() {
+        let mut budget = Budget::new();
+        assert!(budget.take_many(10, 7, Time::ZERO));
+        assert!(!budget.take_many(10, 4, Time::ZERO));
+        assert!(budget.take_many(10, 3, Time::ZERO));
+        assert!(budget.take_many(10, 10, Time::from_millis(1000)));
     }
 
     #[test]

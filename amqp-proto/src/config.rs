@@ -111,6 +111,8 @@ pub struct Limits {
     pub empty_frames: u32,
     /// Requests for an answering flow served a second; more are ignored.
     pub echoes: u32,
+    /// Deliveries a second of which the peer may tell a state without settling them.
+    pub states: u32,
     /// Unsettled deliveries of one session and direction.
     pub unsettled_per_session: u32,
 }
@@ -121,6 +123,7 @@ impl Default for Limits {
             transfers_per_delivery: 262_144,
             empty_frames: 1000,
             echoes: 100,
+            states: 4_000_000,
             unsettled_per_session: 1 << 20,
         }
     }

@@ -95,6 +95,8 @@ violations! {
     DeliveryIdOutOfSequence => "amqp:invalid-field",
     /// A disposition whose range runs backwards.
     DispositionRange => "amqp:invalid-field",
+    /// States of deliveries that stay unsettled, told oftener than the budget pays for.
+    TooManyStates => "amqp:resource-limit-exceeded",
     /// More unsettled deliveries than the session may hold.
     TooManyUnsettled => "amqp:resource-limit-exceeded",
 

@@ -155,6 +155,17 @@ impl Connection {
             let text = "the range of a disposition runs backwards";
             return Err(session_fault(slot, Violation::DispositionRange, text));
         }
+        // A settlement is told once of each delivery; a state may be told as often as one likes.
+        if !disposition.settled {
+            let cost = session.concerned(&disposition);
+            if !self
+                .states
+                .take_many(self.config.limits.states, cost, self.now)
+            {
+                let text = "too many states of unsettled deliveries";
+                return Err(session_fault(slot, Violation::TooManyStates, text));
+            }
+        }
         let session = SessionKey {
             index: slot,
             generation,

@@ -132,6 +132,9 @@ impl Connection {
         if state.dispositions.is_empty() {
             return false;
         }
+        if out.is_full() {
+            return true;
+        }
         state.dispositions.coalesce();
         let channel = state.local_channel;
         while !out.is_full() {

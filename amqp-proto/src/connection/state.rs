@@ -51,6 +51,7 @@ pub struct Connection {
     pub(super) mechanism: Option<Symbol>,
     pub(super) user: Option<Str>,
     pub(super) empty_frames: Budget,
+    pub(super) states: Budget,
     pub(super) echoes: Budget,
 }
 
@@ -84,6 +85,7 @@ impl Connection {
             mechanism: None,
             user: None,
             empty_frames: Budget::new(),
+            states: Budget::new(),
             echoes: Budget::new(),
         }
     }

@@ -14,6 +14,8 @@
 //!
 //! Decision: the transition is a pure function of state and step, so a test can list every pair.
 
+use amqp_codec::{Disposition, Role};
+
 use crate::session::disposition::Dispositions;
 use crate::session::unsettled::Unsettled;
 use crate::session::window::Window;
@@ -122,6 +124,17 @@ impl Session {
         let after = self.state.after(step);
         debug_assert!(after.is_some(), "{:?} in {:?}", step, self.state);
         self.state = after.unwrap_or(self.state);
+    }
+
+    /// At most how many unsettled deliveries a disposition of the peer is about.
+    pub(crate) fn concerned(&self, disposition: &Disposition) -> u32 {
+        let unsettled = match disposition.role {
+            Role::Receiver => &self.outgoing,
+            Role::Sender => &self.incoming,
+        };
+        let last = disposition.last.unwrap_or(disposition.first);
+        let span = last.wrapping_sub(disposition.first).saturating_add(1);
+        span.min(u32::try_from(unsettled.len()).unwrap_or(u32::MAX))
     }
 
     /// Whether links may be used.

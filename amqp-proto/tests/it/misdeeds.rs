@@ -624,6 +624,42 @@ fn disposition_range() {
 }
 
 #[test]
+fn too_many_states() {
+    let limits = Limits {
+        states: 10,
+        ..Limits::default()
+    };
+    let (mut raw, session, link) = receiving(limited(limits), 10);
+    for delivery_id in 0..3 {
+        send_transfer(&mut raw, 0, transfer(0, delivery_id));
+        raw.connection.track(link, delivery_id, 100);
+    }
+    let everything = Disposition {
+        role: Role::Sender,
+        first: 0,
+        last: Some(i32::MAX as u32),
+        settled: false,
+        state: None,
+        batchable: false,
+    };
+    // Of nothing unsettled, a state costs nothing.
+    let nothing = Disposition {
+        role: Role::Receiver,
+        ..everything.clone()
+    };
+    for _ in 0..100 {
+        raw.send(0, Performative::Disposition(nothing.clone()));
+    }
+    for _ in 0..3 {
+        raw.send(0, Performative::Disposition(everything.clone()));
+    }
+    assert_eq!(raw.events.len(), 106);
+    raw.send(0, Performative::Disposition(everything));
+    let text = "too many states of unsettled deliveries";
+    ends(&mut raw, session, Violation::TooManyStates, text);
+}
+
+#[test]
 fn too_many_unsettled() {
     let limits = Limits {
         unsettled_per_session: 2,
