@@ -190,6 +190,20 @@ fn addresses_come_in_the_order_of_their_creation_with_the_counters_of_all_shards
 }
 
 #[test]
+fn the_mode_and_the_timers_of_a_router_can_be_asked_for() {
+    let mut world = World::in_mode("interior");
+    let names = ["mode", "helloIntervalSeconds", "remoteLsMaxAgeSeconds"];
+    let mut asked = Map::new();
+    let columns = names.iter().map(|name| Value::from(*name)).collect();
+    asked.push("attributeNames", Value::List(columns));
+    let response = world.request("QUERY", &[("entityType", "router")], Value::Map(asked));
+    let results = response.body.as_map().and_then(|map| map.get("results"));
+    let row = results.and_then(Value::as_list).expect("rows")[0].clone();
+    let expected = ["interior".into(), Value::Int(1), Value::Int(60)];
+    assert_eq!(row.as_list(), Some(&expected[..]));
+}
+
+#[test]
 fn a_standalone_router_is_in_no_network() {
     let mut world = World::new();
     assert_eq!(world.query(&full("router.node")).rows.len(), 0);

@@ -216,6 +216,8 @@ impl Shard {
             self.notices
                 .push(Notice::ConnectionForced { connection: id });
         }
+        let text = "deleted by an administrator".to_owned();
+        self.tell_ended(key, Some(("amqp:connection:forced".to_owned(), text)));
         self.lose(key, None);
     }
 }

@@ -186,6 +186,25 @@ fn the_control_plane_hears_of_the_end_and_why() {
 }
 
 #[test]
+fn a_deleted_connection_is_told_as_such() {
+    let mut pair = Pair::new();
+    pair.told();
+    let drop = Command::Connection(ConnectionId(7), ConnectionCommand::Drop);
+    let mail = vec![Mail::Command(Box::new(drop))];
+    pair.dialler.shards[0].take_mail(crate::mail::Batch { mail }, Time::from_millis(3));
+    pair.run();
+    let told = pair.told();
+    let Some(Dialled::Ended {
+        failure: Some((_, description)),
+        ..
+    }) = told.first()
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(description, "deleted by an administrator");
+}
+
+#[test]
 fn a_connection_without_connector_is_closed_in_order() {
     let mut pair = Pair::new();
     let close = Command::Connection(ConnectionId(7), ConnectionCommand::Close);
