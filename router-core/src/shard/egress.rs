@@ -11,6 +11,7 @@ use super::state::{Incoming, Shard};
 use crate::counters::Counter;
 use crate::delivery::{OutOrigin, Outbound};
 use crate::ids::{ConnKey, Key, OutKey, ShardId};
+use crate::inspect::LinkType;
 use crate::mail::{End, Mail};
 
 use super::lanes::origin_of;
@@ -227,8 +228,17 @@ impl Shard {
             ..
         } = queued;
         link.counters.deliveries += 1;
-        link.egress += 1;
-        self.counters.add(Counter::DeliveriesEgress, 1);
+        match link.kind {
+            LinkType::Endpoint => {
+                link.egress += 1;
+                self.counters.add(Counter::DeliveriesEgress, 1);
+            }
+            LinkType::InterRouter => {
+                self.counters.add(Counter::DeliveriesTransit, 1);
+                self.carried.entry(forward.address).or_default().transit += 1;
+            }
+            LinkType::RouterControl => {}
+        }
         let settles = link.settles;
         if forward.settled {
             link.lane_settled -= 1;

@@ -259,8 +259,9 @@ impl Shard {
             link.counters.deliveries += u64::from(!counted);
             self.counters.add(Counter::ReleasedDeliveries, 1);
         }
+        let counts = !counted && self.is_of_endpoint(link);
         self.counters
-            .add(Counter::DeliveriesIngress, u64::from(!counted));
+            .add(Counter::DeliveriesIngress, u64::from(counts));
         if let Some(key) = link
             && !counted
             && let Some(in_link) = self.in_links.get(key)
@@ -280,7 +281,15 @@ impl Shard {
             link.counters.deliveries += 1;
             link.ingress += 1;
         }
-        self.counters.add(Counter::DeliveriesIngress, 1);
+        if self.is_of_endpoint(parcel.link) {
+            self.counters.add(Counter::DeliveriesIngress, 1);
+        }
+    }
+
+    /// Whether a delivery has entered the network here, and not come from another router.
+    fn is_of_endpoint(&self, link: Option<InLinkKey>) -> bool {
+        link.and_then(|key| self.in_links.get(key))
+            .is_none_or(|link| link.kind == LinkType::Endpoint)
     }
 
     /// Counts how a delivery ended, on its link and for the router.
