@@ -55,6 +55,7 @@ pub(crate) fn bounds(census: &Census) {
         census.lane_bytes
     );
     assert_eq!(census.window_excess, 0, "a pipe's window was exceeded");
+    assert_eq!(census.drift, 0, "an account is wrong");
 }
 
 /// What holds at rest: every message has its outcome, and the one that its consumers gave.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::state::Shard;
 use crate::ids::{Key, ShardId};
+use crate::inspect::LinkType;
 
 /// What a shard holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Census {
     pub lane_excess: usize,
     /// Deliveries in lanes beyond what their pipes' windows allow.
     pub window_excess: usize,
+    /// How far running sums are from what they sum up, all differences together.
+    pub drift: u64,
 }
 
 impl Census {
@@ -106,6 +109,7 @@ impl Shard {
                 }
             }
         }
+        census.drift = self.held_drift() + self.lane_drift();
         for ((key, from), queued) in windows {
             let link = self.out_links.get(key);
             let pipe = link.and_then(|link| link.pipes.iter().find(|pipe| pipe.from == from));
@@ -113,5 +117,43 @@ impl Shard {
             census.window_excess += queued.saturating_sub(window);
         }
         census
+    }
+
+    /// Producers' accounts: what links hold against their deliveries, connections against their
+    /// links.
+    fn held_drift(&self) -> u64 {
+        let mut of_links = BTreeMap::<Key, u64>::new();
+        for (_, inbound) in self.inbound.iter() {
+            if let Some(link) = inbound.link {
+                *of_links.entry(link.0).or_insert(0) += inbound.bytes;
+            }
+        }
+        let mut of_conns = BTreeMap::<Key, u64>::new();
+        let mut drift = 0;
+        for (key, link) in self.in_links.iter() {
+            *of_conns.entry(link.conn.0).or_insert(0) += link.bytes;
+            // Messages of the routing protocol are on nobody's account.
+            if link.kind != LinkType::RouterControl {
+                let held = of_links.remove(&key).unwrap_or(0);
+                drift += link.bytes.abs_diff(held);
+            }
+        }
+        for (key, conn) in self.conns.iter() {
+            let held = of_conns.remove(&key).unwrap_or(0);
+            drift += conn.held_bytes.abs_diff(held);
+        }
+        drift
+    }
+
+    /// Consumers' accounts: what lanes say of settled deliveries against those in them.
+    fn lane_drift(&self) -> u64 {
+        let mut drift = 0;
+        for (_, link) in self.out_links.iter() {
+            let settled = link.lane.iter().filter(|queued| queued.forward.settled);
+            let bytes: u64 = settled.clone().map(|queued| queued.received).sum();
+            drift += link.lane_bytes.abs_diff(bytes);
+            drift += link.lane_settled.abs_diff(settled.count()) as u64;
+        }
+        drift
     }
 }

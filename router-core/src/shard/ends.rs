@@ -82,6 +82,12 @@ impl Shard {
     }
 
     fn drop_producer(&mut self, key: InLinkKey, tokens: &[u64], how: LinkEnd) {
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        // What goes on by itself is on nobody's account.
+        let held = std::mem::take(&mut link.bytes);
+        self.withhold_for_link(key, held, 0);
         let Some(link) = self.in_links.remove(key) else {
             return;
         };

@@ -36,6 +36,12 @@ impl PipeTx {
         self.limit = self.sent;
     }
 
+    /// How many deliveries have gone that have not left their lane.
+    #[cfg(test)]
+    pub(super) fn sent_since(self, end: PipeRx) -> u32 {
+        self.sent.wrapping_sub(end.drained)
+    }
+
     /// Takes a new limit; an older one is ignored. True if the pipe has opened by it.
     pub(super) fn raise(&mut self, limit: u32) -> bool {
         let was_open = self.is_open();

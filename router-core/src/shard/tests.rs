@@ -1,6 +1,8 @@
 //! A shard, or several, with a control plane and AMQP peers, all in memory and one after the other.
 
 mod dialled;
+mod leaving;
 mod remains;
 mod routing;
+mod streams;
 mod world;

@@ -318,10 +318,36 @@ impl World {
             }
             moved |= self.shards.iter().any(Shard::is_runnable);
             if !moved {
+                self.audit();
                 return;
             }
         }
         panic!("the world does not come to rest");
+    }
+
+    /// At rest every account agrees with what it is an account of.
+    fn audit(&self) {
+        for shard in &self.shards {
+            assert_eq!(shard.census().drift, 0, "an account is wrong");
+        }
+        for shard in &self.shards {
+            for (out, pipe) in &shard.pipes.to {
+                let Some(owner) = self.shards.get(out.shard.index()) else {
+                    continue;
+                };
+                let lanes = owner.out_links.iter().map(|(_, link)| &link.lane);
+                let waiting = lanes.flatten().filter(|queued| {
+                    queued.window == Some(out.link) && queued.forward.origin.shard == shard.id
+                });
+                let waiting = waiting.count();
+                let Some(link) = owner.out_links.get(out.link) else {
+                    continue;
+                };
+                let end = link.pipes.iter().find(|end| end.from == shard.id);
+                let taken = end.map_or(0, |end| pipe.sent_since(*end));
+                assert_eq!(taken as usize, waiting, "window was lost");
+            }
+        }
     }
 
     fn deliver(&mut self, to: ShardId, batch: crate::mail::Batch) {

@@ -1,0 +1,1 @@
+//! Deliveries that end before their messages do, or whose consumers do.
