@@ -34,8 +34,10 @@ pub struct Outbound {
 pub struct Copies {
     /// The producer's shard and the delivery there.
     pub origin: (ShardId, InKey),
-    /// The producer has settled: nobody answers, the set ends with the stream.
+    /// The producer has settled, or been told that the consumers have: nobody answers.
     pub settled: bool,
+    /// No more of the message is to come.
+    pub ended: bool,
     /// The consumers' answers.
     pub merge: Merge,
     /// The consumers' links that have a copy, and how far each copy has come, in bytes.

@@ -427,16 +427,16 @@ impl Shard {
                 }
             }
             Some(Incoming::Fan(fan)) => {
-                let links = self.copies.get(fan).map(|copies| copies.progress.clone());
-                for (link, _) in links.unwrap_or_default() {
+                let Some(copies) = self.copies.get_mut(fan) else {
+                    return;
+                };
+                copies.ended = end != End::More;
+                // Nobody answers for what is given up.
+                copies.settled |= end == End::Aborted;
+                for (link, _) in copies.progress.clone() {
                     self.extend(link, of, chunk.clone(), end);
                 }
-                // Nobody answers for what is settled or given up: the set has done its work.
-                let settled = self.copies.get(fan).is_some_and(|copies| copies.settled);
-                if end == End::Aborted || (end == End::Last && settled) {
-                    self.copies.remove(fan);
-                    self.by_origin.remove(&of);
-                }
+                self.release_copies(fan);
             }
             None => {}
         }

@@ -64,6 +64,7 @@ impl Shard {
         let key = FanKey(self.copies.insert(Copies {
             origin,
             settled: forward.settled,
+            ended: forward.complete,
             merge: Merge::new(links.len()),
             progress: links.iter().map(|&link| (link, 0)).collect(),
         }));
@@ -210,11 +211,22 @@ impl Shard {
         let Some(Merged { state, settled }) = copies.merge.answer(state.as_ref(), settled) else {
             return;
         };
-        if settled {
+        copies.settled |= settled;
+        self.release_copies(key);
+        self.answer(origin, None, state, settled);
+    }
+
+    /// Frees a set of copies once nobody answers and nothing more comes: a stream that is settled
+    /// before its end has its end still to be told to each copy.
+    pub(super) fn release_copies(&mut self, key: FanKey) {
+        if let Some(copies) = self.copies.get(key)
+            && copies.settled
+            && copies.ended
+        {
+            let origin = copies.origin;
             self.copies.remove(key);
             self.by_origin.remove(&origin);
         }
-        self.answer(origin, None, state, settled);
     }
 
     /// A target's delivery has ended: it no longer counts for balance.

@@ -325,6 +325,12 @@ impl World {
         panic!("the world does not come to rest");
     }
 
+    /// Whether no shard holds a delivery, nor anything that stood for one.
+    pub(super) fn nothing_under_way(&self) -> bool {
+        let mut census = self.shards.iter().map(Shard::census);
+        census.all(|census| !census.has_deliveries() && census.origins == 0)
+    }
+
     /// At rest every account agrees with what it is an account of.
     fn audit(&self) {
         for shard in &self.shards {
