@@ -303,7 +303,7 @@ impl Shard {
 
     /// A delivery has left a lane: the other end of the pipe to the link whose window it took may
     /// have to hear of it.
-    fn leave_lane(&mut self, window: Option<Key>, from: ShardId) {
+    pub(super) fn leave_lane(&mut self, window: Option<Key>, from: ShardId) {
         let Some(out) = window else { return };
         let Some(link) = self.out_links.get_mut(out) else {
             return;

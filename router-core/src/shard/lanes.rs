@@ -86,9 +86,7 @@ impl Shard {
             return;
         };
         if forward.settled {
-            let full =
-                link.lane.len() >= link.capacity as usize || link.lane_bytes >= limits::LANE_BYTES;
-            if full {
+            if link.lane.len() >= link.capacity as usize || link.lane_bytes >= limits::LANE_BYTES {
                 self.drop_settled(key);
             }
         } else if single {
@@ -134,7 +132,7 @@ impl Shard {
 
     /// The incumbent's rule for settled deliveries: all but the head go, and any that has begun
     /// stays.
-    fn drop_settled(&mut self, key: Key) {
+    pub(super) fn drop_settled(&mut self, key: Key) {
         let Some(link) = self.out_links.get_mut(key) else {
             return;
         };
@@ -147,19 +145,23 @@ impl Shard {
                 || queued.end == End::More;
             place += 1;
             if !keep {
-                dropped.push((queued.forward.slot, queued.received));
+                let pipe = queued.window.map(|out| (out, queued.forward.origin.shard));
+                dropped.push((queued.forward.slot, queued.received, pipe));
             }
             keep
         });
         link.counters.dropped_presettled += dropped.len() as u64;
         link.lane_settled -= dropped.len();
-        for &(_, bytes) in &dropped {
+        for &(_, bytes, _) in &dropped {
             link.lane_bytes = link.lane_bytes.saturating_sub(bytes);
         }
         self.counters
             .add(Counter::DroppedPresettledDeliveries, dropped.len() as u64);
-        for (slot, _) in dropped {
+        for (slot, _, pipe) in dropped {
             self.uncount(slot);
+            if let Some((out, from)) = pipe {
+                self.leave_lane(Some(out), from);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! A shard, or several, with a control plane and AMQP peers, all in memory and one after the other.
 
 mod dialled;
+mod lanes;
 mod leaving;
 mod remains;
 mod routing;
