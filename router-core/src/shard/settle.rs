@@ -8,6 +8,7 @@ use super::lanes::origin_of;
 use super::state::{Incoming, Shard};
 use crate::delivery::{Merged, OutOrigin, Outbound, Place};
 use crate::ids::{ConnKey, InKey, Key, OutKey, ShardId};
+use crate::limits;
 use crate::mail::{End, Mail, OutRef};
 
 impl Shard {
@@ -94,30 +95,10 @@ impl Shard {
             .as_ref()
             .is_some_and(|stream| !stream.complete);
         inbound.settled |= settled;
-        let own = self.id;
-        let to = match &inbound.place {
-            Place::Hold(_) | Place::Line(_) | Place::Discard(_) => return,
-            _ if streaming => return,
-            Place::Sent { target, peer } => {
-                let to = peer.map_or(OutRef::OnLink(*target, own, key), OutRef::Delivery);
-                vec![(target.shard, to)]
-            }
-            Place::Fan(fan) => fan
-                .shards
-                .iter()
-                .map(|&(shard, _)| (shard, OutRef::Fan(own, key)))
-                .collect(),
-        };
-        for (shard, to) in to {
-            self.post(
-                shard,
-                Mail::Dispose {
-                    to,
-                    state: state.clone(),
-                    settled,
-                },
-            );
+        if streaming || !matches!(inbound.place, Place::Sent { .. } | Place::Fan(_)) {
+            return;
         }
+        self.tell_consumers(key, state.as_ref(), settled);
         if settled {
             let answered = self
                 .inbound
@@ -129,6 +110,32 @@ impl Shard {
                 inbound.settled = true;
             }
             self.conclude_settled(key, state.as_ref());
+        }
+    }
+
+    /// Tells a delivery's consumers what its producer says of it.
+    pub(super) fn tell_consumers(
+        &mut self,
+        key: InKey,
+        state: Option<&DeliveryState>,
+        settled: bool,
+    ) {
+        let own = self.id;
+        let to = match self.inbound.get(key).map(|inbound| &inbound.place) {
+            Some(Place::Sent { target, peer }) => {
+                let to = peer.map_or(OutRef::OnLink(*target, own, key), OutRef::Delivery);
+                vec![(target.shard, to)]
+            }
+            Some(Place::Fan(fan)) => fan
+                .shards
+                .iter()
+                .map(|&(shard, _)| (shard, OutRef::Fan(own, key)))
+                .collect(),
+            _ => return,
+        };
+        for (shard, to) in to {
+            let state = state.cloned();
+            self.post(shard, Mail::Dispose { to, state, settled });
         }
     }
 
@@ -260,6 +267,10 @@ impl Shard {
             queued.forward.settled = true;
             out.lane_settled += 1;
             out.lane_bytes += queued.received;
+            // Its producer is not charged for it any more: the rule for settled ones holds.
+            if out.lane_settled > out.capacity as usize || out.lane_bytes >= limits::LANE_BYTES {
+                self.drop_settled(link);
+            }
         }
     }
 

@@ -73,6 +73,8 @@ impl Shard {
         if matches!(inbound.place, Place::Line(_)) || !inbound.settled {
             return;
         }
+        // Its consumers do not know if it was settled on the way.
+        self.tell_consumers(record, None, true);
         self.conclude_settled(record, None);
     }
 

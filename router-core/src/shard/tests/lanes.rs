@@ -3,6 +3,7 @@
 use amqp_codec::message::MessageBuilder;
 
 use super::world::World;
+use crate::limits;
 
 fn message(size: usize) -> Vec<u8> {
     MessageBuilder::new().data(vec![7; size]).build().to_vec()
@@ -29,5 +30,44 @@ fn what_is_settled_early_and_dropped_gives_its_window_back() {
         let late = world.peers[consumer].received();
         let late = late.iter().filter(|got| **got == message(3)).count();
         assert_eq!(late, 8);
+    }
+}
+
+#[test]
+fn what_is_settled_while_it_waits_obeys_the_rule_for_settled_deliveries() {
+    let size = 4_000_000;
+    for (shards, far) in [(1, 0), (2, 1)] {
+        let mut world = World::new(shards);
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        for _ in 0..10 {
+            assert!(world.send(producer, sender, &message(size), false));
+            world.settle_as_sender(producer, sender);
+            let waiting = world.shards[far].census().lane_bytes;
+            assert!(waiting < limits::LANE_BYTES, "{waiting}");
+        }
+        let dropped = world.shards[far].out_links.iter().next().unwrap().1;
+        assert!(dropped.counters.dropped_presettled > 0);
+    }
+}
+
+#[test]
+fn a_stream_that_is_settled_on_its_way_is_settled_in_its_lane() {
+    for (shards, far) in [(1, 0), (2, 1)] {
+        let mut world = World::new(shards);
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        let link = world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        let mut first = message(400_000);
+        let rest = first.split_off(200_000);
+        assert!(world.send_part(producer, sender, &first, false, true));
+        assert!(world.send_part(producer, sender, &rest, true, false));
+        assert!(world.shards[far].census().lane_bytes > 400_000);
+        world.credit(consumer, link, 1, false);
+        assert_eq!(world.peers[consumer].messages.len(), 1);
+        assert!(world.nothing_under_way());
     }
 }
