@@ -106,6 +106,23 @@ pub enum Notice {
         /// The answer's description.
         description: String,
     },
+    /// The routing protocol has found something out.
+    Network(NetworkNotice),
+    /// An address record was made.
+    AddressAdded {
+        /// Its key.
+        key: AddressKey,
+    },
+    /// An address record is gone.
+    AddressRemoved {
+        /// Its key.
+        key: AddressKey,
+    },
+}
+
+/// What a router of a network finds out about the others.
+#[derive(Clone, Debug)]
+pub enum NetworkNotice {
     /// A neighbour and this router have seen each other.
     NeighborFound {
         /// Its id.
@@ -144,16 +161,6 @@ pub enum Notice {
         why: String,
         /// Further misdeeds that are not told one by one.
         more: u64,
-    },
-    /// An address record was made.
-    AddressAdded {
-        /// Its key.
-        key: AddressKey,
-    },
-    /// An address record is gone.
-    AddressRemoved {
-        /// Its key.
-        key: AddressKey,
     },
 }
 

@@ -7,7 +7,7 @@ use amqp_codec::{Encoded, Symbol, Value};
 use amqp_proto::{TapKind, Tapped};
 use router_core::ids::{ConnectionId, Direction, LinkId};
 use router_core::inspect::LinkCounters;
-use router_core::notice::{LinkEnd, Notice, Opened, TerminusText};
+use router_core::notice::{LinkEnd, NetworkNotice, Notice, Opened, TerminusText};
 
 use super::level::Level;
 use super::module::Module;
@@ -35,17 +35,24 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
-        Notice::NeighborFound { .. } | Notice::NeighborLost { .. } => {
-            (Module::RouterLs, Level::Info)
-        }
-        Notice::RouterFound { .. }
-        | Notice::RouterForgotten { .. }
-        | Notice::RouterRestarted { .. } => (Module::Router, Level::Info),
-        Notice::DuplicateRouter { .. } => (Module::RouterHello, Level::Critical),
-        Notice::RouterMisbehaved { .. } => (Module::Router, Level::Warning),
+        Notice::Network(network) => network_rank(network),
         Notice::AddressAdded { .. } | Notice::AddressRemoved { .. } => {
             (Module::RouterCore, Level::Debug)
         }
+    }
+}
+
+/// The same of what the routing protocol has found out.
+fn network_rank(notice: &NetworkNotice) -> (Module, Level) {
+    match notice {
+        NetworkNotice::NeighborFound { .. } | NetworkNotice::NeighborLost { .. } => {
+            (Module::RouterLs, Level::Info)
+        }
+        NetworkNotice::RouterFound { .. }
+        | NetworkNotice::RouterForgotten { .. }
+        | NetworkNotice::RouterRestarted { .. } => (Module::Router, Level::Info),
+        NetworkNotice::DuplicateRouter { .. } => (Module::RouterHello, Level::Critical),
+        NetworkNotice::RouterMisbehaved { .. } => (Module::Router, Level::Warning),
     }
 }
 
@@ -117,24 +124,26 @@ pub(super) fn say(notice: &Notice) -> Said {
         } => format!("Error performing {operation}: {description}"),
         Notice::AddressAdded { key } => format!("Address added: {key}"),
         Notice::AddressRemoved { key } => format!("Address removed: {key}"),
-        network => return said(say_of_network(network)),
+        Notice::Network(network) => return said(say_of_network(network)),
     };
     said(text)
 }
 
 /// What the routing protocol has found out.
-fn say_of_network(notice: &Notice) -> String {
+fn say_of_network(notice: &NetworkNotice) -> String {
     match notice {
-        Notice::NeighborFound { id } => format!("Neighbor Router Found: {id}"),
-        Notice::NeighborLost { id } => format!("Link to Neighbor Router Lost: {id}"),
-        Notice::RouterFound { id } => format!("Detected Router Node {id}"),
-        Notice::RouterForgotten { id } => format!("Router Node {id} is out of reach: forgotten"),
-        Notice::RouterRestarted { id } => format!("Detected Restart of Router Node {id}"),
-        Notice::DuplicateRouter { neighbor } => {
+        NetworkNotice::NeighborFound { id } => format!("Neighbor Router Found: {id}"),
+        NetworkNotice::NeighborLost { id } => format!("Link to Neighbor Router Lost: {id}"),
+        NetworkNotice::RouterFound { id } => format!("Detected Router Node {id}"),
+        NetworkNotice::RouterForgotten { id } => {
+            format!("Router Node {id} is out of reach: forgotten")
+        }
+        NetworkNotice::RouterRestarted { id } => format!("Detected Restart of Router Node {id}"),
+        NetworkNotice::DuplicateRouter { neighbor } => {
             let from = called(neighbor.as_deref());
             format!("Detected Neighbor Router with a Duplicate ID: {from} says it is this router")
         }
-        Notice::RouterMisbehaved {
+        NetworkNotice::RouterMisbehaved {
             neighbor,
             why,
             more,
@@ -146,7 +155,6 @@ fn say_of_network(notice: &Notice) -> String {
             };
             format!("Ignoring a message of {from}: {why}{more}")
         }
-        _ => String::new(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
 use crate::mesh::{
     self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, RouterIndex,
 };
-use crate::notice::Notice;
+use crate::notice::{NetworkNotice, Notice};
 use crate::route::{NO_SLOT, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
 
 /// The links of one connection to a neighbour.
@@ -233,12 +233,12 @@ impl Neighbors {
             MeshEvent::RouterAdded { index, id } => {
                 let key = router_key(&id);
                 bindings.map(index.0, &key, Treatment::AnycastClosest, None);
-                notices.push(Notice::RouterFound { id });
+                notices.push(Notice::Network(NetworkNotice::RouterFound { id }));
                 self.changed = true;
             }
             MeshEvent::RouterLost { index, id } => {
                 bindings.unmap(index.0, &router_key(&id));
-                notices.push(Notice::RouterForgotten { id });
+                notices.push(Notice::Network(NetworkNotice::RouterForgotten { id }));
                 self.changed = true;
             }
             MeshEvent::Mapped { router, key, hint } => {
@@ -247,7 +247,7 @@ impl Neighbors {
             }
             MeshEvent::Unmapped { router, key } => bindings.unmap(router.0, &key),
             MeshEvent::PathsChanged => self.changed = true,
-            said => notices.extend(notice(said)),
+            said => notices.extend(notice(said).map(Notice::Network)),
         }
     }
 
@@ -293,22 +293,22 @@ impl Neighbors {
 }
 
 /// What the log is told of an event.
-fn notice(event: MeshEvent) -> Option<Notice> {
+fn notice(event: MeshEvent) -> Option<NetworkNotice> {
     Some(match event {
-        MeshEvent::NeighborUp { id, .. } => Notice::NeighborFound { id },
-        MeshEvent::NeighborDown { id, .. } => Notice::NeighborLost { id },
-        MeshEvent::Restarted { id } => Notice::RouterRestarted { id },
+        MeshEvent::NeighborUp { id, .. } => NetworkNotice::NeighborFound { id },
+        MeshEvent::NeighborDown { id, .. } => NetworkNotice::NeighborLost { id },
+        MeshEvent::Restarted { id } => NetworkNotice::RouterRestarted { id },
         MeshEvent::Misbehaved {
             neighbor,
             why: Misdeed::OurIdentity,
             ..
-        } => Notice::DuplicateRouter { neighbor },
+        } => NetworkNotice::DuplicateRouter { neighbor },
         MeshEvent::Misbehaved {
             neighbor,
             why,
             more,
             ..
-        } => Notice::RouterMisbehaved {
+        } => NetworkNotice::RouterMisbehaved {
             neighbor,
             why: why.to_string(),
             more,
