@@ -5,14 +5,14 @@
 //! A batch that is posted can be seen at once by whoever takes its turn next, as in the real
 //! mailbox: what is late is posted late, by a thread that was held up between two batches.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_proto::{Clear, Time};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
-use router_core::ids::{ConnKey, ShardId};
+use router_core::ids::{ConnKey, ConnectionId, ShardId};
 use router_core::limits;
 use router_core::mail::Batch;
 use router_core::notice::Notice;
@@ -31,6 +31,8 @@ pub(crate) struct Node {
     /// Mail that was posted, or will be, by sender and receiver.
     mail: Vec<Vec<VecDeque<(Time, Batch)>>>,
     pub(crate) notices: Vec<Notice>,
+    /// The wires of connections, by their number.
+    pub(crate) wires: BTreeMap<ConnectionId, usize>,
     /// How far its clock is ahead of the world's.
     pub(crate) ahead: Duration,
 }
@@ -100,6 +102,7 @@ impl Node {
                 .map(|_| (0..all).map(|_| VecDeque::new()).collect())
                 .collect(),
             notices: Vec::new(),
+            wires: BTreeMap::new(),
             ahead: Duration::ZERO,
         }
     }
@@ -112,8 +115,10 @@ impl Node {
         listener: &Arc<ConnectionSettings>,
         now: Time,
     ) {
+        let connection = self.control.deal_connection();
+        self.wires.insert(connection, wire);
         let accepted = NewConnection {
-            connection: self.control.deal_connection(),
+            connection,
             settings: Arc::clone(listener),
             hostname: None,
             peer: format!("192.0.2.1:{wire}"),

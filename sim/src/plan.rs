@@ -273,8 +273,9 @@ impl Plan {
 
     fn fault(&self, random: &mut Random) -> FaultKind {
         let peer = random.below(self.peers.len());
-        let shard = random.below(usize::from(self.shards) + 1);
-        match random.below(14) {
+        let control = usize::from(self.shards);
+        let shard = random.below(control + 1);
+        match random.below(16) {
             0 | 1 => FaultKind::Reset(peer),
             2 => FaultKind::HalfClose(peer),
             3 => FaultKind::Close(peer),
@@ -283,7 +284,8 @@ impl Plan {
             7 => FaultKind::Stall(peer, None),
             8 | 9 => FaultKind::Pause(shard, random.micros(500_000)),
             10 => FaultKind::Slow(shard, random.micros(20_000)),
-            11 | 12 => FaultKind::LateMail(shard, random.micros(50_000)),
+            11 | 12 => FaultKind::LateMail(control, random.micros(50_000)),
+            13 | 14 => FaultKind::LateMail(shard, random.micros(50_000)),
             _ => FaultKind::Jump(random.micros(100_000_000)),
         }
     }

@@ -454,11 +454,15 @@ impl World {
     fn read_notices(&mut self) {
         for notice in std::mem::take(&mut self.node.notices) {
             if let Notice::ConnectionFailed {
+                connection,
                 condition,
                 description,
                 ..
             } = &notice
             {
+                if let Some(&peer) = self.node.wires.get(connection) {
+                    self.books.peer_ending(peer, self.now);
+                }
                 assert_ne!(condition, "amqp:internal-error", "{description}");
                 self.losses = true;
             }

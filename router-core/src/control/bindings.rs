@@ -117,7 +117,9 @@ impl Record {
 pub(super) struct Changes {
     /// Keys with their routes; `None`: the record is gone.
     pub(super) routes: Vec<(AddressKey, Option<Arc<Route>>)>,
-    /// To confirm once the routes are published.
+    /// To confirm: their routes were among the changes of the last time, and have been posted to
+    /// every shard since. Confirmed with the changes themselves, a receiver could be seen by a
+    /// client whose shard's batch is still on its way.
     pub(super) bound: Vec<Bound>,
     /// Records that are gone for good.
     pub(super) gone: Vec<AddressId>,
@@ -132,6 +134,8 @@ pub(super) struct Bindings {
     /// Addresses that other routers may have to hear of.
     offered: BTreeSet<AddressKey>,
     bound: Vec<Bound>,
+    /// To confirm when the changes have been posted that were taken at this count of the outboxes.
+    posted: (u64, Vec<Bound>),
     gone: Vec<AddressId>,
     notices: Vec<Notice>,
 }
@@ -146,7 +150,7 @@ impl Bindings {
         self.changed.insert(key);
     }
 
-    /// Binds a link; a consumer is confirmed with the next changes.
+    /// Binds a link; a consumer is confirmed once its routes have been posted.
     pub(super) fn bind(&mut self, bind: Bind) {
         let record = self.record(&bind.key, bind.treatment, bind.priority);
         let address = record.id;
@@ -202,6 +206,7 @@ impl Bindings {
                     self.slots.free_load(slot);
                 }
                 self.bound.retain(|bound| bound.link != link);
+                self.posted.1.retain(|bound| bound.link != link);
                 if record.consumers.is_empty() {
                     self.offered.insert(Arc::clone(&unbind.key));
                 }
@@ -277,8 +282,22 @@ impl Bindings {
             .collect()
     }
 
-    /// What has changed since the last call.
-    pub(super) fn take_changes(&mut self) -> Changes {
+    /// Whether receivers wait for their confirmation alone.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.posted.1.is_empty()
+    }
+
+    /// What has changed since the last call, `posted` being the count of the outboxes.
+    pub(super) fn take_changes(&mut self, posted: u64) -> Changes {
+        let (before, waiting) = &mut self.posted;
+        let bound = match posted > *before {
+            true => std::mem::take(waiting),
+            false => Vec::new(),
+        };
+        if !self.bound.is_empty() {
+            *before = posted;
+            waiting.append(&mut self.bound);
+        }
         let changed = std::mem::take(&mut self.changed);
         let routes = changed.into_iter().map(|key| {
             let route = self
@@ -289,7 +308,7 @@ impl Bindings {
         });
         Changes {
             routes: routes.collect(),
-            bound: std::mem::take(&mut self.bound),
+            bound,
             gone: std::mem::take(&mut self.gone),
         }
     }

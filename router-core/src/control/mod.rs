@@ -143,7 +143,7 @@ impl ControlPlane {
             let link = control.endpoint.subscribe(key.into());
             control.bindings.subscribe(key, link);
         }
-        let Changes { routes, .. } = control.bindings.take_changes();
+        let Changes { routes, .. } = control.bindings.take_changes(0);
         control.table = Arc::new(control.table.with_changes(routes));
         control
     }
@@ -242,6 +242,7 @@ impl ControlPlane {
     #[must_use]
     pub fn is_runnable(&self) -> bool {
         self.sender.is_waiting()
+            || self.bindings.is_waiting()
             || self.gather.is_waiting()
             || self.outboxes.has_own()
             || self.neighbors.as_ref().is_some_and(Neighbors::is_waiting)
@@ -514,13 +515,13 @@ impl ControlPlane {
         }
     }
 
-    /// Makes one generation of all changes, posts it, and only then confirms receivers.
+    /// Makes one generation of all changes and posts it; confirms the receivers of the last one.
     fn publish(&mut self) {
         let Changes {
             routes,
             bound,
             gone,
-        } = self.bindings.take_changes();
+        } = self.bindings.take_changes(self.outboxes.posted());
         for address in gone {
             self.endpoint.forget(address);
         }

@@ -117,12 +117,13 @@ fn every_shard_has_the_routes_before_a_receiver_is_confirmed() {
         consumer(1, 5),
     );
     let before = control.table().generation();
-    let sent = turn(&mut control);
+    control.turn(Time::ZERO);
     assert_eq!(
         control.table().generation(),
         before + 1,
         "one generation a turn"
     );
+    let sent = turn(&mut control);
     let [Mail::Routes(table, changed)] = &*sent[0] else {
         panic!("{:?}", sent[0])
     };
@@ -133,7 +134,10 @@ fn every_shard_has_the_routes_before_a_receiver_is_confirmed() {
             .expect("published")
             .is_reachable(&Paths::default())
     );
-    let [Mail::Routes(..), Mail::Command(first), Mail::Command(_)] = &*sent[1] else {
+    assert!(matches!(&*sent[1], [Mail::Routes(..)]), "{:?}", sent[1]);
+    assert!(control.is_runnable(), "the confirmations are still to come");
+    let sent = turn(&mut control);
+    let [Mail::Command(first), Mail::Command(_)] = &*sent[1] else {
         panic!("{:?}", sent[1])
     };
     let Command::Bound(Bound { link, address }) = **first else {

@@ -21,6 +21,8 @@ pub struct Outboxes {
     due: Vec<ShardId>,
     /// Empty vectors with room.
     spare: Vec<Batch>,
+    /// How often all batches were taken.
+    posted: u64,
 }
 
 impl Outboxes {
@@ -34,6 +36,7 @@ impl Outboxes {
             written: Vec::with_capacity(destinations),
             due: Vec::new(),
             spare: Vec::new(),
+            posted: 0,
         }
     }
 
@@ -93,7 +96,14 @@ impl Outboxes {
     /// stays.
     pub fn drain(&mut self) -> impl Iterator<Item = (ShardId, Batch)> {
         self.due.clear();
+        self.posted += 1;
         std::iter::from_fn(move || self.poll())
+    }
+
+    /// How often all batches were drained: what was written at a lower count has been posted.
+    #[must_use]
+    pub fn posted(&self) -> u64 {
+        self.posted
     }
 
     /// The next batch for another shard.

@@ -85,6 +85,9 @@ pub struct Tally {
     boards: Boards,
     /// By slot.
     others: Vec<Others>,
+    /// What is to be added to cells that this shard has not yet heard of: the routes may have
+    /// reached whoever chose first.
+    early: Vec<(u32, u32)>,
     /// Sums of earlier rounds are out of date.
     round: u32,
     /// Choices in this round.
@@ -111,6 +114,7 @@ impl Tally {
             own,
             boards: boards.clone(),
             others,
+            early: Vec::new(),
             round: 1,
             choices: 0,
         }
@@ -127,6 +131,9 @@ impl Tally {
         self.own.clone_from(&boards.boards[self.shard]);
         self.others
             .resize(boards.slots() as usize, Others::default());
+        for (slot, n) in std::mem::take(&mut self.early) {
+            self.write(slot, n);
+        }
     }
 
     /// Forgets what the others' cells were: to be called at each read from a socket, so that the
@@ -177,8 +184,8 @@ impl Tally {
                 cell.load(Ordering::Relaxed).wrapping_add(n),
                 Ordering::Release,
             );
-        } else {
-            debug_assert_eq!(slot, NO_SLOT, "routes come with their boards");
+        } else if slot != NO_SLOT {
+            self.early.push((slot, n));
         }
     }
 
@@ -340,6 +347,19 @@ mod tests {
             assert_eq!(tally.load(3), 2);
             assert_eq!(tally.load(4), 0);
         }
+    }
+
+    #[test]
+    fn a_delivery_that_ends_before_its_cell_is_known_counts_when_it_is() {
+        let small = Boards::new(2);
+        let large = small.grown(1);
+        let mut chooser = Tally::new(&large, ShardId(0));
+        let mut ender = Tally::new(&small, ShardId(1));
+        chooser.add(3);
+        ender.sub(3);
+        ender.adopt(&large);
+        chooser.refresh();
+        assert_eq!(chooser.load(3), 0);
     }
 
     #[test]
