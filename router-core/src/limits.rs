@@ -78,6 +78,10 @@ pub const READ_BYTES_PER_TURN: usize = 64 * 1024;
 /// Frames handled from one connection before the others have their turn.
 pub const FRAMES_PER_TURN: usize = 256;
 
+/// States of unsettled deliveries that a connection may tell again in a second; further ones stay
+/// here. A delivery's first state, its first outcome and its settlement always go on.
+pub const REPEATED_STATES: u32 = 1000;
+
 /// Batches of its own mail that a shard reads in a row: a chain of causes is four or five long.
 pub const OWN_MAIL_ROUNDS: usize = 32;
 

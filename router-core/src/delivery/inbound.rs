@@ -33,6 +33,8 @@ pub struct Inbound {
     pub born: u32,
     /// The producer has settled it.
     pub settled: bool,
+    /// The producer has given a state without settling.
+    pub stated: bool,
     /// The terminal state that the consumer gave without settling.
     pub answered: Option<Box<DeliveryState>>,
     /// Bytes of message that count against the producer's link.

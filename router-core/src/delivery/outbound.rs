@@ -1,7 +1,7 @@
 //! A delivery that a shard sends: who has to hear of its outcome.
 
 use super::merge::Merge;
-use crate::ids::{FanKey, InKey, Key, ShardId};
+use crate::ids::{FanKey, InKey, Key, OutKey, ShardId};
 
 /// Who has to hear of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Outbound {
     pub slot: u32,
     /// The second in which it entered the router.
     pub born: u32,
+    /// The consumer has given a state without settling.
+    pub stated: bool,
     /// The consumer has given a terminal state without settling.
     pub answered: bool,
 }
@@ -42,4 +44,6 @@ pub struct Copies {
     pub merge: Merge,
     /// The consumers' links that have a copy, and how far each copy has come, in bytes.
     pub progress: Vec<(Key, u64)>,
+    /// The records of the copies sent, of which some may be gone.
+    pub sent: Vec<OutKey>,
 }

@@ -52,9 +52,13 @@ impl Shard {
         };
         conn.touched = false;
         if conn.phase == Phase::Open {
+            // Who does not read what became of its deliveries gets no credit for more of them.
+            let stuck = conn.unfinished && conn.output.is_full();
             let mut dirty = std::mem::take(&mut conn.dirty);
-            for link in dirty.drain(..) {
-                self.refresh_credit(link);
+            if !stuck {
+                for link in dirty.drain(..) {
+                    self.refresh_credit(link);
+                }
             }
             let Some(conn) = self.conns.get_mut(key) else {
                 return;

@@ -68,6 +68,8 @@ pub(super) struct Conn {
     pub(super) traced: bool,
     /// An administrator deleted it.
     pub(super) deleted: bool,
+    /// States told again, and the second in which.
+    pub(super) repeats: (u32, u32),
     /// Dispositions wait for room in the send queue.
     pub(super) unfinished: bool,
     /// When a closing connection is dropped even if its peer does not read.

@@ -153,17 +153,13 @@ impl Shard {
         conn.last_delivery = Some(now);
         if fresh {
             queued.begun = Some(begun);
-            if begun.record.is_some() {
-                outbound.insert(Outbound {
-                    link: out,
-                    delivery_id: engine.last_delivery_id(link.link),
-                    origin: out_origin(queued)?,
-                    slot: queued.forward.slot,
-                    born: queued.forward.born,
-                    answered: false,
-                });
-            }
             self.next_tag += 1;
+            if let Some(record) = begun.record {
+                let origin = out_origin(queued)?;
+                let id = engine.last_delivery_id(link.link);
+                outbound.insert(sent_record(queued, origin, out, id));
+                self.note_sent(record, origin);
+            }
         }
         self.head_sent(out, sent)
     }
@@ -482,6 +478,19 @@ fn out_origin(queued: &Queued) -> Option<OutOrigin> {
         None => {
             origin_of(&queued.forward).map(|(shard, delivery)| OutOrigin::Delivery(shard, delivery))
         }
+    }
+}
+
+/// The record of a delivery that has begun to be sent.
+fn sent_record(queued: &Queued, origin: OutOrigin, link: Key, delivery_id: u32) -> Outbound {
+    Outbound {
+        link,
+        delivery_id,
+        origin,
+        slot: queued.forward.slot,
+        born: queued.forward.born,
+        stated: false,
+        answered: false,
     }
 }
 

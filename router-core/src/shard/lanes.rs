@@ -67,6 +67,7 @@ impl Shard {
             ended: forward.complete,
             merge: Merge::new(links.len()),
             progress: links.iter().map(|&link| (link, 0)).collect(),
+            sent: Vec::new(),
         }));
         self.by_origin.insert(origin, Incoming::Fan(key));
         for link in links {

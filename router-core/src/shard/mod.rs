@@ -94,6 +94,7 @@ impl Shard {
             last_delivery: None,
             traced: false,
             deleted: false,
+            repeats: (0, 0),
             unfinished: false,
             linger: None,
             armed: None,

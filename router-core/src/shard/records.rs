@@ -22,6 +22,7 @@ impl Shard {
             delivery_id: parcel.delivery_id,
             born: parcel.born,
             settled: parcel.settled,
+            stated: false,
             answered: None,
             bytes: 0,
             place,

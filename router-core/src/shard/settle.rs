@@ -5,7 +5,7 @@ use amqp_codec::{DeliveryState, Disposition, Modified, Role};
 use amqp_proto::SessionKey;
 
 use super::lanes::origin_of;
-use super::state::{Incoming, Shard};
+use super::state::{Incoming, Shard, Table};
 use crate::delivery::{Merged, OutOrigin, Outbound, Place};
 use crate::ids::{ConnKey, InKey, Key, OutKey, ShardId};
 use crate::limits;
@@ -71,7 +71,15 @@ impl Shard {
         };
         let origin = outbound.origin;
         let answered = outbound.answered;
-        outbound.answered |= state.as_ref().is_some_and(DeliveryState::is_terminal);
+        let terminal = state.as_ref().is_some_and(DeliveryState::is_terminal);
+        outbound.answered |= terminal;
+        if !settled {
+            let repeats = std::mem::replace(&mut outbound.stated, true) && (answered || !terminal);
+            let link = outbound.link;
+            if repeats && !self.pays_for_repeat(self.out_links.get(link).map(|link| link.conn)) {
+                return;
+            }
+        }
         if settled && let Some(outbound) = self.forget_outbound(key) {
             self.count_outbound(&outbound, state.as_ref());
         }
@@ -85,6 +93,20 @@ impl Shard {
         }
     }
 
+    /// A connection tells a state of a delivery that it has told before: a small frame that may name
+    /// many deliveries, each a letter to another shard.
+    fn pays_for_repeat(&mut self, conn: Option<ConnKey>) -> bool {
+        let second = self.second;
+        let Some(conn) = conn.and_then(|conn| self.conns.get_mut(conn)) else {
+            return false;
+        };
+        if conn.repeats.0 != second {
+            conn.repeats = (second, 0);
+        }
+        conn.repeats.1 = conn.repeats.1.saturating_add(1);
+        conn.repeats.1 <= limits::REPEATED_STATES
+    }
+
     /// One delivery's state as its producer gives it.
     fn producer_state(&mut self, key: InKey, state: Option<DeliveryState>, settled: bool) {
         let Some(inbound) = self.inbound.get_mut(key) else {
@@ -95,6 +117,15 @@ impl Shard {
             .as_ref()
             .is_some_and(|stream| !stream.complete);
         inbound.settled |= settled;
+        if !settled {
+            let conn = inbound.conn;
+            if std::mem::replace(&mut inbound.stated, true) && !self.pays_for_repeat(Some(conn)) {
+                return;
+            }
+        }
+        let Some(inbound) = self.inbound.get(key) else {
+            return;
+        };
         if streaming || !matches!(inbound.place, Place::Sent { .. } | Place::Fan(_)) {
             return;
         }
@@ -237,11 +268,7 @@ impl Shard {
         state: Option<DeliveryState>,
         settled: bool,
     ) {
-        let wanted = OutOrigin::Delivery(origin.0, origin.1);
-        let found = self
-            .outbound
-            .iter()
-            .find_map(|(key, outbound)| (outbound.origin == wanted).then_some(OutKey(key)));
+        let found = self.sent_from(origin);
         // A stream to a neighbour is not on the link that was chosen for it.
         let link = match self.by_origin.get(&origin) {
             Some(Incoming::Link(streaming)) => *streaming,
@@ -251,6 +278,39 @@ impl Shard {
             Some(key) => self.dispose(key, state, settled),
             None if settled => self.settle_in_lane(link, origin),
             None => {}
+        }
+    }
+
+    /// The record of a delivery sent. One disposition may ask for all that are unsettled, so they are
+    /// found by a table; hardly any producer asks, so it is not there before the first does.
+    fn sent_from(&mut self, origin: (ShardId, InKey)) -> Option<OutKey> {
+        let outbound = &self.outbound;
+        let table = self.by_source.get_or_insert_with(|| {
+            let hasher = self.by_origin.hasher().clone();
+            let mut table = Table::with_capacity_and_hasher(outbound.len(), hasher);
+            for (key, sent) in outbound.iter() {
+                if let OutOrigin::Delivery(shard, delivery) = sent.origin {
+                    table.insert((shard, delivery), OutKey(key));
+                }
+            }
+            table
+        });
+        table.get(&origin).copied()
+    }
+
+    /// A delivery was sent.
+    pub(super) fn note_sent(&mut self, key: OutKey, origin: OutOrigin) {
+        match origin {
+            OutOrigin::Fan(fan) => {
+                if let Some(copies) = self.copies.get_mut(fan) {
+                    copies.sent.push(key);
+                }
+            }
+            OutOrigin::Delivery(shard, delivery) => {
+                if let Some(table) = &mut self.by_source {
+                    table.insert((shard, delivery), key);
+                }
+            }
         }
     }
 
@@ -283,13 +343,8 @@ impl Shard {
         let Some(Incoming::Fan(fan)) = self.by_origin.get(&origin).copied() else {
             return;
         };
-        let sent: Vec<OutKey> = self
-            .outbound
-            .iter()
-            .filter(|(_, outbound)| outbound.origin == OutOrigin::Fan(fan))
-            .map(|(key, _)| OutKey(key))
-            .collect();
-        for key in sent {
+        let sent = self.copies.get(fan).map(|copies| copies.sent.clone());
+        for key in sent.unwrap_or_default() {
             self.dispose(key, state.clone(), settled);
         }
         if settled && let Some(copies) = self.copies.remove(fan) {
@@ -323,8 +378,22 @@ impl Shard {
     /// Frees the record of a delivery sent.
     pub(super) fn forget_outbound(&mut self, key: OutKey) -> Option<Outbound> {
         let outbound = self.outbound.remove(key)?;
+        if self.by_source.is_some() {
+            self.forget_source(outbound.origin);
+        }
         self.uncount(outbound.slot);
         Some(outbound)
+    }
+
+    #[cold]
+    fn forget_source(&mut self, origin: OutOrigin) {
+        if self.outbound.is_empty() {
+            self.by_source = None;
+        } else if let OutOrigin::Delivery(shard, delivery) = origin
+            && let Some(table) = &mut self.by_source
+        {
+            table.remove(&(shard, delivery));
+        }
     }
 
     fn count_outbound(&mut self, outbound: &Outbound, state: Option<&DeliveryState>) {

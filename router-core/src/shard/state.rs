@@ -17,7 +17,7 @@ use crate::address::AddressContext;
 use crate::counters::CounterWriter;
 use crate::delivery::{Copies, Inbound, Outbound};
 use crate::ids::{
-    AddressId, AddressKey, ConnKey, ConnectionId, FanKey, InKey, InLinkKey, Key, LinkId,
+    AddressId, AddressKey, ConnKey, ConnectionId, FanKey, InKey, InLinkKey, Key, LinkId, OutKey,
     OutLinkKey, ShardId,
 };
 use crate::inspect::AddressCounters;
@@ -76,6 +76,9 @@ pub struct Shard {
     pub(super) copies: Keyed<Copies>,
     /// Open streams and copies by the delivery at its origin.
     pub(super) by_origin: Table<(ShardId, InKey), Incoming>,
+    /// Deliveries sent by the delivery at their origin: made when somebody asks, and kept up to date
+    /// until nothing is unsettled.
+    pub(super) by_source: Option<Table<(ShardId, InKey), OutKey>>,
     pub(super) pipes: Pipes,
     /// Producers' links by the address they send to.
     pub(super) producers: Table<AddressKey, Vec<InLinkKey>>,
@@ -200,6 +203,7 @@ impl Shard {
             outbound: Keyed::new(),
             copies: Keyed::new(),
             by_origin: Table::with_hasher(hasher.clone()),
+            by_source: None,
             pipes: Pipes {
                 to: Table::with_hasher(hasher.clone()),
             },

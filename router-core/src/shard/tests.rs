@@ -5,5 +5,6 @@ mod lanes;
 mod leaving;
 mod remains;
 mod routing;
+mod settling;
 mod streams;
 mod world;
