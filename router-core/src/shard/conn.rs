@@ -48,6 +48,8 @@ pub(super) struct Conn {
     pub(super) sessions: Vec<(SessionKey, Withheld)>,
     /// Links with something to send.
     pub(super) ready: VecDeque<Key>,
+    /// Links that wait for their session's window, by session.
+    pub(super) stalled: Vec<(SessionKey, VecDeque<Key>)>,
     /// Producers' links whose credit may have changed.
     pub(super) dirty: Vec<InLinkKey>,
     /// It is in the shard's list of connections to look after at the end of the turn.

@@ -26,7 +26,9 @@ enum Pause {
     Share,
     /// The lane is empty, or its head is a stream that has not arrived further.
     Empty,
-    /// No credit, or no window in the session.
+    /// No credit.
+    Credit,
+    /// No window in the session.
     Window,
     /// The connection's send queue is full.
     Queue,
@@ -54,10 +56,18 @@ impl Shard {
             };
             let pause = self.send_lane(key, out, now);
             let Some(link) = self.out_links.get_mut(out) else {
+                self.wake_next(key);
                 continue;
             };
             match pause {
-                Pause::Empty | Pause::Window => link.ready = false,
+                Pause::Empty | Pause::Credit => {
+                    link.ready = false;
+                    self.wake_next(key);
+                }
+                Pause::Window => {
+                    link.ready = false;
+                    self.stall(key, out);
+                }
                 Pause::Share | Pause::Queue => {
                     if let Some(conn) = self.conns.get_mut(key) {
                         conn.ready.push_back(out);
@@ -84,7 +94,7 @@ impl Shard {
                 return Pause::Empty;
             }
             if let Some(pause) = self.send_head(conn, out, now) {
-                if pause == Pause::Window {
+                if matches!(pause, Pause::Credit | Pause::Window) {
                     self.finish_drain(out);
                 }
                 return pause;
@@ -390,29 +400,6 @@ impl Shard {
         }
     }
 
-    /// A session has room again: its links with something to send try once more.
-    pub(super) fn wake_session(&mut self, key: ConnKey, session: SessionKey) {
-        let Some(conn) = self.conns.get(key) else {
-            return;
-        };
-        let stalled: Vec<Key> = conn
-            .links
-            .iter()
-            .filter_map(|slot| match slot {
-                Some(super::conn::LinkSlot::Out(out)) => Some(*out),
-                _ => None,
-            })
-            .filter(|&out| {
-                self.out_links.get(out).is_some_and(|link| {
-                    link.session == session && !link.ready && !link.lane.is_empty()
-                })
-            })
-            .collect();
-        for out in stalled {
-            self.mark_ready(out);
-        }
-    }
-
     /// More of a streamed delivery has come.
     pub(super) fn take_data(&mut self, of: (ShardId, crate::ids::InKey), chunk: Payload, end: End) {
         match self.by_origin.get(&of).copied() {
@@ -465,7 +452,10 @@ impl Shard {
 
 /// Why no delivery can begin on a link now.
 fn why_not_begin(conn: &Conn, link: LinkKey, session: SessionKey) -> Option<Pause> {
-    if conn.engine.credit(link) == 0 || conn.engine.session_window(session) == 0 {
+    if conn.engine.credit(link) == 0 {
+        return Some(Pause::Credit);
+    }
+    if conn.engine.session_window(session) == 0 {
         return Some(Pause::Window);
     }
     conn.output.is_full().then_some(Pause::Queue)

@@ -52,6 +52,7 @@ impl Shard {
             return;
         };
         conn.sessions.retain(|(of, _)| *of != session);
+        conn.stalled.retain(|(of, _)| *of != session);
         let mut links = Vec::new();
         conn.engine.links_of(session, &mut links);
         for link in links {

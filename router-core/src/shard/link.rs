@@ -148,6 +148,7 @@ impl OutLink {
             lane_settled: 0,
             lane_bytes: 0,
             ready: false,
+            stalled: false,
             pipes: Vec::new(),
             drain: Drain::No,
             counters: LinkCounters::default(),
@@ -229,6 +230,8 @@ pub(super) struct OutLink {
     pub(super) lane_bytes: u64,
     /// It is in its connection's list of links with something to send.
     pub(super) ready: bool,
+    /// It is in its connection's list of links that wait for their session's window.
+    pub(super) stalled: bool,
     /// The pipes that end here, one for each shard that has sent.
     pub(super) pipes: Vec<PipeRx>,
     /// How far a drain has come.

@@ -25,6 +25,7 @@ mod rate;
 mod records;
 mod report;
 mod settle;
+mod stalled;
 mod state;
 mod stream;
 mod termini;
@@ -84,6 +85,7 @@ impl Shard {
             streaming: Vec::new(),
             sessions: Vec::new(),
             ready: std::collections::VecDeque::new(),
+            stalled: Vec::new(),
             dirty: Vec::new(),
             touched: false,
             backlogged: false,

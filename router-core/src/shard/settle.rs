@@ -93,8 +93,8 @@ impl Shard {
         }
     }
 
-    /// A connection tells a state of a delivery that it has told before: a small frame that may name
-    /// many deliveries, each a letter to another shard.
+    /// A connection tells a state of a delivery that it has told before: a small frame may name
+    /// many deliveries, and each is a letter to another shard.
     fn pays_for_repeat(&mut self, conn: Option<ConnKey>) -> bool {
         let second = self.second;
         let Some(conn) = conn.and_then(|conn| self.conns.get_mut(conn)) else {
@@ -281,8 +281,8 @@ impl Shard {
         }
     }
 
-    /// The record of a delivery sent. One disposition may ask for all that are unsettled, so they are
-    /// found by a table; hardly any producer asks, so it is not there before the first does.
+    /// The record of a delivery sent. One disposition may ask for all that are unsettled, so they
+    /// are found by a table; hardly any producer asks, so the first one has it made.
     fn sent_from(&mut self, origin: (ShardId, InKey)) -> Option<OutKey> {
         let outbound = &self.outbound;
         let table = self.by_source.get_or_insert_with(|| {

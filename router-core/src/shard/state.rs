@@ -76,8 +76,8 @@ pub struct Shard {
     pub(super) copies: Keyed<Copies>,
     /// Open streams and copies by the delivery at its origin.
     pub(super) by_origin: Table<(ShardId, InKey), Incoming>,
-    /// Deliveries sent by the delivery at their origin: made when somebody asks, and kept up to date
-    /// until nothing is unsettled.
+    /// Deliveries sent by the delivery at their origin: made when somebody asks, and kept up to
+    /// date until nothing is unsettled.
     pub(super) by_source: Option<Table<(ShardId, InKey), OutKey>>,
     pub(super) pipes: Pipes,
     /// Producers' links by the address they send to.

@@ -7,4 +7,5 @@ mod remains;
 mod routing;
 mod settling;
 mod streams;
+mod windows;
 mod world;

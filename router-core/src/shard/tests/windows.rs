@@ -1,0 +1,78 @@
+//! Many links and little room: a session's window is shared, and nobody is forgotten.
+
+use amqp_proto::LinkKey;
+
+use super::world::World;
+
+/// A message of one small data section.
+const MESSAGE: [u8; 6] = [0x00, 0x53, 0x75, 0xa0, 0x01, 0x78];
+
+/// A consumer with so many links in a session whose window is `window`, and four messages for each.
+fn crowd(world: &mut World, links: usize, window: u32) -> (usize, Vec<LinkKey>) {
+    let consumer = world.connect_with_window(world.shards.len() - 1, window);
+    let producer = world.connect(0);
+    let mut keys = Vec::new();
+    for number in 0..links {
+        let address = format!("q{number}");
+        keys.push(world.receiver(consumer, &address, &address, 0));
+        let sender = world.sender(producer, &address, &address);
+        for _ in 0..4 {
+            assert!(world.send(producer, sender, &MESSAGE, number % 2 == 0));
+        }
+    }
+    (consumer, keys)
+}
+
+/// Tells the router that the session has its whole window again.
+fn renew(world: &mut World, consumer: usize) {
+    let peer = &mut world.peers[consumer];
+    let session = peer.session.unwrap();
+    peer.engine.send_flow(session, None, &mut peer.output);
+    world.run();
+}
+
+#[test]
+fn every_link_has_its_turn_with_a_window_too_small_for_all() {
+    for (shards, window) in [(1, 1), (2, 1), (2, 3), (2, 7)] {
+        let mut world = World::new(shards);
+        let (consumer, keys) = crowd(&mut world, 9, window);
+        for &link in &keys {
+            let peer = &mut world.peers[consumer];
+            peer.engine.set_credit(link, 100, false, &mut peer.output);
+        }
+        world.run();
+        let mut flows = 0;
+        while world.peers[consumer].messages.len() < 4 * keys.len() {
+            let before = world.peers[consumer].messages.len();
+            renew(&mut world, consumer);
+            let now = world.peers[consumer].messages.len();
+            assert!(now > before, "nothing came after {before} messages");
+            flows += 1;
+        }
+        assert!(
+            flows <= 36_u32.div_ceil(window),
+            "{flows} flows of {window}"
+        );
+    }
+}
+
+#[test]
+fn what_a_link_leaves_of_a_window_is_anothers() {
+    let mut world = World::new(1);
+    let (consumer, keys) = crowd(&mut world, 6, 2);
+    // The first two have credit for less than they have, the third is gone when its turn comes.
+    for (place, &link) in keys.iter().enumerate() {
+        let credit = if place < 2 { 1 } else { 100 };
+        let peer = &mut world.peers[consumer];
+        peer.engine
+            .set_credit(link, credit, false, &mut peer.output);
+    }
+    world.run();
+    world.detach(consumer, keys[2]);
+    let mut rounds = 0;
+    while world.peers[consumer].messages.len() < 2 + 3 * 4 {
+        renew(&mut world, consumer);
+        rounds += 1;
+        assert!(rounds < 20, "{} came", world.peers[consumer].messages.len());
+    }
+}
