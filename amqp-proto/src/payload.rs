@@ -11,6 +11,10 @@ use bytes::Bytes;
 /// an eighth of a 256 KiB window.
 const SETTLE_BELOW: usize = 32 * 1024;
 
+/// Slices below this size are copied where more and more of them has to wait: they are no frames of
+/// a peer that has much to say, and a window for each would be theirs.
+const CRUMB_BELOW: usize = 8 * 1024;
+
 /// A sequence of byte chunks; cheap to clone and to cut.
 #[derive(Debug, Clone)]
 pub struct Payload(Chunks);
@@ -66,6 +70,27 @@ impl Payload {
         match other.0 {
             Chunks::One(chunk) => self.push(chunk),
             Chunks::Many(chunks) => chunks.into_iter().for_each(|chunk| self.push(chunk)),
+        }
+    }
+
+    /// Appends what is not going to leave soon. Crumbs are copied, neighbours together, so that a
+    /// message in many of them holds about the memory that it is long.
+    pub fn append_waiting(&mut self, other: Self) {
+        for chunk in other.chunks() {
+            if chunk.len() >= CRUMB_BELOW {
+                self.push(chunk.clone());
+                continue;
+            }
+            let last = match &mut self.0 {
+                Chunks::Many(chunks) => chunks.last_mut(),
+                Chunks::One(last) => Some(last),
+            };
+            match last {
+                Some(last) if last.len() < CRUMB_BELOW => {
+                    *last = Bytes::from([&last[..], chunk].concat());
+                }
+                _ => self.push(Bytes::copy_from_slice(chunk)),
+            }
         }
     }
 
@@ -169,6 +194,22 @@ mod tests {
         assert_eq!(bytes_of(&payload), b"f");
         payload.advance(99);
         assert!(payload.is_empty());
+    }
+
+    #[test]
+    fn crumbs_that_wait_are_copied_together_and_large_slices_stay() {
+        let window = Bytes::from(vec![7; 256 * 1024]);
+        let mut payload = Payload::new();
+        let lengths = [3, CRUMB_BELOW, 1, 1, CRUMB_BELOW - 1, 1, 0, CRUMB_BELOW];
+        for length in lengths {
+            payload.append_waiting(Payload::from(window.slice(..length)));
+        }
+        assert_eq!(payload.len(), lengths.iter().sum::<usize>());
+        let lengths: Vec<_> = payload.chunks().iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [3, CRUMB_BELOW, CRUMB_BELOW + 1, 1, CRUMB_BELOW]);
+        let held = |chunk: &Bytes| window.as_ptr_range().contains(&chunk.as_ptr());
+        let held: Vec<_> = payload.chunks().iter().map(held).collect();
+        assert_eq!(held, [false, true, false, false, true]);
     }
 
     #[test]

@@ -36,10 +36,10 @@ pub const STALL_ALLOWANCE: u64 = 16 * 1024 * 1024;
 pub const WITHHELD_STEP: u64 = 1024 * 1024;
 
 /// Bytes of unsettled deliveries on a producer's link beyond which it gets no credit.
-pub const LINK_BYTES: u64 = 16 * 1024 * 1024;
+pub const LINK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
-pub const LANE_BYTES: u64 = 16 * 1024 * 1024;
+pub const LANE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Bytes of deliveries held for one connection beyond which none of its sessions gets window back.
 pub const CONNECTION_BYTES: u64 = 64 * 1024 * 1024;

@@ -444,7 +444,11 @@ impl Shard {
         }
         queued.end = end;
         if end != End::Aborted {
-            queued.forward.payload.append(chunk);
+            let waiting = !queued.forward.payload.is_empty();
+            match waiting {
+                true => queued.forward.payload.append_waiting(chunk),
+                false => queued.forward.payload.append(chunk),
+            }
         }
         self.mark_ready(out);
     }

@@ -83,7 +83,9 @@ impl Shard {
     /// The first frame of several.
     fn hold(&mut self, key: InLinkKey, parcel: Parcel) {
         let bytes = parcel.payload.len() as u64;
-        let record = self.insert_record(&parcel, Place::Hold(Box::new(parcel.payload.clone())));
+        let mut held = Payload::new();
+        held.append_waiting(parcel.payload.clone());
+        let record = self.insert_record(&parcel, Place::Hold(Box::new(held)));
         if let Some(link) = self.in_links.get_mut(key) {
             link.partial = Some(record);
         }
@@ -110,7 +112,7 @@ impl Shard {
                 self.unhold(key, false);
             }
             Place::Hold(held) => {
-                held.append(more);
+                held.append_waiting(more);
                 if last {
                     let payload = std::mem::take(&mut **held);
                     let parcel = self.parcel_of(record, payload, true);
@@ -233,6 +235,7 @@ impl Shard {
                 self.doubtful.push(record);
             }
             Verdict::NoPath(_) => self.release_parcel(parcel),
+            Verdict::Collect => self.collect(parcel),
             Verdict::Refuse(state) => self.refuse_parcel(parcel, state),
         }
     }
@@ -332,6 +335,9 @@ impl Shard {
         let Some(route) = route else {
             return Verdict::NoPath(AddressKey::clone(key));
         };
+        if let Some(verdict) = before_in_process(route, parcel) {
+            return verdict;
+        }
         if !parcel.settled && !lines.is_empty() && lines.contains_key(key) {
             return Verdict::Wait(AddressKey::clone(key));
         }
@@ -385,6 +391,9 @@ impl Shard {
             }
             return Verdict::NoPath(AddressKey::from(text.as_str()));
         };
+        if let Some(verdict) = before_in_process(route, parcel) {
+            return verdict;
+        }
         if !parcel.settled && !lines.is_empty() && lines.contains_key(&route.key) {
             return Verdict::Wait(AddressKey::clone(&route.key));
         }
@@ -476,6 +485,19 @@ impl Shard {
             route,
         });
     }
+}
+
+/// Consumers inside the router get whole messages of bounded length, so that half a request holds
+/// no place there that others wait for.
+fn before_in_process(route: &Route, parcel: &Parcel) -> Option<Verdict> {
+    if route.in_process.is_empty() {
+        return None;
+    }
+    if parcel.payload.len() > limits::IN_PROCESS_MESSAGE_BYTES {
+        let state = rejected("amqp:link:message-size-exceeded", "Message size exceeded");
+        return Some(Verdict::Refuse(state));
+    }
+    (!parcel.complete).then_some(Verdict::Collect)
 }
 
 /// Chooses a target on a route and charges its window and tally.

@@ -37,7 +37,7 @@ impl Shard {
     }
 
     /// A copy for each link that consumes the address at this moment.
-    fn fan(&mut self, address: AddressId, forward: Forward) {
+    fn fan(&mut self, address: AddressId, mut forward: Forward) {
         let mut links = self.consumers.get(&address).cloned().unwrap_or_default();
         let beyond = forward.beyond.clone();
         let beyond = beyond.iter().flat_map(|links| links.iter());
@@ -49,6 +49,10 @@ impl Shard {
                     false => self.streaming_link(link.link),
                 });
             }
+        }
+        if links.len() > 1 {
+            // Once for all of them, so that copies that wait are still one in memory.
+            forward.payload.settle();
         }
         let Some(origin) = origin_of(&forward) else {
             for link in links {
@@ -96,7 +100,7 @@ impl Shard {
         let Some(link) = self.out_links.get_mut(key) else {
             return;
         };
-        if !link.lane.is_empty() {
+        if single && !link.lane.is_empty() {
             forward.payload.settle();
         }
         let received = forward.payload.len() as u64;

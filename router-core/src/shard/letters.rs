@@ -18,10 +18,13 @@ impl Shard {
             Mail::Outcome {
                 to,
                 from,
-                shard: _,
+                shard,
                 state,
                 settled,
             } => {
+                if settled {
+                    self.leave_fan(to, shard);
+                }
                 self.take_outcome(to, from, state, settled);
             }
             Mail::Data { of, chunk, end } => {

@@ -68,6 +68,8 @@ pub(super) enum Verdict {
     Wait(AddressKey),
     /// Nobody consumes the address.
     NoPath(AddressKey),
+    /// The rest of it is to come first.
+    Collect,
     /// The message cannot be sent anywhere.
     Refuse(DeliveryState),
 }
@@ -78,7 +80,7 @@ impl Verdict {
         match self {
             Self::One { annotated, .. } | Self::Each { annotated, .. } => *annotated,
             Self::Wait(_) | Self::NoPath(_) => true,
-            Self::Refuse(_) => false,
+            Self::Collect | Self::Refuse(_) => false,
         }
     }
 }

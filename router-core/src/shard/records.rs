@@ -11,6 +11,7 @@ use crate::counters::Counter;
 use crate::delivery::{Inbound, Journey, Place, Waiting};
 use crate::ids::{AddressKey, InKey, InLinkKey};
 use crate::inspect::LinkType;
+use crate::limits;
 
 impl Shard {
     /// Makes a record, and has the engine remember it unless it is settled.
@@ -87,6 +88,18 @@ impl Shard {
         record
     }
 
+    /// Keeps a parcel until the rest of it has come.
+    pub(super) fn collect(&mut self, parcel: Parcel) {
+        let Some(record) = parcel.record else {
+            return;
+        };
+        self.update_withheld(record, Some(0));
+        if let Some(inbound) = self.inbound.get_mut(record) {
+            inbound.stream = None;
+            inbound.place = Place::Hold(Box::new(parcel.payload));
+        }
+    }
+
     /// A parcel made from a record, with a message that is not there any more.
     pub(super) fn parcel_of(
         &self,
@@ -130,6 +143,26 @@ impl Shard {
         link.bytes += bytes;
         let after = link.bytes;
         self.withhold_for_link(key, before, after);
+    }
+
+    /// Only so many bytes of a delivery are still here: the others count no more.
+    pub(super) fn count_down(&mut self, record: InKey, left: u64) {
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
+        let gone = inbound.bytes.saturating_sub(left);
+        inbound.bytes -= gone;
+        let Some(key) = inbound.link else { return };
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        let before = link.bytes;
+        link.bytes = link.bytes.saturating_sub(gone);
+        let after = link.bytes;
+        self.withhold_for_link(key, before, after);
+        if before >= limits::LINK_BYTES && after < limits::LINK_BYTES {
+            self.mark_credit(key, true);
+        }
     }
 
     /// A delivery no longer counts against its link. On links between routers it ceased to when
@@ -233,6 +266,7 @@ impl Shard {
     fn discard(&mut self, parcel: Parcel, state: DeliveryState) {
         let place = Place::Discard(Some(Box::new(state)));
         let record = self.place_parcel(&parcel, place);
+        self.count_down(record, 0);
         if let Some(inbound) = self.inbound.get_mut(record)
             && let Some(stream) = &mut inbound.stream
         {

@@ -33,6 +33,12 @@ impl Shard {
             stream.received += more.len() as u64;
             stream.complete = end != End::More;
         }
+        if !matches!(inbound.place, Place::Discard(_)) {
+            self.count_bytes(record, more.len() as u64);
+        }
+        let Some(inbound) = self.inbound.get_mut(record) else {
+            return;
+        };
         match &mut inbound.place {
             Place::Discard(state) => {
                 let state = state.take();
@@ -49,7 +55,7 @@ impl Shard {
                     self.abandon(key, record);
                     return;
                 }
-                waiting.payload.append(more);
+                waiting.payload.append_waiting(more);
                 waiting.complete = end == End::Last;
             }
             Place::Sent { .. } | Place::Fan(_) => self.post_data(record, &more, end),
@@ -149,8 +155,20 @@ impl Shard {
         };
         if let Some(stream) = &mut inbound.stream {
             stream.progress = stream.progress.max(slowest);
+            let ahead = stream.ahead();
+            self.count_down(record, ahead);
         }
         self.update_withheld(record, None);
+    }
+
+    /// A shard has nothing more to do with a stream: the others set the pace.
+    pub(super) fn leave_fan(&mut self, record: InKey, from: ShardId) {
+        let inbound = self.inbound.get(record);
+        if inbound.is_some_and(|inbound| {
+            inbound.stream.is_some() && matches!(inbound.place, Place::Fan(_))
+        }) {
+            self.take_progress(record, from, u64::MAX);
+        }
     }
 
     /// Adjusts what a stream withholds of its session's window.
@@ -204,8 +222,12 @@ impl Shard {
         let full = conn.held_bytes > limits::CONNECTION_BYTES;
         conn.held_bytes = (conn.held_bytes + after).saturating_sub(before);
         let fills = conn.held_bytes > limits::CONNECTION_BYTES;
-        let before = before.saturating_sub(limits::LINK_BYTES);
-        let after = after.saturating_sub(limits::LINK_BYTES);
+        // In steps, as for streams.
+        let beyond = |bytes: u64| {
+            let bytes = bytes.saturating_sub(limits::LINK_BYTES);
+            bytes.next_multiple_of(limits::WITHHELD_STEP)
+        };
+        let (before, after) = (beyond(before), beyond(after));
         if before != after
             && let Some((_, withheld)) = conn.sessions.iter_mut().find(|(of, _)| *of == session)
         {
@@ -292,8 +314,15 @@ impl Shard {
                 self.by_origin.remove(&origin);
             }
             Some(Incoming::Fan(fan)) => {
-                if let Some(copies) = self.copies.get_mut(fan) {
-                    copies.progress.retain(|&(link, _)| link != out);
+                let Some(copies) = self.copies.get_mut(fan) else {
+                    return;
+                };
+                copies.progress.retain(|&(link, _)| link != out);
+                let slowest = copies.progress.iter().map(|&(_, progress)| progress).min();
+                if let Some(bytes) = slowest {
+                    // Nobody else would tell: the others may have sent all there is.
+                    let (to, from) = (origin.1, self.id);
+                    self.post(origin.0, Mail::Progress { to, from, bytes });
                 }
             }
             _ => {}

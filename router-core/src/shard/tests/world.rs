@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use amqp_codec::{
-    Attach, DeliveryState, DeliveryTag, Disposition, ReceiverSettleMode, Role, SenderSettleMode,
-    Source, Str, Target, TargetArchetype,
+    Attach, DeliveryState, DeliveryTag, Disposition, FrameType, Performative, ReceiverSettleMode,
+    Role, SenderSettleMode, Source, Str, Target, TargetArchetype, begin_frame, end_frame,
 };
 use amqp_proto::{
     Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
-    SessionKey, Time,
+    SessionKey, Time, Transform,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::control::{ControlConfig, ControlPlane};
 use crate::counters::Counters;
@@ -96,11 +96,25 @@ impl World {
 
     /// Connects a peer to a shard and opens connection and session.
     pub(super) fn connect(&mut self, shard: usize) -> usize {
-        self.connect_with_window(shard, 10_000)
+        self.connect_as(shard, 10_000, Box::new(Clear))
     }
 
     /// Connects a peer whose session takes so many frames and no more.
     pub(super) fn connect_with_window(&mut self, shard: usize, session_window: u32) -> usize {
+        self.connect_as(shard, session_window, Box::new(Clear))
+    }
+
+    /// Connects a peer with a stage between socket and engine.
+    pub(super) fn connect_through(&mut self, shard: usize, transform: Box<dyn Transform>) -> usize {
+        self.connect_as(shard, 10_000, transform)
+    }
+
+    fn connect_as(
+        &mut self,
+        shard: usize,
+        session_window: u32,
+        transform: Box<dyn Transform>,
+    ) -> usize {
         let config = Config {
             initiator: true,
             container_id: Str::from("peer"),
@@ -119,7 +133,7 @@ impl World {
             peer: format!("127.0.0.1:{}", 40_000 + self.connections),
             traced: false,
         };
-        let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
+        let key = self.shards[shard].accept(accepted, transform, self.now);
         self.peers.push(Peer {
             shard,
             key,
@@ -231,6 +245,42 @@ impl World {
         }
         self.run();
         true
+    }
+
+    /// Sends as much of a message as windows let; whether that was all of it.
+    pub(super) fn pour(
+        &mut self,
+        peer: usize,
+        link: LinkKey,
+        rest: &mut Payload,
+        settled: bool,
+        more: bool,
+    ) -> bool {
+        let transfer = OutTransfer {
+            settled,
+            more,
+            ..OutTransfer::new(7, DeliveryTag::new(b"t").unwrap())
+        };
+        loop {
+            let Peer { engine, output, .. } = &mut self.peers[peer];
+            let sent = engine.send_transfer(link, &transfer, &[], rest, output);
+            self.run();
+            match sent {
+                Sent::Whole => return true,
+                Sent::Part(count) => rest.advance(count),
+                Sent::Blocked => return false,
+            }
+        }
+    }
+
+    /// Sends a frame that no engine would.
+    pub(super) fn raw(&mut self, peer: usize, channel: u16, performative: &Performative) {
+        let mut frame = BytesMut::new();
+        let mark = begin_frame(&mut frame, FrameType::Amqp, channel);
+        performative.encode(&mut frame);
+        end_frame(&mut frame, mark, 0);
+        self.peers[peer].output.push_shared(frame.freeze());
+        self.run();
     }
 
     /// Disposes of a delivery received.
