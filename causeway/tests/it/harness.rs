@@ -96,11 +96,16 @@ impl Router {
             port: 0,
             _directory,
         };
-        let line = router.wait_for("Listening on ");
+        router.port = router.next_port();
+        router
+    }
+
+    /// The port of the next listener of which the log tells.
+    pub(crate) fn next_port(&mut self) -> u16 {
+        let line = self.wait_for("Listening on ");
         let place = line.split("Listening on ").nth(1).unwrap();
         let place = place.split(' ').next().unwrap();
-        router.port = place.rsplit(':').next().unwrap().parse().unwrap();
-        router
+        place.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// Waits until the log has a line with these words; the line.

@@ -11,3 +11,4 @@ mod names;
 mod routers;
 mod serves;
 mod starts;
+mod threats;

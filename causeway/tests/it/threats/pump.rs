@@ -1,0 +1,122 @@
+//! A producer that keeps to credit and window, and sends as much as these let it.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use amqp_codec::{Flow, Performative, Transfer};
+
+use super::peer::{Peer, transfer};
+
+/// Silence after which nothing more is expected: how long a test looks, not how fast a router is.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// One link of one peer, on channel 0.
+pub(crate) struct Pump {
+    pub(crate) peer: Peer,
+    handle: u32,
+    /// Deliveries begun.
+    pub(crate) sent: u32,
+    /// Frames sent.
+    frames: u32,
+    /// Frames sent of the delivery that is not complete.
+    begun: usize,
+    credit_limit: u32,
+    window_limit: u32,
+}
+
+impl Pump {
+    /// Takes over a session with a link that was attached just before, with `credit`.
+    pub(crate) fn new(peer: Peer, handle: u32) -> Self {
+        Self {
+            peer,
+            handle,
+            sent: 0,
+            frames: 0,
+            begun: 0,
+            credit_limit: 250,
+            window_limit: 128,
+        }
+    }
+
+    /// Sends messages until there is no more credit or window for a while, or `count` are sent.
+    pub(crate) fn send(&mut self, message: &[u8], settled: bool, count: u32) {
+        let wanted = self.sent + count;
+        while self.sent < wanted && (self.sent < self.credit_limit || self.wait()) {
+            if self.sent >= self.credit_limit {
+                continue;
+            }
+            let transfer = Transfer {
+                settled: Some(settled),
+                ..transfer(self.handle, self.sent)
+            };
+            if !self.parts(&transfer, message.chunks(16_000), false) {
+                return;
+            }
+            self.sent += 1;
+        }
+    }
+
+    /// Sends the frames of one delivery, or what is left of it; `false` if the window has shut for
+    /// good.
+    pub(crate) fn parts<'a>(
+        &mut self,
+        transfer: &Transfer,
+        parts: impl Iterator<Item = &'a [u8]>,
+        endless: bool,
+    ) -> bool {
+        let mut parts = parts.skip(self.begun).peekable();
+        while let Some(part) = parts.next() {
+            let transfer = Transfer {
+                more: endless || parts.peek().is_some(),
+                ..transfer.clone()
+            };
+            if !self.frame(&transfer, part) {
+                return false;
+            }
+            self.begun += 1;
+        }
+        self.begun = 0;
+        true
+    }
+
+    /// Sends one frame; `false` if the window has shut for good.
+    pub(crate) fn frame(&mut self, transfer: &Transfer, part: &[u8]) -> bool {
+        while self.frames >= self.window_limit {
+            if !self.wait() {
+                return false;
+            }
+        }
+        self.peer.transfer(transfer.clone(), part);
+        self.frames += 1;
+        true
+    }
+
+    /// Waits for a frame; `false` if none comes for a while.
+    fn wait(&mut self) -> bool {
+        self.peer.stream.set_read_timeout(Some(QUIET)).unwrap();
+        let waited = self.peer.try_next();
+        self.peer
+            .stream
+            .set_read_timeout(Some(crate::harness::PATIENCE))
+            .unwrap();
+        match waited {
+            Ok(Some((_, Performative::Flow(flow), _))) => self.take(&flow),
+            Ok(Some((_, Performative::Disposition(_), _))) => {}
+            Ok(Some((_, Performative::Transfer(_), _))) => {}
+            Ok(Some((_, other, _))) => panic!("{other:?}"),
+            Ok(None) => panic!("the end"),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return false;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        true
+    }
+
+    fn take(&mut self, flow: &Flow) {
+        self.window_limit = flow.next_incoming_id.unwrap() + flow.incoming_window;
+        if flow.handle.is_some() {
+            self.credit_limit = flow.delivery_count.unwrap() + flow.link_credit.unwrap();
+        }
+    }
+}

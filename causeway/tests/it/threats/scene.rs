@@ -1,0 +1,87 @@
+//! What is around a misdeed: a router, others who use it, and its memory.
+
+use std::fs;
+
+use super::exchange::{Exchange, wait_until};
+use super::manager::Manager;
+use crate::harness::{Router, configuration};
+
+/// How much larger a router may be while an attack lasts: the bound that the consumer who never
+/// reads must keep to.
+pub(crate) const GROWTH_MAX: u64 = 20 * 1024 * 1024;
+
+/// What an allocator may keep for later once all is over: holes between what still lives.
+const RETAINED_MAX: u64 = 64 * 1024 * 1024;
+
+/// A router of two workers with a steady exchange and a manager.
+pub(crate) struct Scene {
+    // Ends before the router does.
+    pub(crate) exchange: Exchange,
+    pub(crate) router: Router,
+    pub(crate) manager: Manager,
+    before: u64,
+    connections: u64,
+    links: u64,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with(&configuration(""))
+    }
+
+    /// With a configuration of its own; its first listener is the one that is used.
+    pub(crate) fn with(text: &str) -> Self {
+        let router = Router::start_with(text, &["--workers", "2"]);
+        let exchange = Exchange::start(&router);
+        let mut manager = Manager::start(&router);
+        exchange.goes_on();
+        let connections = manager.figure("connectionCount");
+        let links = manager.figure("linkCount");
+        let before = resident(&router);
+        Self {
+            router,
+            exchange,
+            manager,
+            before,
+            connections,
+            links,
+        }
+    }
+
+    /// By how many bytes the router has grown since the beginning.
+    pub(crate) fn growth(&self) -> u64 {
+        resident(&self.router).saturating_sub(self.before)
+    }
+
+    /// The others go on, now that something has been done.
+    pub(crate) fn goes_on(&mut self) {
+        self.exchange.goes_on();
+        self.manager.answers();
+    }
+
+    /// The others go on, and the router has not grown by more than it may.
+    pub(crate) fn stays_small(&mut self) {
+        self.goes_on();
+        let growth = self.growth();
+        assert!(growth < GROWTH_MAX, "grown by {growth} bytes");
+    }
+
+    /// Nothing of the attackers is left: no connection, no link, no memory.
+    pub(crate) fn ends_well(mut self) {
+        let (connections, links) = (self.connections, self.links);
+        wait_until("only the others' connections and links are left", || {
+            self.manager.figure("connectionCount") == connections
+                && self.manager.figure("linkCount") == links
+        });
+        self.goes_on();
+        wait_until("memory returns", || self.growth() < RETAINED_MAX);
+    }
+}
+
+/// The resident memory of a router, in bytes.
+fn resident(router: &Router) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", router.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
+    kibibytes.unwrap().parse::<u64>().unwrap() * 1024
+}
