@@ -43,7 +43,7 @@ pub struct NodeRow {
     /// The ids of its neighbours, as it says itself.
     pub link_state: Vec<Arc<str>>,
     /// What the way to it costs; `None` for this router, and where there is no way.
-    pub cost: Option<u64>,
+    pub cost: Option<u32>,
     /// The id of the router that comes first on the way, unless it is itself a neighbour.
     pub next_hop: Option<Arc<str>>,
     /// The connection to it, if it is a neighbour.
@@ -182,6 +182,12 @@ impl Engine {
             let next_hop = path.and_then(|path| path.next_hop);
             let origins = path.map(|path| &path.valid_origins[..]).unwrap_or_default();
             let topology_changed = self.state.times.topology_changed;
+            let mut link_state: Vec<_> = node
+                .peers()
+                .iter()
+                .filter_map(|(peer, _)| id(*peer))
+                .collect();
+            link_state.sort_unstable();
             NodeRow {
                 index: RouterIndex(index),
                 id: Arc::clone(&node.id),
@@ -191,11 +197,7 @@ impl Engine {
                 } else {
                     node.instance.unwrap_or(0)
                 },
-                link_state: node
-                    .peers()
-                    .iter()
-                    .filter_map(|(peer, _)| id(*peer))
-                    .collect(),
+                link_state,
                 cost: path
                     .filter(|path| path.link.is_some())
                     .map(|path| path.cost),

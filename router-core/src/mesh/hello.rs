@@ -51,6 +51,9 @@ struct Heard {
     at: Time,
     /// When it last said that it sees us, and which link this was in the order of first times.
     confirmed: Option<(Time, u64)>,
+    /// Hellos in a row on this link, and none on the one that leads to the neighbour, since that
+    /// one had its so-manieth.
+    ahead: (u32, u64),
 }
 
 /// How often the misdeeds on a link are reported.
@@ -82,8 +85,8 @@ impl Report {
 #[derive(Debug)]
 struct Neighbor {
     link: NeighborLink,
-    /// Hellos on other links since the last on this one.
-    elsewhere: u32,
+    /// Hellos on this link.
+    hellos: u64,
 }
 
 /// All links and neighbours.
@@ -174,8 +177,9 @@ impl Links {
     }
 
     /// The ids that are heard, in their order.
-    pub(super) fn seen(&self) -> BTreeSet<&str> {
+    pub(super) fn seen(&self, now: Time) -> BTreeSet<&str> {
         let heard = self.links.values().filter_map(|state| state.heard.as_ref());
+        let heard = heard.filter(|heard| self.is_fresh(heard.at, now));
         heard.map(|heard| heard.id.as_ref()).collect()
     }
 
@@ -234,11 +238,14 @@ impl Links {
         now: Time,
     ) -> (bool, Vec<Turn>) {
         let mut turns = Vec::new();
+        let max_age = self.max_age;
         let Some(state) = self.links.get_mut(&link) else {
             return (false, turns);
         };
         let known = state.heard.as_mut().filter(|heard| *heard.id == *id);
-        let first = known.is_none();
+        let fresh = known
+            .as_ref()
+            .is_some_and(|heard| now.saturating_sub(heard.at) <= max_age);
         match known {
             Some(heard) => {
                 heard.at = now;
@@ -250,6 +257,7 @@ impl Links {
                     instance,
                     at: now,
                     confirmed: None,
+                    ahead: (0, 0),
                 };
                 if state.heard.replace(heard).is_some() {
                     turns.extend(self.leave(link, now));
@@ -259,7 +267,7 @@ impl Links {
         if sees_us {
             turns.extend(self.confirm(link, now));
         }
-        (first, turns)
+        (!fresh, turns)
     }
 
     fn confirm(&mut self, link: NeighborLink, now: Time) -> Option<Turn> {
@@ -275,40 +283,40 @@ impl Links {
         } else {
             PATIENCE
         };
-        match self.neighbors.get_mut(&id) {
-            None => {
-                self.neighbors
-                    .insert(Arc::clone(&id), Neighbor { link, elsewhere: 0 });
-                Some(Turn::Up { link, id })
-            }
-            Some(neighbor) if neighbor.link == link => {
-                neighbor.elsewhere = 0;
-                None
-            }
-            Some(neighbor) => {
-                neighbor.elsewhere += 1;
-                if neighbor.elsewhere < patience {
-                    return None;
-                }
-                *neighbor = Neighbor { link, elsewhere: 0 };
-                Some(Turn::Moved { link, id })
-            }
+        let Some(neighbor) = self.neighbors.get_mut(&id) else {
+            self.neighbors
+                .insert(Arc::clone(&id), Neighbor { link, hellos: 0 });
+            return Some(Turn::Up { link, id });
+        };
+        if neighbor.link == link {
+            neighbor.hellos += 1;
+            return None;
         }
+        let (ahead, since) = heard.ahead;
+        let ahead = if since == neighbor.hellos {
+            ahead + 1
+        } else {
+            1
+        };
+        heard.ahead = (ahead, neighbor.hellos);
+        if ahead < patience {
+            return None;
+        }
+        let hellos = neighbor.hellos + 1;
+        *neighbor = Neighbor { link, hellos };
+        Some(Turn::Moved { link, id })
     }
 
-    /// Forgets who was not heard for too long.
+    /// Gives up neighbours that were not heard for too long. Who they were on each link is kept: on
+    /// a second connection neither side says hello.
     pub(super) fn expire(&mut self, now: Time) -> Vec<Turn> {
-        let mut alive = BTreeSet::new();
-        let max_age = self.max_age;
-        let fresh = |at: Time| now.saturating_sub(at) <= max_age;
-        for state in self.links.values_mut() {
-            state.heard = state.heard.take().filter(|heard| fresh(heard.at));
-            if let Some(heard) = &state.heard
-                && heard.confirmed.is_some_and(|(at, _)| fresh(at))
-            {
-                alive.insert(Arc::clone(&heard.id));
-            }
-        }
+        let heard = self.links.values().filter_map(|state| state.heard.as_ref());
+        let alive = heard.filter(|heard| {
+            heard
+                .confirmed
+                .is_some_and(|(at, _)| self.is_fresh(at, now))
+        });
+        let alive: BTreeSet<Arc<str>> = alive.map(|heard| Arc::clone(&heard.id)).collect();
         let mut turns = Vec::new();
         self.neighbors.retain(|id, neighbor| {
             let keep = alive.contains(id);
@@ -334,13 +342,15 @@ impl Links {
             (*other != link).then_some((order, *other))
         });
         if let Some((_, other)) = others.min() {
-            self.neighbors.insert(
-                Arc::clone(&id),
-                Neighbor {
-                    link: other,
-                    elsewhere: 0,
-                },
-            );
+            let hellos = self
+                .neighbors
+                .get(&id)
+                .map_or(0, |neighbor| neighbor.hellos + 1);
+            let neighbor = Neighbor {
+                link: other,
+                hellos,
+            };
+            self.neighbors.insert(Arc::clone(&id), neighbor);
             return Some(Turn::Moved { link: other, id });
         }
         self.neighbors.remove(&id);

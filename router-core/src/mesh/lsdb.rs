@@ -38,6 +38,8 @@ pub(super) struct Node {
     /// How many link states name it.
     named: u32,
     ticks_unnamed: u8,
+    /// Its advertisements say whether there is anything to ask for.
+    pub(super) is_advertised: bool,
     /// Since when it advertises less than it once did.
     behind_since: Option<Time>,
     /// The question for its link state.
@@ -63,6 +65,7 @@ impl Node {
             last_seen: now,
             named: 0,
             ticks_unnamed: 0,
+            is_advertised: false,
             behind_since: None,
             ask,
             owed_link_state: Ask::default(),
@@ -112,6 +115,7 @@ impl Node {
     /// for so long that they begin anew.
     pub(super) fn advertises(&mut self, links: i64, addresses: i64, now: Time) -> bool {
         self.last_seen = now;
+        self.is_advertised = true;
         if links >= self.sequence && addresses >= self.addresses.sequence() {
             self.behind_since = None;
         } else {

@@ -23,7 +23,7 @@ pub struct RouterPath {
     /// Its id.
     pub id: Arc<str>,
     /// What the way costs; 0 if there is none.
-    pub cost: u64,
+    pub cost: u32,
     /// Over how many connections it goes; 0 if there is none.
     pub hops: u16,
     /// The neighbour that comes first, unless it is the router itself.

@@ -187,18 +187,10 @@ impl State {
             return Err(Misdeed::TooLong("peers"));
         }
         let index = self.enter(control.id)?;
+        self.life(index, control, false)?;
         let Some(node) = self.nodes.get(index) else {
             return Ok(());
         };
-        if control.instance.is_some()
-            && node
-                .instance
-                .is_some_and(|known| control.instance != Some(known))
-        {
-            return Err(Misdeed::OtherLife {
-                id: Arc::clone(&node.id),
-            });
-        }
         if sequence <= node.sequence {
             return Ok(());
         }

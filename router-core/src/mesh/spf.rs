@@ -168,6 +168,7 @@ pub(super) fn own_tree(graph: &Graph, own: u16, size: usize) -> Tree {
 pub(super) struct Round {
     graph: Graph,
     own: u16,
+    is_origin: Vec<bool>,
     /// The vertex whose tree is next.
     next: u16,
     search: Search,
@@ -178,13 +179,16 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Begins with the trees of a graph.
-    pub(super) fn new(graph: Graph, own: u16) -> Self {
+    /// Begins with the trees of a graph; only routers that are reached count as origins.
+    pub(super) fn new(graph: Graph, own: u16, tree: &Tree) -> Self {
         let count = graph.routers.len();
         let own = graph.vertex_of(own).unwrap_or(NONE);
+        let is_origin = |router: &u16| tree.reach(*router).is_some();
+        let is_origin = graph.routers.iter().map(is_origin).collect();
         Self {
             graph,
             own,
+            is_origin,
             next: 0,
             search: Search::default(),
             through: vec![false; count],
@@ -202,7 +206,7 @@ impl Round {
             }
             let root = self.next;
             self.next += 1;
-            if root != self.own && !self.graph.edges(root).is_empty() {
+            if self.is_origin[usize::from(root)] && !self.graph.edges(root).is_empty() {
                 self.tree(root);
                 left = left.saturating_sub(self.graph.steps());
             }

@@ -76,7 +76,7 @@ impl State {
         }
         links.sort_unstable();
         links.dedup();
-        let seen = self.links.seen();
+        let seen = self.links.seen(now);
         let hello = self.writer.hello(seen.into_iter());
         for link in links {
             self.send(link, hello.clone());
@@ -209,7 +209,7 @@ impl State {
             }
             self.computed.discarded += 1;
         }
-        self.computed.round = Some(Round::new(graph, RouterIndex::OWN.0));
+        self.computed.round = Some(Round::new(graph, RouterIndex::OWN.0, &self.computed.tree));
     }
 
     /// Works on the trees of the others; whether there is more to do.
@@ -239,7 +239,7 @@ impl State {
                 .by_id()
                 .map(|(index, node)| (index, node.peers()));
             let graph = Graph::new(routers, size);
-            self.computed.round = Some(Round::new(graph, RouterIndex::OWN.0));
+            self.computed.round = Some(Round::new(graph, RouterIndex::OWN.0, &self.computed.tree));
         }
         self.marks.publish = true;
         self.publish();
@@ -270,7 +270,8 @@ impl State {
         }
     }
 
-    /// Sends one router what it is to be asked and answered.
+    /// Sends one router what it is to be asked and answered. One that was not heard of is asked
+    /// for its addresses too: its next advertisement may be half a minute away.
     fn converse(&mut self, index: u16, link: NeighborLink) {
         let now = self.times.now;
         let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
@@ -286,6 +287,10 @@ impl State {
         if is_due(node.ask.due()) {
             node.ask.asked(now);
             messages.push(self.writer.link_state_request(&node.id));
+            if !node.is_advertised {
+                let have = node.addresses.sequence();
+                messages.push(self.writer.address_request(&node.id, have));
+            }
         }
         if is_due(node.addresses.ask.due()) {
             node.addresses.ask.asked(now);
@@ -339,7 +344,7 @@ impl State {
             .filter(|first| *first != index);
         RouterPath {
             id: Arc::clone(&node.id),
-            cost: reach.map_or(0, |reach| reach.cost),
+            cost: reach.map_or(0, |reach| u32::try_from(reach.cost).unwrap_or(u32::MAX)),
             hops: reach.map_or(0, |reach| reach.hops),
             next_hop: next_hop.map(RouterIndex),
             link,

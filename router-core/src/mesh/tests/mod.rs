@@ -1,4 +1,10 @@
-//! The messages against those of the incumbent, and engines among their like.
+//! The messages against those of the incumbent, the paths against a slow search, and engines among
+//! their like.
 
+mod believe;
 mod messages;
+mod network;
+mod paths;
+mod reference;
+mod topologies;
 mod vectors;

@@ -1,0 +1,1 @@
+//! What a router believes of others, and what it does not.
