@@ -8,6 +8,7 @@
 mod bed;
 mod codec;
 mod mailbox;
+mod mesh;
 mod route_choose;
 mod scan;
 mod shard;
@@ -22,6 +23,7 @@ pub fn workloads() -> Vec<Workload> {
         codec::workloads(),
         scan::workloads(),
         mailbox::workloads(),
+        mesh::workloads(),
         route_choose::workloads(),
         shard::workloads(),
     ]

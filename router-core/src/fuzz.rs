@@ -5,6 +5,7 @@
 //! shard is attacked by a script of frames that are nearly right as well as by bytes, because bytes
 //! alone hardly get beyond the first check.
 
+mod mesh;
 mod pattern;
 mod rig;
 mod script;
@@ -26,6 +27,16 @@ const ACTS_MAX: usize = 400;
 /// or if a pattern taken out is still found.
 pub fn fuzz_address_pattern(data: &[u8]) {
     pattern::compare(data);
+}
+
+/// What hostile neighbours send to a router on control links, as a script: messages, connections
+/// that come and go, time that passes.
+///
+/// # Panics
+/// If the engine panics, sends what is no message or tells what cannot be, or if it does not get to
+/// know an honest neighbour afterwards.
+pub fn fuzz_mesh_wire(data: &[u8]) {
+    mesh::attack(data);
 }
 
 /// What hostile peers do to a router of one or two shards, as a script.

@@ -19,6 +19,17 @@ use crate::mesh::names::RouterIndex;
 /// Ticks for which a router that nobody names is kept.
 const TICKS_UNNAMED: u8 = 3;
 
+/// What the life of a router from which a message comes says of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It comes from the life that is known.
+    Same,
+    /// It comes from a new life: what was known counts no more.
+    New,
+    /// It comes from a life that has just ended, and was on its way for long.
+    Past,
+}
+
 /// One router; this one has a record too, which only holds its neighbours.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -27,7 +38,8 @@ pub(super) struct Node {
     pub(super) version: Option<i64>,
     /// Which life of it is known.
     pub(super) instance: Option<i64>,
-    /// When that life last gave a sign.
+    /// When that life began, for all we know, and when it last gave a sign.
+    born: Time,
     heard: Time,
     /// The number of its link state.
     pub(super) sequence: i64,
@@ -59,6 +71,7 @@ impl Node {
             id,
             version: None,
             instance: None,
+            born: now,
             heard: now,
             sequence: 0,
             peers: Vec::new(),
@@ -79,8 +92,8 @@ impl Node {
         &self.peers
     }
 
-    /// Judges the life from which a message comes; whether it is a new one. `direct` is a message
-    /// from a neighbour itself; `alive` means that it is a neighbour and the known life is heard.
+    /// Judges the life from which a message comes. `direct` is a message from a neighbour itself;
+    /// `alive` means that it is a neighbour and the known life is heard.
     ///
     /// A later life is believed, an earlier one only when the later has been silent for a while:
     /// two routers of one name would otherwise flush each other's records all the time.
@@ -90,15 +103,19 @@ impl Node {
         direct: bool,
         alive: bool,
         now: Time,
-    ) -> Result<bool, Misdeed> {
+    ) -> Result<Life, Misdeed> {
         let (Some(new), Some(known)) = (instance, self.instance) else {
             self.instance = self.instance.or(instance);
             self.heard = now;
-            return Ok(false);
+            return Ok(Life::Same);
         };
         if new == known {
             self.heard = now;
-            return Ok(false);
+            return Ok(Life::Same);
+        }
+        let is_young = now.saturating_sub(self.born) < limits::MESH_REWIND;
+        if !direct && new < known && is_young {
+            return Ok(Life::Past);
         }
         let silent = now.saturating_sub(self.heard) >= limits::MESH_REWIND;
         if !direct && (alive || (new < known && !silent)) {
@@ -107,8 +124,9 @@ impl Node {
             });
         }
         self.instance = Some(new);
+        self.born = now;
         self.heard = now;
-        Ok(true)
+        Ok(Life::New)
     }
 
     /// Takes note of the numbers that it advertises; whether they have been lower than those known

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::limits;
 use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::event::MeshEvent;
+use crate::mesh::lsdb::Life;
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::read::Values;
@@ -154,7 +155,9 @@ impl State {
         mobile_sequence: i64,
     ) -> Result<(), Misdeed> {
         let index = self.enter(control.id)?;
-        self.life(index, control, false)?;
+        if !self.life(index, control, false)? {
+            return Ok(());
+        }
         let now = self.times.now;
         if let Some(node) = self.nodes.get_mut(index)
             && node.advertises(link_sequence, mobile_sequence, now)
@@ -187,7 +190,9 @@ impl State {
             return Err(Misdeed::TooLong("peers"));
         }
         let index = self.enter(control.id)?;
-        self.life(index, control, false)?;
+        if !self.life(index, control, false)? {
+            return Ok(());
+        }
         let Some(node) = self.nodes.get(index) else {
             return Ok(());
         };
@@ -257,19 +262,19 @@ impl State {
         Ok(())
     }
 
-    /// Judges the life from which a message comes, and begins anew with a new one.
-    fn life(&mut self, index: u16, control: &Control<'_>, direct: bool) -> Result<(), Misdeed> {
+    /// Judges the life from which a message comes, and begins anew with a new one; whether the
+    /// message counts.
+    fn life(&mut self, index: u16, control: &Control<'_>, direct: bool) -> Result<bool, Misdeed> {
         let now = self.times.now;
         let alive = self.links.to(control.id).is_some();
         let Some(node) = self.nodes.get_mut(index) else {
-            return Ok(());
+            return Ok(false);
         };
-        let instance = control.instance;
-        let is_new = node.begins_life(instance, direct, alive, now)?;
+        let life = node.begins_life(control.instance, direct, alive, now)?;
         node.version = Some(control.version);
-        if is_new {
+        if life == Life::New {
             self.restart(index);
         }
-        Ok(())
+        Ok(life != Life::Past)
     }
 }

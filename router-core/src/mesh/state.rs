@@ -4,7 +4,7 @@
 //! Decision: what arrives only leaves marks here; what follows from the marks is done in one place,
 //! in a fixed order, however many messages left them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,8 +114,8 @@ pub(super) struct Marks {
     pub(super) advertise: bool,
     /// Hello is to be said on these links at once.
     pub(super) greet: Vec<NeighborLink>,
-    /// When somebody is to be asked or answered.
-    pub(super) ask: Option<Time>,
+    /// Who is to be asked or answered, by the time when; what is no longer due is passed over.
+    pub(super) asks: BTreeSet<(Time, u16)>,
 }
 
 /// When things were done and are to be done.
@@ -193,7 +193,6 @@ impl State {
         let (index, is_new) = self.nodes.enter(id, self.times.now)?;
         if is_new {
             self.marks.recompute = true;
-            self.marks.publish = true;
             if let Some(node) = self.nodes.get(index) {
                 let id = Arc::clone(&node.id);
                 self.tell(MeshEvent::RouterAdded {
@@ -228,20 +227,15 @@ impl State {
         {
             node.ask.retry();
             node.addresses.ask.retry();
-            self.ask_soon(Time::ZERO);
+            self.attend(index);
         }
-    }
-
-    /// Somebody is to be asked or answered at a time.
-    pub(super) fn ask_soon(&mut self, at: Time) {
-        self.marks.ask = Some(self.marks.ask.map_or(at, |before| before.min(at)));
     }
 
     /// Takes note of whom a router must be asked or answered, and when.
     pub(super) fn attend(&mut self, index: u16) {
         let due = self.nodes.get(index).and_then(next_ask);
         if let Some(at) = due {
-            self.ask_soon(at);
+            self.marks.asks.insert((at, index));
         }
     }
 

@@ -50,7 +50,7 @@ impl State {
             at_once.then_some(self.times.now),
             announce,
             compute,
-            marks.ask,
+            marks.asks.first().map(|(at, _)| *at),
             self.own_addresses.due(),
         ];
         let upkeep = [
@@ -195,8 +195,8 @@ impl State {
             .map(|(index, node)| (index, node.peers()));
         let graph = Graph::new(routers, size);
         self.computed.tree = own_tree(&graph, RouterIndex::OWN.0, size);
-        self.ask_soon(Time::ZERO);
         self.begin_round(graph);
+        self.attend_all();
     }
 
     /// Begins with the trees of the others. A round that is under way is thrown away, but not time
@@ -246,26 +246,30 @@ impl State {
         self.computed.round.is_some()
     }
 
-    /// Asks whoever has something to tell, and answers who has asked.
+    /// There may be a way now to those who could not be asked.
+    fn attend_all(&mut self) {
+        let due = self.nodes.others();
+        let due = due.filter_map(|(index, node)| next_ask(node).map(|at| (at, index)));
+        self.marks.asks = due.collect();
+    }
+
+    /// Asks whoever has something to tell, and answers who has asked. Those to whom there is no way
+    /// are left until paths are found anew.
     fn ask_and_answer(&mut self) {
         let now = self.times.now;
-        if self.marks.ask.is_none_or(|at| at > now) {
-            return;
-        }
-        self.marks.ask = None;
-        let due = self
-            .nodes
-            .others()
-            .filter_map(|(index, node)| next_ask(node).map(|at| (index, at)));
-        let due: Vec<_> = due.collect();
-        for (index, at) in due {
-            if at <= now
+        while let Some((at, index)) = self.marks.asks.pop_first() {
+            if at > now {
+                self.marks.asks.insert((at, index));
+                break;
+            }
+            let due = self.nodes.get(index).and_then(next_ask);
+            if due.is_some_and(|due| due > now) {
+                self.attend(index);
+            } else if due.is_some()
                 && let Some(link) = self.way(index)
             {
                 self.converse(index, link);
                 self.attend(index);
-            } else if at > now {
-                self.ask_soon(at);
             }
         }
     }

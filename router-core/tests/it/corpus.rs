@@ -11,6 +11,11 @@ fn address_pattern() {
 }
 
 #[test]
+fn mesh_wire() {
+    replay::corpus("mesh_wire", fuzz::fuzz_mesh_wire);
+}
+
+#[test]
 fn shard_bytes() {
     replay::corpus("shard_bytes", fuzz::fuzz_shard_bytes);
 }

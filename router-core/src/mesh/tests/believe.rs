@@ -1,1 +1,549 @@
-//! What a router believes of others, and what it does not.
+//! What a router believes of others, and what it does not: one router, and forged messages.
+
+use std::time::Duration;
+
+use amqp_proto::Time;
+use bytes::Bytes;
+
+use super::vectors;
+use crate::address::AddressContext;
+use crate::limits;
+use crate::mesh::engine::Engine;
+use crate::mesh::envelope::Envelope;
+use crate::mesh::event::MeshEvent;
+use crate::mesh::misdeed::Misdeed;
+use crate::mesh::mobile::Addresses;
+use crate::mesh::names::{NeighborLink, RouterIndex};
+use crate::mesh::state::MeshSettings;
+use crate::mesh::wire::Body;
+use crate::mesh::write::Writer;
+use crate::route::Treatment;
+
+const TO_B: NeighborLink = NeighborLink(1);
+const TO_C: NeighborLink = NeighborLink(2);
+
+/// Router `A`, whose neighbours say what the test wants.
+struct Lone {
+    engine: Engine,
+    now: Time,
+    events: Vec<MeshEvent>,
+    sent: Vec<(NeighborLink, Bytes)>,
+}
+
+impl Lone {
+    fn new() -> Self {
+        let now = Time::from_millis(1000);
+        let engine = Engine::new(MeshSettings::new("A", 100), now);
+        let mut lone = Self {
+            engine,
+            now,
+            events: Vec::new(),
+            sent: Vec::new(),
+        };
+        lone.engine.link_up(TO_B, 1, now);
+        lone.engine.link_up(TO_C, 1, now);
+        lone
+    }
+
+    /// With `B` and `C` as neighbours.
+    fn with_neighbors() -> Self {
+        let mut lone = Self::new();
+        lone.greet(100, 100);
+        lone.pass(1000);
+        lone.take();
+        lone
+    }
+
+    fn greet(&mut self, b: i64, c: i64) {
+        self.hear(TO_B, &writer_of("B", b).hello(["A"].into_iter()))
+            .unwrap();
+        self.hear(TO_C, &writer_of("C", c).hello(["A"].into_iter()))
+            .unwrap();
+    }
+
+    fn hear(&mut self, link: NeighborLink, payload: &[u8]) -> Result<(), Misdeed> {
+        let result = self.engine.received(link, payload, self.now);
+        result.map_err(|refused| {
+            assert_eq!(refused.link, link);
+            refused.why
+        })
+    }
+
+    /// Lets time pass, and neighbours say hello all the while.
+    fn pass(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        while self.now < end {
+            self.now = self.now + Duration::from_millis(100);
+            self.engine.tick(self.now);
+            if self.now.as_nanos().is_multiple_of(1_000_000_000) {
+                self.greet(100, 100);
+            }
+        }
+    }
+
+    /// Forgets what was sent and told so far, and gives the events.
+    fn take(&mut self) -> Vec<MeshEvent> {
+        let mut events = std::mem::take(&mut self.events);
+        events.extend(std::iter::from_fn(|| self.engine.poll_event()));
+        self.sent = std::iter::from_fn(|| self.engine.poll_output()).collect();
+        events
+    }
+
+    /// Operations sent on a link since the last time.
+    fn sent(&mut self, link: NeighborLink) -> Vec<&'static str> {
+        self.take();
+        let on_link = self.sent.iter().filter(|(to, _)| *to == link);
+        on_link.map(|(_, payload)| opcode(payload)).collect()
+    }
+
+    fn mapped(&mut self) -> Vec<String> {
+        let events = self.take();
+        let texts = events.iter().filter_map(|event| match event {
+            MeshEvent::Mapped { key, .. } => Some(format!("+{key}")),
+            MeshEvent::Unmapped { key, .. } => Some(format!("-{key}")),
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
+fn writer_of(id: &str, instance: i64) -> Writer {
+    Writer::new(id, instance)
+}
+
+fn b() -> Writer {
+    writer_of("B", 100)
+}
+
+fn opcode(payload: &[u8]) -> &'static str {
+    let opcodes = ["HELLO", "RA", "LSR", "LSU", "MAR", "MAU"];
+    let is = |opcode: &&&str| {
+        let mut text = vec![0xa1, u8::try_from(opcode.len()).unwrap()];
+        text.extend(opcode.bytes());
+        payload.windows(text.len()).any(|window| *window == text)
+    };
+    opcodes.iter().find(is).unwrap()
+}
+
+fn keys<'a>(keys: &'a [&'a str]) -> impl Iterator<Item = (&'a str, Treatment)> + Clone {
+    keys.iter().map(|key| (*key, Treatment::AnycastClosest))
+}
+
+/// A change of addresses, addressed to all.
+fn change(sequence: i64, add: &[&str], del: &[&str]) -> Bytes {
+    b().address_change(sequence, keys(add), del.iter().copied())
+}
+
+fn all(sequence: i64, exist: &[&str]) -> Bytes {
+    b().address_answer("A", &b().all_addresses(sequence, keys(exist)))
+}
+
+fn replaced(payload: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let at = payload
+        .windows(from.len())
+        .position(|window| window == from)
+        .unwrap();
+    [&payload[..at], to, &payload[at + from.len()..]].concat()
+}
+
+#[test]
+fn nobody_else_speaks_on_a_neighbours_connection() {
+    let mut lone = Lone::with_neighbors();
+    let hello = writer_of("X", 100).hello(["A"].into_iter());
+    assert_eq!(
+        lone.hear(TO_B, &hello),
+        Err(Misdeed::Identity { id: "X".into() })
+    );
+    let other_life = writer_of("B", 101).hello(["A"].into_iter());
+    assert_eq!(
+        lone.hear(TO_B, &other_life),
+        Err(Misdeed::Identity { id: "B".into() })
+    );
+    assert_eq!(lone.engine.paths().routers().count(), 3);
+    for _ in 0..4 {
+        lone.now = lone.now + Duration::from_secs(1);
+        lone.hear(TO_C, &writer_of("C", 100).hello(["A"].into_iter()))
+            .unwrap();
+        lone.engine.tick(lone.now);
+    }
+    assert_eq!(
+        lone.hear(TO_B, &hello),
+        Ok(()),
+        "after the old one fell silent"
+    );
+}
+
+#[test]
+fn a_second_router_of_the_same_name_is_no_neighbour() {
+    let mut lone = Lone::with_neighbors();
+    let link = NeighborLink(3);
+    lone.engine.link_up(link, 1, lone.now);
+    let hello = writer_of("B", 101).hello(["A"].into_iter());
+    for _ in 0..10 {
+        let refused = lone.hear(link, &hello);
+        assert_eq!(refused, Err(Misdeed::Duplicate { id: "B".into() }));
+        lone.pass(1000);
+    }
+    let told = lone.take().into_iter().filter(|event| match event {
+        MeshEvent::Misbehaved { .. } => true,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(told.count(), 1, "one line in ten seconds");
+    assert_eq!(
+        lone.engine.paths().router(RouterIndex(1)).unwrap().link,
+        Some(TO_B)
+    );
+}
+
+#[test]
+fn nobody_speaks_for_us() {
+    let mut lone = Lone::with_neighbors();
+    let us = writer_of("A", 7);
+    let own = Err(Misdeed::OurIdentity);
+    assert_eq!(lone.hear(TO_B, &us.hello(["A"].into_iter())), own);
+    let mine = us.advertisement(9, 9);
+    let passed = replaced(&mine, b"0/A", b"0/B");
+    assert_eq!(lone.hear(TO_B, &replaced(&passed, b"0/A", b"0/B")), own);
+    assert_eq!(lone.hear(TO_B, &mine), Err(Misdeed::Trace));
+    assert_eq!(lone.sent(TO_C), Vec::<&str>::new(), "nor is it passed on");
+}
+
+#[test]
+fn the_last_in_a_trace_is_who_sent_it() {
+    let mut lone = Lone::with_neighbors();
+    let forged = writer_of("C", 100).advertisement(5, 5);
+    assert_eq!(lone.hear(TO_B, &forged), Err(Misdeed::Trace));
+    assert_eq!(lone.hear(TO_C, &forged), Ok(()));
+}
+
+#[test]
+fn advertisements_are_passed_on_however_often_they_come() {
+    let mut lone = Lone::with_neighbors();
+    for _ in 0..3 {
+        lone.hear(TO_B, &b().advertisement(0, 0)).unwrap();
+    }
+    assert_eq!(lone.sent(TO_C), ["RA"; 3]);
+    assert_eq!(lone.sent(TO_B), Vec::<&str>::new());
+}
+
+#[test]
+fn a_message_that_has_gone_too_far_is_dropped() {
+    let mut lone = Lone::with_neighbors();
+    let mut message = b().advertisement(1, 0).to_vec();
+    for passed in ["0/X", "0/Y"] {
+        let context = AddressContext::new("A");
+        let envelope = Envelope::read(&message, &context).unwrap();
+        message = envelope.passed_on(passed).to_vec();
+    }
+    let message = replaced(&message, b"0/Y", b"0/B");
+    assert_eq!(lone.hear(TO_B, &message), Ok(()));
+    assert_eq!((lone.sent(TO_B), lone.sent(TO_C)), (vec![], vec![]));
+}
+
+#[test]
+fn costs_below_zero_or_beyond_belief_are_refused() {
+    let mut lone = Lone::with_neighbors();
+    let good = b().link_state("A", 1, [("A", 1), ("D", 0x12)].into_iter());
+    let negative = replaced(&good, &[0x54, 0x12], &[0x54, 0xff]);
+    assert_eq!(lone.hear(TO_B, &negative), Err(Misdeed::Cost));
+    let vast = b().link_state("A", 1, [("D", u32::MAX)].into_iter());
+    assert_eq!(lone.hear(TO_B, &vast), Err(Misdeed::Cost));
+    assert_eq!(lone.engine.nodes().len(), 3, "nobody was added");
+    assert_eq!(lone.hear(TO_B, &good), Ok(()));
+    lone.pass(200);
+    assert_eq!(lone.engine.nodes()[3].cost, Some(0x13));
+}
+
+#[test]
+fn older_link_states_are_passed_over() {
+    let mut lone = Lone::with_neighbors();
+    lone.hear(
+        TO_B,
+        &b().link_state("A", 5, [("A", 1), ("D", 1)].into_iter()),
+    )
+    .unwrap();
+    lone.hear(TO_B, &b().link_state("A", 4, [("A", 1)].into_iter()))
+        .unwrap();
+    lone.hear(TO_B, &b().link_state("A", 5, [("A", 1)].into_iter()))
+        .unwrap();
+    lone.pass(500);
+    assert_eq!(lone.engine.nodes()[3].cost, Some(2));
+}
+
+#[test]
+fn a_sequence_that_nobody_can_reach_is_forgotten_when_the_router_stays_below() {
+    let mut lone = Lone::with_neighbors();
+    let forged = b().link_state("A", i64::MAX - 1, [("D", 1)].into_iter());
+    lone.hear(TO_B, &forged).unwrap();
+    for _ in 0..4 {
+        lone.hear(TO_B, &b().advertisement(7, 0)).unwrap();
+        lone.pass(4000);
+    }
+    assert!(lone.sent(TO_B).contains(&"LSR"), "it is asked anew");
+    lone.hear(TO_B, &b().link_state("A", 7, [("A", 1)].into_iter()))
+        .unwrap();
+    lone.pass(5000);
+    assert_eq!(lone.engine.nodes().len(), 3, "what was forged is gone");
+    let beyond = b().link_state("A", i64::MAX, [("D", 1)].into_iter());
+    assert_eq!(lone.hear(TO_B, &beyond), Err(Misdeed::Sequence("ls_seq")));
+    let below = b().advertisement(-1, 0);
+    assert_eq!(lone.hear(TO_B, &below), Err(Misdeed::Sequence("ls_seq")));
+}
+
+#[test]
+fn two_far_routers_of_one_name_do_not_flush_each_other_all_the_time() {
+    let mut lone = Lone::with_neighbors();
+    let far = |instance, sequence| {
+        let payload = writer_of("X", instance).advertisement(sequence, 1);
+        let context = AddressContext::new("A");
+        let envelope = Envelope::read(&payload, &context).unwrap();
+        envelope.passed_on("0/B")
+    };
+    lone.hear(TO_B, &far(50, 1)).unwrap();
+    lone.take();
+    for _ in 0..60 {
+        lone.hear(TO_B, &far(60, 1)).ok();
+        lone.hear(TO_B, &far(50, 1)).ok();
+        lone.pass(500);
+    }
+    let restarts = lone.take().into_iter();
+    let restarts = restarts.filter(|event| matches!(event, MeshEvent::Restarted { .. }));
+    assert!(restarts.count() <= 4);
+}
+
+#[test]
+fn addresses_come_in_order_or_all_at_once() {
+    let mut lone = Lone::with_neighbors();
+    lone.hear(TO_B, &b().advertisement(0, 0)).unwrap();
+    lone.hear(TO_B, &change(1, &["M0a", "M0b"], &[])).unwrap();
+    assert_eq!(lone.mapped(), ["+M0a", "+M0b"]);
+    lone.hear(TO_B, &change(1, &["M0a", "M0b"], &[])).unwrap();
+    lone.pass(2000);
+    assert!(!lone.sent(TO_B).contains(&"MAR"), "a copy is no loss");
+
+    lone.hear(TO_B, &change(3, &["M0d"], &[])).unwrap();
+    assert_eq!(lone.sent(TO_B), ["MAR"], "something was lost");
+    lone.hear(TO_B, &change(4, &["M0e"], &["M0d"])).unwrap();
+    assert_eq!((lone.mapped(), lone.sent(TO_B)), (vec![], vec![]));
+    lone.hear(TO_B, &all(4, &["M0a", "M0c", "M0e"])).unwrap();
+    assert_eq!(lone.mapped(), ["-M0b", "+M0c", "+M0e"]);
+    lone.hear(TO_B, &all(3, &[])).unwrap();
+    lone.hear(TO_B, &change(5, &[], &["M0a", "M0zzz"])).unwrap();
+    assert_eq!(lone.mapped(), ["-M0a"]);
+}
+
+#[test]
+fn a_question_for_addresses_is_repeated_until_it_is_answered() {
+    let mut lone = Lone::with_neighbors();
+    lone.hear(TO_B, &b().advertisement(0, 5)).unwrap();
+    assert_eq!(lone.sent(TO_B), ["MAR"]);
+    let mut asked = 0;
+    for _ in 0..20 {
+        lone.pass(1000);
+        asked += lone
+            .sent(TO_B)
+            .iter()
+            .filter(|opcode| **opcode == "MAR")
+            .count();
+    }
+    assert!((3..=5).contains(&asked), "{asked} times, ever more seldom");
+    lone.hear(TO_B, &all(5, &["M0a"])).unwrap();
+    lone.take();
+    for _ in 0..60 {
+        lone.pass(1000);
+        assert!(!lone.sent(TO_B).contains(&"MAR"));
+    }
+}
+
+#[test]
+fn an_update_with_anything_wrong_in_it_changes_nothing() {
+    let mut lone = Lone::with_neighbors();
+    let good = change(1, &["M0a", "M0b"], &[]);
+    let bad = replaced(&good, b"\xa1\x03M0b", b"\xa0\x03M0b");
+    assert!(lone.hear(TO_B, &bad).is_err());
+    assert_eq!(lone.mapped(), Vec::<String>::new());
+    lone.hear(
+        TO_B,
+        &change(1, &["Lx", "Tqdrouter", "", "M", "Q0", "HE", "M0a"], &[]),
+    )
+    .unwrap();
+    assert_eq!(
+        lone.mapped(),
+        ["+HE", "+M0a"],
+        "other classes are nobody's business"
+    );
+    let long = "M".repeat(limits::MESH_ADDRESS_BYTES + 1);
+    lone.hear(TO_B, &change(2, &[&long], &[])).unwrap();
+    assert_eq!(lone.mapped(), Vec::<String>::new());
+}
+
+#[test]
+fn addresses_beyond_the_room_there_is_are_left_out() {
+    let context = AddressContext::new("A");
+    let mut addresses = Addresses::default();
+    let mut update = |payload: &Bytes, room| {
+        let envelope = Envelope::read(payload, &context).unwrap();
+        let Body::Addresses {
+            sequence,
+            change,
+            hints,
+        } = envelope.control().unwrap().body
+        else {
+            panic!("{envelope:?}");
+        };
+        let changed = addresses
+            .update(sequence, change, hints, room, Time::ZERO)
+            .unwrap();
+        (
+            changed.mapped.len(),
+            changed.unmapped.len(),
+            changed.full,
+            addresses.len(),
+        )
+    };
+    let keys: Vec<String> = (0..10).map(|key| format!("M0{key}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert_eq!(update(&change(1, &keys, &[]), 4), (4, 0, true, 4));
+    assert_eq!(update(&all(2, &keys[..2]), 4), (0, 2, false, 2));
+    assert_eq!(update(&all(3, &keys), 100), (8, 0, false, 10));
+}
+
+#[test]
+fn no_more_routers_than_are_remembered() {
+    let mut lone = Lone::with_neighbors();
+    let mut refused = 0;
+    for number in 0..limits::MESH_ROUTERS + 10 {
+        let payload = writer_of(&format!("r{number}"), 1).link_state_request("A");
+        let from_b = payload.to_vec();
+        let context = AddressContext::new("A");
+        let envelope = Envelope::read(&from_b, &context).unwrap();
+        refused += usize::from(lone.hear(TO_B, &envelope.passed_on("0/B")).is_err());
+    }
+    assert_eq!(refused, 12);
+    assert_eq!(lone.engine.nodes().len(), limits::MESH_ROUTERS + 1);
+    lone.pass(5000);
+    assert_eq!(lone.engine.nodes().len(), 3, "nobody else speaks of them");
+}
+
+#[test]
+fn lists_that_are_too_long_are_refused() {
+    let mut lone = Lone::with_neighbors();
+    let names: Vec<String> = (0..=limits::MESH_PEERS)
+        .map(|name| format!("r{name}"))
+        .collect();
+    let peers = names.iter().map(|name| (name.as_str(), 1));
+    let refused = lone.hear(TO_B, &b().link_state("A", 1, peers));
+    assert_eq!(refused, Err(Misdeed::TooLong("peers")));
+    let refused = lone.hear(TO_B, &b().hello(names.iter().map(String::as_str)));
+    assert_eq!(refused, Err(Misdeed::TooLong("seen")));
+    let long = "x".repeat(limits::MESH_ID_BYTES + 1);
+    let refused = lone.hear(TO_B, &writer_of(&long, 1).hello(std::iter::empty()));
+    assert_eq!(refused, Err(Misdeed::TooLong("id")));
+    assert_eq!(lone.engine.nodes().len(), 3);
+}
+
+#[test]
+fn a_flood_is_cut_off_and_hellos_go_on() {
+    let mut lone = Lone::with_neighbors();
+    let advertisement = b().advertisement(1, 0);
+    let mut taken = 0;
+    for _ in 0..3 * limits::MESH_MESSAGES_PER_SECOND {
+        taken += u64::from(lone.hear(TO_B, &advertisement).is_ok());
+        lone.engine.poll_output();
+    }
+    assert!(taken <= limits::MESH_MESSAGES_PER_SECOND + 1, "{taken}");
+    assert_eq!(lone.hear(TO_B, &advertisement), Err(Misdeed::Flood));
+    assert_eq!(lone.hear(TO_B, &b().hello(["A"].into_iter())), Ok(()));
+    let other = writer_of("C", 100).advertisement(1, 0);
+    assert_eq!(lone.hear(TO_C, &other), Ok(()), "others are served");
+    lone.pass(1000);
+    assert_eq!(lone.hear(TO_B, &advertisement), Ok(()));
+}
+
+#[test]
+fn questions_are_answered_no_faster_than_is_good() {
+    let mut lone = Lone::with_neighbors();
+    lone.engine
+        .local_address(&"M0a".into(), Treatment::Multicast, true, lone.now);
+    lone.pass(1000);
+    lone.take();
+    for _ in 0..100 {
+        lone.hear(TO_B, &b().link_state_request("A")).unwrap();
+        lone.hear(TO_B, &b().address_request("A", 0)).unwrap();
+        lone.pass(10);
+    }
+    let sent = lone.sent(TO_B);
+    let count = |opcode: &str| sent.iter().filter(|sent| **sent == opcode).count();
+    assert!((2..60).contains(&count("LSU")), "{}", count("LSU"));
+    assert!((2..60).contains(&count("MAU")), "{}", count("MAU"));
+    lone.hear(TO_B, &b().address_request("A", 1)).unwrap();
+    lone.pass(500);
+    assert!(!lone.sent(TO_B).contains(&"MAU"), "it has them all");
+}
+
+#[test]
+fn newer_versions_are_told_and_passed_on() {
+    let mut lone = Lone::with_neighbors();
+    let newer = replaced(&b().advertisement(9, 9), b"pv\x54\x01", b"pv\x54\x02");
+    let version = Misdeed::Version {
+        id: "B".into(),
+        version: 2,
+    };
+    assert_eq!(lone.hear(TO_B, &newer), Err(version.clone()));
+    assert_eq!(lone.sent(TO_C), ["RA"]);
+    assert_eq!(lone.sent(TO_B), Vec::<&str>::new());
+    let newer = replaced(&b().hello(["A"].into_iter()), b"pv\x54\x01", b"pv\x54\x02");
+    assert_eq!(lone.hear(TO_B, &newer), Err(version));
+}
+
+#[test]
+fn messages_for_others_go_their_way() {
+    let mut lone = Lone::with_neighbors();
+    lone.hear(TO_B, &b().link_state_request("C")).unwrap();
+    assert_eq!(lone.sent(TO_C), ["LSR"]);
+    lone.hear(TO_B, &b().link_state_request("nobody")).unwrap();
+    lone.hear(TO_B, &b().link_state_request("B")).unwrap();
+    assert_eq!((lone.sent(TO_B), lone.sent(TO_C)), (vec![], vec![]));
+}
+
+#[test]
+fn every_captured_message_with_one_byte_changed_does_no_harm() {
+    let all = [
+        vectors::HELLO_FROM_B,
+        vectors::RA_FROM_B,
+        vectors::LSR_FROM_B,
+        vectors::LSU_FROM_B,
+        vectors::MAR_FROM_B,
+        vectors::MAU_CHANGE_FROM_B,
+        vectors::MAU_ALL_FROM_A,
+    ];
+    let mut lone = Lone::with_neighbors();
+    for hex in all {
+        let message = vectors::bytes(hex);
+        for at in 0..message.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut changed = message.clone();
+                changed[at] ^= flip;
+                lone.hear(TO_B, &changed).ok();
+                lone.hear(TO_B, &message[..at]).ok();
+                lone.take();
+            }
+        }
+        lone.pass(100);
+    }
+    assert!(lone.engine.nodes().len() < 1000);
+}
+
+#[test]
+fn messages_on_links_that_are_not_there_are_refused() {
+    let mut lone = Lone::with_neighbors();
+    let hello = b().hello(["A"].into_iter());
+    assert_eq!(
+        lone.hear(NeighborLink(9), &hello),
+        Err(Misdeed::UnknownLink)
+    );
+    lone.engine.link_down(TO_B, lone.now);
+    assert_eq!(lone.hear(TO_B, &hello), Err(Misdeed::UnknownLink));
+    lone.engine.link_down(TO_B, lone.now);
+}

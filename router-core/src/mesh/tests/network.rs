@@ -207,7 +207,7 @@ impl Network {
         let now = self.now;
         let hint = Treatment::AnycastClosest;
         self.on(id, |engine| {
-            engine.local_address(&key.into(), hint, present, now)
+            engine.local_address(&key.into(), hint, present, now);
         });
     }
 

@@ -354,7 +354,8 @@ enum Trouble {
 
 fn any_trouble() -> impl Strategy<Value = Trouble> {
     prop_oneof![
-        3 => (0..7_usize, 0..7_usize, 1..4_u32).prop_map(|(a, b, cost)| Trouble::Connect(a, b, cost)),
+        3 => (0..7_usize, 0..7_usize, 1..4_u32)
+            .prop_map(|(a, b, cost)| Trouble::Connect(a, b, cost)),
         2 => (0..20_usize).prop_map(Trouble::Cut),
         1 => (0..7_usize).prop_map(Trouble::Restart),
         3 => (0..7_usize, 0..5_u8, any::<bool>())
