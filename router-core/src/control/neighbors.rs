@@ -284,7 +284,7 @@ impl Neighbors {
             paths[usize::from(index.0)] = place.map(|&neighbor| Path {
                 id: Arc::clone(&router.id),
                 neighbor,
-                cost: u32::try_from(router.cost).unwrap_or(u32::MAX),
+                cost: router.cost,
                 valid_origins: Arc::clone(&router.valid_origins),
             });
         }

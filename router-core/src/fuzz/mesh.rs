@@ -76,10 +76,8 @@ impl Victim {
                 return rest;
             }
             8 => self.pass(Duration::from_millis(250) * u32::from(act & 15)),
-            9 => {
-                if self.up.insert(link) {
-                    self.engine.link_up(link, u32::from(act >> 2 & 3), self.now);
-                }
+            9 if self.up.insert(link) => {
+                self.engine.link_up(link, u32::from(act >> 2 & 3), self.now);
             }
             10 => {
                 self.up.remove(&link);

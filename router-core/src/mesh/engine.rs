@@ -12,7 +12,6 @@ use bytes::Bytes;
 use crate::ids::AddressKey;
 use crate::limits;
 use crate::mesh::event::MeshEvent;
-use crate::mesh::hello::Turn;
 use crate::mesh::misdeed::{Misdeed, Refused};
 use crate::mesh::mobile::is_told;
 use crate::mesh::names::{NeighborLink, RouterIndex};
@@ -65,9 +64,12 @@ impl Engine {
         Self { state }
     }
 
-    /// A connection to another router has its control links; `cost` is what both sides agreed on.
+    /// A connection to another router has its control links, or has them anew; `cost` is what both
+    /// sides agreed on.
     pub fn link_up(&mut self, link: NeighborLink, cost: u32, now: Time) {
         self.at(now);
+        let turn = self.state.links.close(link, now);
+        self.state.turned(turn.into_iter().collect());
         self.state.links.open(link, cost);
         self.state.marks.greet.push(link);
         self.state.step();
@@ -76,7 +78,7 @@ impl Engine {
     /// A connection to another router, or its control links, are gone.
     pub fn link_down(&mut self, link: NeighborLink, now: Time) {
         self.at(now);
-        let turn: Option<Turn> = self.state.links.close(link, now);
+        let turn = self.state.links.close(link, now);
         self.state.turned(turn.into_iter().collect());
         self.state.step();
     }
