@@ -99,19 +99,31 @@ impl Performative {
     }
 }
 
+impl Transfer {
+    /// Reads a transfer of the usual form at the start of a frame's body and advances `body` past
+    /// it. `None` says nothing of the bytes: leave them to [`Performative::decode`].
+    #[inline]
+    pub fn decode_plain(body: &mut Bytes) -> Option<Self> {
+        let [
+            format::DESCRIBED,
+            format::SMALL_ULONG,
+            descriptor::TRANSFER,
+            ..,
+        ] = body[..]
+        else {
+            return None;
+        };
+        let (transfer, length) = hot::transfer(body)?;
+        body.advance(length);
+        Some(transfer)
+    }
+}
+
 /// Reads a transfer at the start of a frame's body and advances `body` past it, as
 /// [`Performative::decode`] does; `WrongType` if another performative stands there.
 #[inline]
 pub fn decode_transfer(body: &mut Bytes) -> Result<Transfer, DecodeError> {
-    if let [
-        format::DESCRIBED,
-        format::SMALL_ULONG,
-        descriptor::TRANSFER,
-        ..,
-    ] = body[..]
-        && let Some((transfer, length)) = hot::transfer(body)
-    {
-        body.advance(length);
+    if let Some(transfer) = Transfer::decode_plain(body) {
         return Ok(transfer);
     }
     let mut rest = body.clone();

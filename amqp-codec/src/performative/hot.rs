@@ -281,7 +281,14 @@ impl Transfer {
         list.uint(self.delivery_id);
         list.tag(self.delivery_tag.as_ref());
         list.uint(self.message_format);
-        list.boolean(self.settled);
+        if let Some(settled) = self.settled {
+            list.boolean(Some(settled));
+        } else if self.is_plain_behind_settled() {
+            // Most transfers end here; what is null at the end of a list is left out.
+            return list.finish(out);
+        } else {
+            list.null();
+        }
         list.boolean(self.more.then_some(true));
         list.ubyte(self.rcv_settle_mode.map(ReceiverSettleMode::byte));
         if !list.state(self.state.as_ref()) {
@@ -291,6 +298,13 @@ impl Transfer {
         list.boolean(self.aborted.then_some(true));
         list.boolean(self.batchable.then_some(true));
         list.finish(out);
+    }
+
+    /// Whether nothing is said by the fields behind `settled`.
+    #[inline(always)]
+    fn is_plain_behind_settled(&self) -> bool {
+        let flags = self.more | self.resume | self.aborted | self.batchable;
+        !flags & self.rcv_settle_mode.is_none() & self.state.is_none()
     }
 }
 

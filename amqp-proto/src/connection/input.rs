@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use amqp_codec::{Attach, Begin, Detach, End, FrameType, Open, Performative, Role};
+use amqp_codec::{Attach, Begin, Detach, End, FrameType, Open, Performative, Role, Transfer};
 use bytes::Bytes;
 
 use crate::connection::phase::{Phase, PhaseStep};
@@ -121,6 +121,11 @@ impl Connection {
         }
         if self.writer.tap.is_some() {
             self.tap_frame(channel, &body);
+        }
+        if self.phase == Phase::Opened
+            && let Some(transfer) = Transfer::decode_plain(&mut body)
+        {
+            return self.on_transfer(channel, transfer, body);
         }
         let performative = match Performative::decode(&mut body) {
             Ok(performative) => performative,
