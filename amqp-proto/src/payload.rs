@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 /// Slices below this size keep a whole read window alive, so [`Payload::settle`] copies them out:
-/// an eighth of a 256 KiB window.
+/// half of a block of 64 KiB.
 const SETTLE_BELOW: usize = 32 * 1024;
 
 /// Slices below this size are copied where more and more of them has to wait: they are no frames of

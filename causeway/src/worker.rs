@@ -369,6 +369,12 @@ impl Worker {
                     .take(socket, self.poll.registry(), scratch, now);
             }
         }
+        while let Some(None) = self.sockets.last() {
+            self.sockets.pop();
+        }
+        if self.sockets.len() < self.sockets.capacity() / 8 {
+            self.sockets.shrink_to(2 * self.sockets.len());
+        }
         self.lingering.expire(now);
         closed
     }

@@ -6,8 +6,8 @@
 
 use crate::ids::Key;
 
-/// Places kept when the slab empties: beyond these the memory goes back.
-const KEPT_PLACES: usize = 256;
+/// Bytes of places kept when the slab empties: beyond these the memory goes back.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// The end of the list of free places.
 const END: u32 = u32::MAX;
@@ -32,6 +32,9 @@ struct Place<T> {
 }
 
 impl<T> Keyed<T> {
+    /// Places kept when the slab empties.
+    const KEPT_PLACES: usize = KEPT_BYTES / size_of::<Place<T>>();
+
     /// An empty slab; takes no memory yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -142,11 +145,32 @@ impl<T> Keyed<T> {
             self.newborn = place.generation;
         }
         self.len -= 1;
-        if self.len == 0 && self.places.len() > KEPT_PLACES {
-            self.places = Vec::new();
-            self.free = END;
+        let is_wide = self.places.len() > Self::KEPT_PLACES;
+        if is_wide && self.len <= self.places.len() / 4 && self.len & self.len.wrapping_sub(1) == 0
+        {
+            self.give_back();
         }
         Some(record)
+    }
+
+    /// Gives back the places behind the last record if they are half of all. It looks through all
+    /// places, so it is asked only when so few records are left that their number is half of what
+    /// it was the last time.
+    #[cold]
+    fn give_back(&mut self) {
+        let last = self.places.iter().rposition(|place| place.record.is_some());
+        let used = last.map_or(0, |last| last + 1);
+        if used > self.places.len() / 2 {
+            return;
+        }
+        self.places.truncate(used);
+        self.places.shrink_to_fit();
+        self.free = END;
+        for (place, index) in self.places.iter_mut().zip(0..) {
+            if place.record.is_none() {
+                place.next = std::mem::replace(&mut self.free, index);
+            }
+        }
     }
 
     /// All records with their keys, by place.
@@ -221,7 +245,7 @@ mod tests {
     #[test]
     fn an_emptied_slab_gives_its_memory_back_and_still_knows_dead_keys() {
         let mut records = Keyed::new();
-        let keys: Vec<Key> = (0..=KEPT_PLACES)
+        let keys: Vec<Key> = (0..=Keyed::<usize>::KEPT_PLACES)
             .map(|number| records.insert(number))
             .collect();
         let again = {
@@ -232,14 +256,33 @@ mod tests {
             records.remove(key);
         }
         assert!(records.is_empty());
-        assert_eq!(records.places.capacity(), 0);
-        let reborn: Vec<Key> = (0..=KEPT_PLACES)
+        assert!(records.places.capacity() < 16);
+        let reborn: Vec<Key> = (0..=Keyed::<usize>::KEPT_PLACES)
             .map(|number| records.insert(number))
             .collect();
         assert!(
             keys.iter()
                 .chain([&again])
                 .all(|key| records.get(*key).is_none())
+        );
+        assert!(reborn.iter().all(|key| records.contains(*key)));
+    }
+
+    #[test]
+    fn a_slab_gives_memory_back_although_a_record_stays() {
+        let mut records = Keyed::new();
+        let count = 4 * Keyed::<usize>::KEPT_PLACES;
+        let keys: Vec<Key> = (0..count).map(|number| records.insert(number)).collect();
+        for key in keys.iter().filter(|key| key.index != 3) {
+            records.remove(*key);
+        }
+        assert!(records.places.capacity() < Keyed::<usize>::KEPT_PLACES);
+        assert_eq!(records.get(keys[3]), Some(&3));
+        let reborn: Vec<Key> = (0..count).map(|number| records.insert(number)).collect();
+        assert_eq!(records.len(), count + 1);
+        assert!(
+            keys.iter()
+                .all(|key| key.index == 3 || !records.contains(*key))
         );
         assert!(reborn.iter().all(|key| records.contains(*key)));
     }

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
-//! one receive window of `RECEIVE_WINDOW`, and its pipe to the management agent holds at most
-//! `IN_PROCESS_DEPTH` × `IN_PROCESS_MESSAGE_BYTES`.
+//! its receive window, `RECEIVE_WINDOW` and two blocks of `READ_BYTES_PER_TURN`, and its pipe to
+//! the management agent holds at most `IN_PROCESS_DEPTH` × `IN_PROCESS_MESSAGE_BYTES`.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub const SESSION_WINDOW_FRAMES: u32 = 128;
 /// Credit of a producer and lane of a consumer, in deliveries, unless the listener says otherwise.
 pub const LINK_CAPACITY: u32 = 250;
 
-/// Bytes of a shard's receive window.
+/// Bytes of a shard's receive window that were handed on and may be read into again.
 pub const RECEIVE_WINDOW: usize = 256 * 1024;
 
 /// Bytes read from one connection before the others have their turn.

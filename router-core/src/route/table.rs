@@ -29,6 +29,8 @@ pub struct RouteTable {
     generation: u64,
     hasher: FixedState,
     buckets: [Arc<Bucket>; BUCKETS],
+    /// What stands for every bucket without routes.
+    empty: Arc<Bucket>,
     rules: Arc<Rules>,
     boards: Boards,
 }
@@ -42,6 +44,7 @@ impl RouteTable {
             generation: 0,
             hasher: FixedState::with_seed(seed),
             buckets: std::array::from_fn(|_| Arc::clone(&empty)),
+            empty,
             rules,
             boards,
         }
@@ -123,7 +126,8 @@ impl RouteTable {
     fn change(&mut self, key: &str, route: Option<Arc<Route>>) {
         let hasher = self.hasher.clone();
         let hash = hasher.hash_one(key);
-        let bucket = Arc::make_mut(&mut self.buckets[bucket_of(hash)]);
+        let place = &mut self.buckets[bucket_of(hash)];
+        let bucket = Arc::make_mut(place);
         match (bucket.find_entry(hash, |route| *route.key == *key), route) {
             (Ok(mut entry), Some(route)) => *entry.get_mut() = route,
             (Ok(entry), None) => {
@@ -134,6 +138,9 @@ impl RouteTable {
                 bucket.insert_unique(hash, route, |route| hasher.hash_one(&*route.key));
             }
             (Err(_), None) => {}
+        }
+        if bucket.is_empty() {
+            *place = Arc::clone(&self.empty);
         }
     }
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use amqp_proto::{
     Connection, ConnectionError, Event, LinkKey, RecvBuf, SendQueue, SessionKey, Time, Transform,
 };
-use bytes::BytesMut;
 
+use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
 use crate::settings::ConnectionSettings;
 
@@ -150,11 +150,16 @@ impl Conn {
         self.links[index] = slot;
     }
 
-    /// Takes bytes from the wire.
-    pub(super) fn open(&mut self, wire: BytesMut) -> Result<(), Fault> {
+    /// Takes `count` bytes from the wire, which were read into the window.
+    pub(super) fn open(&mut self, window: &mut ReadWindow, count: usize) -> Result<(), Fault> {
         let Self {
             transform, input, ..
         } = self;
+        if transform.is_clear() {
+            input.push(window.take(count));
+            return Ok(());
+        }
+        let wire = window.take_mut(count);
         match catch_unwind(AssertUnwindSafe(|| transform.open(wire, input))) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Fault::Transform(error.to_string())),

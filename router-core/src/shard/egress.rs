@@ -41,6 +41,7 @@ impl Shard {
             let key = self.touched[place];
             self.fill(key, now);
         }
+        self.settle_lanes();
     }
 
     fn fill(&mut self, key: ConnKey, now: Time) {
@@ -180,8 +181,7 @@ impl Shard {
         let queued = link.lane.front_mut()?;
         let whole = match sent {
             Sent::Whole => {
-                let length = queued.forward.payload.len();
-                queued.forward.payload.advance(length);
+                queued.forward.payload = Payload::new();
                 true
             }
             Sent::Part(count) => {

@@ -11,7 +11,7 @@ use super::conn::LinkSlot;
 use super::lanes::origin_of;
 use super::link::{InLink, InTarget, OutLink, Queued};
 use super::settle::lost;
-use super::state::Shard;
+use super::state::{Shard, tighten};
 use crate::counters::Counter;
 use crate::delivery::Place;
 use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey};
@@ -104,6 +104,7 @@ impl Shard {
                 links.retain(|&of| of != key);
                 if links.is_empty() {
                     self.producers.remove(address);
+                    tighten(&mut self.producers);
                 }
             }
             let unbind = Unbind {
@@ -190,6 +191,7 @@ impl Shard {
             links.retain(|&of| of != out);
             if links.is_empty() {
                 self.consumers.remove(&address);
+                tighten(&mut self.consumers);
             }
         }
         if link.streaming

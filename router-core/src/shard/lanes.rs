@@ -80,7 +80,7 @@ impl Shard {
     }
 
     /// Appends a delivery to a lane; settled ones obey the drop rule.
-    fn queue(&mut self, key: Key, mut forward: Forward, fan: Option<FanKey>) {
+    fn queue(&mut self, key: Key, forward: Forward, fan: Option<FanKey>) {
         let origin_shard = forward.origin.shard;
         let single = fan.is_none() && forward.to != Target::Fan(forward.address);
         let pipe = match forward.to {
@@ -100,9 +100,6 @@ impl Shard {
         let Some(link) = self.out_links.get_mut(key) else {
             return;
         };
-        if single && !link.lane.is_empty() {
-            forward.payload.settle();
-        }
         let received = forward.payload.len() as u64;
         if forward.settled {
             link.lane_settled += 1;
@@ -122,7 +119,13 @@ impl Shard {
             received,
             reported: 0,
             window,
+            // The copies of a fan were copied out together.
+            kept: !single,
         });
+        if link.loose == 0 {
+            self.loose.push(key);
+        }
+        link.loose += 1;
         self.mark_ready(key);
     }
 
@@ -132,6 +135,22 @@ impl Shard {
             && !link.pipes.iter().any(|pipe| pipe.from == from)
         {
             link.pipes.push(PipeRx::new(from, link.capacity.max(1)));
+        }
+    }
+
+    /// What has to stay in its lane beyond the turn in which it came lets go of the window that it
+    /// was read into; most deliveries are sent before that and are never copied here.
+    pub(super) fn settle_lanes(&mut self) {
+        for key in self.loose.drain(..) {
+            let Some(link) = self.out_links.get_mut(key) else {
+                continue;
+            };
+            let newest = std::mem::take(&mut link.loose);
+            for queued in link.lane.iter_mut().rev().take(newest) {
+                if !std::mem::replace(&mut queued.kept, true) {
+                    queued.forward.payload.settle();
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use amqp_proto::Time;
 
 use super::link::InTarget;
-use super::state::Shard;
+use super::state::{Shard, tighten};
 use crate::ids::{AddressKey, InLinkKey, OutLinkKey};
 use crate::mail::{Command, ConnectionCommand, Mail};
 use crate::route::{Paths, Route, RouteTable};
@@ -157,6 +157,8 @@ impl Shard {
                 self.mark_credit(in_key, true);
             }
         }
+        tighten(&mut self.pipes.to);
+        tighten(&mut self.carried);
         self.lines_due |= !self.lines.is_empty();
     }
 }

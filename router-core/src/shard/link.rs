@@ -149,6 +149,7 @@ impl OutLink {
             lane_bytes: 0,
             ready: false,
             stalled: false,
+            loose: 0,
             pipes: Vec::new(),
             drain: Drain::No,
             counters: LinkCounters::default(),
@@ -232,6 +233,9 @@ pub(super) struct OutLink {
     pub(super) ready: bool,
     /// It is in its connection's list of links that wait for their session's window.
     pub(super) stalled: bool,
+    /// Deliveries at the end of the lane that came in this turn and may hold a receive window; the
+    /// link is in the shard's list of those with any.
+    pub(super) loose: usize,
     /// The pipes that end here, one for each shard that has sent.
     pub(super) pipes: Vec<PipeRx>,
     /// How far a drain has come.
@@ -262,6 +266,8 @@ pub(super) struct Queued {
     /// The link in whose pipe's window it has taken a place, which it gives back when it leaves the
     /// lane, settled by its producer meanwhile or not.
     pub(super) window: Option<Key>,
+    /// Its payload does not hold the window that it was read into.
+    pub(super) kept: bool,
     /// Bytes of a stream that the producer's shard has heard to be sent.
     pub(super) reported: u64,
 }

@@ -41,6 +41,7 @@ use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 
 pub use self::census::Census;
 use self::conn::{Conn, Phase};
+use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
 use crate::ids::ConnKey;
@@ -126,16 +127,16 @@ impl Shard {
     /// `count` bytes for a connection were read into [`window`](Self::window).
     pub fn received(&mut self, key: ConnKey, count: usize, now: Time) {
         self.note_time(now);
-        let wire = self.window.take(count);
         self.tally.refresh();
         self.retry_doubtful(now);
-        let Some(conn) = self.conns.get_mut(key) else {
+        let Self { conns, window, .. } = self;
+        let Some(conn) = conns.get_mut(key) else {
             return;
         };
         if conn.phase == Phase::Closing {
             return;
         }
-        match conn.open(wire) {
+        match conn.open(window, count) {
             Ok(()) => self.decode(key, now),
             Err(fault) => self.fail(key, fault),
         }
@@ -235,6 +236,7 @@ impl Shard {
         while let Some(key) = self.closed.pop() {
             if let Some(conn) = self.conns.remove(key) {
                 self.by_id.remove(&conn.id);
+                tighten(&mut self.by_id);
                 self.wheel.cancel(key);
                 self.counters.sub(Counter::Connections, 1);
                 self.notices.push(Notice::ConnectionClosed {

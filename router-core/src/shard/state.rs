@@ -3,7 +3,7 @@
 //! here, and the turn in `mod.rs` runs them in a fixed order.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use amqp_proto::{Config, Time};
@@ -30,6 +30,16 @@ use crate::settings::{ConnectionSettings, RouterSettings};
 
 /// A hash map whose order and collisions depend only on the seed that the shard was given.
 pub(super) type Table<K, V> = hashbrown::HashMap<K, V, foldhash::quality::FixedState>;
+
+/// Entries for which a table keeps room.
+const TABLE_KEPT: usize = 64;
+
+/// Gives back the memory of a table that is nearly empty.
+pub(super) fn tighten<K: Eq + Hash, V>(table: &mut Table<K, V>) {
+    if table.capacity() > TABLE_KEPT && table.len() < table.capacity() / 8 {
+        table.shrink_to(2 * table.len());
+    }
+}
 
 /// What a shard is made of.
 pub struct ShardConfig {
@@ -103,6 +113,8 @@ pub struct Shard {
     pub(super) writing: VecDeque<ConnKey>,
     /// Connections whose socket may go.
     pub(super) closed: Vec<ConnKey>,
+    /// Consumers' links to whose lanes deliveries came in this turn.
+    pub(super) loose: Vec<Key>,
     /// Pipes whose other end ought to hear a new limit: the link and the shard.
     pub(super) grants: Vec<(Key, ShardId)>,
     /// Links whose producers may get credit when a second is over.
@@ -219,6 +231,7 @@ impl Shard {
             backlog: VecDeque::new(),
             writing: VecDeque::new(),
             closed: Vec::new(),
+            loose: Vec::new(),
             grants: Vec::new(),
             slow: Vec::new(),
             wheel: Wheel::new(),

@@ -106,6 +106,12 @@ impl Wheel {
         {
             self.unlink(index);
         }
+        while self.entries.last().is_some_and(|last| last.list == NOWHERE) {
+            self.entries.pop();
+        }
+        if self.entries.len() < self.entries.capacity() / 8 {
+            self.entries.shrink_to(2 * self.entries.len());
+        }
     }
 
     /// The time at which a connection is due, or a little before.

@@ -1,20 +1,38 @@
-//! The shard's one receive window: a socket reads into its free part, and what was read is split
-//! off without a copy. Idle connections hold no receive buffer.
+//! The shard's receive window: a socket reads into its free block, and what was read is handed on.
+//! Idle connections hold no receive buffer.
 //!
-//! When less than [`LEAST`] bytes are free the window is renewed: in place if nobody holds a slice
-//! of it any more, in fresh memory otherwise.
+//! A long read leaves with its block, by reference; a handle to the block stays here, and once
+//! nobody else has a slice of it, it is read into again as it is: memory is zeroed when it is taken
+//! from the system and never after. A short read is copied to where other short ones are, and the
+//! block is free again: it would keep more memory alive than it has bytes.
 
-use bytes::BytesMut;
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
 
 use crate::limits;
 
 /// A read is never offered less room than this, in bytes.
 const LEAST: usize = 16 * 1024;
 
+/// Bytes of a block: the longest read.
+const BLOCK: usize = limits::READ_BYTES_PER_TURN;
+
+/// Blocks handed on that may be read into again later.
+const BLOCKS_KEPT: usize = limits::RECEIVE_WINDOW / BLOCK;
+
+/// Reads up to this many bytes are copied out of their block: a quarter of it.
+const SHORT: usize = BLOCK / 4;
+
 /// The window.
 #[derive(Debug)]
 pub(super) struct ReadWindow {
+    /// What the next read goes into. All of it is initialised, and nobody else has any of it.
     free: BytesMut,
+    /// Blocks that were handed on, oldest first.
+    given: VecDeque<Bytes>,
+    /// Room for short reads.
+    short: BytesMut,
 }
 
 impl ReadWindow {
@@ -22,23 +40,58 @@ impl ReadWindow {
     pub(super) fn new() -> Self {
         Self {
             free: BytesMut::new(),
+            given: VecDeque::new(),
+            short: BytesMut::new(),
         }
     }
 
-    /// The free part, at least 16 KiB.
+    /// The free block, at least 16 KiB of it.
     pub(super) fn free(&mut self) -> &mut [u8] {
         if self.free.len() < LEAST {
-            self.free.clear();
-            self.free.reserve(limits::RECEIVE_WINDOW);
-            self.free.resize(limits::RECEIVE_WINDOW, 0);
+            self.free = self.next_block();
         }
-        let room = self.free.len().min(limits::READ_BYTES_PER_TURN);
-        &mut self.free[..room]
+        &mut self.free
     }
 
     /// The first `count` bytes of what [`free`](Self::free) gave, which have been read.
-    pub(super) fn take(&mut self, count: usize) -> BytesMut {
-        self.free.split_to(count.min(self.free.len()))
+    pub(super) fn take(&mut self, count: usize) -> Bytes {
+        let count = count.min(self.free.len());
+        if count <= SHORT {
+            return self.take_short(count).freeze();
+        }
+        let block = std::mem::take(&mut self.free).freeze();
+        let read = block.slice(..count);
+        if self.given.len() == BLOCKS_KEPT {
+            self.given.pop_front();
+        }
+        self.given.push_back(block);
+        read
+    }
+
+    /// The same for one who changes the bytes where they lie: a long read's do not come back.
+    pub(super) fn take_mut(&mut self, count: usize) -> BytesMut {
+        let count = count.min(self.free.len());
+        if count <= SHORT {
+            return self.take_short(count);
+        }
+        self.free.split_to(count)
+    }
+
+    fn take_short(&mut self, count: usize) -> BytesMut {
+        if self.short.capacity() < count {
+            self.short.reserve(BLOCK);
+        }
+        self.short.extend_from_slice(&self.free[..count]);
+        self.short.split()
+    }
+
+    /// A block that is free again, or a new one.
+    fn next_block(&mut self) -> BytesMut {
+        let place = self.given.iter().position(Bytes::is_unique);
+        place
+            .and_then(|place| self.given.remove(place))
+            .and_then(|block| block.try_into_mut().ok())
+            .unwrap_or_else(|| BytesMut::zeroed(BLOCK))
     }
 }
 
@@ -48,16 +101,59 @@ mod tests {
 
     #[test]
     fn what_is_read_stays_while_the_window_goes_on() {
+        for length in [10, SHORT, SHORT + 1, BLOCK] {
+            let mut window = ReadWindow::new();
+            let mut kept = Vec::new();
+            for round in 0..100u8 {
+                let free = window.free();
+                assert!(free.len() >= LEAST);
+                free[..length].fill(round);
+                kept.push(match round % 3 {
+                    0 => window.take_mut(length).freeze(),
+                    _ => window.take(length),
+                });
+            }
+            for (round, bytes) in kept.iter().enumerate() {
+                assert_eq!(bytes.len(), length);
+                assert!(bytes.iter().all(|&byte| usize::from(byte) == round));
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_is_read_into_again_once_nobody_has_a_slice_of_it() {
         let mut window = ReadWindow::new();
-        let mut kept = Vec::new();
-        for round in 0..100u8 {
-            let free = window.free();
-            assert!(free.len() >= LEAST);
-            free[..10_000].fill(round);
-            kept.push(window.take(10_000).freeze());
+        let mut blocks = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            blocks.insert(window.free().as_ptr());
+            let first = window.take(BLOCK);
+            blocks.insert(window.free().as_ptr());
+            let second = window.take(BLOCK).slice(100..200);
+            drop((first, second));
         }
-        for (round, bytes) in kept.iter().enumerate() {
-            assert!(bytes.iter().all(|&byte| usize::from(byte) == round));
-        }
+        assert_eq!(blocks.len(), 2);
+    }
+
+    #[test]
+    fn short_reads_share_memory() {
+        let mut window = ReadWindow::new();
+        let block = window.free().as_ptr();
+        let reads: Vec<_> = (0..100).map(|_| window.take(100)).collect();
+        assert_eq!(window.free().as_ptr(), block);
+        let span = reads[99].as_ptr() as usize - reads[0].as_ptr() as usize;
+        assert_eq!(span, 99 * 100);
+    }
+
+    #[test]
+    fn no_more_blocks_are_kept_than_the_limit_says() {
+        let mut window = ReadWindow::new();
+        let held: Vec<_> = (0..10)
+            .map(|_| {
+                window.free();
+                window.take(BLOCK)
+            })
+            .collect();
+        assert_eq!(window.given.len(), BLOCKS_KEPT);
+        assert_eq!(held.iter().filter(|bytes| bytes.is_unique()).count(), 6);
     }
 }
