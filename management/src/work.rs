@@ -102,8 +102,7 @@ impl View<'_> {
         } else if is(&ROUTER_ADDRESS) {
             Box::new(live.addresses())
         } else if is(&ROUTER_NODE) {
-            let nodes = self.nodes.get_or_init(|| self.control.nodes());
-            Box::new(nodes.iter().map(Row::Node))
+            Box::new(self.nodes())
         } else if is(&ROUTER) {
             Box::new(std::iter::once(Row::Router(self.router())))
         } else if is(&MANAGEMENT) {
@@ -114,7 +113,8 @@ impl View<'_> {
         }
     }
 
-    /// What a target may be: the entities of its type, or all that are configured.
+    /// What a target may be: the entities of its type, or all that are configured and the routers
+    /// of the network.
     fn candidates<'b>(
         &'b self,
         target: &Target,
@@ -125,9 +125,15 @@ impl View<'_> {
             _ => {
                 let router = std::iter::once(Row::Router(self.router()));
                 let others = self.store.rows(self.control).skip(1);
-                Box::new(router.chain(others).chain(std::iter::once(Row::Management)))
+                let configured = router.chain(others).chain(std::iter::once(Row::Management));
+                Box::new(configured.chain(self.nodes()))
             }
         }
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = Row<'_>> {
+        let nodes = self.nodes.get_or_init(|| self.control.nodes());
+        nodes.iter().map(Row::Node)
     }
 
     fn router(&self) -> RouterView<'_> {

@@ -337,3 +337,18 @@ fn a_query_for_all_types_joins_their_columns() {
         "log is a configuration entity"
     );
 }
+
+#[test]
+fn a_router_of_the_network_is_found_by_its_identity_alone() {
+    let mut world = World::in_mode("interior");
+    let asked = [("identity", "router.node/router")];
+    let response = world.request("READ", &asked, Value::Null);
+    assert_eq!((response.status, &*response.description), (200, "OK"));
+    assert_eq!(*member(&response.body, "nextHop"), Value::from("(self)"));
+    assert_eq!(
+        *member(&response.body, "address"),
+        Value::from("amqp:/_topo/0/router")
+    );
+    let asked = [("identity", "router.node/nobody")];
+    assert_eq!(world.request("READ", &asked, Value::Null).status, 404);
+}
