@@ -13,7 +13,7 @@ use serde_json::{Map as Object, Value as Json};
 use crate::cli::client::ConnectOptions;
 use crate::cli::failure::{self, Failure};
 use crate::cli::json;
-use crate::cli::manager::Manager;
+use crate::cli::manager::{Manager, plain};
 use crate::cli::quantity;
 use crate::cli::screen;
 use crate::cli::stat::view::View;
@@ -41,6 +41,9 @@ pub struct StatOptions {
     /// Addresses with their receivers and counters.
     #[arg(short, long, visible_alias = "address")]
     pub addresses: bool,
+    /// The routers of the network: which neighbour leads to each, and at what cost.
+    #[arg(short, long)]
+    pub nodes: bool,
     /// Show more columns.
     #[arg(short, long)]
     pub verbose: bool,
@@ -50,6 +53,9 @@ pub struct StatOptions {
     /// Ask another router of the network, through the one that is connected to.
     #[arg(short, long, value_name = "ID")]
     pub router: Option<String>,
+    /// Ask every router of the network.
+    #[arg(long, conflicts_with = "router")]
+    pub all_routers: bool,
     /// How long an answer may take.
     #[arg(short, long, value_name = "TIME", default_value = "5s",
           value_parser = quantity::parse_duration)]
@@ -69,9 +75,39 @@ pub fn run(options: StatOptions) -> ExitCode {
 }
 
 fn stat(options: &StatOptions) -> Result<ExitCode, Failure> {
+    if !options.all_routers {
+        screen::say(&shown(options, options.router.as_deref())?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut manager = Manager::connect(&options.connect, None, options.timeout)?;
+    let nodes = manager.query(View::Nodes.entity_type(), None)?;
+    manager.close();
+    let ids = nodes.rows.iter().map(|row| plain(nodes.value(row, "id")));
+    let ids: Vec<String> = ids.collect();
+    if ids.is_empty() {
+        // A router that is by itself.
+        screen::say(&shown(options, None)?)?;
+    }
+    let mut objects = Vec::new();
+    for id in ids {
+        let text = shown(options, Some(&id))?;
+        if options.json {
+            let name = Json::from(id).to_string();
+            objects.push(format!("{name}:{text}"));
+        } else {
+            screen::say(&format!("Router {id}\n\n{text}\n"))?;
+        }
+    }
+    if !objects.is_empty() {
+        screen::say(&format!("{{{}}}", objects.join(",")))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What one router says: the one that is connected to, or another of the network.
+fn shown(options: &StatOptions, router: Option<&str>) -> Result<String, Failure> {
     let views = options.all_views();
-    let mut manager =
-        Manager::connect(&options.connect, options.router.as_deref(), options.timeout)?;
+    let mut manager = Manager::connect(&options.connect, router, options.timeout)?;
     let limit = (options.limit > 0).then_some(options.limit);
     let mut texts = Vec::new();
     let mut tables = Vec::new();
@@ -84,15 +120,13 @@ fn stat(options: &StatOptions) -> Result<ExitCode, Failure> {
         }
     }
     manager.close();
-    let output = match (options.json, tables.pop()) {
+    Ok(match (options.json, tables.pop()) {
         (true, Some((_, table))) if tables.is_empty() => table.to_string(),
         (true, last) => {
             Json::Object(tables.into_iter().chain(last).collect::<Object<_, _>>()).to_string()
         }
         (false, _) => texts.join("\n\n"),
-    };
-    screen::say(&output)?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 impl StatOptions {
@@ -103,6 +137,7 @@ impl StatOptions {
             (self.connections, View::Connections),
             (self.links, View::Links),
             (self.addresses, View::Addresses),
+            (self.nodes, View::Nodes),
         ];
         let flagged = flags.iter().filter(|(on, _)| *on).map(|(_, view)| *view);
         let mut views: Vec<View> = Vec::new();

@@ -23,6 +23,8 @@ pub enum View {
     Links,
     /// Addresses with their receivers and counters.
     Addresses,
+    /// The routers of the network.
+    Nodes,
 }
 
 type Column = (&'static str, fn(&Row<'_>) -> String);
@@ -59,6 +61,7 @@ impl View {
             Self::Connections => "org.apache.qpid.dispatch.connection",
             Self::Links => "org.apache.qpid.dispatch.router.link",
             Self::Addresses => "org.apache.qpid.dispatch.router.address",
+            Self::Nodes => "org.apache.qpid.dispatch.router.node",
         }
     }
 
@@ -69,6 +72,7 @@ impl View {
             Self::Connections => "connections",
             Self::Links => "links",
             Self::Addresses => "addresses",
+            Self::Nodes => "nodes",
         }
     }
 
@@ -87,6 +91,10 @@ impl View {
                 let mut rows: Vec<Row<'_>> = rows.collect();
                 rows.sort_by_cached_key(|row| key_parts(&row.text("key")).1.to_owned());
                 ("Addresses", columns(&ADDRESSES, more, rows.into_iter()))
+            }
+            Self::Nodes => {
+                let more: &[Column] = if verbose { &NODES_VERBOSE } else { &[] };
+                ("Routers in the Network", columns(&NODES, more, rows))
             }
         };
         let mut lines = layout.lines();
@@ -183,6 +191,28 @@ const CONNECTIONS: [Column; 11] = [
     }),
     ("uptime", |row| long_time(row.number("uptimeSeconds"))),
 ];
+
+const NODES: [Column; 5] = [
+    ("router-id", |row| row.text("id")),
+    ("next-hop", |row| match row.text("nextHop") {
+        next if next.is_empty() => "-".into(),
+        next => next,
+    }),
+    ("link", |row| match row.text("routerLink") {
+        link if link.is_empty() => "-".into(),
+        link => link,
+    }),
+    ("cost", |row| row.text("cost")),
+    ("neighbors", |row| names(row.value("linkState"))),
+];
+
+const NODES_VERBOSE: [Column; 1] = [("valid-origins", |row| names(row.value("validOrigins")))];
+
+/// A list of names as a person writes it.
+fn names(list: &Value) -> String {
+    let names = list.as_list().unwrap_or_default();
+    names.iter().map(plain).collect::<Vec<_>>().join(", ")
+}
 
 const LINKS: [Column; 24] = [
     ("type", |row| row.text("linkType")),
@@ -377,6 +407,22 @@ mod tests {
             "000:00:01:01",
         ];
         assert_eq!(cells, expected);
+    }
+
+    #[test]
+    fn a_router_behind_a_neighbor_says_which() {
+        let neighbors = Value::List(vec!["B".into(), "D".into()]);
+        let table = table(&[
+            ("id", "C".into()),
+            ("nextHop", "B".into()),
+            ("routerLink", Value::Null),
+            ("cost", 2_u32.into()),
+            ("linkState", neighbors),
+        ]);
+        let text = View::Nodes.text(&table, false);
+        let row = text.lines().last().unwrap();
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(cells, ["C", "B", "-", "2", "B,", "D"]);
     }
 
     #[test]
