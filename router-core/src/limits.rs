@@ -26,6 +26,10 @@ use std::time::Duration;
 /// Bytes of a multi-frame delivery after which it is routed before it is whole.
 pub const STREAM_THRESHOLD: usize = 128 * 1024;
 
+/// Bytes of a multi-frame delivery after which it is routed, whole or not, by what has come of the
+/// sections that say where it goes.
+pub const OPENING_BYTES: u64 = 1024 * 1024;
+
 /// Bytes of a streamed delivery that may have come in and not yet left the box.
 pub const STREAM_WINDOW: u64 = 256 * 1024;
 

@@ -39,6 +39,8 @@ pub struct Inbound {
     pub answered: Option<Box<DeliveryState>>,
     /// Bytes of message that count against the producer's link.
     pub bytes: u64,
+    /// Held, and known to be a message like any other.
+    pub plain: bool,
     /// Where it is.
     pub place: Place,
     /// It arrived, or still arrives, in more pieces than one after it was forwarded.

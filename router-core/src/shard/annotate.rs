@@ -4,16 +4,17 @@
 //! Both forms of the leading sections are made here, because only here the address and the trace
 //! are known; the consumer's link decides which of them goes out.
 
-use amqp_codec::Str;
 use amqp_codec::message::{
     Depth, RouterAnnotations, Sections, UserEntries, compose, gather, scan, split,
 };
+use amqp_codec::{DecodeErrorKind, Str};
 use amqp_proto::Payload;
 use bytes::{Bytes, BytesMut};
 
 use super::link::InTarget;
 use super::parcel::Parcel;
 use super::state::Shard;
+use crate::ids::{ConnKey, InLinkKey};
 use crate::inspect::LinkType;
 use crate::mail::Heads;
 
@@ -35,6 +36,14 @@ impl Annotations {
 }
 
 impl Shard {
+    /// Whether what comes by a link may say what routers say to each other.
+    pub(super) fn honours(&self, conn: ConnKey, link: Option<InLinkKey>) -> bool {
+        let conn = self.conns.get(conn);
+        let link = link.and_then(|key| self.in_links.get(key));
+        conn.is_some_and(|conn| !conn.settings.strip_annotations.inbound)
+            || link.is_some_and(|link| link.kind != LinkType::Endpoint)
+    }
+
     /// Takes a message's annotations apart; `None` if it has none. The error is for the producer.
     pub(super) fn read_annotations(
         &self,
@@ -44,10 +53,7 @@ impl Shard {
         let Some(range) = &sections.message_annotations else {
             return Ok(None);
         };
-        let conn = self.conns.get(parcel.conn);
-        let honour = conn.is_some_and(|conn| !conn.settings.strip_annotations.inbound);
-        let link = parcel.link.and_then(|key| self.in_links.get(key));
-        let honour = honour || link.is_some_and(|link| link.kind != LinkType::Endpoint);
+        let honour = self.honours(parcel.conn, parcel.link);
         let section = gather(parcel.payload.chunks(), range);
         let split = split(&section, honour).map_err(|error| error.to_string())?;
         let user = (section.slice_ref(split.user.bytes), split.user.count);
@@ -128,20 +134,35 @@ impl Shard {
     }
 }
 
-/// Whether the beginning of a message says that it is to be streamed, and goes as far as whoever
-/// routes it has to read.
-pub(super) fn announces_stream(payload: &Payload, depth: Depth) -> bool {
-    let Ok(sections) = scan(payload.chunks(), depth) else {
-        return false;
+/// What the beginning of a message says of how it is to be forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// It does not yet go as far as whoever routes it has to read.
+    Unclear,
+    /// Like any other, whatever follows.
+    Plain,
+    /// As a stream.
+    Stream,
+}
+
+/// Reads the beginning of a message; `honour`: what routers say in it is to be believed.
+pub(super) fn opening(payload: &Payload, depth: Depth, honour: bool) -> Opening {
+    let sections = match scan(payload.chunks(), depth) {
+        Ok(sections) if !sections.undecided => sections,
+        Ok(_) => return Opening::Unclear,
+        Err(error) => match error.kind {
+            DecodeErrorKind::Empty | DecodeErrorKind::Truncated => return Opening::Unclear,
+            _ => return Opening::Plain,
+        },
     };
-    if sections.undecided && depth > Depth::MessageAnnotations {
-        return false;
+    let Some(range) = sections.message_annotations.filter(|_| honour) else {
+        return Opening::Plain;
+    };
+    let section = gather(payload.chunks(), &range);
+    match split(&section, true) {
+        Ok(split) if split.router.stream => Opening::Stream,
+        _ => Opening::Plain,
     }
-    let Some(range) = &sections.message_annotations else {
-        return false;
-    };
-    let section = gather(payload.chunks(), range);
-    split(&section, true).is_ok_and(|split| split.router.stream)
 }
 
 /// Where header and delivery annotations end.

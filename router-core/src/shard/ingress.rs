@@ -11,7 +11,7 @@ use amqp_codec::message::{Depth, Sections, scan, to_address};
 use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
 use amqp_proto::{InTransfer, LinkKey, Payload, Time};
 
-use super::annotate::{Annotations, announces_stream};
+use super::annotate::{Annotations, Opening, opening};
 use super::conn::LinkSlot;
 use super::link::{InTarget, Memo};
 use super::parcel::{Parcel, Verdict};
@@ -130,24 +130,30 @@ impl Shard {
 
     /// Begins to stream a held delivery that is long enough, or that says it is a stream.
     fn stream_if_due(&mut self, key: InLinkKey, record: InKey) {
-        let depth = match self.in_links.get(key) {
-            Some(link) => depth_of(matches!(link.target, InTarget::Anonymous { .. })),
-            None => return,
+        let Some(link) = self.in_links.get(key) else {
+            return;
         };
+        let control = link.kind == LinkType::RouterControl;
+        let depth = depth_of(matches!(link.target, InTarget::Anonymous { .. }));
+        let honour = self.honours(link.conn, Some(key));
         let Some(inbound) = self.inbound.get_mut(record) else {
             return;
         };
         let Place::Hold(held) = &mut inbound.place else {
             return;
         };
-        let control = self
-            .in_links
-            .get(key)
-            .is_some_and(|link| link.kind == LinkType::RouterControl);
-        if control && held.len() < limits::MESH_MESSAGE_BYTES {
+        let length = inbound.bytes;
+        if control && length < limits::MESH_MESSAGE_BYTES as u64 {
             return;
         }
-        if held.len() < limits::STREAM_THRESHOLD && !announces_stream(held, depth) {
+        if !control && !inbound.plain {
+            match opening(held, depth, honour) {
+                Opening::Unclear if length < limits::OPENING_BYTES => return,
+                Opening::Unclear | Opening::Stream => {}
+                Opening::Plain => inbound.plain = true,
+            }
+        }
+        if inbound.plain && length < limits::STREAM_THRESHOLD as u64 {
             return;
         }
         let payload = std::mem::take(&mut **held);

@@ -26,6 +26,7 @@ impl Shard {
             stated: false,
             answered: None,
             bytes: 0,
+            plain: false,
             place,
             stream: None,
         }));
