@@ -267,6 +267,10 @@ impl Shard {
             self.uncount(forward.slot);
         } else if settles {
             self.uncount(forward.slot);
+            if end == End::Aborted {
+                // Whoever gave it up has had its answer, or wants none.
+                return;
+            }
             let state = Some(DeliveryState::Accepted);
             match fan {
                 Some(fan) => self.answer_copy(fan, state, true),

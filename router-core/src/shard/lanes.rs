@@ -30,7 +30,7 @@ impl Shard {
                         self.by_origin.insert(origin, Incoming::Link(link));
                     }
                 }
-                self.queue(link, forward, None);
+                self.queue(link, forward, None, false);
             }
             Target::Fan(address) => self.fan(address, forward),
         }
@@ -50,13 +50,14 @@ impl Shard {
                 });
             }
         }
-        if links.len() > 1 {
+        let shared = links.len() > 1;
+        if shared {
             // Once for all of them, so that copies that wait are still one in memory.
             forward.payload.settle();
         }
         let Some(origin) = origin_of(&forward) else {
             for link in links {
-                self.queue(link, forward.clone(), None);
+                self.queue(link, forward.clone(), None, shared);
             }
             return;
         };
@@ -75,12 +76,13 @@ impl Shard {
         }));
         self.by_origin.insert(origin, Incoming::Fan(key));
         for link in links {
-            self.queue(link, forward.clone(), Some(key));
+            self.queue(link, forward.clone(), Some(key), shared);
         }
     }
 
-    /// Appends a delivery to a lane; settled ones obey the drop rule.
-    fn queue(&mut self, key: Key, forward: Forward, fan: Option<FanKey>) {
+    /// Appends a delivery to a lane; settled ones obey the drop rule. `kept`: it does not hold the
+    /// window that it was read into.
+    fn queue(&mut self, key: Key, forward: Forward, fan: Option<FanKey>, kept: bool) {
         let origin_shard = forward.origin.shard;
         let single = fan.is_none() && forward.to != Target::Fan(forward.address);
         let pipe = match forward.to {
@@ -119,8 +121,7 @@ impl Shard {
             received,
             reported: 0,
             window,
-            // The copies of a fan were copied out together.
-            kept: !single,
+            kept,
         });
         if link.loose == 0 {
             self.loose.push(key);

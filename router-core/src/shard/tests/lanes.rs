@@ -4,6 +4,7 @@ use amqp_codec::message::MessageBuilder;
 
 use super::world::World;
 use crate::limits;
+use crate::route::Treatment;
 
 fn message(size: usize) -> Vec<u8> {
     MessageBuilder::new().data(vec![7; size]).build().to_vec()
@@ -69,5 +70,30 @@ fn a_stream_that_is_settled_on_its_way_is_settled_in_its_lane() {
         world.credit(consumer, link, 1, false);
         assert_eq!(world.peers[consumer].messages.len(), 1);
         assert!(world.nothing_under_way());
+    }
+}
+
+/// Whether what waits in the lanes of a shard shares its memory with nothing, such as the window
+/// that it was read into.
+fn keeps_to_itself(world: &World, shard: usize) -> bool {
+    let links = world.shards[shard].out_links.iter();
+    let waiting = links.flat_map(|(_, link)| &link.lane);
+    let mut chunks = waiting.flat_map(|queued| queued.forward.payload.chunks());
+    chunks.all(bytes::Bytes::is_unique)
+}
+
+#[test]
+fn small_messages_that_wait_let_go_of_their_read_window() {
+    for treatment in [Treatment::AnycastBalanced, Treatment::Multicast] {
+        let mut world = World::with_default(2, treatment);
+        let producer = world.connect(0);
+        let consumer = world.connect(1);
+        world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        for settled in [false, true, false] {
+            assert!(world.send(producer, sender, &message(1), settled));
+            assert!(keeps_to_itself(&world, 1));
+        }
+        assert_eq!(world.shards[1].census().queued, 3);
     }
 }
