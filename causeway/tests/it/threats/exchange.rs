@@ -74,7 +74,8 @@ fn exchange_until_over(
         let sent = message(100);
         producer.deliver(0, round, &sent);
         let (id, received) = consumer.message();
-        assert_eq!(received, sent);
+        // Annotations may stand before it.
+        assert!(received.ends_with(&sent), "{received:?}");
         consumer.send(0, &flow_of_link(0, round + 1, 1));
         consumer.accept(id);
         let (_, told, _) =

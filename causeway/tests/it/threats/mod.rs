@@ -10,6 +10,8 @@
 //! router ends the test.
 
 mod exchange;
+mod floods;
+mod forms;
 mod handshake;
 mod malformed;
 mod manager;
@@ -17,3 +19,4 @@ mod peer;
 mod pump;
 mod scene;
 mod slow;
+mod tables;

@@ -22,6 +22,8 @@ pub(crate) struct Pump {
     begun: usize,
     credit_limit: u32,
     window_limit: u32,
+    /// The condition with which the router has detached a link.
+    pub(crate) detached: Option<String>,
 }
 
 impl Pump {
@@ -35,6 +37,7 @@ impl Pump {
             begun: 0,
             credit_limit: 250,
             window_limit: 128,
+            detached: None,
         }
     }
 
@@ -103,6 +106,9 @@ impl Pump {
             Ok(Some((_, Performative::Flow(flow), _))) => self.take(&flow),
             Ok(Some((_, Performative::Disposition(_), _))) => {}
             Ok(Some((_, Performative::Transfer(_), _))) => {}
+            Ok(Some((_, Performative::Detach(detach), _))) => {
+                self.detached = detach.error.map(|error| error.condition.to_string());
+            }
             Ok(Some((_, other, _))) => panic!("{other:?}"),
             Ok(None) => panic!("the end"),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
