@@ -134,6 +134,14 @@ impl Shard {
     }
 }
 
+/// How far a message has to be read to be routed.
+pub(super) fn depth_of(anonymous: bool) -> Depth {
+    match anonymous {
+        true => Depth::Properties,
+        false => Depth::MessageAnnotations,
+    }
+}
+
 /// What the beginning of a message says of how it is to be forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opening {

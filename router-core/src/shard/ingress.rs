@@ -11,7 +11,7 @@ use amqp_codec::message::{Depth, Sections, scan, to_address};
 use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
 use amqp_proto::{InTransfer, LinkKey, Payload, Time};
 
-use super::annotate::{Annotations, Opening, opening};
+use super::annotate::{Annotations, Opening, depth_of, opening};
 use super::conn::LinkSlot;
 use super::link::{InTarget, Memo};
 use super::parcel::{Parcel, Verdict};
@@ -566,14 +566,6 @@ fn take_target(
         }
         Choice::Wait => Verdict::Wait(AddressKey::clone(&route.key)),
         Choice::Unroutable => Verdict::NoPath(AddressKey::clone(&route.key)),
-    }
-}
-
-/// How far a message has to be read to be routed.
-fn depth_of(anonymous: bool) -> Depth {
-    match anonymous {
-        true => Depth::Properties,
-        false => Depth::MessageAnnotations,
     }
 }
 
