@@ -57,7 +57,9 @@ fn run_logged(
     started: impl FnOnce(),
 ) -> Result<Ended, String> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP]).map_err(text)?;
-    raise_open_files(log);
+    if let Err(words) = raise_open_files() {
+        log.line(Module::Server, Level::Warning, words);
+    }
     let router = Router::start(configuration, settings, log.clone())?;
     if router.has_started() {
         started();
@@ -107,13 +109,14 @@ fn log_panics(log: Log) {
 }
 
 /// Takes as many open files as the process may have: each connection is one.
-fn raise_open_files(log: &Log) {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        let words = format!("The limit of open files stays as it is: {error}");
-        log.line(Module::Server, Level::Warning, words);
-    }
+///
+/// # Errors
+///
+/// Why the limit stays as it is.
+pub(crate) fn raise_open_files() -> Result<(), String> {
+    getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
+        .map_err(|error| format!("The limit of open files stays as it is: {error}"))
 }
 
 fn text(error: io::Error) -> String {

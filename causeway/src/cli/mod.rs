@@ -17,6 +17,7 @@ pub mod failure;
 pub mod intake;
 pub mod json;
 pub mod manager;
+pub mod mesh;
 mod qdrouterd;
 pub mod quantity;
 pub mod recv;
@@ -26,6 +27,7 @@ pub mod screen;
 pub mod send;
 pub mod show;
 pub mod stat;
+mod table;
 
 /// An AMQP 1.0 message router.
 #[derive(Debug, Parser)]
@@ -38,6 +40,8 @@ struct Arguments {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run a network of routers in one process, to look at and to break.
+    Mesh(mesh::MeshOptions),
     /// Run a router in the foreground.
     Run(run::RunOptions),
     /// Check a configuration file and say what it leaves open.
@@ -66,6 +70,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Arguments {
             verb: Verb::Run(options),
         }) => run::run(options),
+        Ok(Arguments {
+            verb: Verb::Mesh(options),
+        }) => mesh::run(options),
         Ok(Arguments {
             verb: Verb::Check(options),
         }) => check::run(options),

@@ -11,6 +11,7 @@
 //!                     cut, freeze, delay, heal
 //! ```
 
+mod converge;
 mod error;
 mod link;
 mod member;
@@ -19,13 +20,14 @@ mod report;
 mod topology;
 mod tunnel;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use converge::{Expected, Reports};
 use member::{Common, Dial, Member};
 use relay::Relay;
 
@@ -75,6 +77,38 @@ impl Default for ClusterSettings {
 }
 
 /// Routers in this process and the links between them. Dropped, all of them end in good order.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use causeway::{Cluster, ClusterError, ClusterSettings, Topology};
+///
+/// # fn main() -> Result<(), ClusterError> {
+/// let patience = Duration::from_secs(60);
+/// let mut cluster = Cluster::start(ClusterSettings {
+///     routers: 3,
+///     topology: Topology::Ring,
+///     ..ClusterSettings::default()
+/// })?;
+/// cluster.wait_converged(patience)?;
+/// println!("send to {}, receive from {}", cluster.url("A")?, cluster.url("C")?);
+///
+/// // What went straight from A to C goes by way of B.
+/// cluster.cut("A", "C")?;
+/// cluster.wait_converged(patience)?;
+/// let ways = cluster.report("A")?.routers;
+/// assert!(ways.iter().all(|way| way.to == "B" || way.next.as_deref() == Some("B")));
+///
+/// // Without B they are apart; with it they meet again.
+/// cluster.kill("B")?;
+/// cluster.wait_converged(patience)?;
+/// assert!(cluster.report("A")?.routers.is_empty());
+/// cluster.restart("B")?;
+/// cluster.heal("A", "C")?;
+/// cluster.wait_converged(patience)?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Cluster {
     common: Common,
     first_port: Option<u16>,
@@ -281,42 +315,67 @@ impl Cluster {
         self.members[at].report()
     }
 
-    /// The routers that a router should know: those that run and that a path of running routers
-    /// and of links that pass leads to. Sorted, and without itself.
+    /// The routers that a router should have a way to, with what the cheapest one costs: those that
+    /// run and that a path of running routers and of links that pass leads to.
     ///
     /// # Errors
     ///
     /// There is no such router.
-    pub fn reachable(&self, name: &str) -> Result<Vec<String>, ClusterError> {
+    pub fn reachable(&self, name: &str) -> Result<BTreeMap<String, u64>, ClusterError> {
         self.member(name)?;
-        let mut found = BTreeSet::from([name]);
-        let mut edge_of_the_known = vec![name];
-        while let Some(at) = edge_of_the_known.pop() {
+        let mut found: BTreeMap<String, u64> = BTreeMap::new();
+        let mut seen = BTreeMap::from([(name.to_owned(), 0)]);
+        while let Some((at, cost)) = cheapest(&seen) {
+            seen.remove(&at);
             for link in self.links.iter().filter(|link| link.state.passes()) {
-                let [one, other] = &link.edge.ends;
-                let far = match at {
-                    _ if at == one => other,
-                    _ if at == other => one,
-                    _ => continue,
+                let Some(far) = link.edge.other_end(&at) else {
+                    continue;
                 };
-                if self.is_running(far)? && found.insert(far) {
-                    edge_of_the_known.push(far);
+                if found.contains_key(far) || !self.is_running(far)? {
+                    continue;
                 }
+                let cost = cost + u64::from(link.edge.cost);
+                let known = seen.entry(far.to_owned()).or_insert(cost);
+                *known = cost.min(*known);
             }
+            found.insert(at, cost);
         }
         found.remove(name);
-        Ok(found.into_iter().map(str::to_owned).collect())
+        Ok(found)
     }
 
-    /// Waits until every router that runs knows exactly those that it can reach.
+    /// Waits until every router that runs has the cheapest way to each that it can reach and to no
+    /// other, and the routers on that way would pass on what it sends.
     ///
     /// # Errors
     ///
     /// They do not within that time; the error names each router and what it lacks.
     pub fn wait_converged(&mut self, patience: Duration) -> Result<(), ClusterError> {
+        self.wait(patience, converge::disagreements)
+    }
+
+    /// Waits until an address has receivers, and every router that runs knows of all those that it
+    /// can reach. A message sent earlier can arrive at a router that does not know where to go on.
+    ///
+    /// # Errors
+    ///
+    /// They do not within that time; the error names each router and what it lacks.
+    pub fn wait_address(&mut self, address: &str, patience: Duration) -> Result<(), ClusterError> {
+        self.wait(patience, |reports, expected| {
+            converge::unaware(address, reports, expected)
+        })
+    }
+
+    /// Waits until nothing is wrong any more.
+    fn wait(
+        &mut self,
+        patience: Duration,
+        complaints: impl Fn(&Reports, &Expected) -> Vec<String>,
+    ) -> Result<(), ClusterError> {
         let deadline = self.clock.now() + patience;
         loop {
-            let wrong = self.disagreements()?;
+            let (reports, expected, mut wrong) = self.ask_all()?;
+            wrong.extend(complaints(&reports, &expected));
             if wrong.is_empty() {
                 return Ok(());
             }
@@ -330,36 +389,24 @@ impl Cluster {
         }
     }
 
-    /// What routers do not know yet, or still believe.
-    fn disagreements(&mut self) -> Result<Vec<String>, ClusterError> {
-        let mut wrong = Vec::new();
+    /// What each router that runs says, and what it should have a way to. One that does not answer
+    /// is a complaint by itself.
+    fn ask_all(&mut self) -> Result<(Reports, Expected, Vec<String>), ClusterError> {
+        let (mut reports, mut expected) = (Reports::new(), Expected::new());
+        let mut silent = Vec::new();
         for at in 0..self.members.len() {
-            if !self.members[at].is_running() {
+            let member = &mut self.members[at];
+            if !member.is_running() {
                 continue;
             }
-            let name = self.members[at].name.clone();
-            let expected: BTreeSet<String> = self.reachable(&name)?.into_iter().collect();
-            let known: BTreeSet<String> = match self.members[at].report() {
-                Ok(report) => report.routers.into_iter().map(|way| way.to).collect(),
-                Err(error) => {
-                    wrong.push(error.to_string());
-                    continue;
-                }
-            };
-            let list = |names: BTreeSet<&String>| {
-                let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
-                names.join(", ")
-            };
-            if !known.is_superset(&expected) {
-                let lacking = list(expected.difference(&known).collect());
-                wrong.push(format!("{name} does not know {lacking}"));
+            let name = member.name.clone();
+            match member.report() {
+                Ok(report) => drop(reports.insert(name.clone(), report)),
+                Err(error) => silent.push(error.to_string()),
             }
-            if !known.is_subset(&expected) {
-                let stale = list(known.difference(&expected).collect());
-                wrong.push(format!("{name} still knows {stale}"));
-            }
+            expected.insert(name.clone(), self.reachable(&name)?);
         }
-        Ok(wrong)
+        Ok((reports, expected, silent))
     }
 
     /// Takes a router in, with the links that it dials, and starts it.
@@ -416,6 +463,12 @@ impl Cluster {
             .position(|member| member.name == name)
             .ok_or_else(|| ClusterError::UnknownRouter(name.to_owned(), self.names()))
     }
+}
+
+/// The router that costs least.
+fn cheapest(seen: &BTreeMap<String, u64>) -> Option<(String, u64)> {
+    let least = seen.iter().min_by_key(|(_, cost)| **cost)?;
+    Some((least.0.clone(), *least.1))
 }
 
 impl Drop for Cluster {

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What a router says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouterReport {
-    /// The other routers that it knows, with the way to them.
+    /// The ways to the other routers that it can reach.
     pub routers: Vec<Way>,
     /// The routers at the other ends of its open connections, sorted.
     pub neighbours: Vec<String>,
@@ -35,7 +35,9 @@ pub struct Way {
     /// The neighbour that it begins with; none for a neighbour itself.
     pub next: Option<String>,
     /// What it costs.
-    pub cost: Option<u64>,
+    pub cost: u64,
+    /// The routers whose messages are passed on along it.
+    pub origins: Vec<String>,
 }
 
 /// An address as one router sees it.
@@ -97,13 +99,15 @@ fn read(id: &str, routers: &Table, connections: &Table, addresses: &Table) -> Ro
         let text = table.value(row, name).as_str();
         text.map(str::to_owned).unwrap_or_default()
     };
-    let ways = routers.rows.iter().map(|row| {
+    // One that was lost is remembered for a while, without a cost.
+    let ways = routers.rows.iter().filter_map(|row| {
         let next = text(routers, row, "nextHop");
-        Way {
+        Some(Way {
             to: text(routers, row, "id"),
-            next: Some(next).filter(|next| !next.is_empty() && !next.starts_with('(')),
-            cost: routers.value(row, "cost").as_u64(),
-        }
+            next: Some(next).filter(|next| !next.is_empty()),
+            cost: routers.value(row, "cost").as_u64()?,
+            origins: texts(routers.value(row, "validOrigins")),
+        })
     });
     let neighbours = connections.rows.iter().filter(|row| {
         let is_open = connections.value(row, "opened").as_bool() == Some(true);
@@ -136,6 +140,14 @@ fn read(id: &str, routers: &Table, connections: &Table, addresses: &Table) -> Ro
     }
 }
 
+/// The texts of a list.
+fn texts(list: &Value) -> Vec<String> {
+    let texts = list.as_list().unwrap_or_default().iter();
+    texts
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
+}
+
 /// The name of an address that clients use, from its key: a class, for some a phase, the name.
 fn of_clients(key: &str) -> Option<String> {
     let name = key.strip_prefix('M')?.get(1..)?;
@@ -163,6 +175,7 @@ mod tests {
                 vec![text("A"), text("(self)"), Value::Null],
                 vec![text("C"), text("B"), Value::Ulong(2)],
                 vec![text("B"), Value::Null, Value::Ulong(1)],
+                vec![text("D"), Value::Null, Value::Null],
             ],
         );
         let connections = table(
@@ -190,7 +203,8 @@ mod tests {
         let way = |to: &str, next: Option<&str>, cost| Way {
             to: to.to_owned(),
             next: next.map(str::to_owned),
-            cost: Some(cost),
+            cost,
+            origins: Vec::new(),
         };
         assert_eq!(report.routers, [way("C", Some("B"), 2), way("B", None, 1)]);
         assert_eq!(report.neighbours, ["B"]);

@@ -39,6 +39,15 @@ impl Edge {
         let [first, second] = &self.ends;
         (first == one && second == other) || (first == other && second == one)
     }
+
+    /// The router at the other end, if it is one of this router's.
+    pub(super) fn other_end(&self, of: &str) -> Option<&str> {
+        match &self.ends {
+            [one, other] if one == of => Some(other),
+            [one, other] if other == of => Some(one),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Edge {

@@ -1,10 +1,11 @@
 //! Several routers in one process: what a program that starts them can rely on.
 
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use causeway::{Cluster, ClusterError, ClusterSettings};
+use causeway::{Cluster, ClusterError, ClusterSettings, LinkState};
 
 use crate::harness::CAUSEWAY;
 
@@ -25,7 +26,7 @@ fn causeway(arguments: &[&str]) -> Child {
 }
 
 /// Passes a message from a client of one router to a client of another.
-fn pass(cluster: &Cluster, from: &str, to: &str, address: &str) {
+fn pass(cluster: &mut Cluster, from: &str, to: &str, address: &str) {
     let receiver = causeway(&[
         "recv",
         "--url",
@@ -34,6 +35,7 @@ fn pass(cluster: &Cluster, from: &str, to: &str, address: &str) {
         "-n",
         "1",
     ]);
+    cluster.wait_address(address, PATIENCE).unwrap();
     let sender = causeway(&[
         "send",
         "--url",
@@ -85,7 +87,7 @@ fn a_cluster_that_cannot_be_says_why() {
 fn a_router_comes_back_where_it_was() {
     let mut cluster = Cluster::start(alone()).unwrap();
     cluster.wait_converged(PATIENCE).unwrap();
-    pass(&cluster, "A", "A", "q");
+    pass(&mut cluster, "A", "A", "q");
     let place = cluster.address("A").unwrap();
     cluster.kill("A").unwrap();
     assert_eq!(cluster.is_running("A"), Ok(false));
@@ -102,7 +104,7 @@ fn a_router_comes_back_where_it_was() {
         Err(ClusterError::Running("A".to_owned()))
     );
     assert_eq!(cluster.address("A"), Ok(place));
-    pass(&cluster, "A", "A", "q");
+    pass(&mut cluster, "A", "A", "q");
     let rows = cluster.log("A", 100).unwrap();
     assert!(rows.iter().any(|row| row.text == "Container Name: A"));
 }
@@ -118,4 +120,155 @@ fn what_is_not_there_is_named_with_what_is() {
     assert_eq!(said, "there is a router `A` already");
     let said = cluster.add("B", &[("C", 1)]).unwrap_err().to_string();
     assert_eq!(said, "there is no router `C`, only A, B");
+}
+
+fn linked(routers: usize, topology: &str) -> Cluster {
+    let settings = ClusterSettings {
+        routers,
+        topology: topology.parse().unwrap(),
+        ..ClusterSettings::default()
+    };
+    let mut cluster = Cluster::start(settings).unwrap();
+    cluster.wait_converged(PATIENCE).unwrap();
+    cluster
+}
+
+#[test]
+fn messages_cross_a_line_until_a_router_of_it_is_killed() {
+    let mut cluster = linked(3, "line");
+    pass(&mut cluster, "A", "C", "q");
+    pass(&mut cluster, "C", "A", "q");
+    cluster.kill("B").unwrap();
+    cluster.wait_converged(PATIENCE).unwrap();
+    assert_eq!(cluster.report("A").unwrap().routers, []);
+    cluster.restart("B").unwrap();
+    cluster.wait_converged(PATIENCE).unwrap();
+    pass(&mut cluster, "A", "C", "q");
+}
+
+#[test]
+fn a_cut_link_is_gone_round_and_a_healed_one_taken_again() {
+    let mut cluster = linked(3, "ring");
+    let way = |cluster: &mut Cluster| {
+        let ways = cluster.report("A").unwrap().routers;
+        let to_c = ways.into_iter().find(|way| way.to == "C");
+        to_c.map(|way| (way.next, way.cost))
+    };
+    assert_eq!(way(&mut cluster), Some((None, 1)));
+    for state in [LinkState::Cut, LinkState::Frozen] {
+        cluster.set_link("A", "C", state).unwrap();
+        cluster.wait_converged(PATIENCE).unwrap();
+        assert_eq!(way(&mut cluster), Some((Some("B".to_owned()), 2)));
+        pass(&mut cluster, "A", "C", "q");
+        cluster.heal("C", "A").unwrap();
+        cluster.wait_converged(PATIENCE).unwrap();
+        assert_eq!(way(&mut cluster), Some((None, 1)));
+        pass(&mut cluster, "A", "C", "q");
+    }
+}
+
+#[test]
+fn the_cheaper_way_is_taken_and_new_routers_find_it() {
+    let mut cluster = linked(3, "A-B,B-C:2,A-C:9");
+    cluster.add("D", &[("C", 3)]).unwrap();
+    cluster.wait_converged(PATIENCE).unwrap();
+    let mut ways = cluster.report("A").unwrap().routers;
+    ways.sort_by_key(|way| way.cost);
+    let ways: Vec<_> = ways
+        .iter()
+        .map(|way| (way.to.as_str(), way.next.as_deref(), way.cost))
+        .collect();
+    let expected = [("B", None, 1), ("C", Some("B"), 3), ("D", Some("B"), 6)];
+    assert_eq!(ways, expected);
+    pass(&mut cluster, "D", "A", "q");
+}
+
+#[test]
+fn routers_that_do_not_know_each_other_in_time_are_named() {
+    let mut cluster = linked(2, "line");
+    cluster.set_link("A", "B", LinkState::Frozen).unwrap();
+    let error = cluster.wait_converged(Duration::ZERO).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "after 0 ms the routers do not know each other as they should: A still knows B; B still \
+         knows A"
+    );
+}
+
+/// `causeway mesh` as a process that reads commands and tells in lines.
+struct Mesh {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Mesh {
+    fn start() -> Self {
+        // The ports after a free one are free, too, unless somebody is faster.
+        loop {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            let mut command = Command::new(CAUSEWAY);
+            command.args(["mesh", "--topology", "line", "--port", &port.to_string()]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let mut mesh = Self { child, lines };
+            if mesh.lines.next().is_some() {
+                return mesh;
+            }
+        }
+    }
+
+    fn wait_for(&mut self, words: &str) -> String {
+        let mut lines = self.lines.by_ref().map(Result::unwrap);
+        lines.find(|line| line.contains(words)).unwrap()
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_mesh_tells_what_to_try_and_what_becomes_of_it() {
+    let mut mesh = Mesh::start();
+    let tried: Vec<String> = [" recv ", " send "]
+        .into_iter()
+        .map(|verb| mesh.wait_for(verb))
+        .collect();
+    mesh.wait_for("every router knows all");
+    let words = |line: &String| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (recv, send) = (words(&tried[0]), words(&tried[1]));
+    let receiver = Command::new(&recv[0])
+        .args(&recv[1..])
+        .args(["-n", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let sent = Command::new(&send[0]).args(&send[1..]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(receiver.wait_with_output().unwrap().stdout, b"hello\n");
+    mesh.say("kill b");
+    mesh.wait_for("killed B");
+    mesh.wait_for("router B: killed");
+    mesh.say("jump");
+    mesh.wait_for("`jump` is no command");
+    mesh.say("start B");
+    mesh.wait_for("every router knows all");
+    mesh.say("cut A-B");
+    mesh.wait_for("link A-B: cut");
+    mesh.say("quit");
+    assert!(mesh.child.wait().unwrap().success());
 }

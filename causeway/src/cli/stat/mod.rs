@@ -18,7 +18,6 @@ use crate::cli::quantity;
 use crate::cli::screen;
 use crate::cli::stat::view::View;
 
-mod layout;
 pub mod view;
 
 /// What to show.

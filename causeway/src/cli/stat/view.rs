@@ -10,7 +10,7 @@ use management::client::Table;
 
 use crate::cli::manager::plain;
 use crate::cli::quantity::bytes;
-use crate::cli::stat::layout::Layout;
+use crate::cli::table::Layout;
 
 /// A table that can be asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
