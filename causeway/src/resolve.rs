@@ -138,7 +138,7 @@ fn well_known_port(port: &str) -> Option<u16> {
 }
 
 /// A port by its number or the name of its service.
-fn service_port(port: &str) -> Option<u16> {
+pub(crate) fn service_port(port: &str) -> Option<u16> {
     well_known_port(port).or_else(|| {
         let services = std::fs::read_to_string("/etc/services").ok()?;
         services

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use management::schema::{self, Entity, EntityType};
+use management::settings::address_rule;
+use router_core::route::{RuleError, Rules, Treatment};
 
 use super::entity::{Placed, amqp_value, remedy};
 use super::error::ConfigError;
 use super::section::Section;
+use crate::resolve::service_port;
 
 /// SASL mechanisms that this version speaks.
 const MECHANISMS: [&str; 1] = ["ANONYMOUS"];
@@ -25,17 +28,17 @@ pub(super) fn check(
     unique_names(file, placed, errors);
     for connector in of_type(placed, "connector") {
         errors.extend(mechanisms(file, connector));
+        errors.extend(port(file, connector));
     }
     for listener in of_type(placed, "listener") {
         errors.extend(mechanisms(file, listener));
+        errors.extend(port(file, listener));
         warnings.extend(oddities(file, listener));
     }
     for router in of_type(placed, "router") {
         warnings.extend(hasty_timers(file, router));
     }
-    for address in of_type(placed, "router.config.address") {
-        warnings.extend(address_form(file, address));
-    }
+    addresses(file, placed, warnings);
 }
 
 /// Whether the router's mode allows listeners and connectors of their roles. Looks at sections, not
@@ -183,7 +186,39 @@ fn hasty_timers(file: &Arc<str>, router: &Placed) -> Vec<ConfigError> {
         .collect()
 }
 
-/// An address that would be ignored.
+/// A port that no system knows.
+fn port(file: &Arc<str>, placed: &Placed) -> Option<ConfigError> {
+    let port = placed.entity.text("port").unwrap_or_default();
+    if service_port(port).is_some() {
+        return None;
+    }
+    let text = format!("Port '{port}' is neither a number up to 65535 nor a service of this host");
+    Some(placed.error(file, "port", text))
+}
+
+/// Addresses that would be ignored: given to the rules as a router would, one after the other.
+fn addresses(file: &Arc<str>, placed: &[Placed], warnings: &mut Vec<ConfigError>) {
+    let mut rules = Rules::new(Treatment::AnycastBalanced);
+    for address in of_type(placed, "router.config.address") {
+        if let Some(warning) = address_form(file, address) {
+            warnings.push(warning);
+            continue;
+        }
+        if let Err(refusal) = rules.add(address_rule(&address.entity)) {
+            let attribute = match refusal {
+                RuleError::Phase | RuleError::FallbackWithPhases => "ingressPhase",
+                RuleError::Priority => "priority",
+                RuleError::NameConflict => "name",
+                _ if address.entity.text("prefix").is_some() => "prefix",
+                _ => "pattern",
+            };
+            let text = format!("{refusal}: ignoring configured address");
+            warnings.push(address.error(file, attribute, text));
+        }
+    }
+}
+
+/// An address in neither form or in both.
 fn address_form(file: &Arc<str>, address: &Placed) -> Option<ConfigError> {
     let text = |name: &str| address.entity.text(name);
     match (text("prefix"), text("pattern")) {

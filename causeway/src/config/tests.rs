@@ -218,6 +218,42 @@ fn oddities_are_warnings() {
 }
 
 #[test]
+fn what_a_router_would_not_obey_is_told() {
+    for section in ["listener", "connector"] {
+        let told = error(&format!("{section} {{\n host: h\n port: 70000\n}}\n"));
+        let begins = format!("router.conf:3: {section}.port: Port '70000' is neither ");
+        assert!(told.starts_with(&begins), "{told}");
+    }
+    for port in ["amqp", "amqps", "0", "65535"] {
+        assert!(
+            read(&format!("listener {{\n port: {port}\n}}\n")).is_ok(),
+            "{port}"
+        );
+    }
+    let text = "address {\n prefix: a\n priority: 12\n}\n\
+                address {\n prefix: b\n ingressPhase: 11\n egressPhase: 0\n}\n\
+                address {\n prefix: c\n}\n\
+                address {\n prefix: c\n}\n\
+                address {\n pattern: ///\n}\n\
+                address {\n pattern: c/*\n}\n";
+    let told: Vec<_> = read(text)
+        .unwrap()
+        .warnings
+        .iter()
+        .map(|warning| (warning.line, warning.text.clone()))
+        .collect();
+    let ignored = |line, why: &str| (line, format!("{why}: ignoring configured address"));
+    let priority = "Priority value, if present, must be between 0 and QDR_MAX_PRIORITY";
+    let expected = [
+        ignored(3, priority),
+        ignored(7, "Phase values must be between 0 and 9"),
+        ignored(14, "Already exists"),
+        ignored(17, "Pattern invalid - no tokens"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn open_doors_are_listed() {
     let of =
         |configuration: &Configuration| open_doors(&configuration.entities, &configuration.policy);
