@@ -259,7 +259,7 @@ impl Shard {
         } else {
             Some(self.place_parcel(&parcel, Place::Sent { target, peer: None }))
         };
-        self.count_ingress(&parcel);
+        self.count_ingress(&parcel, address);
         let forward = Forward {
             origin: Origin {
                 shard: self.id,
@@ -298,7 +298,7 @@ impl Shard {
             };
             Some(self.place_parcel(&parcel, Place::Fan(Box::new(fan))))
         };
-        self.count_ingress(&parcel);
+        self.count_ingress(&parcel, address);
         for shard in shards {
             let forward = Forward {
                 origin: Origin {

@@ -9,7 +9,7 @@ use super::parcel::Parcel;
 use super::state::Shard;
 use crate::counters::Counter;
 use crate::delivery::{Inbound, Journey, Place, Waiting};
-use crate::ids::{AddressKey, InKey, InLinkKey};
+use crate::ids::{AddressId, AddressKey, InKey, InLinkKey};
 use crate::inspect::LinkType;
 use crate::limits;
 
@@ -308,14 +308,21 @@ impl Shard {
         self.refuse_parcel(parcel, DeliveryState::Released);
     }
 
-    /// Counts a delivery handed to routing.
-    pub(super) fn count_ingress(&mut self, parcel: &Parcel) {
+    /// Counts a delivery handed to routing, to an address.
+    pub(super) fn count_ingress(&mut self, parcel: &Parcel, address: AddressId) {
         if parcel.excluded.is_some() {
             return;
         }
         if let Some(link) = parcel.link.and_then(|key| self.in_links.get_mut(key)) {
             link.counters.deliveries += 1;
-            link.ingress += 1;
+            match (&link.target, link.kind) {
+                (InTarget::Address { .. }, _) => link.ingress += 1,
+                // Each of its messages says itself where it goes.
+                (InTarget::Anonymous { .. }, LinkType::Endpoint) => {
+                    self.carried.entry(address).or_default().ingress += 1;
+                }
+                _ => {}
+            }
         }
         if self.is_of_endpoint(parcel.link) {
             self.counters.add(Counter::DeliveriesIngress, 1);

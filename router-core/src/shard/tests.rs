@@ -1,6 +1,7 @@
 //! A shard, or several, with a control plane and AMQP peers, all in memory and one after the other.
 
 mod classes;
+mod counts;
 mod dialled;
 mod lanes;
 mod leaving;
