@@ -319,6 +319,7 @@ impl Frame {
             shards: self.shards(),
             settings: Arc::clone(&self.router),
             seed: self.random.number().map_err(text)?,
+            secret: self.random.bytes().map_err(text)?,
             table: Arc::clone(plane.table()),
             counters: counters.writer(id),
         }))
@@ -489,8 +490,12 @@ impl Random {
     }
 
     fn number(&self) -> io::Result<u64> {
-        let mut bytes = [0; 8];
+        self.bytes().map(u64::from_ne_bytes)
+    }
+
+    fn bytes<const N: usize>(&self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
         (&self.0).read_exact(&mut bytes)?;
-        Ok(u64::from_ne_bytes(bytes))
+        Ok(bytes)
     }
 }

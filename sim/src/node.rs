@@ -83,11 +83,14 @@ impl Node {
             counters: Arc::clone(&counters),
         });
         let shard = |id: u16| {
+            let mut secret = [id.to_le_bytes()[0]; 32];
+            secret[..8].copy_from_slice(&seed.to_le_bytes());
             Shard::new(ShardConfig {
                 id: ShardId(id),
                 shards,
                 settings: Arc::clone(settings),
                 seed: seed ^ u64::from(id),
+                secret,
                 table: Arc::clone(control.table()),
                 counters: counters.writer(ShardId(id)),
             })

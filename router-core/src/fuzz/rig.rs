@@ -92,6 +92,7 @@ impl Rig {
                 shards,
                 settings: Arc::clone(&settings),
                 seed: u64::from(id) + 1,
+                secret: [id.to_le_bytes()[0]; 32],
                 table: Arc::clone(control.table()),
                 counters: counters.writer(ShardId(id)),
             })

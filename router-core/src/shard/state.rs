@@ -3,10 +3,12 @@
 //! here, and the turn in `mod.rs` runs them in a fixed order.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use amqp_proto::{Config, Time};
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng as _};
 
 use super::conn::{Conn, LinkSlot};
 use super::link::{InLink, OutLink};
@@ -49,8 +51,10 @@ pub struct ShardConfig {
     pub shards: u16,
     /// The router's settings.
     pub settings: Arc<RouterSettings>,
-    /// Seed of names and hash keys.
+    /// Seed of hash keys.
     pub seed: u64,
+    /// Seed of the names that nobody may guess.
+    pub secret: [u8; 32],
     /// The first snapshot.
     pub table: Arc<RouteTable>,
     /// Its block of counters.
@@ -68,8 +72,7 @@ pub struct Shard {
     pub(super) shards: u16,
     pub(super) settings: Arc<RouterSettings>,
     pub(super) context: AddressContext,
-    pub(super) seed: u64,
-    pub(super) drawn: u64,
+    pub(super) names: ChaCha20Rng,
     pub(super) counters: CounterWriter,
     pub(super) table: Arc<RouteTable>,
     pub(super) paths: Arc<Paths>,
@@ -190,6 +193,7 @@ impl Shard {
             shards,
             settings,
             seed,
+            secret,
             table,
             counters,
         } = config;
@@ -199,8 +203,7 @@ impl Shard {
             shards,
             context: AddressContext::new(&settings.id),
             settings,
-            seed,
-            drawn: 0,
+            names: ChaCha20Rng::from_seed(secret),
             counters,
             tally: Tally::new(table.boards(), id),
             table,
@@ -269,14 +272,10 @@ impl Shard {
         self.next_tag * u64::from(self.shards) + u64::from(self.id.0)
     }
 
-    /// A number that nobody can guess who does not know the seed: names of dynamic nodes must not
-    /// let a stranger write to somebody's reply address.
+    /// A number that nobody can guess who does not know the secret, whatever others he has seen:
+    /// names of dynamic nodes must not let a stranger write to somebody's reply address.
     pub(super) fn draw(&mut self) -> u64 {
-        self.drawn += 1;
-        let mut mixed = DefaultHasher::new();
-        mixed.write_u64(self.seed);
-        mixed.write_u64(self.drawn);
-        mixed.finish()
+        self.names.next_u64()
     }
 
     /// The connection is looked after at the end of the turn.

@@ -79,6 +79,7 @@ impl World {
                 shards,
                 settings: Arc::clone(&settings),
                 seed: u64::from(id) + 1,
+                secret: [id.to_le_bytes()[0]; 32],
                 table: Arc::clone(&table),
                 counters: counters.writer(ShardId(id)),
             })
