@@ -223,7 +223,7 @@ impl Endpoint {
                 Mail::Window {
                     link,
                     limit,
-                    sweep: false,
+                    sweep: None,
                 },
             );
         }

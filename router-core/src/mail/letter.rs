@@ -70,13 +70,16 @@ pub enum Mail {
         link: OutLinkKey,
         /// The new limit, as a serial number (RFC 1982).
         limit: u32,
-        /// The consumer drains: forward what waits for it, then answer [`Mail::Swept`].
-        sweep: bool,
+        /// The number of the consumer's drain, if it drains: forward what waits for it, then answer
+        /// [`Mail::Swept`].
+        sweep: Option<u32>,
     },
     /// Nothing for this link is left at the shard that says so.
     Swept {
         /// The link that is being drained.
         link: OutLinkKey,
+        /// The number of its drain.
+        sweep: u32,
     },
     /// A new routing snapshot and the keys whose routes differ from the one before.
     Routes(Arc<RouteTable>, Arc<[AddressKey]>),

@@ -68,13 +68,13 @@ mod tests {
             },
         };
         Batch {
-            mail: vec![Mail::Swept { link }],
+            mail: vec![Mail::Swept { link, sweep: 0 }],
         }
     }
 
     fn number(batch: &Batch) -> u32 {
         match &*batch.mail {
-            [Mail::Swept { link }] => link.link.index,
+            [Mail::Swept { link, .. }] => link.link.index,
             other => panic!("not a numbered batch: {other:?}"),
         }
     }

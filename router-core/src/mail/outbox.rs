@@ -143,12 +143,12 @@ mod tests {
                 generation: 0,
             },
         };
-        Mail::Swept { link }
+        Mail::Swept { link, sweep: 0 }
     }
 
     fn numbers(batch: &Batch) -> Vec<u32> {
         let number = |mail: &Mail| match mail {
-            Mail::Swept { link } => link.link.index,
+            Mail::Swept { link, .. } => link.link.index,
             other => panic!("not a numbered letter: {other:?}"),
         };
         batch.mail.iter().map(number).collect()

@@ -40,7 +40,7 @@ impl Shard {
                 Mail::Window {
                     link,
                     limit,
-                    sweep: false,
+                    sweep: None,
                 },
             );
         }

@@ -344,14 +344,16 @@ impl Shard {
         if !drains {
             link.drain = Drain::No;
         } else if link.drain == Drain::No && link.answer.is_none() {
+            link.sweeps = link.sweeps.wrapping_add(1);
             link.drain = Drain::Sweeping(self.shards);
-            self.sweep(out, credit);
+            let sweep = link.sweeps;
+            self.sweep(out, credit, sweep);
         }
         self.mark_ready(out);
     }
 
     /// Asks every shard to forward what waits for a link that is being drained.
-    fn sweep(&mut self, out: Key, credit: u32) {
+    fn sweep(&mut self, out: Key, credit: u32, sweep: u32) {
         let link = self.out_key(out);
         for shard in 0..self.shards {
             let from = ShardId(shard);
@@ -367,17 +369,21 @@ impl Shard {
                 Mail::Window {
                     link,
                     limit,
-                    sweep: true,
+                    sweep: Some(sweep),
                 },
             );
         }
     }
 
-    /// A shard has forwarded what it had for a link that is being drained.
-    pub(super) fn swept(&mut self, out: Key) {
+    /// A shard has forwarded what it had for a link that is being drained; what it says of a drain
+    /// that was taken back does not count for the next.
+    pub(super) fn swept(&mut self, out: Key, sweep: u32) {
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };
+        if link.sweeps != sweep {
+            return;
+        }
         link.drain = match link.drain {
             Drain::Sweeping(1) => Drain::Ready,
             Drain::Sweeping(more) => Drain::Sweeping(more - 1),

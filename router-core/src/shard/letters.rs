@@ -36,7 +36,7 @@ impl Shard {
             Mail::Returned(forward) => self.take_returned(forward),
             Mail::Progress { to, from, bytes } => self.take_progress(to, from, bytes),
             Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
-            Mail::Swept { link } => self.swept(link.link),
+            Mail::Swept { link, sweep } => self.swept(link.link, sweep),
             Mail::Routes(table, changed) => self.take_routes(table, &changed),
             Mail::Paths(paths) => self.take_paths(paths),
             Mail::Command(command) => self.take_command(*command, now),
@@ -76,14 +76,14 @@ impl Shard {
         self.lines_due |= !self.lines.is_empty();
     }
 
-    fn take_window(&mut self, link: OutLinkKey, limit: u32, sweep: bool, now: Time) {
+    fn take_window(&mut self, link: OutLinkKey, limit: u32, sweep: Option<u32>, now: Time) {
         if let Some(pipe) = self.pipes.to.get_mut(&link) {
             pipe.raise(limit);
         }
         self.lines_due |= !self.lines.is_empty();
-        if sweep {
+        if let Some(sweep) = sweep {
             self.retry_lines(now);
-            self.post(link.shard, Mail::Swept { link });
+            self.post(link.shard, Mail::Swept { link, sweep });
         }
     }
 

@@ -152,6 +152,7 @@ impl OutLink {
             loose: 0,
             pipes: Vec::new(),
             drain: Drain::No,
+            sweeps: 0,
             counters: LinkCounters::default(),
             egress: 0,
             rate: Rate::default(),
@@ -240,6 +241,8 @@ pub(super) struct OutLink {
     pub(super) pipes: Vec<PipeRx>,
     /// How far a drain has come.
     pub(super) drain: Drain,
+    /// Drains so far.
+    pub(super) sweeps: u32,
     /// Counters for management.
     pub(super) counters: LinkCounters,
     /// Deliveries sent for the address and not yet added to its counters.

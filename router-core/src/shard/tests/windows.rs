@@ -76,3 +76,26 @@ fn what_a_link_leaves_of_a_window_is_anothers() {
         assert!(rounds < 20, "{} came", world.peers[consumer].messages.len());
     }
 }
+
+#[test]
+fn a_drain_that_was_taken_back_does_not_count_for_the_next() {
+    let mut world = World::new(2);
+    world.listener.link_capacity = 2;
+    let consumer = world.connect(1);
+    let link = world.receiver(consumer, "r", "q", 0);
+    // Two wait in the consumer's lane, two where they came in.
+    for _ in 0..2 {
+        let producer = world.connect(0);
+        let sender = world.sender(producer, "s", "q");
+        for _ in 0..2 {
+            assert!(world.send(producer, sender, &MESSAGE, false));
+        }
+    }
+    let peer = &mut world.peers[consumer];
+    for drain in [true, false, true] {
+        peer.engine.set_credit(link, 10, drain, &mut peer.output);
+    }
+    world.run();
+    let peer = &world.peers[consumer];
+    assert_eq!((peer.messages.len(), peer.engine.credit(link)), (4, 0));
+}
