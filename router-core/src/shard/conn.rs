@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use amqp_proto::{
-    Connection, ConnectionError, Event, LinkKey, RecvBuf, SendQueue, SessionKey, Time, Transform,
+    Config, Connection, ConnectionError, Event, LinkKey, RecvBuf, SendQueue, SessionKey, Time,
+    Transform,
 };
 
 use super::window::ReadWindow;
@@ -46,6 +47,8 @@ pub(super) struct Conn {
     pub(super) streaming: Vec<Key>,
     /// Its sessions, each with the bytes for which its incoming window is withheld.
     pub(super) sessions: Vec<(SessionKey, Withheld)>,
+    /// The engine's settings before its sessions were too many for their full windows.
+    pub(super) roomy: Option<Arc<Config>>,
     /// Links with something to send.
     pub(super) ready: VecDeque<Key>,
     /// Links that wait for their session's window, by session.

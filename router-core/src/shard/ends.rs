@@ -16,6 +16,7 @@ use crate::counters::Counter;
 use crate::delivery::Place;
 use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey};
 use crate::inspect::{AddressCounters, LinkType};
+use crate::limits;
 use crate::mail::{BoundLink, Command, End, Mail, OutRef, Unbind};
 use crate::notice::{LinkEnd, Notice};
 
@@ -53,6 +54,11 @@ impl Shard {
         };
         conn.sessions.retain(|(of, _)| *of != session);
         conn.stalled.retain(|(of, _)| *of != session);
+        if conn.sessions.len() < limits::ROOMY_SESSIONS
+            && let Some(roomy) = conn.roomy.take()
+        {
+            conn.engine.set_config(roomy);
+        }
         let mut links = Vec::new();
         conn.engine.links_of(session, &mut links);
         for link in links {

@@ -85,6 +85,7 @@ impl Shard {
             data_links: 0,
             streaming: Vec::new(),
             sessions: Vec::new(),
+            roomy: None,
             ready: std::collections::VecDeque::new(),
             stalled: Vec::new(),
             dirty: Vec::new(),

@@ -110,11 +110,13 @@ impl Shard {
         } else if conn.sessions.iter().all(|(known, _)| *known != session) {
             conn.sessions.push((session, Withheld::default()));
             if conn.sessions.len() == limits::ROOMY_SESSIONS {
+                let roomy = Arc::clone(conn.engine.config());
                 let crowded = Config {
                     session_window: limits::CROWDED_WINDOW_FRAMES,
-                    ..Config::clone(conn.engine.config())
+                    ..Config::clone(&roomy)
                 };
                 conn.engine.set_config(Arc::new(crowded));
+                conn.roomy = Some(roomy);
             }
         }
         self.touch(key);

@@ -3,6 +3,7 @@
 use amqp_proto::LinkKey;
 
 use super::world::World;
+use crate::limits;
 
 /// A message of one small data section.
 const MESSAGE: [u8; 6] = [0x00, 0x53, 0x75, 0xa0, 0x01, 0x78];
@@ -98,4 +99,33 @@ fn a_drain_that_was_taken_back_does_not_count_for_the_next() {
     world.run();
     let peer = &world.peers[consumer];
     assert_eq!((peer.messages.len(), peer.engine.credit(link)), (4, 0));
+}
+
+#[test]
+fn sessions_have_their_full_window_again_once_they_are_few() {
+    let mut world = World::new(1);
+    let peer = world.connect(0);
+    let begin = |world: &mut World| {
+        let entry = &mut world.peers[peer];
+        let session = entry.engine.begin(&mut entry.output).unwrap();
+        world.run();
+        let window = world.peers[peer].engine.session_window(session);
+        (session, window)
+    };
+    let mut sessions: Vec<_> = (0..20).map(|_| begin(&mut world)).collect();
+    let windows = |sessions: &[(_, u32)], window| {
+        let sessions = sessions.iter();
+        sessions.filter(|(_, given)| *given == window).count()
+    };
+    // One more was begun when the peer connected.
+    assert_eq!(windows(&sessions, limits::SESSION_WINDOW_FRAMES), 15);
+    assert_eq!(windows(&sessions, limits::CROWDED_WINDOW_FRAMES), 5);
+    for (session, _) in sessions.drain(..8) {
+        let entry = &mut world.peers[peer];
+        entry.engine.end(session, None, &mut entry.output);
+    }
+    world.run();
+    let more: Vec<_> = (0..5).map(|_| begin(&mut world)).collect();
+    assert_eq!(windows(&more, limits::SESSION_WINDOW_FRAMES), 3);
+    assert_eq!(windows(&more, limits::CROWDED_WINDOW_FRAMES), 2);
 }
