@@ -112,6 +112,8 @@ pub(crate) struct ReceivePlan {
     pub(crate) slow: u64,
     /// Detaches after so many messages, and comes back; 0: never.
     pub(crate) detaches: u32,
+    /// Disposes only when it is told to.
+    pub(crate) manual: bool,
 }
 
 /// How a consumer gives credit.
@@ -215,6 +217,23 @@ impl Plan {
             plan.faults.push(Fault { number, at, kind });
         }
         plan
+    }
+
+    /// A router alone.
+    pub(crate) fn bare(
+        seed: u64,
+        shards: u16,
+        treatment: Treatment,
+        listeners: Vec<Listener>,
+    ) -> Self {
+        Self {
+            seed,
+            shards,
+            treatments: [treatment; ADDRESSES.len()],
+            listeners,
+            peers: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// Whether nothing happens that may cost a message.
@@ -354,6 +373,7 @@ impl ReceivePlan {
             settles: false,
             slow: 0,
             detaches: 0,
+            manual: false,
         }
     }
 }
@@ -471,5 +491,6 @@ fn receive(random: &mut Random) -> ReceivePlan {
         settles: random.one_in(8),
         slow: random.pick(&[0, 0, 1000, 100_000]),
         detaches: random.pick(&[0, 0, 0, 1, 7]),
+        manual: false,
     }
 }

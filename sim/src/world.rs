@@ -198,6 +198,12 @@ impl World {
         self.add_peer(plan)
     }
 
+    /// A peer of producers sends one more message, one of consumers settles one.
+    pub(crate) fn order(&mut self, peer: usize) {
+        self.peers[peer].order();
+        self.act(peer);
+    }
+
     /// All faults are over; somebody steady consumes each address, and serves.
     fn heal(&mut self) {
         self.say(|| "the world is healed".to_owned());

@@ -492,6 +492,17 @@ impl Peer {
         }
     }
 
+    /// Its producers send one more message each, its consumers settle one.
+    pub(crate) fn order(&mut self) {
+        for actor in &mut self.actors {
+            match &mut actor.part {
+                Part::Sender(sender) => sender.order(),
+                Part::Receiver(receiver) => receiver.settle_oldest(),
+                Part::Over => {}
+            }
+        }
+    }
+
     /// What of its goals is left to do, in words.
     pub(crate) fn unmet(&self, books: &Books) -> Option<String> {
         if self.phase != Phase::Here || self.is_hostile() {

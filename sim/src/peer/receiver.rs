@@ -223,7 +223,10 @@ impl Receiver {
             if let Some(link) = self.link {
                 hand.engine.track(link, id, token);
             }
-            let due = hand.now + hand.random.micros(self.plan.slow);
+            let due = match self.plan.manual {
+                true => Time::from_nanos(u64::MAX),
+                false => hand.now + hand.random.micros(self.plan.slow),
+            };
             let says = self.says(hand);
             self.pending.push(Pending {
                 due,
@@ -292,6 +295,13 @@ impl Receiver {
         }
         self.pending.retain(|pending| !pending.says.is_empty());
         next
+    }
+
+    /// The oldest delivery is to be disposed of now.
+    pub(super) fn settle_oldest(&mut self) {
+        if let Some(pending) = self.pending.first_mut() {
+            pending.due = Time::ZERO;
+        }
     }
 
     /// The producer has settled what this link has received.

@@ -137,6 +137,13 @@ impl Sender {
         }
     }
 
+    /// One more message is to be sent.
+    pub(super) fn order(&mut self) {
+        if let Supply::Count(left) = &mut self.supply {
+            *left += 1;
+        }
+    }
+
     pub(super) fn hear(&mut self, news: News) {
         match (&mut self.supply, news) {
             (Supply::Requests { reply_to, .. }, News::Address(address)) => {
