@@ -429,13 +429,19 @@ fn behaviour(random: &mut Random) -> Behaviour {
     if random.one_in(3) {
         return GOOD;
     }
-    let latency = random.pick(&[100, 2000, 30_000]);
+    let buffer = random.pick(&[64, 1000, 16_384, 200_000]);
+    // A small buffer on a long wire carries next to nothing.
+    let (latency, jitter): (&[_], &[_]) = match buffer {
+        64 => (&[100, 500], &[0, 100]),
+        _ => (&[100, 2000, 30_000], &[0, 100, 5000]),
+    };
+    let latency = random.pick(latency);
     Behaviour {
         latency: random.micros(latency),
-        jitter_micros: random.pick(&[0, 100, 5000]),
+        jitter_micros: random.pick(jitter),
         bandwidth: random.pick(&[1000, 10_000, 1_000_000]),
         segment: random.pick(&[1, 7, 100, 1500, 16_384, 65_536]),
-        buffer: random.pick(&[64, 1000, 16_384, 200_000]),
+        buffer,
     }
 }
 
