@@ -33,7 +33,7 @@ fn post(letters: u32) -> Unit {
                     generation: 0,
                 },
             };
-            sender.push(there, black_box(Mail::Swept { link }));
+            sender.push(there, black_box(Mail::Swept { link, sweep: 0 }));
         }
         for (_, batch) in sender.drain() {
             black_box(mailbox.post(batch));

@@ -99,6 +99,12 @@ impl Shard {
             inbound.stream = None;
             inbound.place = Place::Hold(Box::new(parcel.payload));
         }
+        if let Some(link) = parcel.link.and_then(|key| self.in_links.get_mut(key))
+            && link.kind != LinkType::Endpoint
+        {
+            // It is not handed on yet, whatever its link is told after each attempt.
+            link.held += 1;
+        }
     }
 
     /// A parcel made from a record, with a message that is not there any more.
@@ -255,9 +261,10 @@ impl Shard {
         {
             let (session, id) = (parcel.session, parcel.delivery_id);
             conn.engine
-                .queue_disposition(session, Role::Receiver, id, true, Some(state));
+                .queue_disposition(session, Role::Receiver, id, true, Some(state.clone()));
         }
         if let Some(key) = parcel.link {
+            self.count_end(key, parcel.settled, Some(&state), parcel.born);
             self.unhold(key, true);
         }
     }
@@ -291,9 +298,7 @@ impl Shard {
             }
             self.counters.add(Counter::DroppedPresettledDeliveries, 1);
         } else if let Some(link) = link.and_then(|key| self.in_links.get_mut(key)) {
-            link.counters.released += 1;
             link.counters.deliveries += u64::from(!counted);
-            self.counters.add(Counter::ReleasedDeliveries, 1);
         }
         let counts = !counted && self.is_of_endpoint(link);
         self.counters

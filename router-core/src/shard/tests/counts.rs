@@ -5,6 +5,7 @@ use amqp_codec::Str;
 use amqp_codec::message::{MessageBuilder, Properties};
 
 use super::world::World;
+use crate::counters::Counter;
 use crate::inspect::{AddressCounters, Rows, Subject};
 
 /// The counters of all addresses together.
@@ -52,4 +53,29 @@ fn an_address_counts_what_anonymous_senders_send_to_it() {
         let counters = carried(&mut world);
         assert_eq!((counters.ingress, counters.egress), (4, 4));
     }
+}
+
+#[test]
+fn what_nobody_takes_is_counted_once_whole_or_not() {
+    let mut world = World::new(2);
+    let producer = world.connect(1);
+    let anonymous = world.sender(producer, "a", "");
+    let properties = Properties {
+        to: Some(Str::from("nobody")),
+        ..Properties::default()
+    };
+    let message = MessageBuilder::new()
+        .properties(properties)
+        .data(vec![7; 400_000])
+        .build();
+    let (first, rest) = message.split_at(200_000);
+    assert!(world.send(producer, anonymous, &message, false));
+    assert!(world.send_part(producer, anonymous, first, false, true));
+    assert!(world.send_part(producer, anonymous, rest, false, false));
+    for id in [0, 1] {
+        let told = world.peers[producer].outcome(id);
+        assert_eq!(told, Some((Some(DeliveryState::Released), true)));
+    }
+    assert_eq!(world.counters.total(Counter::ReleasedDeliveries), 2);
+    assert_eq!(world.counters.total(Counter::DeliveriesIngress), 2);
 }

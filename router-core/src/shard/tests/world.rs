@@ -31,6 +31,7 @@ pub(super) struct World {
     pub(super) listener: ConnectionSettings,
     pub(super) peers: Vec<Peer>,
     pub(super) notices: Vec<Notice>,
+    pub(super) counters: Arc<Counters>,
     pub(super) now: Time,
     connections: u64,
 }
@@ -90,6 +91,7 @@ impl World {
             listener: listener(),
             peers: Vec::new(),
             notices: Vec::new(),
+            counters,
             now: Time::from_millis(1),
             connections: 0,
         }
