@@ -13,7 +13,7 @@ use router_core::settings::{
     ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
 };
 
-use crate::schema::{CONNECTOR, Entity, MECHANISMS};
+use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list};
 
 /// The smallest limit that AMQP allows for frames (amqp-1.0 §2.4.1).
 const MIN_MAX_FRAME_SIZE: u32 = 512;
@@ -184,16 +184,18 @@ fn mechanisms(entity: &Entity) -> Vec<String> {
     offered.map(|mechanism| (*mechanism).to_owned()).collect()
 }
 
+/// What is added to the properties of Open: the servers that a listener names, then the user's.
 fn open_properties(entity: &Entity) -> Vec<(String, Value)> {
-    let Some(map) = entity.get("openProperties").and_then(Value::as_map) else {
-        return Vec::new();
-    };
+    let is_listener = std::ptr::eq(entity.entity_type(), &LISTENER);
+    let named = entity.text("failoverUrls").filter(|_| is_listener);
+    let servers = named.and_then(|text| failover_list(text).ok());
+    let servers = servers.map(|list| ("failover-server-list".to_owned(), Value::List(list)));
+    let map = entity.get("openProperties").and_then(Value::as_map);
     let entries = map
-        .iter()
-        .filter_map(|(key, value)| Some((key.as_str()?, value)));
-    entries
-        .map(|(key, value)| (key.to_owned(), value.clone()))
-        .collect()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.clone())));
+    servers.into_iter().chain(entries).collect()
 }
 
 /// The rule in a `router.config.address` entity, not yet checked against the others.

@@ -148,19 +148,46 @@ pub enum NetworkNotice {
         /// Its id.
         id: Arc<str>,
     },
-    /// Another router says it has this one's id.
+    /// Another router has this one's id.
     DuplicateRouter {
-        /// The neighbour from which that was heard, if it is known.
+        /// The connection by which that was found out.
+        connection: Option<ConnectionId>,
+        /// The id.
+        id: Arc<str>,
+        /// The neighbour that passes on what the other one says; `None` if it is the neighbour
+        /// itself.
         neighbor: Option<Arc<str>>,
+    },
+    /// A router speaks a version of the routing protocol that this one does not; it is ignored.
+    VersionMismatch {
+        /// The connection by which its message came.
+        connection: Option<ConnectionId>,
+        /// Its id.
+        id: Arc<str>,
+        /// The version it speaks.
+        version: i64,
+        /// The version that this router speaks.
+        own: i64,
+        /// Further misdeeds that are not told one by one.
+        more: u64,
     },
     /// A neighbour broke the rules of the routing protocol; what it said is ignored.
     RouterMisbehaved {
+        /// The connection by which it did.
+        connection: Option<ConnectionId>,
         /// Its id, if it is known.
         neighbor: Option<Arc<str>>,
         /// What it did.
         why: String,
         /// Further misdeeds that are not told one by one.
         more: u64,
+    },
+    /// A router has said in which form it annotates messages.
+    AnnotationsVersion {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The number of the form.
+        version: i64,
     },
 }
 

@@ -136,6 +136,9 @@ fn in_known_words(path: &Path, error: &ConfigError) -> String {
     } = error;
     let class = match (entity, attribute) {
         _ if text.starts_with("ValidationError: ") => String::new(),
+        _ if text.starts_with("Reserved key") || text.starts_with("openProperties not") => {
+            "ValidationError: ".to_owned()
+        }
         _ if text.starts_with("Router id attribute") => "AttributeError: ".to_owned(),
         _ if text.starts_with("role=") || text.starts_with("Router ID") => String::new(),
         (Some(entity), Some(_)) => format!("{}: ", full_type_name(entity)),
@@ -215,6 +218,10 @@ mod tests {
                 "address {\n prefix: a\n ingressPhase: x\n}\n",
                 "org.apache.qpid.dispatch.router.config.address: invalid literal for int() with \
                  base 10: 'x' (line 3)",
+            ),
+            (
+                "listener {\n openProperties: {\n \"qd.a\": 1\n }\n}\n",
+                "ValidationError: Reserved key 'qd.a' not allowed in openProperties (line 2)",
             ),
         ] {
             assert_eq!(words(text), [format!("{begins}{expected}")]);

@@ -19,6 +19,8 @@ pub(super) struct Reader<'a> {
     at: usize,
     line: u32,
     relaxed: bool,
+    /// Names may stand without quotes.
+    bare_names: bool,
 }
 
 /// A member's name, as written or between quotes.
@@ -38,6 +40,7 @@ impl<'a> Reader<'a> {
             at: 0,
             line: 1,
             relaxed: false,
+            bare_names: false,
         }
     }
 
@@ -48,6 +51,15 @@ impl<'a> Reader<'a> {
             at,
             line,
             relaxed: true,
+            bare_names: true,
+        }
+    }
+
+    /// The same for a map whose names are text of the user's: all of them stand between quotes.
+    pub(super) fn with_quoted_names(self) -> Self {
+        Self {
+            bare_names: false,
+            ..self
         }
     }
 
@@ -112,7 +124,7 @@ impl<'a> Reader<'a> {
         let line = self.line;
         let (text, bare) = match next {
             Some('"') => (self.string()?, false),
-            Some(character) if self.relaxed && is_name(character) => (self.word(), true),
+            Some(character) if self.bare_names && is_name(character) => (self.word(), true),
             _ => {
                 let text = "Expecting property name enclosed in double quotes";
                 return Err(SyntaxError::new(line, format!("{text}{}", self.found())));

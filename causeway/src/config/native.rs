@@ -14,6 +14,10 @@ use super::section::{Attribute, Section, camel_case};
 /// read.
 const KEEP_HASH: [&str; 3] = ["pattern", "bindingKey", "hostname"];
 
+/// Attributes whose values are maps of the user's making: a name without quotes, such as a number,
+/// would be another name than was meant.
+const QUOTED_NAMES: [&str; 1] = ["openProperties"];
+
 /// Reads a whole file; what it cannot read is in the second list.
 pub(super) fn read(text: &str) -> (Vec<Section>, Vec<SyntaxError>) {
     let mut file = File {
@@ -155,6 +159,9 @@ impl<'a> File<'a> {
         let begin = self.at_of(line);
         let brace = begin + line.find('{').unwrap_or_default();
         let mut reader = Reader::relaxed(self.text, brace, self.line);
+        if QUOTED_NAMES.contains(&&*camel_case(name)) {
+            reader = reader.with_quoted_names();
+        }
         let value = match reader.value(0) {
             Ok(value) => value,
             Err(error) => {

@@ -52,7 +52,10 @@ fn network_rank(notice: &NetworkNotice) -> (Module, Level) {
         | NetworkNotice::RouterForgotten { .. }
         | NetworkNotice::RouterRestarted { .. } => (Module::Router, Level::Info),
         NetworkNotice::DuplicateRouter { .. } => (Module::RouterHello, Level::Critical),
-        NetworkNotice::RouterMisbehaved { .. } => (Module::Router, Level::Warning),
+        NetworkNotice::VersionMismatch { .. } | NetworkNotice::RouterMisbehaved { .. } => {
+            (Module::Router, Level::Warning)
+        }
+        NetworkNotice::AnnotationsVersion { .. } => (Module::Router, Level::Debug),
     }
 }
 
@@ -139,22 +142,63 @@ fn say_of_network(notice: &NetworkNotice) -> String {
             format!("Router Node {id} is out of reach: forgotten")
         }
         NetworkNotice::RouterRestarted { id } => format!("Detected Restart of Router Node {id}"),
-        NetworkNotice::DuplicateRouter { neighbor } => {
-            let from = called(neighbor.as_deref());
-            format!("Detected Neighbor Router with a Duplicate ID: {from} says it is this router")
-        }
+        NetworkNotice::DuplicateRouter {
+            connection,
+            id,
+            neighbor: None,
+        } => format!(
+            "{}Detected Neighbor Router with a Duplicate ID - {id}: it is ignored until it or this \
+             router has another id in its router section",
+            place(*connection),
+        ),
+        NetworkNotice::DuplicateRouter {
+            connection,
+            id,
+            neighbor: Some(neighbor),
+        } => format!(
+            "{}Detected Router with a Duplicate ID - {id}: it is behind router {neighbor}, and is \
+             ignored until it or this router has another id in its router section",
+            place(*connection),
+        ),
+        NetworkNotice::VersionMismatch {
+            connection,
+            id,
+            version,
+            own,
+            more,
+        } => format!(
+            "{}Received message at protocol version {version} from {id}. Ignoring: this router \
+             speaks version {own}; install a release on one of them that speaks the other's{}",
+            place(*connection),
+            further(*more),
+        ),
         NetworkNotice::RouterMisbehaved {
+            connection,
             neighbor,
             why,
             more,
         } => {
             let from = called(neighbor.as_deref());
-            let more = match more {
-                0 => String::new(),
-                more => format!(" ({more} more since)"),
-            };
-            format!("Ignoring a message of {from}: {why}{more}")
+            let (place, more) = (place(*connection), further(*more));
+            format!("{place}Ignoring a message of {from}: {why}{more}")
         }
+        NetworkNotice::AnnotationsVersion {
+            connection,
+            version,
+        } => format!("Remote router annotations version: {version} on [C{connection}]"),
+    }
+}
+
+/// The connection by which something was found out.
+fn place(connection: Option<ConnectionId>) -> String {
+    connection.map_or_else(String::new, |connection| format!("[C{connection}] "))
+}
+
+/// How often the like has happened since it was last told.
+fn further(more: u64) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" ({more} more since)"),
     }
 }
 

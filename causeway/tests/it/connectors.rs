@@ -14,6 +14,8 @@ use management::client::Table;
 use serde_json::Value as Json;
 
 use crate::harness::PATIENCE;
+use crate::threats::manager::Manager as Asking;
+use crate::threats::peer::{Peer, message, open};
 
 /// How often it is looked whether something has come.
 const LOOK: Duration = Duration::from_millis(20);
@@ -164,4 +166,65 @@ fn a_name_that_nobody_knows_is_tried_again_and_again() {
     wait_for(&router, "connector", |row| {
         failed(row) && row["connectionMsg"] != said
     });
+}
+
+#[test]
+fn a_connector_goes_on_to_a_server_that_its_peer_has_named() {
+    let second = start("Second", &listener(0));
+    let (other, named) = (port(&second, "routers"), "  failoverUrls: 127.0.0.1:");
+    let first = start(
+        "First",
+        &listener(0).replace("}", &format!("{named}{other}\n}}")),
+    );
+    let place = port(&first, "routers");
+    let below = start("Below", &connector("127.0.0.1", place));
+    let servers = format!("amqp://127.0.0.1:{place}, amqp://127.0.0.1:{other}");
+    wait_for(&below, "connector", |row| row["failoverUrls"] == servers);
+    first.handle().kill();
+    wait_for(&below, "connection", |row| is_open_to(row, "Second"));
+    let row = &rows(&below, "connector")[0];
+    assert_eq!(row["connectionStatus"], "SUCCESS");
+}
+
+/// A client with a session.
+fn client(router: &Router) -> Peer {
+    let mut peer = Peer::opened_at(port(router, "clients"), open());
+    peer.begin(0);
+    peer
+}
+
+#[test]
+fn a_connector_made_by_management_joins_a_network_and_leaves_it_when_deleted() {
+    let above = start("Above", &listener(0));
+    let below = start("Below", "");
+    let place = port(&above, "routers").to_string();
+    let mut manager = Asking::start_at(port(&below, "clients"));
+    let connector = [
+        ("name", "up"),
+        ("host", "127.0.0.1"),
+        ("port", &place),
+        ("role", "inter-router"),
+        ("cost", "7"),
+    ];
+    let asked = [("type", "connector"), ("name", "up")];
+    for address in ["once", "again"] {
+        assert_eq!(manager.change("CREATE", &asked, &connector), 201);
+        for (here, there) in [(&above, "Below"), (&below, "Above")] {
+            let is_near = |row: &Json| row["id"] == there && row["cost"] == 7;
+            wait_for(here, "router.node", is_near);
+        }
+        let (mut consumer, mut producer) = (client(&above), client(&below));
+        consumer.consume(0, address, 1);
+        producer.produce(0, address);
+        producer.deliver(0, 0, &message(10));
+        assert_eq!(consumer.message().1, message(10));
+        assert_eq!(manager.change("DELETE", &asked, &[]), 204);
+        for (here, there) in [(&above, "Below"), (&below, "Above")] {
+            let is_far = |row: &Json| row["id"] == there && row["cost"].is_null();
+            wait_for(here, "router.node", is_far);
+        }
+        assert!(rows(&below, "connector").is_empty());
+        let to_above = |row: &Json| row["container"] == "Above";
+        assert!(!rows(&below, "connection").iter().any(to_above));
+    }
 }

@@ -11,7 +11,8 @@ use amqp_codec::Value;
 
 use crate::schema::coerce::{coerce, number, quoted, shortened};
 use crate::schema::definition::{Attribute, EntityType, Fallback, PREFIX, Support};
-use crate::schema::tables::{MECHANISMS, ROUTER, find, is_later, section_type};
+use crate::schema::failover::failover_list;
+use crate::schema::tables::{LISTENER, MECHANISMS, ROUTER, find, is_later, section_type};
 
 /// The longest id of a router, in characters.
 const ROUTER_ID_MAX: usize = 127;
@@ -238,6 +239,11 @@ fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
     {
         let text = format!("openProperties not allowed for role {role}");
         return Some(AttributeError::new("openProperties", text));
+    }
+    if std::ptr::eq(entity.entity_type, &LISTENER)
+        && let Some(Err(text)) = entity.text("failoverUrls").map(failover_list)
+    {
+        return Some(AttributeError::new("failoverUrls", text));
     }
     // Of a file every mechanism is named, with its line: see the loader.
     if source == Source::Request {

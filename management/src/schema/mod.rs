@@ -11,11 +11,13 @@
 mod coerce;
 mod definition;
 mod entity;
+mod failover;
 mod tables;
 
 pub use coerce::{coerce, number, shortened};
 pub use definition::{Attribute, EntityType, Fallback, Kind, PREFIX, Support};
 pub use entity::{AttributeError, Entity, Source, Validated, refused_role, unknown_type, validate};
+pub use failover::failover_list;
 pub use tables::{
     AMQP_MANAGEMENT, CONFIG_ADDRESS, CONNECTION, CONNECTOR, ENTITY, ENTITY_TYPES, LISTENER, LOG,
     MANAGEMENT, MECHANISMS, MODULES, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find,

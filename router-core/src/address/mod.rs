@@ -4,5 +4,7 @@
 mod name;
 mod pattern;
 
-pub use name::{AddressContext, Phase, dynamic_source, dynamic_target, lookup_key, normalise};
+pub use name::{
+    AddressContext, Phase, dynamic_source, dynamic_target, is_of_routers, lookup_key, normalise,
+};
 pub use pattern::{PatternError, PatternTree, trim_separators};

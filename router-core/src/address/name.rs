@@ -11,6 +11,15 @@ const AREA: &str = "0";
 /// Characters of the random part of a generated name.
 const RANDOM_CHARACTERS: usize = 15;
 
+/// The keys of the addresses by which routers talk about the network.
+const OF_ROUTERS: [&str; 5] = [
+    "Lqdhello",
+    "Lqdrouter",
+    "Lqdrouter.ma",
+    "Tqdrouter",
+    "Tqdrouter.ma",
+];
+
 /// The 64 characters of generated names.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_";
 
@@ -140,6 +149,12 @@ pub fn lookup_key(
         }
     }
     key.push_str(text);
+}
+
+/// Whether a key is that of an address by which routers talk about the network.
+#[must_use]
+pub fn is_of_routers(key: &str) -> bool {
+    OF_ROUTERS.contains(&key)
 }
 
 /// The address without scheme, host and leading slash, and without *one* trailing `.` or `/`.

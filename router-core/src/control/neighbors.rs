@@ -39,6 +39,7 @@ enum Waiting {
 
 pub(super) struct Neighbors {
     own: ShardId,
+    id: Arc<str>,
     engine: Engine,
     connections: BTreeMap<ConnectionId, Connection>,
     last_number: u32,
@@ -51,6 +52,7 @@ impl Neighbors {
     pub(super) fn new(own: ShardId, settings: MeshSettings) -> Self {
         Self {
             own,
+            id: Arc::clone(&settings.id),
             engine: Engine::new(settings, Time::ZERO),
             connections: BTreeMap::new(),
             last_number: 0,
@@ -247,7 +249,55 @@ impl Neighbors {
             }
             MeshEvent::Unmapped { router, key } => bindings.unmap(router.0, &key),
             MeshEvent::PathsChanged => self.changed = true,
-            said => notices.extend(notice(said).map(Notice::Network)),
+            said => notices.extend(self.notice(said).map(Notice::Network)),
+        }
+    }
+
+    /// What the log is told of an event.
+    fn notice(&self, event: MeshEvent) -> Option<NetworkNotice> {
+        Some(match event {
+            MeshEvent::NeighborUp { id, .. } => NetworkNotice::NeighborFound { id },
+            MeshEvent::NeighborDown { id, .. } => NetworkNotice::NeighborLost { id },
+            MeshEvent::Restarted { id } => NetworkNotice::RouterRestarted { id },
+            MeshEvent::Misbehaved {
+                link,
+                neighbor,
+                why,
+                more,
+            } => self.misdeed(link, neighbor, why, more),
+            _ => return None,
+        })
+    }
+
+    fn misdeed(
+        &self,
+        link: NeighborLink,
+        neighbor: Option<Arc<str>>,
+        why: Misdeed,
+        more: u64,
+    ) -> NetworkNotice {
+        let mut connections = self.connections.iter();
+        let connection = connections.find(|(_, connection)| connection.number == link);
+        let connection = connection.map(|(id, _)| *id);
+        match why {
+            Misdeed::OurIdentity => NetworkNotice::DuplicateRouter {
+                connection,
+                id: Arc::clone(&self.id),
+                neighbor,
+            },
+            Misdeed::Version { id, version } => NetworkNotice::VersionMismatch {
+                connection,
+                id,
+                version,
+                own: mesh::VERSION,
+                more,
+            },
+            why => NetworkNotice::RouterMisbehaved {
+                connection,
+                neighbor,
+                why: why.to_string(),
+                more,
+            },
         }
     }
 
@@ -290,31 +340,6 @@ impl Neighbors {
         }
         Paths::new(paths, neighbors, known, u32::from(found.radius()))
     }
-}
-
-/// What the log is told of an event.
-fn notice(event: MeshEvent) -> Option<NetworkNotice> {
-    Some(match event {
-        MeshEvent::NeighborUp { id, .. } => NetworkNotice::NeighborFound { id },
-        MeshEvent::NeighborDown { id, .. } => NetworkNotice::NeighborLost { id },
-        MeshEvent::Restarted { id } => NetworkNotice::RouterRestarted { id },
-        MeshEvent::Misbehaved {
-            neighbor,
-            why: Misdeed::OurIdentity,
-            ..
-        } => NetworkNotice::DuplicateRouter { neighbor },
-        MeshEvent::Misbehaved {
-            neighbor,
-            why,
-            more,
-            ..
-        } => NetworkNotice::RouterMisbehaved {
-            neighbor,
-            why: why.to_string(),
-            more,
-        },
-        _ => return None,
-    })
 }
 
 /// The key of another router's own addresses.

@@ -17,6 +17,7 @@ use crate::mesh::mobile::is_told;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::paths::Paths;
 use crate::mesh::state::{MeshSettings, State};
+use crate::mesh::wire::VERSION;
 use crate::route::Treatment;
 
 /// The part of a router that knows the network.
@@ -193,7 +194,11 @@ impl Engine {
             NodeRow {
                 index: RouterIndex(index),
                 id: Arc::clone(&node.id),
-                protocol_version: if is_own { 1 } else { node.version.unwrap_or(0) },
+                protocol_version: if is_own {
+                    VERSION
+                } else {
+                    node.version.unwrap_or(0)
+                },
                 instance: if is_own {
                     settings.instance
                 } else {

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use amqp_codec::DecodeError;
 
+use crate::limits::{
+    MESH_ADDRESSES, MESH_ADDRESSES_PER_ROUTER, MESH_MESSAGES_PER_SECOND, MESH_ROUTERS,
+};
 use crate::mesh::names::NeighborLink;
 
 /// A message that was not taken.
@@ -87,12 +90,23 @@ pub enum Misdeed {
 impl fmt::Display for Misdeed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Addresses { id } => write!(formatter, "router {id} has too many addresses"),
+            Self::Addresses { id } => write!(
+                formatter,
+                "router {id} has more addresses than are remembered, {MESH_ADDRESSES_PER_ROUTER} \
+                 of one router and {MESH_ADDRESSES} in all: those beyond are out of reach here"
+            ),
             Self::Annotations(what) => write!(formatter, "annotations: {what}"),
             Self::Decode(error) => write!(formatter, "not a message: {error}"),
             Self::Destination => formatter.write_str("not addressed to a part of the routers"),
-            Self::Duplicate { id } => write!(formatter, "another router is called {id}"),
-            Self::Flood => formatter.write_str("more messages than a neighbor may send"),
+            Self::Duplicate { id } => write!(
+                formatter,
+                "another router is called {id}, too: if it is not the same one after a restart, \
+                 give one of them another id"
+            ),
+            Self::Flood => write!(
+                formatter,
+                "more than {MESH_MESSAGES_PER_SECOND} messages in a second"
+            ),
             Self::Identity { id } => write!(formatter, "the link's router now says it is {id}"),
             Self::Large => formatter.write_str("message too large"),
             Self::Missing(field) => write!(formatter, "field {field} is missing"),
@@ -100,7 +114,7 @@ impl fmt::Display for Misdeed {
             Self::OtherLife { id } => write!(formatter, "from another life of router {id}"),
             Self::OurIdentity => formatter.write_str("a router says it is this one"),
             Self::Cost => formatter.write_str("cost out of range"),
-            Self::Routers => formatter.write_str("too many routers"),
+            Self::Routers => write!(formatter, "more than {MESH_ROUTERS} routers"),
             Self::Sequence(field) => write!(formatter, "sequence {field} out of range"),
             Self::TooLong(field) => write!(formatter, "field {field} is empty or too long"),
             Self::Trace => formatter.write_str("the trace does not end with its sender"),

@@ -32,3 +32,4 @@ pub use misdeed::{Misdeed, Refused};
 pub use names::{NeighborLink, RouterIndex};
 pub use paths::{Paths, RouterPath};
 pub use state::MeshSettings;
+pub use wire::VERSION;

@@ -9,8 +9,8 @@ use crate::mesh::misdeed::Misdeed;
 use crate::mesh::read::{Item, Values, section};
 use crate::route::Treatment;
 
-/// The newest version of the protocol that is understood.
-const VERSION: i64 = 1;
+/// The version of the protocol that is spoken, and the newest that is understood.
+pub const VERSION: i64 = 1;
 const APPLICATION_PROPERTIES: u8 = 0x74;
 const AMQP_VALUE: u8 = 0x77;
 

@@ -7,10 +7,9 @@
 use amqp_codec::message::{self, RouterAnnotations, UserEntries};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
+use crate::mesh::wire::VERSION;
 use crate::route::Treatment;
 
-/// The version of the protocol that is spoken.
-const VERSION: i64 = 1;
 /// The one area there is.
 const AREA: &str = "0";
 const APPLICATION_PROPERTIES: u8 = 0x74;

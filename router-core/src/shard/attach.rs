@@ -13,7 +13,7 @@ use super::conn::LinkSlot;
 use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::state::Shard;
 use super::termini::{answer_to, own_capabilities, type_of};
-use crate::address::{Phase, dynamic_source, dynamic_target, lookup_key};
+use crate::address::{Phase, dynamic_source, dynamic_target, is_of_routers, lookup_key};
 use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
@@ -313,6 +313,9 @@ impl Shard {
             .resolve(crate::address::normalise(address), direction);
         let phase = waypoint_phase(capabilities, direction).map_or(found.phase, Phase::Digit);
         let key = self.key_of(address, phase);
+        if is_of_routers(&key) {
+            return Err(FORBIDDEN);
+        }
         let class = key.as_bytes().first().copied();
         // A record that exists keeps the treatment with which it was made.
         let treatment = match (self.table.lookup(&key), class) {

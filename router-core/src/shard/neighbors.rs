@@ -203,7 +203,9 @@ impl Shard {
                 Some(priority)
             }
         };
-        let asked = conn.properties.as_ref().and_then(peer_cost).unwrap_or(1);
+        let properties = conn.properties.as_ref();
+        let asked = properties.and_then(|properties| int_property(properties, COST));
+        let asked = asked.and_then(|cost| u32::try_from(cost).ok()).unwrap_or(1);
         let up = RouterLink {
             connection: conn.id,
             link,
@@ -239,13 +241,13 @@ impl Shard {
     }
 }
 
-/// What a peer's Open asks for its way; an `int` alone counts.
-fn peer_cost(properties: &Encoded) -> Option<u32> {
+/// A number in the properties of a peer's Open; an `int` alone counts.
+pub(super) fn int_property(properties: &Encoded, name: &str) -> Option<i32> {
     let Ok(Value::Map(map)) = properties.value() else {
         return None;
     };
-    match map.get(COST) {
-        Some(Value::Int(cost)) => u32::try_from(*cost).ok(),
+    match map.get(name) {
+        Some(Value::Int(number)) => Some(*number),
         _ => None,
     }
 }

@@ -6,11 +6,12 @@ use amqp_codec::{AmqpError, Encoded, Map, Open, Str, Symbol, Value};
 use amqp_proto::{Config, Limits, Mechanism, Sasl, SessionKey};
 
 use super::conn::{Phase, Withheld};
+use super::neighbors::int_property;
 use super::state::Shard;
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
 use crate::mail::{Command, Dialled, Mail};
-use crate::notice::{Notice, Opened};
+use crate::notice::{NetworkNotice, Notice, Opened};
 use crate::settings::{ConnectionRole, ConnectionSettings, RouterSettings};
 
 /// What the router offers and desires in its Open.
@@ -21,6 +22,12 @@ const PRODUCT: &str = "causeway";
 
 /// The form of the router annotations that routers exchange.
 const ANNOTATIONS_VERSION: i32 = 1;
+
+/// The property of an Open that names it.
+const ANNOTATIONS_PROPERTY: &str = "qd.annotations-version";
+
+/// Why a router of the same id is refused.
+const NAMESAKE: &str = "amqp:not-allowed";
 
 impl Shard {
     /// The engine's settings for a listener's connections; made once, shared by all of them.
@@ -83,6 +90,11 @@ impl Shard {
         let is_router = conn.settings.role == ConnectionRole::InterRouter;
         self.notices
             .push(Notice::ConnectionOpened(Arc::clone(&opened)));
+        if is_router && *opened.container == *self.settings.id {
+            self.refuse_namesake(key);
+            return;
+        }
+        self.note_annotations(&opened);
         if is_dialled {
             self.tell_control(Dialled::Opened(opened));
         }
@@ -90,6 +102,46 @@ impl Shard {
             self.attach_pairs(key);
         }
         self.touch(key);
+    }
+
+    /// Another router has this one's id, or is this one: both would be lost in a network that knows
+    /// only one of them, so they are told and parted.
+    fn refuse_namesake(&mut self, key: ConnKey) {
+        let id = Arc::clone(&self.settings.id);
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let description =
+            format!("router id '{id}' is that of the router it connects to: give one another id");
+        let error = AmqpError {
+            condition: Symbol::from(NAMESAKE),
+            description: Some(Str::copy(&description)),
+            info: None,
+        };
+        conn.engine.close(Some(error), &mut conn.output);
+        let connection = Some(conn.id);
+        self.notices
+            .push(Notice::Network(NetworkNotice::DuplicateRouter {
+                connection,
+                id,
+                neighbor: None,
+            }));
+        self.tell_ended(key, Some((NAMESAKE.to_owned(), description)));
+        self.close(key);
+    }
+
+    /// Tells in which form another router annotates messages.
+    fn note_annotations(&mut self, opened: &Opened) {
+        let properties = opened.properties.as_ref();
+        let version =
+            properties.and_then(|properties| int_property(properties, ANNOTATIONS_PROPERTY));
+        if let Some(version) = version {
+            self.notices
+                .push(Notice::Network(NetworkNotice::AnnotationsVersion {
+                    connection: opened.connection,
+                    version: version.into(),
+                }));
+        }
     }
 
     /// A session begins; one that the peer began is answered.
@@ -275,7 +327,7 @@ fn open_properties(
     }
     if settings.role.is_between_routers() {
         let version = Value::Int(ANNOTATIONS_VERSION);
-        map.push(Value::symbol("qd.annotations-version"), version);
+        map.push(Value::symbol(ANNOTATIONS_PROPERTY), version);
     }
     for (key, value) in &settings.open_properties {
         if let Some(key) = Symbol::try_copy(key) {

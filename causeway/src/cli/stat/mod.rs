@@ -43,6 +43,9 @@ pub struct StatOptions {
     /// The routers of the network: which neighbour leads to each, and at what cost.
     #[arg(short, long)]
     pub nodes: bool,
+    /// Where the router connects to, and how that goes.
+    #[arg(long)]
+    pub connectors: bool,
     /// Show more columns.
     #[arg(short, long)]
     pub verbose: bool,
@@ -137,6 +140,7 @@ impl StatOptions {
             (self.links, View::Links),
             (self.addresses, View::Addresses),
             (self.nodes, View::Nodes),
+            (self.connectors, View::Connectors),
         ];
         let flagged = flags.iter().filter(|(on, _)| *on).map(|(_, view)| *view);
         let mut views: Vec<View> = Vec::new();

@@ -25,6 +25,8 @@ pub enum View {
     Addresses,
     /// The routers of the network.
     Nodes,
+    /// Where the router connects to, and how that goes.
+    Connectors,
 }
 
 type Column = (&'static str, fn(&Row<'_>) -> String);
@@ -62,6 +64,7 @@ impl View {
             Self::Links => "org.apache.qpid.dispatch.router.link",
             Self::Addresses => "org.apache.qpid.dispatch.router.address",
             Self::Nodes => "org.apache.qpid.dispatch.router.node",
+            Self::Connectors => "org.apache.qpid.dispatch.connector",
         }
     }
 
@@ -73,6 +76,7 @@ impl View {
             Self::Links => "links",
             Self::Addresses => "addresses",
             Self::Nodes => "nodes",
+            Self::Connectors => "connectors",
         }
     }
 
@@ -95,6 +99,10 @@ impl View {
             Self::Nodes => {
                 let more: &[Column] = if verbose { &NODES_VERBOSE } else { &[] };
                 ("Routers in the Network", columns(&NODES, more, rows))
+            }
+            Self::Connectors => {
+                let more: &[Column] = if verbose { &CONNECTORS_VERBOSE } else { &[] };
+                ("Connectors", columns(&CONNECTORS, more, rows))
             }
         };
         let mut lines = layout.lines();
@@ -207,6 +215,19 @@ const NODES: [Column; 5] = [
 ];
 
 const NODES_VERBOSE: [Column; 1] = [("valid-origins", |row| names(row.value("validOrigins")))];
+
+const CONNECTORS: [Column; 6] = [
+    ("name", |row| row.text("name")),
+    ("server", |row| {
+        format!("{}:{}", row.text("host"), row.text("port"))
+    }),
+    ("role", |row| row.text("role")),
+    ("cost", |row| row.text("cost")),
+    ("status", |row| row.text("connectionStatus")),
+    ("last heard", |row| row.text("connectionMsg")),
+];
+
+const CONNECTORS_VERBOSE: [Column; 1] = [("servers in turn", |row| row.text("failoverUrls"))];
 
 /// A list of names as a person writes it.
 fn names(list: &Value) -> String {
@@ -423,6 +444,26 @@ mod tests {
         let row = text.lines().last().unwrap();
         let cells: Vec<&str> = row.split_whitespace().collect();
         assert_eq!(cells, ["C", "B", "-", "2", "B,", "D"]);
+    }
+
+    #[test]
+    fn a_connector_says_why_it_has_no_connection() {
+        let said = "[C3] Connection to b:1 failed: proton:io Connection refused";
+        let table = table(&[
+            ("name", "up".into()),
+            ("host", "b".into()),
+            ("port", "1".into()),
+            ("role", "inter-router".into()),
+            ("cost", 4_u32.into()),
+            ("connectionStatus", "FAILED".into()),
+            ("connectionMsg", said.into()),
+        ]);
+        let text = View::Connectors.text(&table, false);
+        let row = text.lines().last().unwrap();
+        let (cells, last) = row.split_once("[C3]").unwrap();
+        let cells: Vec<&str> = cells.split_whitespace().collect();
+        assert_eq!(cells, ["up", "b:1", "inter-router", "4", "FAILED"]);
+        assert_eq!(format!("[C3]{last}").trim_end(), said);
     }
 
     #[test]

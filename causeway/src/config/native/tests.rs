@@ -160,6 +160,17 @@ fn an_empty_map_and_a_map_of_another_name_are_accepted() {
 }
 
 #[test]
+fn the_properties_of_open_are_named_between_quotes() {
+    for name in ["9", "null", "a"] {
+        let text = format!("listener {{\n openProperties: {{\n {name}: \"x\",\n }}\n}}");
+        let (_, errors) = read(&text);
+        let said = &errors[0].text;
+        assert!(said.contains("Expecting property name"), "{said}");
+        assert_eq!(errors[0].line, 3);
+    }
+}
+
+#[test]
 fn lines_are_counted_through_maps() {
     let text =
         "listener {\n openProperties: {\n \"a\": 1,\n \"b\": [1,\n 2]\n }\n port: 1\n}\nbad\n";

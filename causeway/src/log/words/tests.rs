@@ -189,3 +189,41 @@ fn frames_are_written_as_the_tracer_writes_them() {
         "{shown}"
     );
 }
+
+#[test]
+fn what_routers_do_wrong_is_told_with_the_place_and_the_remedy() {
+    let connection = Some(ConnectionId(4));
+    let said = |notice| text(&Notice::Network(notice));
+    let id = Arc::from("R.A");
+    let namesake = |neighbor| NetworkNotice::DuplicateRouter {
+        connection,
+        id: Arc::clone(&id),
+        neighbor,
+    };
+    assert_eq!(
+        said(namesake(None)),
+        "[C4] Detected Neighbor Router with a Duplicate ID - R.A: it is ignored until it or this \
+         router has another id in its router section"
+    );
+    assert!(said(namesake(Some(Arc::from("B")))).contains("behind router B"));
+    assert_eq!(
+        said(NetworkNotice::VersionMismatch {
+            connection,
+            id: Arc::clone(&id),
+            version: 2,
+            own: 1,
+            more: 3,
+        }),
+        "[C4] Received message at protocol version 2 from R.A. Ignoring: this router speaks \
+         version 1; install a release on one of them that speaks the other's (3 more since)"
+    );
+    assert_eq!(
+        said(NetworkNotice::RouterMisbehaved {
+            connection: None,
+            neighbor: None,
+            why: "unknown operation".to_owned(),
+            more: 0,
+        }),
+        "Ignoring a message of an unknown neighbor: unknown operation"
+    );
+}

@@ -5,7 +5,7 @@ use amqp_codec::{Map, Performative, Role, Source, Str, Target, Value};
 use bytes::{Bytes, BytesMut};
 use management::client::{Client, Query, Response};
 
-use super::peer::{Peer, attach, flow_of_link};
+use super::peer::{Peer, attach, flow_of_link, open};
 use crate::harness::Router;
 
 /// Handles of the two links.
@@ -23,7 +23,13 @@ pub(crate) struct Manager {
 
 impl Manager {
     pub(crate) fn start(router: &Router) -> Self {
-        let mut peer = Peer::begun(router);
+        Self::start_at(router.port)
+    }
+
+    /// The same with the router that listens there.
+    pub(crate) fn start_at(port: u16) -> Self {
+        let mut peer = Peer::opened_at(port, open());
+        peer.begin(0);
         let source = Source {
             dynamic: true,
             ..Source::default()
@@ -94,14 +100,36 @@ impl Manager {
 
     /// A figure of the router as a whole.
     pub(crate) fn figure(&mut self, name: &'static str) -> u64 {
-        let mut query = Query::new("org.apache.qpid.dispatch.router", [name], None);
-        let call = query.next_page(&mut self.client);
-        let response = self.ask(&call.message);
-        query.take(response).unwrap();
-        let table = query.into_table();
-        let value = table.value(&table.rows[0], name);
+        let query = Query::new("org.apache.qpid.dispatch.router", [name], None);
+        let value = &self.query(query)[0][0];
         value
             .as_u64()
             .unwrap_or_else(|| panic!("{name} is {value:?}"))
+    }
+
+    /// The rows of a query that fit on one page.
+    pub(crate) fn query(&mut self, mut query: Query) -> Vec<Vec<Value>> {
+        let call = query.next_page(&mut self.client);
+        let response = self.ask(&call.message);
+        query.take(response).unwrap();
+        query.into_table().rows
+    }
+
+    /// The status of a request for an entity, with its attributes in the body.
+    pub(crate) fn change(
+        &mut self,
+        operation: &str,
+        asked: &[(&'static str, &str)],
+        attributes: &[(&'static str, &str)],
+    ) -> i32 {
+        let mut body = Map::new();
+        for &(name, value) in attributes {
+            body.push(name, value.to_owned());
+        }
+        let asked = asked
+            .iter()
+            .map(|&(name, value)| (name, Value::from(value.to_owned())));
+        let call = self.client.call(operation, asked, Value::Map(body));
+        self.ask(&call.message).status
     }
 }

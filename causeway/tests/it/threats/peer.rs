@@ -56,7 +56,12 @@ impl Peer {
     }
 
     pub(crate) fn opened_as(router: &Router, open: Open) -> Self {
-        let mut peer = Self::silent(router);
+        Self::opened_at(router.port, open)
+    }
+
+    /// The same at another listener.
+    pub(crate) fn opened_at(port: u16, open: Open) -> Self {
+        let mut peer = Self::silent_at(port);
         peer.write(ProtocolHeader::Amqp.bytes());
         peer.send(0, &Performative::Open(Box::new(open)));
         peer.until(|performative| matches!(performative, Performative::Open(_)));

@@ -157,11 +157,10 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "failoverUrls",
         String,
-        "Alternative servers that clients are told of.",
+        "Other servers that clients are told of: [SCHEME://]HOST[:PORT], with commas.",
     )
     .create()
-    .alias("failoverList")
-    .support(Support::Later),
+    .alias("failoverList"),
     Attribute::new("healthz", Boolean, "Health checks over HTTP.")
         .boolean(true)
         .create()

@@ -8,7 +8,8 @@ use amqp_proto::{Clear, Time};
 use super::world::World;
 use crate::ids::{ConnKey, ConnectionId, Direction};
 use crate::mail::{Command, ConnectionCommand, Dialled, Mail};
-use crate::notice::{Notice, Opened};
+use crate::notice::{NetworkNotice, Notice, Opened};
+use crate::route::Treatment;
 use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
 use crate::shard::Shard;
 
@@ -25,7 +26,13 @@ fn shards(pair: &mut Pair) -> [&mut Shard; 2] {
 
 impl Pair {
     fn new() -> Self {
-        let (mut dialler, mut listener) = (World::new(1), World::new(1));
+        Self::between("There")
+    }
+
+    /// `QDR` dials a router of this id.
+    fn between(id: &str) -> Self {
+        let treatment = Treatment::AnycastBalanced;
+        let (mut dialler, mut listener) = (World::new(1), World::of(id, 1, treatment));
         let settings = |connector: Option<Arc<str>>, cost| {
             Arc::new(ConnectionSettings {
                 connector,
@@ -215,4 +222,43 @@ fn a_connection_without_connector_is_closed_in_order() {
     let failed = |notice: &Notice| matches!(notice, Notice::ConnectionFailed { .. });
     assert!(!pair.listener.notices.iter().any(failed));
     assert!(pair.listener.shards[0].poll_closed().is_some());
+}
+
+#[test]
+fn a_router_of_the_same_id_is_refused_and_both_say_so() {
+    let mut pair = Pair::between("QDR");
+    for (world, number) in [(&pair.dialler, 7), (&pair.listener, 9)] {
+        let told = world.notices.iter().find_map(|notice| match notice {
+            Notice::Network(NetworkNotice::DuplicateRouter {
+                connection,
+                id,
+                neighbor: None,
+            }) => Some((*connection, &**id)),
+            _ => None,
+        });
+        assert_eq!(told, Some((Some(ConnectionId(number)), "QDR")));
+    }
+    let told = pair.told();
+    let Some(Dialled::Ended {
+        failure: Some((condition, description)),
+        ..
+    }) = told.first()
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(condition, "amqp:not-allowed");
+    assert!(description.contains("'QDR'"), "{description}");
+    assert!(pair.dialler.shards[0].poll_closed().is_some());
+}
+
+#[test]
+fn the_form_of_annotations_is_told() {
+    let pair = Pair::new();
+    for world in [&pair.dialler, &pair.listener] {
+        let told = world.notices.iter().find_map(|notice| match notice {
+            Notice::Network(NetworkNotice::AnnotationsVersion { version, .. }) => Some(*version),
+            _ => None,
+        });
+        assert_eq!(told, Some(1));
+    }
 }

@@ -58,8 +58,13 @@ impl World {
     }
 
     pub(super) fn with_default(shards: u16, treatment: Treatment) -> Self {
+        Self::of("QDR", shards, treatment)
+    }
+
+    /// The world of a router with an id of its own.
+    pub(super) fn of(id: &str, shards: u16, treatment: Treatment) -> Self {
         let settings = Arc::new(RouterSettings {
-            id: Arc::from("QDR"),
+            id: Arc::from(id),
             default_treatment: treatment,
             version: "0.1.0",
             mode: RouterMode::Standalone,
