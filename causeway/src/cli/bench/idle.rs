@@ -20,8 +20,9 @@ use crate::cli::failure::Failure;
 use crate::cli::quantity::bytes;
 use crate::clock::Clock;
 
-/// How long a router may take to come to rest before its memory is read.
-const REST: Duration = Duration::from_secs(3);
+/// How long a router may take to come to rest before its memory is read: allocators give back with
+/// a delay.
+const REST: Duration = Duration::from_secs(6);
 /// Time between two rounds of heartbeats meanwhile.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
