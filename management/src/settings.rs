@@ -61,6 +61,7 @@ fn mesh_timers(router: &Entity) -> MeshTimers {
         ra_interval: interval("raIntervalSeconds", fallback.ra_interval),
         ra_interval_flux: interval("raIntervalFluxSeconds", fallback.ra_interval_flux),
         remote_ls_max_age: interval("remoteLsMaxAgeSeconds", fallback.remote_ls_max_age),
+        loss_detection: loss_detection(router),
     }
 }
 
@@ -125,6 +126,7 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
         max_sessions: sessions.unwrap_or(SESSIONS_MAX),
         max_session_frames: count("maxSessionFrames").filter(|frames| *frames > 0),
         idle_time_out: seconds(entity, "idleTimeoutSeconds"),
+        loss_detection: loss_detection(entity),
         handshake_time_out: match is_connector {
             true => Some(HANDSHAKE_TIME_OUT),
             false => seconds(entity, "initialHandshakeTimeoutSeconds"),
@@ -157,6 +159,12 @@ fn count(entity: &Entity, name: &str) -> Option<u32> {
 fn seconds(entity: &Entity, name: &str) -> Option<Duration> {
     let seconds = count(entity, name).filter(|seconds| *seconds > 0)?;
     Some(Duration::from_secs(seconds.into()))
+}
+
+/// The silence after which a neighbour of our kind is lost.
+fn loss_detection(entity: &Entity) -> Option<Duration> {
+    let millis = count(entity, "lossDetectionMilliseconds")?;
+    Some(Duration::from_millis(millis.into()))
 }
 
 /// The configured name, else `host:port`.

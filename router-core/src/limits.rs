@@ -144,6 +144,12 @@ pub const SERVER_NAME_BYTES: usize = 255;
 /// Links to one neighbour that carry single large messages; beyond that these share them.
 pub const STREAMING_LINKS: usize = 64;
 
+/// Time after which a link for single large messages that carries none is closed.
+pub const STREAMING_IDLE: Duration = Duration::from_secs(30);
+
+/// Time without progress after which a stream that holds up others between two routers is cut.
+pub const STREAM_STALLED: Duration = Duration::from_secs(10);
+
 /// Bytes of the largest message between routers about the network: a router with a million
 /// addresses lists them in one.
 pub const MESH_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -204,6 +210,36 @@ pub const MESH_STEPS: usize = 100_000;
 
 /// Topology changes that may throw away a half-finished round of valid origins in a row.
 pub const MESH_RESTARTED_ROUNDS: u32 = 4;
+
+/// The shortest silence after which a neighbour of our kind can be taken for lost: several ticks of
+/// the wheel that both ends' timers turn with.
+pub const LOSS_DETECTION_LEAST: Duration = Duration::from_millis(250);
+
+/// The longest such silence.
+pub const LOSS_DETECTION_MOST: Duration = Duration::from_secs(60);
+
+/// Signs of life in the time after which their absence is loss: one may be late.
+pub const SIGNS_OF_LIFE: u32 = 4;
+
+/// How late a shard's turn must be for the time since it was due not to count as its neighbours'
+/// silence: it was this side that slept.
+pub const OVERSLEPT: Duration = Duration::from_millis(100);
+
+/// The same for the control plane and the hellos of neighbours.
+pub const MESH_OVERSLEPT: Duration = Duration::from_millis(500);
+
+/// How long a neighbour that was lost twice in a row is not believed to be back; doubles with each
+/// further loss.
+pub const MESH_FLAP_HOLD: Duration = Duration::from_millis(500);
+
+/// The longest time for which a neighbour that flaps is not believed to be back.
+pub const MESH_FLAP_HOLD_MAX: Duration = Duration::from_secs(30);
+
+/// Time without a loss after which the next one is the first in a row.
+pub const MESH_FLAP_MEMORY: Duration = Duration::from_secs(60);
+
+/// Neighbours whose losses are remembered.
+pub const MESH_FLAPS: usize = 4096;
 
 /// Time between two reports on misdeeds of one neighbour.
 pub const MESH_REPORT_INTERVAL: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 //! delivery. The deterministic crates write no text; `causeway` puts notices into words.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp_codec::Encoded;
 use amqp_proto::Tapped;
@@ -132,6 +133,15 @@ pub enum NetworkNotice {
     NeighborLost {
         /// Its id.
         id: Arc<str>,
+    },
+    /// A neighbour that is lost again and again is not believed to be back for a while.
+    NeighborHeld {
+        /// Its id.
+        id: Arc<str>,
+        /// How often it was lost in a row.
+        losses: u32,
+        /// For how long it is not believed.
+        hold: Duration,
     },
     /// A router of the network was heard of for the first time.
     RouterFound {

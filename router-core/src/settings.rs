@@ -58,6 +58,9 @@ pub struct MeshTimers {
     pub ra_interval_flux: Duration,
     /// Silence after which the link state of a router is forgotten.
     pub remote_ls_max_age: Duration,
+    /// Silence after which a neighbour of our kind is taken for lost and its connection dropped,
+    /// where listener and connector do not say; `None`: as with other neighbours.
+    pub loss_detection: Option<Duration>,
 }
 
 impl Default for MeshTimers {
@@ -68,6 +71,7 @@ impl Default for MeshTimers {
             ra_interval: Duration::from_secs(30),
             ra_interval_flux: Duration::from_secs(4),
             remote_ls_max_age: Duration::from_secs(60),
+            loss_detection: None,
         }
     }
 }
@@ -132,6 +136,9 @@ pub struct ConnectionSettings {
     pub max_session_frames: Option<u32>,
     /// Silence after which the peer is taken for dead; `None`: never.
     pub idle_time_out: Option<Duration>,
+    /// The same for a neighbour of our kind, which is asked to show signs of life more often;
+    /// `None`: as [`MeshTimers::loss_detection`].
+    pub loss_detection: Option<Duration>,
     /// Time from the TCP connect to the peer's Open; `None`: for ever.
     pub handshake_time_out: Option<Duration>,
     /// Credit of each producer and lane of each consumer, in deliveries.

@@ -322,6 +322,7 @@ impl Listener {
             max_sessions: 100,
             max_session_frames: self.window,
             idle_time_out: self.idle,
+            loss_detection: None,
             handshake_time_out: Some(Duration::from_secs(10)),
             link_capacity: self.capacity,
             strip_annotations: StripAnnotations {

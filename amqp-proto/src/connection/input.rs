@@ -22,7 +22,7 @@ use crate::session::state::{Session, SessionState, SessionStep};
 use crate::tap::TapKind;
 
 /// The shortest interval at which a peer can make us send empty frames.
-const HEARTBEAT_MIN: Duration = Duration::from_millis(50);
+pub(super) const HEARTBEAT_MIN: Duration = Duration::from_millis(50);
 
 /// What a misdeed ends.
 pub(super) enum Fault {

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::connection::input::HEARTBEAT_MIN;
 use crate::connection::phase::Phase;
 use crate::connection::state::Connection;
 use crate::error::{ConnectionError, Violation};
@@ -77,6 +78,16 @@ impl Connection {
             self.timers.idle_out = Some(now + wait);
         }
         Ok(())
+    }
+
+    /// Shows the peer a sign of life at least this often from now on, whatever it asked for: an
+    /// empty frame if nothing else was written (amqp-1.0 §2.4.5).
+    pub fn beat(&mut self, interval: Duration) {
+        let interval = interval.max(HEARTBEAT_MIN);
+        if self.phase == Phase::Opened && self.heartbeat.is_none_or(|known| interval < known) {
+            self.heartbeat = Some(interval);
+            self.timers.idle_out = Some(self.now + interval);
+        }
     }
 
     /// Ends the connection without a word.

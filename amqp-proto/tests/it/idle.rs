@@ -101,6 +101,27 @@ fn a_tiny_time_out_does_not_make_us_chatter() {
 }
 
 #[test]
+fn signs_of_life_may_be_shown_more_often_than_was_asked_for() {
+    let mut raw = Raw::opened(server());
+    for millis in [200, 1000] {
+        raw.connection.beat(Duration::from_millis(millis));
+    }
+    let mut shown = 0;
+    raw.out.consume(usize::MAX);
+    for milli in 0..2100 {
+        raw.now = Time::from_millis(milli);
+        let due = raw.connection.poll_timeout().expect("it has to speak");
+        if due <= raw.now {
+            let result = raw.connection.handle_timeout(raw.now, &mut raw.out);
+            assert_eq!(result, Ok(()));
+            shown += usize::from(!raw.out.is_empty());
+            raw.out.consume(usize::MAX);
+        }
+    }
+    assert!((9..=10).contains(&shown), "{shown}");
+}
+
+#[test]
 fn no_open_in_time_ends_the_connection_without_a_word() {
     let config = Config {
         handshake_time_out: Some(Duration::from_secs(1)),

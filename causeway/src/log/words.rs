@@ -52,6 +52,7 @@ fn network_rank(notice: &NetworkNotice) -> (Module, Level) {
         | NetworkNotice::RouterForgotten { .. }
         | NetworkNotice::RouterRestarted { .. } => (Module::Router, Level::Info),
         NetworkNotice::DuplicateRouter { .. } => (Module::RouterHello, Level::Critical),
+        NetworkNotice::NeighborHeld { .. } => (Module::RouterLs, Level::Warning),
         NetworkNotice::VersionMismatch { .. } | NetworkNotice::RouterMisbehaved { .. } => {
             (Module::Router, Level::Warning)
         }
@@ -137,6 +138,11 @@ fn say_of_network(notice: &NetworkNotice) -> String {
     match notice {
         NetworkNotice::NeighborFound { id } => format!("Neighbor Router Found: {id}"),
         NetworkNotice::NeighborLost { id } => format!("Link to Neighbor Router Lost: {id}"),
+        NetworkNotice::NeighborHeld { id, losses, hold } => format!(
+            "Neighbor Router {id} was lost {losses} times in a row: not believed to be back for \
+             {} ms",
+            hold.as_millis()
+        ),
         NetworkNotice::RouterFound { id } => format!("Detected Router Node {id}"),
         NetworkNotice::RouterForgotten { id } => {
             format!("Router Node {id} is out of reach: forgotten")

@@ -506,12 +506,17 @@ impl ControlPlane {
         neighbors.turn(now, &mut self.bindings, &self.rules, &mut self.notices);
         neighbors.offer(&mut self.bindings, now);
         neighbors.send(now, &mut self.outboxes);
+        let age = self.settings.timers.hello_max_age;
+        let silent = neighbors.take_silent();
         if let Some(paths) = neighbors.take_paths() {
             self.paths = paths;
             for shard in self.workers() {
                 let paths = Mail::Paths(Arc::clone(&self.paths));
                 self.outboxes.push(shard, paths);
             }
+        }
+        for connection in silent {
+            self.command(connection, ConnectionCommand::Doubt(age));
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Neighbors {
     waiting: Vec<Waiting>,
     /// The links or the engine's paths have changed since paths were last published.
     changed: bool,
+    /// Connections whose neighbours have said no hello for too long.
+    silent: Vec<ConnectionId>,
 }
 
 impl Neighbors {
@@ -58,6 +60,7 @@ impl Neighbors {
             last_number: 0,
             waiting: Vec::new(),
             changed: false,
+            silent: Vec::new(),
         }
     }
 
@@ -171,6 +174,11 @@ impl Neighbors {
         std::mem::take(&mut self.changed).then(|| Arc::new(self.paths()))
     }
 
+    /// The connections whose neighbours have been given up for their silence.
+    pub(super) fn take_silent(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.silent)
+    }
+
     fn take_link(&mut self, link: RouterLink, now: Time) {
         let Self {
             engine,
@@ -249,6 +257,12 @@ impl Neighbors {
             }
             MeshEvent::Unmapped { router, key } => bindings.unmap(router.0, &key),
             MeshEvent::PathsChanged => self.changed = true,
+            MeshEvent::NeighborDown { link, id } => {
+                let mut connections = self.connections.iter();
+                let still = connections.find(|(_, of)| of.number == link && of.control.is_some());
+                self.silent.extend(still.map(|(connection, _)| connection));
+                notices.push(Notice::Network(NetworkNotice::NeighborLost { id }));
+            }
             said => notices.extend(self.notice(said).map(Notice::Network)),
         }
     }
@@ -257,7 +271,9 @@ impl Neighbors {
     fn notice(&self, event: MeshEvent) -> Option<NetworkNotice> {
         Some(match event {
             MeshEvent::NeighborUp { id, .. } => NetworkNotice::NeighborFound { id },
-            MeshEvent::NeighborDown { id, .. } => NetworkNotice::NeighborLost { id },
+            MeshEvent::NeighborHeld { id, losses, hold } => {
+                NetworkNotice::NeighborHeld { id, losses, hold }
+            }
             MeshEvent::Restarted { id } => NetworkNotice::RouterRestarted { id },
             MeshEvent::Misbehaved {
                 link,

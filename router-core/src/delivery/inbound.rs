@@ -125,6 +125,8 @@ pub struct Stream {
     pub received: u64,
     /// Bytes that have left the box.
     pub progress: u64,
+    /// The second in which it last came further.
+    pub moved: u32,
     /// Bytes for which the session's window is withheld.
     pub withheld: u64,
     /// The last frame has arrived.

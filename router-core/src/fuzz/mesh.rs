@@ -192,6 +192,7 @@ impl Books {
             }
             MeshEvent::PathsChanged
             | MeshEvent::Restarted { .. }
+            | MeshEvent::NeighborHeld { .. }
             | MeshEvent::Misbehaved { .. } => {}
         }
     }

@@ -422,6 +422,7 @@ fn listener(idle_time_out: Option<Duration>) -> ConnectionSettings {
         max_sessions: 3,
         max_session_frames: None,
         idle_time_out,
+        loss_detection: None,
         handshake_time_out: Some(Duration::from_secs(10)),
         link_capacity: 20,
         strip_annotations: StripAnnotations {

@@ -2,6 +2,7 @@
 //! so that a letter stays small. A letter never holds a reference to a record, only keys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp_codec::DeliveryState;
 use amqp_proto::Payload;
@@ -275,6 +276,9 @@ pub enum ConnectionCommand {
     Close,
     /// Drop it without a word (an administrator deleted it).
     Drop,
+    /// The neighbour at its other end has said no hello for so long: drop it if nothing else came
+    /// either.
+    Doubt(Duration),
     /// Switch its protocol trace.
     Trace(bool),
 }

@@ -1,8 +1,11 @@
 //! Not too often, not too soon: what holds back reactions to a network that will not come to rest.
 //!
 //! Owns the arithmetic of time. Decision: the first of a row is never held back, so that a network
-//! at rest reacts at once, and each further one twice as long as the one before.
+//! at rest reacts at once, and each further one twice as long as the one before. Of neighbours that
+//! come and go, the loss is told at once every time; it is their return that is held back.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_proto::Time;
@@ -52,6 +55,7 @@ impl Damper {
 pub(super) struct Ask {
     wanted: bool,
     tries: u32,
+    asked: Option<Time>,
     not_before: Time,
 }
 
@@ -75,16 +79,24 @@ impl Ask {
     pub(super) fn asked(&mut self, now: Time) {
         let wait = limits::MESH_ASK_TIME_OUT * (1 << self.tries.min(8));
         self.not_before = now + wait.min(limits::MESH_ASK_TIME_OUT_MAX);
+        self.asked = Some(now);
         self.tries += 1;
     }
 
     /// The answer came, or is not needed any more.
     pub(super) fn answered(&mut self, now: Time) {
-        *self = Self {
-            wanted: false,
-            tries: 0,
-            not_before: now + limits::MESH_ASK_INTERVAL,
-        };
+        self.wanted = false;
+        self.tries = 0;
+        self.not_before = now + limits::MESH_ASK_INTERVAL;
+    }
+
+    /// There is something newer to be asked for than when it was last asked.
+    pub(super) fn hurry(&mut self) {
+        self.tries = 0;
+        let soon = self
+            .asked
+            .map_or(Time::ZERO, |asked| asked + limits::MESH_ASK_INTERVAL);
+        self.not_before = self.not_before.min(soon);
     }
 
     /// Not before this time.
@@ -96,6 +108,45 @@ impl Ask {
     pub(super) fn retry(&mut self) {
         self.tries = 0;
         self.not_before = Time::ZERO;
+    }
+}
+
+/// Neighbours that were lost lately, and how long they are not believed to be back.
+#[derive(Debug, Default)]
+pub(super) struct Flaps {
+    rows: BTreeMap<Arc<str>, Row>,
+}
+
+/// Losses of one neighbour, none of them long after the one before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    losses: u32,
+    last: Time,
+    until: Time,
+}
+
+impl Flaps {
+    /// A neighbour was lost. Unless that is the first loss in a row: how many there were, and how
+    /// long it is held back.
+    pub(super) fn lost(&mut self, id: &Arc<str>, now: Time) -> Option<(u32, Duration)> {
+        self.rows
+            .retain(|_, row| now.saturating_sub(row.last) < limits::MESH_FLAP_MEMORY);
+        if self.rows.len() >= limits::MESH_FLAPS && !self.rows.contains_key(id) {
+            return None;
+        }
+        let row = self.rows.entry(Arc::clone(id)).or_default();
+        row.losses = row.losses.saturating_add(1);
+        row.last = now;
+        let doublings = row.losses.checked_sub(2)?;
+        let hold = limits::MESH_FLAP_HOLD * (1 << doublings.min(16));
+        let hold = hold.min(limits::MESH_FLAP_HOLD_MAX);
+        row.until = now + hold;
+        Some((row.losses, hold))
+    }
+
+    /// Whether a neighbour is not believed to be back.
+    pub(super) fn holds(&self, id: &str, now: Time) -> bool {
+        self.rows.get(id).is_some_and(|row| now < row.until)
     }
 }
 
@@ -184,6 +235,27 @@ mod tests {
         assert_eq!(ask.due(), None);
         ask.want();
         assert_eq!(ask.due(), Some(at(4200)));
+    }
+
+    #[test]
+    fn a_neighbour_that_is_lost_again_and_again_is_held_back_ever_longer() {
+        let mut flaps = Flaps::default();
+        let id = Arc::from("B");
+        let mut now = at(1000);
+        let mut holds = Vec::new();
+        for _ in 0..9 {
+            let hold = flaps.lost(&id, now).map_or(0, |(_, hold)| hold.as_millis());
+            holds.push(hold);
+            let hold = Duration::from_millis(u64::try_from(hold).unwrap());
+            assert!(hold.is_zero() || flaps.holds("B", now));
+            now = now + hold;
+            assert!(!flaps.holds("B", now) && !flaps.holds("C", now));
+            now = now + Duration::from_secs(1);
+        }
+        let expected = [0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000];
+        assert_eq!(holds, expected);
+        now = now + limits::MESH_FLAP_MEMORY;
+        assert_eq!(flaps.lost(&id, now), None, "a new row");
     }
 
     #[test]

@@ -69,8 +69,8 @@ impl Engine {
     /// sides agreed on.
     pub fn link_up(&mut self, link: NeighborLink, cost: u32, now: Time) {
         self.at(now);
-        let turn = self.state.links.close(link, now);
-        self.state.turned(turn.into_iter().collect());
+        let turns = self.state.links.close(link, now);
+        self.state.turned(turns);
         self.state.links.open(link, cost);
         self.state.marks.greet.push(link);
         self.state.step();
@@ -79,8 +79,8 @@ impl Engine {
     /// A connection to another router, or its control links, are gone.
     pub fn link_down(&mut self, link: NeighborLink, now: Time) {
         self.at(now);
-        let turn = self.state.links.close(link, now);
-        self.state.turned(turn.into_iter().collect());
+        let turns = self.state.links.close(link, now);
+        self.state.turned(turns);
         self.state.step();
     }
 
@@ -220,6 +220,10 @@ impl Engine {
 
     /// Time never goes back.
     fn at(&mut self, now: Time) {
-        self.state.times.now = self.state.times.now.max(now);
+        let times = &mut self.state.times;
+        if now > times.now {
+            times.before = times.now;
+            times.now = now;
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! snapshot, because a changed address concerns one record and a changed path nearly all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ids::AddressKey;
 use crate::mesh::misdeed::Misdeed;
@@ -65,6 +66,15 @@ pub enum MeshEvent {
         link: NeighborLink,
         /// Its id.
         id: Arc<str>,
+    },
+    /// A neighbour was lost again soon after it was back: it is not believed for a while.
+    NeighborHeld {
+        /// Its id.
+        id: Arc<str>,
+        /// Losses in a row.
+        losses: u32,
+        /// For how long it is not believed.
+        hold: Duration,
     },
     /// A router has begun a new life; its addresses were unmapped before.
     Restarted {

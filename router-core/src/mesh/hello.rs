@@ -18,19 +18,35 @@ use std::time::Duration;
 use amqp_proto::Time;
 
 use crate::limits;
-use crate::mesh::damp::Bucket;
+use crate::mesh::damp::{Bucket, Flaps};
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::NeighborLink;
 
-/// Hellos in a row on another connection only, after which a router with the higher id follows.
-const PATIENCE: u32 = 2;
+/// Hellos in a row on another connection only, after which a router with the higher id follows. Two
+/// may come in a row from a neighbour that says hello on both, if they overtake each other.
+const PATIENCE: u32 = 3;
 
 /// What became of a neighbour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    Up { link: NeighborLink, id: Arc<str> },
-    Moved { link: NeighborLink, id: Arc<str> },
-    Down { link: NeighborLink, id: Arc<str> },
+    Up {
+        link: NeighborLink,
+        id: Arc<str>,
+    },
+    Moved {
+        link: NeighborLink,
+        id: Arc<str>,
+    },
+    Down {
+        link: NeighborLink,
+        id: Arc<str>,
+    },
+    /// Lost so many times in a row, and therefore not believed to be back for so long.
+    Held {
+        id: Arc<str>,
+        losses: u32,
+        hold: Duration,
+    },
 }
 
 /// The control links of one connection.
@@ -100,6 +116,7 @@ pub(super) struct Links {
     neighbors: BTreeMap<Arc<str>, Neighbor>,
     /// How many links were ever confirmed.
     confirmations: u64,
+    flaps: Flaps,
 }
 
 impl Links {
@@ -112,6 +129,7 @@ impl Links {
             links: BTreeMap::new(),
             neighbors: BTreeMap::new(),
             confirmations: 0,
+            flaps: Flaps::default(),
         }
     }
 
@@ -132,9 +150,11 @@ impl Links {
     }
 
     /// A connection has lost them.
-    pub(super) fn close(&mut self, link: NeighborLink, now: Time) -> Option<Turn> {
-        self.links.remove(&link)?;
-        self.leave(link, now)
+    pub(super) fn close(&mut self, link: NeighborLink, now: Time) -> Vec<Turn> {
+        match self.links.remove(&link) {
+            Some(_) => self.leave(link, now),
+            None => Vec::new(),
+        }
     }
 
     pub(super) fn get_mut(&mut self, link: NeighborLink) -> Option<&mut Link> {
@@ -176,10 +196,12 @@ impl Links {
         })
     }
 
-    /// The ids that are heard, in their order.
+    /// The ids that are heard, in their order. One that is not believed to be back is not among
+    /// them, so that it does not believe in this router either.
     pub(super) fn seen(&self, now: Time) -> BTreeSet<&str> {
         let heard = self.links.values().filter_map(|state| state.heard.as_ref());
         let heard = heard.filter(|heard| self.is_fresh(heard.at, now));
+        let heard = heard.filter(|heard| !self.flaps.holds(&heard.id, now));
         heard.map(|heard| heard.id.as_ref()).collect()
     }
 
@@ -264,7 +286,7 @@ impl Links {
                 }
             }
         }
-        if sees_us {
+        if sees_us && !self.flaps.holds(id, now) {
             turns.extend(self.confirm(link, now));
         }
         (!fresh, turns)
@@ -317,24 +339,45 @@ impl Links {
                 .is_some_and(|(at, _)| self.is_fresh(at, now))
         });
         let alive: BTreeSet<Arc<str>> = alive.map(|heard| Arc::clone(&heard.id)).collect();
-        let mut turns = Vec::new();
-        self.neighbors.retain(|id, neighbor| {
-            let keep = alive.contains(id);
-            if !keep {
-                turns.push(Turn::Down {
-                    link: neighbor.link,
-                    id: Arc::clone(id),
-                });
-            }
-            keep
+        let neighbors = self.neighbors.iter();
+        let dead = neighbors.filter(|(id, _)| !alive.contains(*id));
+        let dead: Vec<_> = dead
+            .map(|(id, neighbor)| (Arc::clone(id), neighbor.link))
+            .collect();
+        let dead = dead.into_iter();
+        dead.flat_map(|(id, link)| self.lose(id, link, now))
+            .collect()
+    }
+
+    /// A neighbour is one no more.
+    fn lose(&mut self, id: Arc<str>, link: NeighborLink, now: Time) -> Vec<Turn> {
+        self.neighbors.remove(&id);
+        let held = self.flaps.lost(&id, now).map(|(losses, hold)| Turn::Held {
+            id: Arc::clone(&id),
+            losses,
+            hold,
         });
+        let mut turns = vec![Turn::Down { link, id }];
+        turns.extend(held);
         turns
     }
 
+    /// This side has slept for so long: that was not its neighbours' silence.
+    pub(super) fn pardon(&mut self, slept: Duration, now: Time) {
+        for heard in self.links.values_mut().filter_map(|of| of.heard.as_mut()) {
+            heard.at = now.min(heard.at + slept);
+            if let Some((at, _)) = &mut heard.confirmed {
+                *at = now.min(*at + slept);
+            }
+        }
+    }
+
     /// A link does not lead to its neighbour any more: the oldest other one does, if there is one.
-    fn leave(&mut self, link: NeighborLink, now: Time) -> Option<Turn> {
+    fn leave(&mut self, link: NeighborLink, now: Time) -> Vec<Turn> {
         let mut neighbors = self.neighbors.iter();
-        let (id, _) = neighbors.find(|(_, neighbor)| neighbor.link == link)?;
+        let Some((id, _)) = neighbors.find(|(_, neighbor)| neighbor.link == link) else {
+            return Vec::new();
+        };
         let id = Arc::clone(id);
         let others = self.links.iter().filter_map(|(other, state)| {
             let heard = state.heard.as_ref().filter(|heard| heard.id == id)?;
@@ -351,10 +394,9 @@ impl Links {
                 hellos,
             };
             self.neighbors.insert(Arc::clone(&id), neighbor);
-            return Some(Turn::Moved { link: other, id });
+            return vec![Turn::Moved { link: other, id }];
         }
-        self.neighbors.remove(&id);
-        Some(Turn::Down { link, id })
+        self.lose(id, link, now)
     }
 
     fn is_fresh(&self, at: Time, now: Time) -> bool {

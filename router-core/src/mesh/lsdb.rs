@@ -50,8 +50,8 @@ pub(super) struct Node {
     /// How many link states name it.
     named: u32,
     ticks_unnamed: u8,
-    /// Its advertisements say whether there is anything to ask for.
-    pub(super) is_advertised: bool,
+    /// The number of the link state that it last advertised, if it has.
+    advertised: Option<i64>,
     /// Since when it advertises less than it once did.
     behind_since: Option<Time>,
     /// The question for its link state.
@@ -78,7 +78,7 @@ impl Node {
             last_seen: now,
             named: 0,
             ticks_unnamed: 0,
-            is_advertised: false,
+            advertised: None,
             behind_since: None,
             ask,
             owed_link_state: Ask::default(),
@@ -129,11 +129,15 @@ impl Node {
         Ok(Life::New)
     }
 
+    /// Whether its advertisements say what there is to ask for.
+    pub(super) fn is_advertised(&self) -> bool {
+        self.advertised.is_some()
+    }
+
     /// Takes note of the numbers that it advertises; whether they have been lower than those known
     /// for so long that they begin anew.
     pub(super) fn advertises(&mut self, links: i64, addresses: i64, now: Time) -> bool {
         self.last_seen = now;
-        self.is_advertised = true;
         if links >= self.sequence && addresses >= self.addresses.sequence() {
             self.behind_since = None;
         } else {
@@ -144,8 +148,12 @@ impl Node {
             }
         }
         if links > self.sequence {
+            if self.advertised.is_none_or(|before| before < links) {
+                self.ask.hurry();
+            }
             self.ask.want();
         }
+        self.advertised = Some(links);
         self.addresses.advertised(addresses);
         false
     }
@@ -271,6 +279,12 @@ impl Nodes {
         node.sequence = sequence;
         node.last_seen = now;
         node.ask.answered(now);
+        if node
+            .advertised
+            .is_some_and(|advertised| advertised > sequence)
+        {
+            node.ask.want();
+        }
         self.set_peers(index, peers)
     }
 
@@ -278,10 +292,18 @@ impl Nodes {
     pub(super) fn forget_link_state(&mut self, index: u16) -> bool {
         if let Some(node) = self.get_mut(index) {
             node.sequence = 0;
+            node.advertised = None;
             node.ask.retry();
             node.ask.want();
         }
         self.set_peers(index, Vec::new())
+    }
+
+    /// This side has slept for so long: what nobody confirmed meanwhile is no older for that.
+    pub(super) fn pardon(&mut self, slept: Duration, now: Time) {
+        for (_, node) in self.others() {
+            node.last_seen = now.min(node.last_seen + slept);
+        }
     }
 
     /// Forgets the link states that were not confirmed for too long; whether there were any.

@@ -35,8 +35,9 @@ pub(super) struct OwnAddresses {
     /// What has changed since: what came, with its treatment, and what went.
     pending: BTreeMap<AddressKey, Option<Treatment>>,
     told_at: Option<Time>,
-    /// The list of all, encoded, until it changes.
+    /// The list of all, encoded, until it changes or nobody asks for it any more.
     list: Option<Bytes>,
+    listed_at: Time,
 }
 
 impl OwnAddresses {
@@ -82,8 +83,16 @@ impl OwnAddresses {
         message
     }
 
+    /// Gives back the memory of a list that nobody has asked for lately.
+    pub(super) fn tidy_up(&mut self, now: Time) {
+        if now.saturating_sub(self.listed_at) >= limits::MESH_ASK_TIME_OUT_MAX {
+            self.list = None;
+        }
+    }
+
     /// The message that tells one router all addresses, as they are at the sequence number.
-    pub(super) fn tell_all(&mut self, writer: &Writer, router: &str) -> Bytes {
+    pub(super) fn tell_all(&mut self, writer: &Writer, router: &str, now: Time) -> Bytes {
+        self.listed_at = now;
         let known = &self.known;
         let list = self.list.get_or_insert_with(|| {
             let known = known.iter().map(|(key, hint)| (key.as_ref(), *hint));
@@ -98,6 +107,8 @@ impl OwnAddresses {
 pub(super) struct Addresses {
     /// How far what it told is known.
     sequence: i64,
+    /// How far it says that it has got.
+    advertised: i64,
     /// Each with the number of the full list that last named it.
     keys: BTreeMap<AddressKey, u32>,
     lists: u32,
@@ -128,11 +139,15 @@ impl Addresses {
     /// Its addresses have got this far; if that is further than known, all must be asked for.
     pub(super) fn advertised(&mut self, sequence: i64) {
         if sequence > self.sequence {
+            if sequence > self.advertised {
+                self.ask.hurry();
+            }
             self.ask.want();
         }
+        self.advertised = sequence;
     }
 
-    /// Forgets all.
+    /// Forgets all, and how far it said that it had got.
     pub(super) fn forget(&mut self) -> Vec<AddressKey> {
         let keys = std::mem::take(self).keys;
         keys.into_keys().collect()
@@ -195,6 +210,9 @@ impl Addresses {
         self.sequence = sequence;
         if matches!(change, Change::All { .. }) || self.ask.due().is_none() {
             self.ask.answered(now);
+        }
+        if self.advertised > self.sequence {
+            self.ask.want();
         }
         Ok(changed)
     }

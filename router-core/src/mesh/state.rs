@@ -122,6 +122,8 @@ pub(super) struct Marks {
 #[derive(Debug)]
 pub(super) struct Times {
     pub(super) now: Time,
+    /// When the engine was last called before now.
+    pub(super) before: Time,
     pub(super) hello: Time,
     pub(super) upkeep: Time,
     pub(super) advertised: Time,
@@ -149,6 +151,7 @@ impl State {
             },
             times: Times {
                 now,
+                before: now,
                 hello: now,
                 upkeep: now,
                 advertised: now,
@@ -207,14 +210,18 @@ impl State {
     /// Takes note of what became of neighbours.
     pub(super) fn turned(&mut self, turns: Vec<Turn>) {
         for turn in turns {
-            self.marks.neighbors = true;
             let (id, event) = match turn {
+                Turn::Held { id, losses, hold } => {
+                    self.tell(MeshEvent::NeighborHeld { id, losses, hold });
+                    continue;
+                }
                 Turn::Up { link, id } => (Arc::clone(&id), MeshEvent::NeighborUp { link, id }),
                 Turn::Moved { link, id } => {
                     (Arc::clone(&id), MeshEvent::NeighborMoved { link, id })
                 }
                 Turn::Down { link, id } => (Arc::clone(&id), MeshEvent::NeighborDown { link, id }),
             };
+            self.marks.neighbors = true;
             self.retry(&id);
             self.tell(event);
         }

@@ -66,6 +66,11 @@ impl State {
         let now = self.times.now;
         let mut links = std::mem::take(&mut self.marks.greet);
         if now >= self.times.hello {
+            let slept = now.saturating_sub(self.times.hello.max(self.times.before));
+            if slept > limits::MESH_OVERSLEPT {
+                self.links.pardon(slept, now);
+                self.nodes.pardon(slept, now);
+            }
             self.times.hello = now + self.settings.hello_interval;
             let turns = self.links.expire(now);
             self.turned(turns);
@@ -90,6 +95,7 @@ impl State {
             return;
         }
         self.times.upkeep = now + UPKEEP;
+        self.own_addresses.tidy_up(now);
         let expired = self.nodes.expire(self.settings.remote_ls_max_age, now);
         self.marks.recompute |= expired;
         for (index, node) in self.nodes.bury() {
@@ -291,7 +297,7 @@ impl State {
         if is_due(node.ask.due()) {
             node.ask.asked(now);
             messages.push(self.writer.link_state_request(&node.id));
-            if !node.is_advertised {
+            if !node.is_advertised() {
                 let have = node.addresses.sequence();
                 messages.push(self.writer.address_request(&node.id, have));
             }
@@ -304,7 +310,7 @@ impl State {
         if is_due(node.owed_addresses.due()) {
             if self.answers.is_open(now) {
                 node.owed_addresses.answered(now);
-                let answer = self.own_addresses.tell_all(&self.writer, &node.id);
+                let answer = self.own_addresses.tell_all(&self.writer, &node.id, now);
                 self.answers.take(answer.len() as u64, now);
                 messages.push(answer);
             } else {

@@ -161,13 +161,19 @@ impl Shard {
     }
 
     /// Puts a connection's earliest deadline into the wheel; one that only moves later stays.
-    fn arm(&mut self, key: ConnKey, now: Time) {
+    pub(super) fn arm(&mut self, key: ConnKey, now: Time) {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
         let deadline = match conn.phase {
             Phase::Closing => Some(*conn.linger.get_or_insert(now + limits::CLOSE_LINGER)),
-            Phase::Opening | Phase::Open => conn.engine.poll_timeout(),
+            Phase::Opening | Phase::Open => {
+                let silence = conn.vigil.deadline().map(|at| at + self.asleep);
+                [conn.engine.poll_timeout(), silence]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
         };
         let Some(deadline) = deadline else { return };
         if conn.armed.is_none_or(|armed| deadline < armed) {
@@ -185,6 +191,7 @@ impl Shard {
         }
         if self.ticked < self.second {
             self.ticked = self.second;
+            self.scrub();
             for key in std::mem::take(&mut self.slow) {
                 if let Some(link) = self.in_links.get_mut(key) {
                     link.slow = false;
@@ -195,6 +202,9 @@ impl Shard {
     }
 
     fn connection_timer(&mut self, key: ConnKey, now: Time) {
+        if self.lose_if_silent(key, now) {
+            return;
+        }
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };

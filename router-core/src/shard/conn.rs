@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp_proto::{
     Config, Connection, ConnectionError, Event, LinkKey, RecvBuf, SendQueue, SessionKey, Time,
@@ -15,6 +16,7 @@ use amqp_proto::{
 
 use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
+use crate::limits;
 use crate::settings::ConnectionSettings;
 
 /// A connection.
@@ -75,6 +77,8 @@ pub(super) struct Conn {
     pub(super) deleted: bool,
     /// States told again, and the second in which.
     pub(super) repeats: (u32, u32),
+    /// When something last came in, and how long nothing may, in the shard's waking time.
+    pub(super) vigil: Vigil,
     /// Dispositions wait for room in the send queue.
     pub(super) unfinished: bool,
     /// When a closing connection is dropped even if its peer does not read.
@@ -90,6 +94,35 @@ pub(super) struct Withheld {
     pub(super) streams: u64,
     /// Unsettled deliveries beyond what a link may hold.
     pub(super) links: u64,
+}
+
+impl Withheld {
+    /// Bytes by which the window is smaller.
+    pub(super) fn bytes(&self) -> u64 {
+        self.links + self.streams.saturating_sub(limits::STALL_ALLOWANCE)
+    }
+}
+
+/// What is made of a peer's silence, beyond the idle time-out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Vigil {
+    /// When something last came in, in waking time.
+    pub(super) heard: Time,
+    /// The silence that is allowed; `None`: any.
+    pub(super) limit: Option<Duration>,
+    /// The silence that is allowed while its hello is overdue, and since when that is.
+    pub(super) doubt: Option<(Duration, Time)>,
+    /// The peer is a router of our kind.
+    pub(super) is_ours: bool,
+}
+
+impl Vigil {
+    /// When the silence has lasted too long, in waking time.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let doubted = self.doubt.map(|(limit, _)| limit);
+        let limit = [self.limit, doubted].into_iter().flatten().min()?;
+        Some(self.heard + limit)
+    }
 }
 
 /// How far a connection is.

@@ -177,7 +177,9 @@ impl Shard {
 
     /// Books what was taken of the head of a lane.
     fn head_sent(&mut self, out: Key, sent: Sent) -> Option<Pause> {
+        let second = self.second;
         let link = self.out_links.get_mut(out)?;
+        link.moved = second;
         let queued = link.lane.front_mut()?;
         let whole = match sent {
             Sent::Whole => {

@@ -159,6 +159,7 @@ impl Shard {
         let payload = std::mem::take(&mut **held);
         inbound.stream = Some(Box::new(Stream {
             received: payload.len() as u64,
+            moved: self.second,
             ..Stream::default()
         }));
         if let Some(parcel) = self.parcel_of(record, payload, false) {

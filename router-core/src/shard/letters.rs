@@ -92,6 +92,7 @@ impl Shard {
             Command::Bound(bound) => self.bound(bound),
             Command::Connection(id, ConnectionCommand::Close) => self.close_connection(id),
             Command::Connection(id, ConnectionCommand::Drop) => self.drop_connection(id),
+            Command::Connection(id, ConnectionCommand::Doubt(age)) => self.doubt(id, age, now),
             Command::Connection(id, ConnectionCommand::Trace(on)) => {
                 let all = self.trace_all;
                 let key = self.by_id.get(&id).copied();

@@ -137,6 +137,7 @@ impl OutLink {
             name,
             kind: LinkType::Endpoint,
             streaming: false,
+            moved: second,
             priority: DEFAULT_PRIORITY,
             key,
             address: None,
@@ -210,6 +211,8 @@ pub(super) struct OutLink {
     pub(super) kind: LinkType,
     /// It carries single large messages to a neighbour.
     pub(super) streaming: bool,
+    /// The second in which it was last given a large message, or sent some of one.
+    pub(super) moved: u32,
     /// The priority whose messages it carries to a neighbour.
     pub(super) priority: u8,
     /// The key of its address; empty on a link to a neighbour.

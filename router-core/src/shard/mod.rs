@@ -24,11 +24,13 @@ mod pipe;
 mod rate;
 mod records;
 mod report;
+mod scrub;
 mod settle;
 mod stalled;
 mod state;
 mod stream;
 mod termini;
+mod vigil;
 mod wheel;
 mod window;
 
@@ -40,7 +42,7 @@ use std::sync::Arc;
 use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 
 pub use self::census::Census;
-use self::conn::{Conn, Phase};
+use self::conn::{Conn, Phase, Vigil};
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
@@ -99,6 +101,7 @@ impl Shard {
             traced: false,
             deleted: false,
             repeats: (0, 0),
+            vigil: Vigil::default(),
             unfinished: false,
             linger: None,
             armed: None,
@@ -130,10 +133,12 @@ impl Shard {
         self.note_time(now);
         self.tally.refresh();
         self.retry_doubtful(now);
+        let heard = self.waking(now);
         let Self { conns, window, .. } = self;
         let Some(conn) = conns.get_mut(key) else {
             return;
         };
+        conn.vigil.heard = heard;
         if conn.phase == Phase::Closing {
             return;
         }

@@ -56,6 +56,11 @@ impl Shard {
         let idle =
             best.filter(|out| lane(out) == 0 || conn.streaming.len() >= limits::STREAMING_LINKS);
         if let Some(out) = idle {
+            if let Some(link) = self.out_links.get_mut(out)
+                && link.lane.is_empty()
+            {
+                link.moved = self.second;
+            }
             return out;
         }
         let Ok(session) = conn.engine.begin(&mut conn.output) else {

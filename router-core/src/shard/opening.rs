@@ -8,6 +8,7 @@ use amqp_proto::{Config, Limits, Mechanism, Sasl, SessionKey};
 use super::conn::{Phase, Withheld};
 use super::neighbors::int_property;
 use super::state::Shard;
+use super::vigil::{LOSS_DETECTION, wish};
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
 use crate::mail::{Command, Dialled, Mail};
@@ -97,6 +98,9 @@ impl Shard {
         self.note_annotations(&opened);
         if is_dialled {
             self.tell_control(Dialled::Opened(opened));
+        }
+        if is_router {
+            self.begin_vigil(key);
         }
         if is_dialled && is_router {
             self.attach_pairs(key);
@@ -333,6 +337,10 @@ fn open_properties(
         if let Some(key) = Symbol::try_copy(key) {
             map.push(Value::Symbol(key), value.clone());
         }
+    }
+    if settings.role == ConnectionRole::InterRouter {
+        // Whatever others do with a property that they do not know: those they know stand before.
+        map.push(Value::symbol(LOSS_DETECTION), wish(router, settings));
     }
     Encoded::from_value(&Value::Map(map))
 }

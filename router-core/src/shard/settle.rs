@@ -231,15 +231,22 @@ impl Shard {
     /// The outcome of a stream that is still arriving: the rest is thrown away, the settlement
     /// waits for its end.
     fn outcome_before_the_end(&mut self, key: InKey, state: Option<DeliveryState>, settled: bool) {
-        self.pass_state(key, state.clone());
-        if !settled {
-            return;
+        if settled {
+            self.end_early(key, state);
+        } else {
+            self.pass_state(key, state);
         }
+    }
+
+    /// A stream that is still arriving has no consumers any more, and this outcome.
+    pub(super) fn end_early(&mut self, key: InKey, state: Option<DeliveryState>) {
+        self.pass_state(key, state.clone());
         self.end_stream(key, End::Aborted);
         if let Some(inbound) = self.inbound.get_mut(key) {
             let state = state.map(Box::new).or_else(|| inbound.answered.take());
             inbound.place = Place::Discard(state);
         }
+        self.count_down(key, 0);
         self.update_withheld(key, Some(0));
     }
 

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp_proto::{Config, Time};
 use chacha20::ChaCha20Rng;
@@ -105,6 +106,8 @@ pub struct Shard {
     pub(super) doubtful: Vec<InKey>,
     /// The mail that was in the box when `doubtful` was filled has been read.
     pub(super) doubts_due: bool,
+    /// Streams from other routers for which windows are held back.
+    pub(super) behind: Vec<InKey>,
     /// What addresses have carried here, but for what links have not yet reported.
     pub(super) carried: Table<AddressId, AddressCounters>,
     pub(super) outboxes: Outboxes,
@@ -123,6 +126,9 @@ pub struct Shard {
     /// Links whose producers may get credit when a second is over.
     pub(super) slow: Vec<InLinkKey>,
     pub(super) wheel: Wheel,
+    /// The time of the last call, and how long the shard has overslept in all.
+    pub(super) noted: Time,
+    pub(super) asleep: Duration,
     pub(super) second: u32,
     /// The second for which links with slow credit were last looked at.
     pub(super) ticked: u32,
@@ -228,6 +234,7 @@ impl Shard {
             lines_due: false,
             doubtful: Vec::new(),
             doubts_due: false,
+            behind: Vec::new(),
             carried: Table::with_hasher(hasher),
             outboxes: Outboxes::new(id, usize::from(shards) + 1),
             touched: Vec::new(),
@@ -238,6 +245,8 @@ impl Shard {
             grants: Vec::new(),
             slow: Vec::new(),
             wheel: Wheel::new(),
+            noted: Time::ZERO,
+            asleep: Duration::ZERO,
             second: 0,
             ticked: 0,
             next_link: 0,
@@ -332,8 +341,12 @@ impl Shard {
         }
     }
 
-    /// The second since the start of the router.
+    /// The second since the start of the router, and whether this shard has slept.
     pub(super) fn note_time(&mut self, now: Time) {
+        if now > self.noted {
+            self.note_sleep(now);
+            self.noted = now;
+        }
         self.second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
     }
 }

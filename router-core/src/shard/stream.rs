@@ -154,7 +154,10 @@ impl Shard {
             _ => bytes,
         };
         if let Some(stream) = &mut inbound.stream {
-            stream.progress = stream.progress.max(slowest);
+            if slowest > stream.progress {
+                stream.progress = slowest;
+                stream.moved = self.second;
+            }
             let ahead = stream.ahead();
             self.count_down(record, ahead);
         }
@@ -187,6 +190,9 @@ impl Shard {
         }
         let before = std::mem::replace(&mut stream.withheld, due);
         let (conn, session) = (inbound.conn, inbound.session);
+        if before == 0 && due > 0 {
+            self.note_behind(conn, record);
+        }
         if before != due {
             self.withhold_for_streams(conn, session, before, due);
         }
@@ -250,7 +256,7 @@ impl Shard {
         let Some((_, withheld)) = conn.sessions.iter().find(|(of, _)| *of == session) else {
             return;
         };
-        let bytes = withheld.links + withheld.streams.saturating_sub(limits::STALL_ALLOWANCE);
+        let bytes = withheld.bytes();
         let frames = match conn.held_bytes > limits::CONNECTION_BYTES {
             true => u64::from(u32::MAX),
             false => bytes / u64::from(conn.settings.max_frame_size),

@@ -8,6 +8,7 @@ mod leaving;
 mod remains;
 mod routing;
 mod settling;
+mod silence;
 mod streams;
 mod windows;
 mod world;

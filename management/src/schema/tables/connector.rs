@@ -3,7 +3,9 @@
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, Properties, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
-use crate::schema::tables::listener::{COST_MAX, ROLES, STRIPPED, U32_MAX};
+use crate::schema::tables::listener::{
+    COST_MAX, LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST, ROLES, STRIPPED, U32_MAX,
+};
 
 /// A connector.
 pub static CONNECTOR: EntityType = EntityType {
@@ -91,6 +93,13 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .integer(16)
     .range(0, 2_147_483)
+    .create(),
+    Attribute::new(
+        "lossDetectionMilliseconds",
+        Integer,
+        "Silence after which a Causeway neighbour is lost; none: as in `router`.",
+    )
+    .range(LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST)
     .create(),
     Attribute::new("stripAnnotations", Enum(STRIPPED), "Annotations dropped.")
         .text("both")

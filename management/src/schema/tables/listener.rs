@@ -3,13 +3,19 @@
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, Path, Properties, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
-use router_core::limits::HANDSHAKE_TIME_OUT;
+use router_core::limits::{self, HANDSHAKE_TIME_OUT};
 
 /// The greatest number of an unsigned 32-bit attribute.
 pub(super) const U32_MAX: i64 = 0xFFFF_FFFF;
 
 /// The greatest cost, which goes into an `int` of the router's Open.
 pub(super) const COST_MAX: i64 = 0x7FFF_FFFF;
+
+/// The least and the most of `lossDetectionMilliseconds`.
+#[expect(clippy::cast_possible_truncation, reason = "a minute in milliseconds")]
+pub(super) const LOSS_DETECTION_LEAST: i64 = limits::LOSS_DETECTION_LEAST.as_millis() as i64;
+#[expect(clippy::cast_possible_truncation, reason = "a minute in milliseconds")]
+pub(super) const LOSS_DETECTION_MOST: i64 = limits::LOSS_DETECTION_MOST.as_millis() as i64;
 
 /// SASL mechanisms that this version offers.
 pub const MECHANISMS: &[&str] = &["ANONYMOUS"];
@@ -127,6 +133,13 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .integer(16)
     .range(0, 2_147_483)
+    .create(),
+    Attribute::new(
+        "lossDetectionMilliseconds",
+        Integer,
+        "Silence after which a Causeway neighbour is lost; none: as in `router`.",
+    )
+    .range(LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST)
     .create(),
     Attribute::new(
         "initialHandshakeTimeoutSeconds",

@@ -3,6 +3,7 @@
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, Path, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
+use crate::schema::tables::listener::{LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST};
 
 /// How addresses without configuration are served.
 const DISTRIBUTIONS: &[&str] = &["multicast", "closest", "balanced", "unavailable"];
@@ -110,6 +111,14 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .integer(60)
     .alias("remoteLsMaxAge"),
+    Attribute::new(
+        "lossDetectionMilliseconds",
+        Integer,
+        "Silence after which a neighbour that is a Causeway router, too, is taken for lost and its \
+         connection dropped; none: by HELLO and idle time-out, as with other routers.",
+    )
+    .range(LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST)
+    .create(),
     Attribute::new("workerThreads", Integer, "Number of worker threads.")
         .integer(4)
         .range(1, 1024)

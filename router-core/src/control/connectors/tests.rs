@@ -25,6 +25,7 @@ fn connect() -> Connect {
         max_sessions: 32_768,
         max_session_frames: None,
         idle_time_out: None,
+        loss_detection: None,
         handshake_time_out: Some(HANDSHAKE_TIME_OUT),
         link_capacity: 250,
         strip_annotations,

@@ -32,17 +32,21 @@ struct Lone {
 
 impl Lone {
     fn new() -> Self {
+        let mut lone = Self::named("A");
+        lone.engine.link_up(TO_B, 1, lone.now);
+        lone.engine.link_up(TO_C, 1, lone.now);
+        lone
+    }
+
+    fn named(id: &str) -> Self {
         let now = Time::from_millis(1000);
-        let engine = Engine::new(MeshSettings::new("A", 100), now);
-        let mut lone = Self {
+        let engine = Engine::new(MeshSettings::new(id, 100), now);
+        Self {
             engine,
             now,
             events: Vec::new(),
             sent: Vec::new(),
-        };
-        lone.engine.link_up(TO_B, 1, now);
-        lone.engine.link_up(TO_C, 1, now);
-        lone
+        }
     }
 
     /// With `B` and `C` as neighbours.
@@ -546,4 +550,85 @@ fn messages_on_links_that_are_not_there_are_refused() {
     lone.engine.link_down(TO_B, lone.now);
     assert_eq!(lone.hear(TO_B, &hello), Err(Misdeed::UnknownLink));
     lone.engine.link_down(TO_B, lone.now);
+}
+
+#[test]
+fn a_neighbour_that_greets_on_two_connections_is_answered_on_one() {
+    for own in ["A", "Z"] {
+        let mut lone = Lone::named(own);
+        lone.engine.link_up(TO_B, 1, lone.now);
+        lone.engine.link_up(TO_C, 1, lone.now);
+        let hello = b().hello([own].into_iter());
+        for second in 0..60_u64 {
+            let order = if second % 3 == 0 {
+                [TO_C, TO_B]
+            } else {
+                [TO_B, TO_C]
+            };
+            for link in order {
+                lone.hear(link, &hello).unwrap();
+                lone.now = lone.now + Duration::from_millis(100 * (second % 5));
+                lone.engine.tick(lone.now);
+            }
+            lone.now = lone.now + Duration::from_millis(700);
+            if second == 5 {
+                lone.take();
+            }
+        }
+        let events = lone.take();
+        let flaps = events
+            .iter()
+            .filter(|event| !matches!(event, MeshEvent::PathsChanged));
+        assert_eq!(flaps.count(), 0, "{own}");
+        let greeted = |link: NeighborLink| {
+            let mine = lone.sent.iter().filter(|(to, _)| *to == link);
+            mine.filter(|(_, payload)| opcode(payload) == "HELLO")
+                .count()
+        };
+        assert_eq!(
+            (greeted(TO_B), greeted(TO_C) > 40),
+            (0, true),
+            "the first that was heard"
+        );
+    }
+}
+
+#[test]
+fn a_link_state_that_is_announced_while_another_is_awaited_is_asked_for_at_once() {
+    let mut lone = Lone::with_neighbors();
+    lone.pass(3000);
+    lone.take();
+    lone.hear(TO_B, &b().advertisement(1, 0)).unwrap();
+    assert_eq!(lone.sent(TO_B), ["LSR"]);
+    lone.hear(TO_B, &b().link_state("A", 0, [("A", 1)].into_iter()))
+        .unwrap();
+    lone.pass(300);
+    assert!(!lone.sent(TO_B).contains(&"LSR"));
+    lone.hear(TO_B, &b().advertisement(2, 0)).unwrap();
+    assert_eq!(lone.sent(TO_B), ["LSR"], "without waiting for the time-out");
+    lone.hear(TO_B, &b().link_state("A", 1, [("A", 1)].into_iter()))
+        .unwrap();
+    lone.pass(300);
+    assert!(lone.sent(TO_B).contains(&"LSR"), "there is a newer one");
+}
+
+#[test]
+fn its_own_sleep_is_not_its_neighbours_silence() {
+    let mut lone = Lone::with_neighbors();
+    lone.now = lone.now + Duration::from_secs(20);
+    lone.engine.tick(lone.now);
+    let down = |event: &MeshEvent| matches!(event, MeshEvent::NeighborDown { .. });
+    assert!(
+        !lone.take().iter().any(down),
+        "they had no chance to be heard"
+    );
+    let quiet = |lone: &mut Lone, millis: u64| {
+        for _ in 0..millis / 100 {
+            lone.now = lone.now + Duration::from_millis(100);
+            lone.engine.tick(lone.now);
+        }
+        lone.take().iter().filter(|event| down(event)).count()
+    };
+    assert_eq!(quiet(&mut lone, 1500), 0);
+    assert_eq!(quiet(&mut lone, 3000), 2, "but silence is noticed again");
 }

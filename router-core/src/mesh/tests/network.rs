@@ -53,6 +53,8 @@ pub(super) struct View {
     pub(super) told: Vec<String>,
     pub(super) misdeeds: Vec<Misdeed>,
     pub(super) turns: usize,
+    /// New snapshots of the paths.
+    pub(super) computed: usize,
 }
 
 struct Wire {
@@ -469,7 +471,8 @@ impl View {
                     self.turns += 1;
                     assert_eq!(self.neighbors.remove(&id), Some(link));
                 }
-                MeshEvent::PathsChanged => {}
+                MeshEvent::PathsChanged => self.computed += 1,
+                MeshEvent::NeighborHeld { id, .. } => self.told.push(format!("{id} held")),
                 MeshEvent::Restarted { id } => self.told.push(format!("{id} restarted")),
                 MeshEvent::Misbehaved { neighbor, why, .. } => {
                     let who = neighbor.as_deref().unwrap_or("?");

@@ -296,6 +296,72 @@ fn a_flapping_connection_is_told_ever_more_seldom() {
     network.assert_settled();
 }
 
+/// A network of ten with one connection that will not stay, and what it was made to do: link states
+/// that arrived and snapshots at the far end.
+fn disturbed(mut disturb: impl FnMut(&mut Network)) -> (usize, usize) {
+    let mut network = Network::of("A-B A-C B-C C-D D-E E-F F-G G-H H-I I-J J-D");
+    network.run(12_000);
+    network.arrived.clear();
+    let before = network.view("J").computed;
+    for _ in 0..100 {
+        disturb(&mut network);
+        let far = network.verdicts("J");
+        assert_eq!(far.len(), 9, "there is always another way");
+    }
+    let told = network.arrived["LSU"];
+    let computed = network.view("J").computed - before;
+    network.run(65_000);
+    network.assert_settled();
+    assert_eq!(
+        network.verdicts("A")["B"].cost,
+        1,
+        "the connection is used again"
+    );
+    let held = network.view("A").told.iter();
+    assert!(held.filter(|told| **told == "B held").count() >= 3);
+    (told, computed)
+}
+
+#[test]
+fn a_connection_that_comes_and_goes_does_not_keep_the_network_computing() {
+    let (told, computed) = disturbed(|network| {
+        network.cut(0);
+        network.run(400);
+        network.plug(0);
+        network.run(3000);
+    });
+    // 200 changes, each told by two routers to eight others over three hops: of one in six.
+    assert!(told < 2400, "{told} link states");
+    assert!(computed < 80, "{computed} snapshots");
+}
+
+#[test]
+fn a_connection_that_falls_silent_again_and_again_does_neither() {
+    let (told, computed) = disturbed(|network| {
+        network.freeze(0, true);
+        network.run(4500);
+        network.freeze(0, false);
+        network.run(3000);
+    });
+    assert!(told < 3600, "{told} link states");
+    assert!(computed < 160, "{computed} snapshots");
+}
+
+#[test]
+fn a_neighbour_s_loss_is_told_at_once_while_another_flaps() {
+    let mut network = Network::of("A-B A-C A-D D-E E-C B-C");
+    network.run(12_000);
+    for _ in 0..20 {
+        network.cut(0);
+        network.run(100);
+        network.plug(0);
+        network.run(1500);
+    }
+    network.cut(2);
+    network.run(300);
+    assert_eq!(network.verdicts("B")["D"].cost, 3, "round by C and E");
+}
+
 #[test]
 fn a_network_at_rest_is_quiet() {
     let mut network = Network::of("A-B B-C C-D D-A");

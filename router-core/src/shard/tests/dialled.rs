@@ -14,32 +14,34 @@ use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
 use crate::shard::Shard;
 
 /// A shard of the router that dials, one of the router that is dialled, and the wire between them.
-struct Pair {
-    dialler: World,
-    listener: World,
-    keys: [ConnKey; 2],
+pub(super) struct Pair {
+    pub(super) dialler: World,
+    pub(super) listener: World,
+    pub(super) keys: [ConnKey; 2],
 }
 
-fn shards(pair: &mut Pair) -> [&mut Shard; 2] {
+pub(super) fn shards(pair: &mut Pair) -> [&mut Shard; 2] {
     [&mut pair.dialler.shards[0], &mut pair.listener.shards[0]]
 }
 
 impl Pair {
     fn new() -> Self {
-        Self::between("There")
+        Self::between("There", |_| {})
     }
 
-    /// `QDR` dials a router of this id.
-    fn between(id: &str) -> Self {
+    /// `QDR` dials a router of this id; both ends have further settings.
+    pub(super) fn between(id: &str, further: impl Fn(&mut ConnectionSettings)) -> Self {
         let treatment = Treatment::AnycastBalanced;
         let (mut dialler, mut listener) = (World::new(1), World::of(id, 1, treatment));
         let settings = |connector: Option<Arc<str>>, cost| {
-            Arc::new(ConnectionSettings {
+            let mut settings = ConnectionSettings {
                 connector,
                 role: ConnectionRole::InterRouter,
                 cost,
                 ..listener.listener.clone()
-            })
+            };
+            further(&mut settings);
+            Arc::new(settings)
         };
         let dialled = NewConnection {
             connection: ConnectionId(7),
@@ -70,8 +72,13 @@ impl Pair {
     }
 
     fn run(&mut self) {
-        let now = Time::from_millis(2);
+        self.run_at(Time::from_millis(2), true);
+    }
+
+    /// Lets both take turns until nothing moves; what they send is lost unless the wire passes it.
+    pub(super) fn run_at(&mut self, now: Time, passes: bool) {
         for _ in 0..20 {
+            let mut moved = false;
             for (from, to) in [(0, 1), (1, 0)] {
                 let keys = self.keys;
                 let shards = shards(self);
@@ -90,10 +97,14 @@ impl Pair {
                     }
                     shards[from].wrote(key);
                 }
-                if !bytes.is_empty() {
+                moved |= !bytes.is_empty();
+                if !bytes.is_empty() && passes {
                     shards[to].window()[..bytes.len()].copy_from_slice(&bytes);
                     shards[to].received(keys[to], bytes.len(), now);
                 }
+            }
+            if !moved {
+                break;
             }
         }
         for world in [&mut self.dialler, &mut self.listener] {
@@ -226,7 +237,7 @@ fn a_connection_without_connector_is_closed_in_order() {
 
 #[test]
 fn a_router_of_the_same_id_is_refused_and_both_say_so() {
-    let mut pair = Pair::between("QDR");
+    let mut pair = Pair::between("QDR", |_| {});
     for (world, number) in [(&pair.dialler, 7), (&pair.listener, 9)] {
         let told = world.notices.iter().find_map(|notice| match notice {
             Notice::Network(NetworkNotice::DuplicateRouter {

@@ -1,12 +1,15 @@
 //! Deliveries that end before their messages do, or whose consumers do.
 
 use amqp_codec::message::{Depth, MessageBuilder, Properties, scan_one};
-use amqp_codec::{DeliveryState, Map, Str, Value};
-use amqp_proto::LinkKey;
+use amqp_codec::{DeliveryState, Map, Role, Str, Value};
+use amqp_proto::{Event, LinkKey, Payload, Time};
+use bytes::Bytes;
 
 use super::world::World;
 use crate::limits;
 use crate::route::Treatment;
+use crate::settings::ConnectionRole;
+use crate::shard::termini::{DATA, pair_attach};
 
 /// More than is held before a message is forwarded.
 const LARGE: usize = 200_000;
@@ -137,4 +140,101 @@ fn a_message_that_never_says_where_it_goes_is_refused_at_its_bound() {
         "{told:?}"
     );
     assert!(world.nothing_under_way());
+}
+
+/// A neighbour with so many links of its own on one session.
+fn neighbor(world: &mut World, role: Role, links: &[&str]) -> (usize, Vec<LinkKey>) {
+    world.listener.role = ConnectionRole::InterRouter;
+    let peer = world.connect(0);
+    world.listener.role = ConnectionRole::Normal;
+    let attach = |name: &&str| world.attach(peer, pair_attach(name, DATA, role));
+    let links = links.iter().map(attach).collect();
+    (peer, links)
+}
+
+fn addressed(to: &str, size: usize) -> Bytes {
+    let properties = Properties {
+        to: Some(Str::copy(to)),
+        ..Properties::default()
+    };
+    let message = MessageBuilder::new().properties(properties);
+    message.data(vec![7; size]).build()
+}
+
+/// Lets so many seconds pass.
+fn pass(world: &mut World, seconds: u64) {
+    for _ in 0..seconds {
+        world.now = Time::from_nanos(world.now.as_nanos() + 1_000_000_000);
+        world.run();
+    }
+}
+
+/// A stream of a neighbour to a consumer that takes next to nothing of it, as far as it comes.
+fn stalled(world: &mut World, links: &[&str]) -> (usize, Vec<LinkKey>, Payload) {
+    let slow = world.connect_with_window(0, 1);
+    world.receiver(slow, "slow", "slow", 10);
+    let (peer, links) = neighbor(world, Role::Sender, links);
+    let mut rest = Payload::from(addressed("slow", 30_000_000));
+    assert!(!world.pour(peer, links[0], &mut rest, false, false));
+    assert!(rest.len() > 1_000_000, "it is held back");
+    (peer, links, rest)
+}
+
+#[test]
+fn a_stalled_stream_that_holds_up_strangers_is_cut() {
+    let mut world = World::new(1);
+    let quick = world.connect(0);
+    world.receiver(quick, "quick", "quick", 10);
+    let (peer, links, mut rest) = stalled(&mut world, &["one", "two"]);
+    let message = addressed("quick", 10);
+    assert!(!world.send(peer, links[1], &message, false));
+    pass(&mut world, 9);
+    assert!(!world.send(peer, links[1], &message, false));
+    pass(&mut world, 3);
+    let told = world.peers[peer].outcome(0);
+    assert!(
+        matches!(told, Some((Some(DeliveryState::Modified(_)), false))),
+        "{told:?}"
+    );
+    assert!(world.send(peer, links[1], &message, false));
+    assert_eq!(world.peers[quick].received(), [message.to_vec()]);
+    assert!(world.pour(peer, links[0], &mut rest, false, false));
+    let told = world.peers[peer].outcome(0);
+    assert!(matches!(told, Some((_, true))), "{told:?}");
+    world.dispose(quick, 0, DeliveryState::Accepted, true);
+}
+
+#[test]
+fn a_stalled_stream_that_holds_up_nobody_may_wait() {
+    let mut world = World::new(1);
+    let (peer, _, _) = stalled(&mut world, &["one"]);
+    pass(&mut world, 60);
+    assert_eq!(world.peers[peer].outcome(0), None);
+}
+
+#[test]
+fn links_for_large_messages_are_closed_when_nobody_needs_them() {
+    let mut world = World::new(1);
+    let (peer, _) = neighbor(&mut world, Role::Receiver, &["one"]);
+    let shard = &mut world.shards[0];
+    let data = shard.out_links.iter().next().map(|(key, _)| key).unwrap();
+    let streaming = shard.streaming_link(data);
+    assert_ne!(streaming, data);
+    assert_eq!(shard.streaming_link(data), streaming, "it is free");
+    world.run();
+    let seen = |world: &World, wanted: fn(&Event) -> bool| {
+        let events = world.peers[peer].events.iter();
+        events.filter(|event| wanted(event)).count()
+    };
+    let attached = |event: &Event| matches!(event, Event::Attached { answer: false, .. });
+    let detached = |event: &Event| matches!(event, Event::Detached { closed: true, .. });
+    let ended = |event: &Event| matches!(event, Event::Ended { .. });
+    pass(&mut world, 29);
+    assert_eq!((seen(&world, attached), seen(&world, detached)), (1, 0));
+    pass(&mut world, 3);
+    assert_eq!((seen(&world, detached), seen(&world, ended)), (1, 1));
+    let shard = &mut world.shards[0];
+    assert_ne!(shard.streaming_link(data), streaming, "a new one");
+    world.run();
+    assert_eq!(seen(&world, attached), 2);
 }

@@ -569,6 +569,7 @@ fn listener() -> ConnectionSettings {
         max_sessions: 32_768,
         max_session_frames: None,
         idle_time_out: None,
+        loss_detection: None,
         handshake_time_out: None,
         link_capacity: 250,
         strip_annotations: StripAnnotations {

@@ -1,0 +1,149 @@
+//! Once a second: links for large messages that nobody needs are closed, and large messages that do
+//! not move are cut where they hold up those of strangers.
+//!
+//! A stream that stalls is its producer's own affair as long as it holds up nothing but itself. On
+//! a connection between routers it is not: who shares its session, its link or the connection's
+//! share of memory has nothing to do with it. Decision: only what others wait behind is cut, so
+//! that a slow consumer alone is never cut off.
+
+use std::collections::BTreeSet;
+
+use amqp_proto::SessionKey;
+
+use super::conn::Conn;
+use super::settle::lost;
+use super::state::Shard;
+use crate::delivery::Place;
+use crate::ids::{ConnKey, InKey, Key};
+use crate::limits;
+use crate::notice::LinkEnd;
+
+impl Shard {
+    /// Closes what is idle and cuts what is stalled.
+    pub(super) fn scrub(&mut self) {
+        let carriers = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| !conn.streaming.is_empty());
+        let carriers: Vec<ConnKey> = carriers.map(|(key, _)| ConnKey(key)).collect();
+        for key in carriers {
+            self.close_streaming_links(key);
+        }
+        let behind = std::mem::take(&mut self.behind);
+        for record in behind {
+            if !self.is_behind_by(record) {
+                continue;
+            }
+            if self.holds_up_strangers(record) {
+                self.cut(record);
+            } else {
+                self.behind.push(record);
+            }
+        }
+    }
+
+    /// Of the links for large messages on a connection, closes those that have been idle for long,
+    /// and those whose first message does not move while others wait behind it.
+    fn close_streaming_links(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get(key) else {
+            return;
+        };
+        let second = self.second;
+        let since = |out: &Key, time: std::time::Duration| {
+            let link = self.out_links.get(*out);
+            link.filter(|link| u64::from(second.saturating_sub(link.moved)) >= time.as_secs())
+        };
+        let idle = |out: &&Key| {
+            since(out, limits::STREAMING_IDLE).is_some_and(|link| link.lane.is_empty())
+        };
+        let stuck = |out: &&Key| {
+            let link = since(out, limits::STREAM_STALLED);
+            link.is_some_and(|link| {
+                link.lane.len() > 1 && link.lane.front().is_some_and(|of| of.begun.is_some())
+            })
+        };
+        let mut over: BTreeSet<Key> = conn.streaming.iter().filter(idle).copied().collect();
+        if !over.is_empty() {
+            // The outcome of what was sent comes by the link.
+            for (_, sent) in self.outbound.iter() {
+                over.remove(&sent.link);
+            }
+        }
+        over.extend(conn.streaming.iter().filter(stuck));
+        for out in over {
+            self.close_streaming_link(key, out);
+        }
+    }
+
+    /// Closes a link for large messages, and the session that it has to itself.
+    fn close_streaming_link(&mut self, key: ConnKey, out: Key) {
+        let Some(link) = self.out_links.get(out) else {
+            return;
+        };
+        let (session, link) = (link.session, link.link);
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        conn.engine.detach(link, true, None, &mut conn.output);
+        self.drop_link(key, link, LinkEnd::Detached);
+        self.drop_session(key, session);
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.engine.end(session, None, &mut conn.output);
+        }
+        self.touch(key);
+    }
+
+    /// A stream has come so far ahead of its consumers that its session is held back for it. It is
+    /// looked after if it comes from another router.
+    pub(super) fn note_behind(&mut self, conn: ConnKey, record: InKey) {
+        if self.is_inter_router(conn) {
+            self.behind.push(record);
+        }
+    }
+
+    fn is_behind_by(&self, record: InKey) -> bool {
+        let stream = self.inbound.get(record).and_then(|of| of.stream.as_ref());
+        stream.is_some_and(|stream| stream.withheld > 0)
+    }
+
+    /// Whether a stream has not moved for long, and others cannot because of that.
+    fn holds_up_strangers(&self, record: InKey) -> bool {
+        let Some(inbound) = self.inbound.get(record) else {
+            return false;
+        };
+        let Some(stream) = &inbound.stream else {
+            return false;
+        };
+        let stalled = u64::from(self.second.saturating_sub(stream.moved));
+        let Some(conn) = self.conns.get(inbound.conn) else {
+            return false;
+        };
+        // One that has come whole has no end that its consumers could still be told.
+        !stream.complete
+            && stalled >= limits::STREAM_STALLED.as_secs()
+            && stops_others(conn, inbound.session)
+    }
+
+    /// Cuts a stream: its consumers see it aborted, its producer is told that it has failed, and
+    /// what still comes of it is thrown away.
+    fn cut(&mut self, record: InKey) {
+        let waits = |place: &Place| matches!(place, Place::Line(_));
+        if self.inbound.get(record).is_some_and(|of| waits(&of.place)) {
+            self.leave_line(record);
+        }
+        self.end_early(record, Some(lost()));
+    }
+}
+
+/// Whether nothing more can come in on a session, nor therefore on its other links.
+fn stops_others(conn: &Conn, session: SessionKey) -> bool {
+    if conn.held_bytes > limits::CONNECTION_BYTES {
+        return true;
+    }
+    let withheld = conn.sessions.iter().find(|(of, _)| *of == session);
+    let bytes = withheld.map_or(0, |(_, withheld)| withheld.bytes());
+    let frames = bytes / u64::from(conn.settings.max_frame_size);
+    let mut links = Vec::new();
+    conn.engine.links_of(session, &mut links);
+    frames >= u64::from(conn.engine.config().session_window) && links.len() > 1
+}
