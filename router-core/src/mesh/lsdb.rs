@@ -26,6 +26,8 @@ pub(super) enum Life {
     Same,
     /// It comes from a new life: what was known counts no more.
     New,
+    /// It is the first to say from which life it comes: what was known may be of an earlier one.
+    First,
     /// It comes from a life that has just ended, and was on its way for long.
     Past,
 }
@@ -105,9 +107,10 @@ impl Node {
         now: Time,
     ) -> Result<Life, Misdeed> {
         let (Some(new), Some(known)) = (instance, self.instance) else {
+            let is_first = self.instance.is_none() && instance.is_some();
             self.instance = self.instance.or(instance);
             self.heard = now;
-            return Ok(Life::Same);
+            return Ok(if is_first { Life::First } else { Life::Same });
         };
         if new == known {
             self.heard = now;

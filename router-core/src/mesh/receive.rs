@@ -272,8 +272,11 @@ impl State {
         };
         let life = node.begins_life(control.instance, direct, alive, now)?;
         node.version = Some(control.version);
-        if life == Life::New {
-            self.restart(index);
+        match life {
+            Life::New => self.restart(index),
+            // Lists of addresses do not say from which life they come.
+            Life::First => self.unmap_all(index),
+            Life::Same | Life::Past => {}
         }
         Ok(life != Life::Past)
     }

@@ -257,7 +257,7 @@ impl State {
         }
     }
 
-    fn unmap_all(&mut self, index: u16) {
+    pub(super) fn unmap_all(&mut self, index: u16) {
         let Some(node) = self.nodes.get_mut(index) else {
             return;
         };

@@ -317,6 +317,40 @@ fn two_far_routers_of_one_name_do_not_flush_each_other_all_the_time() {
 }
 
 #[test]
+fn addresses_of_which_nobody_knows_the_life_are_asked_for_again() {
+    let mut lone = Lone::with_neighbors();
+    let far = |payload: &Bytes| {
+        let context = AddressContext::new("A");
+        Envelope::read(payload, &context).unwrap().passed_on("0/B")
+    };
+    let x = |instance| writer_of("X", instance);
+    lone.hear(
+        TO_B,
+        &b().link_state("A", 1, [("A", 1), ("X", 1)].into_iter()),
+    )
+    .unwrap();
+    let old = x(50).address_change(1, keys(&["M0old"]), std::iter::empty());
+    lone.hear(TO_B, &far(&old)).unwrap();
+    assert_eq!(lone.mapped(), ["+M0old"]);
+    lone.pass(1000);
+    lone.take();
+    // It has died since, and has told of as many changes in its second life.
+    lone.hear(TO_B, &far(&x(51).advertisement(1, 1))).unwrap();
+    assert_eq!(lone.mapped(), ["-M0old"]);
+    lone.hear(
+        TO_B,
+        &far(&x(51).link_state("A", 1, [("B", 1)].into_iter())),
+    )
+    .unwrap();
+    lone.pass(1000);
+    assert!(lone.sent(TO_B).contains(&"MAR"), "it is asked");
+    let new = x(51).all_addresses(1, keys(&["M0new"]));
+    lone.hear(TO_B, &far(&x(51).address_answer("A", &new)))
+        .unwrap();
+    assert_eq!(lone.mapped(), ["+M0new"]);
+}
+
+#[test]
 fn addresses_come_in_order_or_all_at_once() {
     let mut lone = Lone::with_neighbors();
     lone.hear(TO_B, &b().advertisement(0, 0)).unwrap();
