@@ -1,7 +1,7 @@
 //! The books: every message that honest peers made, who got it, what was said of it and what its
 //! producer heard. What can be judged at once is judged at once; the rest at rest, by `check.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use amqp_codec::DeliveryState;
 use amqp_proto::Time;
 use bytes::Bytes;
 
-use crate::message;
+use crate::message::{self, Trace};
 
 /// How long the router may take to learn that a consumer has gone, while shards are paused.
 pub(crate) const SLACK: Duration = Duration::from_millis(3000);
@@ -20,16 +20,41 @@ pub(crate) struct Books {
     pub(crate) links: Vec<LinkBook>,
     pub(crate) messages: Vec<MessageBook>,
     pub(crate) receipts: Vec<Receipt>,
-    /// The last message from a producer's link on a consumer's link, settled ones apart.
-    last: BTreeMap<(usize, usize, bool), usize>,
+    /// The last message of a row in which order is kept.
+    last: BTreeMap<Row, usize>,
     /// Messages that have arrived whole.
     pub(crate) delivered: u64,
+    pub(crate) map: Map,
+    /// When the network was not at rest: something happened to it, and not all routers have found
+    /// their paths again. In the order of time.
+    pub(crate) troubles: Vec<Trouble>,
+}
+
+/// From a producer's link to a consumer's; settled messages apart, and between routers those of
+/// each priority.
+type Row = (usize, usize, bool, Option<u8>);
+
+/// A time in which the network was not at rest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trouble {
+    pub(crate) from: Time,
+    /// `None`: it lasts.
+    pub(crate) until: Option<Time>,
+}
+
+/// The routers and which of them are joined.
+#[derive(Debug, Default)]
+pub(crate) struct Map {
+    pub(crate) ids: Vec<&'static str>,
+    pub(crate) joined: BTreeSet<(usize, usize)>,
 }
 
 /// A link of an honest peer.
 #[derive(Clone, Debug)]
 pub(crate) struct LinkBook {
     pub(crate) peer: usize,
+    /// The router that it is attached to.
+    pub(crate) node: usize,
     pub(crate) sends: bool,
     /// Empty for an anonymous producer.
     pub(crate) address: Rc<str>,
@@ -52,6 +77,7 @@ pub(crate) struct MessageBook {
     pub(crate) address: Rc<str>,
     pub(crate) bytes: Bytes,
     pub(crate) settled: bool,
+    pub(crate) priority: u8,
     /// Its first byte was written.
     pub(crate) begun: Time,
     pub(crate) whole: bool,
@@ -85,6 +111,13 @@ pub(crate) struct Receipt {
 }
 
 impl Books {
+    pub(crate) fn new(map: Map) -> Self {
+        Self {
+            map,
+            ..Self::default()
+        }
+    }
+
     /// A link is attached.
     pub(crate) fn add_link(&mut self, link: LinkBook) -> usize {
         self.links.push(link);
@@ -144,18 +177,21 @@ impl Books {
         let sent = &self.messages[number];
         let LinkBook { annotated, up, .. } = self.links[link];
         let late = up.is_none_or(|up| up + SLACK > sent.begun);
-        message::check(&sent.bytes, bytes, annotated, late);
+        if let Some(trace) = message::check(&sent.bytes, bytes, annotated, late) {
+            self.check_trace(number, link, &trace, now);
+        }
+        let sent = &self.messages[number];
         assert_eq!(
             sent.address, self.links[link].address,
             "message {number} went to another address"
         );
         assert!(sent.whole, "message {number} is whole before it was sent");
-        for &receipt in &sent.receipts {
-            assert_ne!(
-                self.receipts[receipt].link, link,
-                "message {number} came twice on one link"
-            );
-        }
+        // Routers that see different trees of one multicast may both pass it on.
+        let again = |&receipt: &usize| self.receipts[receipt].link == link;
+        assert!(
+            !sent.receipts.iter().any(again) || self.was_troubled(sent.begun, now),
+            "message {number} came twice on one link"
+        );
         self.check_order(number, link, now);
         self.delivered += 1;
         self.receipts.push(Receipt {
@@ -178,11 +214,61 @@ impl Books {
         }
     }
 
+    /// A message has come by routers that are joined, from where it entered to where it left, and
+    /// by none twice.
+    fn check_trace(&self, number: usize, link: usize, trace: &Trace, now: Time) {
+        let sent = &self.messages[number];
+        let place = |text: &String| {
+            let id = text.strip_prefix("0/");
+            self.map.ids.iter().position(|known| id == Some(*known))
+        };
+        let way: Option<Vec<usize>> = trace.routers.iter().map(place).collect();
+        let way = way.unwrap_or_default();
+        let ends = [self.links[sent.link].node, self.links[link].node];
+        let joined = |pair: &[usize]| match *pair {
+            [one, other] => self.map.joined.contains(&(one.min(other), one.max(other))),
+            _ => false,
+        };
+        assert!(
+            way.first() == Some(&ends[0]) && way.last() == Some(&ends[1]),
+            "message {number} went from {} to {} by {trace:?}",
+            self.map.ids[ends[0]],
+            self.map.ids[ends[1]]
+        );
+        assert!(
+            way.windows(2).all(joined) && way.len() <= self.map.ids.len() + 1,
+            "message {number} came by {trace:?}"
+        );
+        assert_eq!(
+            trace.ingress.as_ref().and_then(place),
+            Some(ends[0]),
+            "message {number} entered elsewhere"
+        );
+        // The last consumers at two routers may leave before either hears of the other's.
+        let excused = self.was_troubled(sent.begun, now)
+            || self.somebody_left(&sent.address, sent.begun, now);
+        let once: BTreeSet<_> = way.iter().collect();
+        assert!(
+            once.len() == way.len() || excused,
+            "message {number} went in circles: {trace:?}"
+        );
+    }
+
     /// Order within (ingress link, target). What came home from a consumer that had gone may follow
-    /// later ones.
+    /// later ones. Between routers a message that is forwarded before it is whole has a link of its
+    /// own, and one that its producer settles on the way waits for nobody any more.
     fn check_order(&mut self, number: usize, link: usize, now: Time) {
         let sent = &self.messages[number];
-        let key = (sent.link, link, sent.settled);
+        let remote = self.links[sent.link].node != self.links[link].node;
+        if remote && (sent.stream || sent.early) {
+            return;
+        }
+        let key = (
+            sent.link,
+            link,
+            sent.settled,
+            remote.then_some(sent.priority),
+        );
         let last = self.last.get(&key).copied();
         self.last.insert(key, last.unwrap_or(number).max(number));
         let Some(last) = last.filter(|&last| last > number) else {
@@ -190,9 +276,38 @@ impl Books {
         };
         let (address, begun) = (Rc::clone(&sent.address), sent.begun);
         assert!(
-            self.somebody_left(&address, begun, now),
+            self.somebody_left(&address, begun, now) || self.was_troubled(begun, now),
             "message {number} came after message {last} of the same link"
         );
+    }
+
+    /// Whether the network was not at rest at some time between two.
+    pub(crate) fn was_troubled(&self, from: Time, until: Time) -> bool {
+        let mut troubles = self.troubles.iter().rev();
+        troubles.any(|trouble| trouble.from <= until && trouble.until.is_none_or(|to| to >= from))
+    }
+
+    /// Whether the network is not at rest.
+    pub(crate) fn is_troubled(&self) -> bool {
+        let last = self.troubles.last();
+        last.is_some_and(|trouble| trouble.until.is_none())
+    }
+
+    /// Something has happened to the network.
+    pub(crate) fn trouble(&mut self, now: Time) {
+        if !self.is_troubled() {
+            self.troubles.push(Trouble {
+                from: now,
+                until: None,
+            });
+        }
+    }
+
+    /// The network is at rest again.
+    pub(crate) fn rest(&mut self, now: Time) {
+        if let Some(trouble) = self.troubles.last_mut() {
+            trouble.until.get_or_insert(now);
+        }
     }
 
     /// Whether the end of a consumer may have had to do with a message of that time.
@@ -248,5 +363,145 @@ impl Books {
             .all(|message| {
                 message.settled || message.early || message.aborted || message.settlements > 0
             })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::message::{Head, make};
+    use crate::random::Random;
+
+    fn link(node: usize, sends: bool) -> LinkBook {
+        LinkBook {
+            peer: 0,
+            node,
+            sends,
+            address: "one".into(),
+            settles: false,
+            annotated: false,
+            up: Some(Time::ZERO),
+            ending: None,
+            ended: None,
+        }
+    }
+
+    /// Three routers in a line, a producer at the first, consumers at the first and at the last.
+    pub(crate) fn line() -> Books {
+        let mut books = Books {
+            map: Map {
+                ids: vec!["A", "B", "C"],
+                joined: BTreeSet::from([(0, 1), (1, 2)]),
+            },
+            ..Books::default()
+        };
+        books.links = vec![link(0, true), link(0, false), link(2, false)];
+        books
+    }
+
+    /// The producer sends a message.
+    pub(crate) fn send(books: &mut Books, at: Time) -> Bytes {
+        let number = books.next_number();
+        let bytes = make(number, 10, &Head::default(), &mut Random::new(1));
+        books.begin(MessageBook {
+            link: 0,
+            address: "one".into(),
+            bytes: bytes.clone(),
+            settled: false,
+            priority: 4,
+            begun: at,
+            whole: true,
+            aborted: false,
+            stream: false,
+            early: false,
+            told: None,
+            settlements: 0,
+            told_at: None,
+            receipts: Vec::new(),
+            parts: Vec::new(),
+        });
+        bytes
+    }
+
+    const NOW: Time = Time::from_millis(5000);
+
+    #[test]
+    fn messages_in_order_are_fine() {
+        let mut books = line();
+        for _ in 0..3 {
+            let bytes = send(&mut books, NOW);
+            books.receive(2, &bytes, false, NOW);
+        }
+        assert_eq!(books.delivered, 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "message 0 came after message 1")]
+    fn an_overtaken_message_is_seen() {
+        let mut books = line();
+        let (first, second) = (send(&mut books, NOW), send(&mut books, NOW));
+        books.receive(2, &second, false, NOW);
+        books.receive(2, &first, false, NOW);
+    }
+
+    #[test]
+    fn in_a_time_of_trouble_messages_may_overtake_each_other_and_come_twice() {
+        let mut books = line();
+        books.trouble(Time::from_millis(4000));
+        let (first, second) = (send(&mut books, NOW), send(&mut books, NOW));
+        for bytes in [&second, &first, &first] {
+            books.receive(2, bytes, false, NOW);
+        }
+        books.rest(NOW);
+        assert!(books.was_troubled(Time::ZERO, Time::from_millis(4500)));
+        assert!(!books.was_troubled(Time::from_millis(5001), Time::from_millis(9000)));
+    }
+
+    #[test]
+    #[should_panic(expected = "message 0 came twice on one link")]
+    fn a_copy_too_many_is_seen() {
+        let mut books = line();
+        let bytes = send(&mut books, NOW);
+        books.receive(2, &bytes, false, NOW);
+        books.receive(2, &bytes, false, NOW);
+    }
+
+    fn trace(routers: &[&str]) -> Trace {
+        Trace {
+            ingress: Some("0/A".to_owned()),
+            routers: routers.iter().map(|id| format!("0/{id}")).collect(),
+        }
+    }
+
+    #[test]
+    fn a_straight_way_is_fine() {
+        let mut books = line();
+        send(&mut books, NOW);
+        books.check_trace(0, 2, &trace(&["A", "B", "C"]), NOW);
+        books.check_trace(0, 1, &trace(&["A"]), NOW);
+    }
+
+    #[test]
+    #[should_panic(expected = "came by")]
+    fn a_jump_between_routers_that_are_not_joined_is_seen() {
+        let mut books = line();
+        send(&mut books, NOW);
+        books.check_trace(0, 2, &trace(&["A", "C"]), NOW);
+    }
+
+    #[test]
+    #[should_panic(expected = "went from A to C by")]
+    fn a_router_that_does_not_sign_is_seen() {
+        let mut books = line();
+        send(&mut books, NOW);
+        books.check_trace(0, 2, &trace(&["A", "B"]), NOW);
+    }
+
+    #[test]
+    #[should_panic(expected = "went in circles")]
+    fn a_circle_is_seen() {
+        let mut books = line();
+        send(&mut books, NOW);
+        books.check_trace(0, 1, &trace(&["A", "B", "A"]), NOW);
     }
 }

@@ -1,6 +1,7 @@
-//! Runs worlds: `SIM_SEED=7 cargo run -p sim` replays one, with `--trace` in words and with
-//! `--shrink` made smaller; `--ci` runs a fixed list and then fresh seeds for a minute; `--seeds N`
-//! runs so many, from `--from N` on; without options, fresh seeds until one fails.
+//! Runs worlds: `SIM_SEED=7 cargo run -p sim` replays that of a router alone, `SIM_MESH_SEED=7`
+//! that of a network, with `--trace` in words and with `--shrink` made smaller; `--ci` runs a fixed
+//! list of both and then fresh seeds for a minute; `--seeds N` runs so many routers, or with
+//! `--mesh` networks, from `--from N` on; without these, fresh seeds until one fails.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 #![expect(
@@ -10,13 +11,16 @@
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sim::{Part, shrink};
+use sim::{Kind, Part, shrink};
 
-/// Seeds that every run of CI plays.
-const FIXED: u64 = 500;
+/// Seeds of routers that every run of CI plays.
+const FIXED_ROUTERS: u64 = 350;
+
+/// Seeds of networks that every run of CI plays.
+const FIXED_MESHES: u64 = 50;
 
 /// Seconds that one seed may take: a world is over within milliseconds, so one that takes longer
 /// turns in circles.
@@ -24,6 +28,9 @@ const SEED_SECONDS: u64 = 60;
 
 /// The seed that is being played, for the last words of a run that fails.
 static SEED: AtomicU64 = AtomicU64::new(0);
+
+/// Whether it is a network's.
+static MESH: AtomicBool = AtomicBool::new(false);
 
 /// Worlds played.
 static PLAYED: AtomicU64 = AtomicU64::new(0);
@@ -35,13 +42,35 @@ fn watch() {
         std::thread::sleep(Duration::from_secs(SEED_SECONDS));
         let played = PLAYED.load(Ordering::Relaxed);
         if played == before {
-            let seed = SEED.load(Ordering::Relaxed);
-            println!("SIM_SEED={seed}: no end after {SEED_SECONDS} s");
+            println!("{}: no end after {SEED_SECONDS} s", present());
             println!("{played} passed, 1 failed");
             std::process::exit(1);
         }
         before = played;
     }
+}
+
+/// The variable that replays a seed.
+fn variable(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Router => "SIM_SEED",
+        Kind::Mesh => "SIM_MESH_SEED",
+    }
+}
+
+/// The seed that is being played, as one would ask for it.
+fn present() -> String {
+    let kind = match MESH.load(Ordering::Relaxed) {
+        true => Kind::Mesh,
+        false => Kind::Router,
+    };
+    format!("{}={}", variable(kind), SEED.load(Ordering::Relaxed))
+}
+
+fn begin(kind: Kind, seed: u64) {
+    MESH.store(kind == Kind::Mesh, Ordering::Relaxed);
+    SEED.store(seed, Ordering::Relaxed);
+    PLAYED.fetch_add(1, Ordering::Relaxed);
 }
 
 /// What the command line asks for.
@@ -90,18 +119,17 @@ fn name(part: &Part) -> String {
 }
 
 /// Plays one seed; false if something does not hold.
-fn play(seed: u64) -> bool {
-    SEED.store(seed, Ordering::Relaxed);
-    PLAYED.fetch_add(1, Ordering::Relaxed);
-    catch_unwind(|| sim::run(seed)).is_ok()
+fn play(kind: Kind, seed: u64) -> bool {
+    begin(kind, seed);
+    catch_unwind(|| sim::run(kind, seed)).is_ok()
 }
 
 /// Plays one seed and tells all about it.
-fn replay(seed: u64, options: &Options) -> bool {
-    SEED.store(seed, Ordering::Relaxed);
+fn replay(kind: Kind, seed: u64, options: &Options) -> bool {
+    begin(kind, seed);
     let without = options.without();
     if !options.has("--trace") && without.is_empty() {
-        let played = catch_unwind(|| sim::run(seed));
+        let played = catch_unwind(|| sim::run(kind, seed));
         println!("seed {seed}: {played:?}");
         return played.is_ok();
     }
@@ -112,19 +140,22 @@ fn replay(seed: u64, options: &Options) -> bool {
         }
     });
     let played = catch_unwind(std::panic::AssertUnwindSafe(|| {
-        sim::replay(seed, &without, listen)
+        sim::replay(kind, seed, &without, listen)
     }));
     println!("seed {seed}: {played:?}");
     played.is_ok()
 }
 
 /// Says what is left of a failing seed when it is made smaller.
-fn show_small(seed: u64) {
+fn show_small(kind: Kind, seed: u64) {
     std::panic::set_hook(Box::new(|_| {}));
-    let small = shrink(seed);
+    let small = shrink(kind, seed);
     say_panics();
     let Some(small) = small else {
-        println!("SIM_SEED={seed} does not fail in its world: look at its scene");
+        println!(
+            "{}={seed} does not fail in its world: look at its scene",
+            variable(kind)
+        );
         return;
     };
     println!("made smaller, it fails with: {}", small.failure);
@@ -133,48 +164,78 @@ fn show_small(seed: u64) {
     }
     let without: Vec<String> = small.without.iter().map(name).collect();
     println!(
-        "SIM_SEED={seed} cargo run --release -p sim -- --trace --without {}",
+        "{}={seed} cargo run --release -p sim -- --trace --without {}",
+        variable(kind),
         without.join(",")
     );
 }
 
 fn say_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        println!("SIM_SEED={}: {panic}", SEED.load(Ordering::Relaxed));
+        println!("{}: {panic}", present());
     }));
 }
 
-/// Plays seeds until `go_on` says no; the failing ones.
-fn play_all(seeds: impl Iterator<Item = u64>, mut go_on: impl FnMut() -> bool) -> (u64, Vec<u64>) {
-    let (mut passed, mut failed) = (0, Vec::new());
-    for seed in seeds {
-        if !go_on() {
-            break;
-        }
-        match play(seed) {
-            true => passed += 1,
-            false => failed.push(seed),
+/// How many worlds found nothing, and those that found something.
+#[derive(Default)]
+struct Score {
+    passed: u64,
+    failed: Vec<(Kind, u64)>,
+}
+
+impl Score {
+    /// Plays worlds until `go_on` says no.
+    fn play(&mut self, worlds: impl Iterator<Item = (Kind, u64)>, mut go_on: impl FnMut() -> bool) {
+        for (kind, seed) in worlds {
+            if !go_on() {
+                break;
+            }
+            match play(kind, seed) {
+                true => self.passed += 1,
+                false => self.failed.push((kind, seed)),
+            }
         }
     }
-    (passed, failed)
+
+    /// Tells it; with `small`, also what of the first failing plan is needed.
+    fn tell(&self, small: bool) -> ExitCode {
+        let Self { passed, failed } = self;
+        if let Some(&(kind, seed)) = failed.first() {
+            println!("failed: {failed:?}");
+            if small {
+                show_small(kind, seed);
+            }
+        } else {
+            println!("{passed} seeds found nothing");
+        }
+        println!("{passed} passed, {} failed", failed.len());
+        match failed.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The seed that is to be played again.
+fn asked_for() -> Option<(Kind, u64)> {
+    [Kind::Router, Kind::Mesh].into_iter().find_map(|kind| {
+        let seed = std::env::var(variable(kind)).ok()?;
+        Some((kind, seed.parse().ok()?))
+    })
 }
 
 fn main() -> ExitCode {
     std::thread::spawn(watch);
     say_panics();
     let options = Options(std::env::args().skip(1).collect());
-    let one = std::env::var("SIM_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    if let Some(seed) = one {
-        let passed = replay(seed, &options);
+    if let Some((kind, seed)) = asked_for() {
+        let passed = replay(kind, seed, &options);
         if !passed && options.has("--shrink") {
-            show_small(seed);
+            show_small(kind, seed);
         }
-        return if passed {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
+        return match passed {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
         };
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -182,36 +243,30 @@ fn main() -> ExitCode {
     let first = options
         .number("--from")
         .unwrap_or(fresh.wrapping_mul(1_000_003));
-    let (mut passed, mut failed) = (0, Vec::new());
-    if let Some(seeds) = options.number("--seeds") {
-        (passed, failed) = play_all((first..).take(usize::try_from(seeds).unwrap_or(0)), || true);
+    let kind = match options.has("--mesh") {
+        true => Kind::Mesh,
+        false => Kind::Router,
+    };
+    let seeds = (first..).map(|seed| (kind, seed));
+    let mut score = Score::default();
+    if let Some(count) = options.number("--seeds") {
+        score.play(seeds.take(usize::try_from(count).unwrap_or(0)), || true);
     } else if options.has("--ci") {
-        (passed, failed) = play_all(0..FIXED, || true);
-        let end = Instant::now() + Duration::from_secs(60);
-        let (more, others) = play_all(first.., || Instant::now() < end);
-        passed += more;
-        failed.extend(others);
+        let routers = (0..FIXED_ROUTERS).map(|seed| (Kind::Router, seed));
+        let meshes = (0..FIXED_MESHES).map(|seed| (Kind::Mesh, seed));
+        score.play(routers.chain(meshes), || true);
+        for kind in [Kind::Router, Kind::Mesh] {
+            let end = Instant::now() + Duration::from_secs(30);
+            let seeds = (first..).map(|seed| (kind, seed));
+            score.play(seeds, || Instant::now() < end);
+        }
     } else {
-        for seed in first.. {
-            if !play(seed) {
-                failed.push(seed);
+        for (kind, seed) in seeds {
+            score.play([(kind, seed)].into_iter(), || true);
+            if !score.failed.is_empty() {
                 break;
             }
-            passed += 1;
         }
     }
-    if let Some(&seed) = failed.first() {
-        println!("failed: {failed:?}");
-        if options.has("--ci") || options.has("--shrink") {
-            show_small(seed);
-        }
-    } else {
-        println!("{passed} seeds found nothing");
-    }
-    println!("{passed} passed, {} failed", failed.len());
-    if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    score.tell(options.has("--ci") || options.has("--shrink"))
 }

@@ -10,17 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_proto::{Clear, Time};
-use router_core::control::{ControlConfig, ControlPlane};
+use router_core::control::{Connect, ControlConfig, ControlPlane, Effect};
 use router_core::counters::Counters;
 use router_core::ids::{ConnKey, ConnectionId, ShardId};
 use router_core::limits;
 use router_core::mail::Batch;
 use router_core::notice::Notice;
-use router_core::settings::{ConnectionSettings, NewConnection, RouterSettings};
+use router_core::settings::NewConnection;
 use router_core::shard::{Shard, ShardConfig};
 
+use crate::plan::Plan;
 use crate::random::Random;
-use crate::wire::Wire;
+use crate::wire::{Side, Wire};
+
+/// The second in which the first lives of routers begin.
+const FIRST_INSTANCE: i64 = 1_000_000;
 
 /// A router of some shards. The control plane is the member after the last shard.
 pub(crate) struct Node {
@@ -35,6 +39,10 @@ pub(crate) struct Node {
     pub(crate) wires: BTreeMap<ConnectionId, usize>,
     /// How far its clock is ahead of the world's.
     pub(crate) ahead: Duration,
+    /// It runs.
+    pub(crate) alive: bool,
+    /// Lives that it has had before.
+    pub(crate) life: u32,
 }
 
 /// What the world knows of a shard, or of the control plane.
@@ -55,6 +63,7 @@ pub(crate) struct Member {
 struct Socket {
     key: ConnKey,
     wire: usize,
+    side: Side,
     /// It has output for which the wire had no room.
     blocked: bool,
 }
@@ -66,22 +75,41 @@ pub(crate) struct Turned {
     pub(crate) next: Option<Time>,
     /// Who has mail, from when on.
     pub(crate) mailed: Vec<(usize, Time)>,
-    /// Wires on which something was read or written, or that were closed.
+    /// Wires on which something was written, or that were closed.
     pub(crate) wires: Vec<usize>,
+    /// Wires on which something was read, or that were closed.
+    pub(crate) read: Vec<usize>,
     /// Wires whose connection the router has dropped.
     pub(crate) closed: Vec<usize>,
+    /// What the control plane wants done outside.
+    pub(crate) effects: Vec<Effect>,
 }
 
 impl Node {
-    pub(crate) fn new(shards: u16, settings: &Arc<RouterSettings>, seed: u64) -> Self {
+    /// A router of a plan, in its first life or a later one.
+    pub(crate) fn new(plan: &Plan, place: usize, life: u32) -> Self {
+        let settings = &plan.router(place);
+        let shards = plan.nodes[place].shards;
+        let seed = plan.seed ^ ((place as u64) << 8) ^ (u64::from(life) << 16);
         let counters = Counters::new(shards);
-        let control = ControlPlane::new(ControlConfig {
-            instance: 1,
+        let mut control = ControlPlane::new(ControlConfig {
+            instance: FIRST_INSTANCE + i64::from(life),
             settings: Arc::clone(settings),
             shards,
             seed,
             counters: Arc::clone(&counters),
         });
+        for rule in plan.rules() {
+            assert!(control.add_address(rule).is_ok());
+        }
+        for edge in plan.edges.iter().filter(|edge| edge.dialler() == place) {
+            assert!(control.connect(Connect {
+                identity: edge.connector(),
+                host: plan.nodes[edge.listener()].id.to_owned(),
+                port: edge.number.to_string(),
+                settings: edge.settings(Side::Dialler),
+            }));
+        }
         let shard = |id: u16| {
             let mut secret = [id.to_le_bytes()[0]; 32];
             secret[..8].copy_from_slice(&seed.to_le_bytes());
@@ -107,6 +135,8 @@ impl Node {
             notices: Vec::new(),
             wires: BTreeMap::new(),
             ahead: Duration::ZERO,
+            alive: true,
+            life,
         }
     }
 
@@ -114,19 +144,11 @@ impl Node {
     pub(crate) fn accept(
         &mut self,
         shard: usize,
-        wire: usize,
-        listener: &Arc<ConnectionSettings>,
+        (wire, side): (usize, Side),
+        accepted: NewConnection,
         now: Time,
     ) {
-        let connection = self.control.deal_connection();
-        self.wires.insert(connection, wire);
-        let accepted = NewConnection {
-            connection,
-            settings: Arc::clone(listener),
-            hostname: None,
-            peer: format!("192.0.2.1:{wire}"),
-            traced: false,
-        };
+        self.wires.insert(accepted.connection, wire);
         let now = now + self.ahead;
         let key = self.shards[shard].accept(accepted, Box::new(Clear), now);
         let place = key.0.index as usize;
@@ -137,8 +159,20 @@ impl Node {
         sockets[place] = Some(Socket {
             key,
             wire,
+            side,
             blocked: false,
         });
+    }
+
+    /// Whether a shard waits for room on a wire.
+    pub(crate) fn waits_for(&self, shard: usize, wire: usize) -> bool {
+        let mut sockets = self.members[shard].sockets.iter().flatten();
+        sockets.any(|socket| socket.wire == wire && socket.blocked)
+    }
+
+    /// Its time.
+    pub(crate) fn time(&self, now: Time) -> Time {
+        now + self.ahead
     }
 
     /// A shard, or the control plane, takes its turn.
@@ -156,6 +190,9 @@ impl Node {
             self.control.turn(time);
             self.post(who, random, now, &mut turned);
             self.control.drain_notices(&mut self.notices);
+            turned
+                .effects
+                .extend(std::iter::from_fn(|| self.control.poll_effect()));
             let busy = self.control.is_runnable();
             turned.next = self.next_turn(who, busy, random, now);
             return turned;
@@ -217,30 +254,38 @@ impl Node {
         let places = self.members[who].sockets.len();
         let first = random.below(places.max(1));
         for place in (0..places).map(|place| (first + place) % places) {
-            let Some(Some(Socket { key, wire, .. })) = self.members[who].sockets.get(place) else {
+            let Some(&Some(Socket {
+                key,
+                wire: number,
+                side,
+                ..
+            })) = self.members[who].sockets.get(place)
+            else {
                 continue;
             };
-            let (key, number) = (*key, *wire);
-            let wire = &mut wires[number];
+            let (input, output, behaviour) = wires[number].ways(side);
             let mut budget = limits::READ_BYTES_PER_TURN;
-            while wire.up.ready() > 0 && budget > 0 && !self.shards[who].is_behind(key) {
-                let segment = 1 + random.below(wire.behaviour.segment.min(budget));
+            while input.ready() > 0 && budget > 0 && !self.shards[who].is_behind(key) {
+                let segment = 1 + random.below(behaviour.segment.min(budget));
                 let window = self.shards[who].window();
                 let room = segment.min(window.len());
-                let count = wire.up.read(&mut window[..room]);
+                let count = input.read(&mut window[..room]);
                 budget -= count;
                 self.shards[who].received(key, count, time);
                 while let Some((to, batch)) = self.shards[who].outboxes().poll_due() {
                     self.put(who, to.index(), now, batch, turned);
                 }
-                turned.wires.push(number);
+                turned.read.push(number);
             }
-            if wire.up.is_over() {
+            if input.is_over() {
+                output.end();
                 self.members[who].sockets[place] = None;
                 self.shards[who].end_of_input(key, Some("connection aborted".to_owned()), time);
+                turned.wires.push(number);
+                turned.read.push(number);
                 turned.closed.push(number);
             }
-            left |= wire.up.ready() > 0;
+            left |= input.ready() > 0;
         }
         left
     }
@@ -307,12 +352,10 @@ impl Node {
         let Some(socket) = socket.and_then(Option::as_mut).filter(|it| it.key == key) else {
             return;
         };
-        let Wire {
-            behaviour, down, ..
-        } = &mut wires[socket.wire];
+        let (_, way, behaviour) = wires[socket.wire].ways(socket.side);
         turned.wires.push(socket.wire);
         while let Some(output) = self.shards[who].output(key) {
-            let room = down.room(behaviour);
+            let room = way.room(behaviour);
             if room == 0 {
                 socket.blocked = true;
                 return;
@@ -321,7 +364,7 @@ impl Node {
             let count = room.min(bytes.len());
             output.consume(count);
             self.shards[who].wrote(key);
-            down.send(bytes[..count].to_vec(), behaviour, random, now);
+            way.send(bytes[..count].to_vec(), behaviour, random, now);
         }
     }
 
@@ -333,9 +376,11 @@ impl Node {
                 .find(|socket| socket.is_some_and(|socket| socket.key == key))
                 .and_then(Option::take);
             if let Some(socket) = socket {
-                wires[socket.wire].down.end();
-                wires[socket.wire].up.close();
+                let (input, output, _) = wires[socket.wire].ways(socket.side);
+                output.end();
+                input.close();
                 turned.wires.push(socket.wire);
+                turned.read.push(socket.wire);
                 turned.closed.push(socket.wire);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::plan::Plan;
+use crate::plan::{Kind, Plan};
 use crate::world::World;
 
 /// Plays of a plan that is made smaller, at most.
@@ -56,31 +56,35 @@ impl Plan {
     }
 
     fn describe(&self) -> Vec<String> {
-        let router = format!(
-            "{} shards, {:?}, {:?}",
-            self.shards, self.treatments, self.listeners
+        let addresses = format!(
+            "{:?}, {:?}, {:?}",
+            self.treatments, self.priorities, self.listeners
         );
+        let nodes = self.nodes.iter().map(|node| format!("{node:?}"));
+        let edges = self.edges.iter().map(|edge| format!("{edge:?}"));
         let peers = self.peers.iter().filter(|peer| !peer.absent);
         let peers = peers.map(|peer| format!("{peer:?}"));
         let faults = self.faults.iter().map(|fault| format!("{fault:?}"));
-        [router].into_iter().chain(peers).chain(faults).collect()
+        let routers = nodes.chain(edges);
+        let all = [addresses].into_iter().chain(routers).chain(peers);
+        all.chain(faults).collect()
     }
 }
 
 /// Makes the failing plan of a seed smaller; `None` if it does not fail.
 #[must_use]
-pub fn shrink(seed: u64) -> Option<Small> {
+pub fn shrink(kind: Kind, seed: u64) -> Option<Small> {
     let mut without = Vec::new();
-    let mut failure = failure(seed, &without)?;
+    let mut failure = failure(kind, seed, &without)?;
     let mut plays = 0;
-    let mut parts = Plan::new(seed).parts();
+    let mut parts = kind.plan(seed).parts();
     let mut size = parts.len().div_ceil(2).max(1);
     while plays < PLAYS {
         let mut smaller = false;
         for chunk in parts.clone().chunks(size) {
             plays += 1;
             let tried = [without.as_slice(), chunk].concat();
-            if let Some(found) = self::failure(seed, &tried) {
+            if let Some(found) = self::failure(kind, seed, &tried) {
                 failure = found;
                 without = tried;
                 parts.retain(|part| !chunk.contains(part));
@@ -94,7 +98,7 @@ pub fn shrink(seed: u64) -> Option<Small> {
             size = size.div_ceil(2).max(1);
         }
     }
-    let mut plan = Plan::new(seed);
+    let mut plan = kind.plan(seed);
     plan.leave_out(&without);
     Some(Small {
         without,
@@ -104,8 +108,8 @@ pub fn shrink(seed: u64) -> Option<Small> {
 }
 
 /// How a plan fails without some of its parts.
-fn failure(seed: u64, without: &[Part]) -> Option<String> {
-    let mut plan = Plan::new(seed);
+fn failure(kind: Kind, seed: u64, without: &[Part]) -> Option<String> {
+    let mut plan = kind.plan(seed);
     plan.leave_out(without);
     let played = catch_unwind(AssertUnwindSafe(|| World::new(plan, None).play()));
     let panic = played.err()?;

@@ -88,7 +88,7 @@ pub(crate) fn run(seed: u64) {
             let link = LinkPlan::Send(plan);
             world.add_peer(PeerPlan {
                 listener: 1,
-                ..PeerPlan::steady(world.peers.len(), shard(&mut random), vec![link])
+                ..PeerPlan::steady(world.peers.len(), (0, shard(&mut random)), vec![link])
             })
         })
         .collect();

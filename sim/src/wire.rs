@@ -25,13 +25,37 @@ pub(crate) struct Behaviour {
     pub(crate) buffer: usize,
 }
 
+/// Who is at an end of a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Station {
+    Peer(usize),
+    /// A shard of a router.
+    Shard {
+        node: usize,
+        shard: usize,
+    },
+}
+
+/// An end of a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The end of who has connected: a peer, or the router that dialled.
+    Dialler,
+    /// The end of the router that has accepted.
+    Listener,
+}
+
 /// A connection's two directions.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) behaviour: Behaviour,
-    /// From the peer to the router.
+    /// How it behaves when nothing is done to it.
+    usual: Behaviour,
+    pub(crate) dialler: Station,
+    pub(crate) listener: Station,
+    /// From the dialler to the listener.
     pub(crate) up: Way,
-    /// From the router to the peer.
+    /// From the listener to the dialler.
     pub(crate) down: Way,
     /// The next arrival that stands in the agenda.
     pub(crate) wake: Option<Time>,
@@ -51,12 +75,37 @@ pub(crate) struct Way {
 }
 
 impl Wire {
-    pub(crate) fn new(behaviour: Behaviour) -> Self {
+    pub(crate) fn new(behaviour: Behaviour, dialler: Station, listener: Station) -> Self {
         Self {
             behaviour,
+            usual: behaviour,
+            dialler,
+            listener,
             up: Way::default(),
             down: Way::default(),
             wake: None,
+        }
+    }
+
+    /// What is read at an end, what is written there, and how the wire behaves.
+    pub(crate) fn ways(&mut self, side: Side) -> (&mut Way, &mut Way, &Behaviour) {
+        let Self {
+            behaviour,
+            up,
+            down,
+            ..
+        } = self;
+        match side {
+            Side::Dialler => (down, up, behaviour),
+            Side::Listener => (up, down, behaviour),
+        }
+    }
+
+    /// Who is at the other end than a router.
+    pub(crate) fn beyond(&self, node: usize) -> Station {
+        match self.listener {
+            Station::Shard { node: of, .. } if of == node => self.dialler,
+            other => other,
         }
     }
 
@@ -73,6 +122,7 @@ impl Wire {
         for way in [&mut self.up, &mut self.down] {
             way.close();
             way.ended = true;
+            way.stalled_until = Time::ZERO;
         }
     }
 
@@ -85,6 +135,7 @@ impl Wire {
 
     /// Whatever was done to it is over.
     pub(crate) fn heal(&mut self) {
+        self.behaviour = self.usual;
         self.up.stalled_until = Time::ZERO;
         self.down.stalled_until = Time::ZERO;
     }
@@ -133,8 +184,13 @@ impl Way {
     }
 
     fn next_arrival(&self) -> Option<Time> {
-        let &(at, _) = self.flight.front()?;
-        Some(at.max(self.stalled_until))
+        let news = match self.flight.front() {
+            Some(&(at, _)) => at,
+            // The end is under way.
+            None if self.ended && self.stalled_until > Time::ZERO => Time::ZERO,
+            None => return None,
+        };
+        Some(news.max(self.stalled_until))
     }
 
     /// What has arrived by now can be read.
@@ -142,6 +198,7 @@ impl Way {
         if self.stalled_until > now {
             return;
         }
+        self.stalled_until = Time::ZERO;
         while let Some((_, bytes)) = self.flight.pop_front_if(|(at, _)| *at <= now) {
             self.ready.extend_from_slice(&bytes);
         }
@@ -168,7 +225,8 @@ impl Way {
 
     /// Whether the writer has closed and everything was read.
     pub(crate) fn is_over(&self) -> bool {
-        self.ended && self.flight.is_empty() && self.ready.is_empty()
+        let stalled = self.stalled_until > Time::ZERO;
+        self.ended && !stalled && self.flight.is_empty() && self.ready.is_empty()
     }
 
     /// Whether nothing is under way.
@@ -204,7 +262,10 @@ mod tests {
 
     #[test]
     fn a_stalled_way_delivers_when_it_is_healed_and_a_cut_one_never() {
-        let (mut wire, mut random) = (Wire::new(PLAIN), Random::new(1));
+        let (mut wire, mut random) = (
+            Wire::new(PLAIN, Station::Peer(0), Station::Peer(1)),
+            Random::new(1),
+        );
         wire.up.send(vec![7; 10], &PLAIN, &mut random, Time::ZERO);
         wire.stall(Time::from_millis(1000));
         wire.up.arrive(Time::from_millis(100));

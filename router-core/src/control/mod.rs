@@ -308,6 +308,12 @@ impl ControlPlane {
         self.bindings.get(key, |index| self.router_id(index))
     }
 
+    /// What leads to other routers, as published last.
+    #[must_use]
+    pub fn paths(&self) -> &Arc<Paths> {
+        &self.paths
+    }
+
     /// All routers of the network, this one included, in the order of their ids; none for a router
     /// that is by itself.
     #[must_use]

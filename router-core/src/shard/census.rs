@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::link::InTarget;
 use super::state::Shard;
 use crate::ids::{Key, ShardId};
 use crate::inspect::LinkType;
@@ -44,6 +45,13 @@ pub struct Census {
     pub window_excess: usize,
     /// How far running sums are from what they sum up, all differences together.
     pub drift: u64,
+    /// Credit that producers and neighbours lack of what their links may have. Links of the routing
+    /// protocol, on which there is never quiet, do not count.
+    pub credit_missing: u64,
+    /// Credit that neighbours have on the data links on which they send.
+    pub credit_given: u64,
+    /// Credit that neighbours have given on the data links on which this shard sends.
+    pub credit_held: u64,
 }
 
 impl Census {
@@ -110,6 +118,7 @@ impl Shard {
             }
         }
         census.drift = self.held_drift() + self.lane_drift();
+        self.count_credit(&mut census);
         for ((key, from), queued) in windows {
             let link = self.out_links.get(key);
             let pipe = link.and_then(|link| link.pipes.iter().find(|pipe| pipe.from == from));
@@ -117,6 +126,34 @@ impl Shard {
             census.window_excess += queued.saturating_sub(window);
         }
         census
+    }
+
+    fn count_credit(&self, census: &mut Census) {
+        for (_, link) in self.in_links.iter() {
+            let reachable = match &link.target {
+                InTarget::Control => false,
+                InTarget::Anonymous { .. } => true,
+                InTarget::Address { route, .. } => route
+                    .as_ref()
+                    .is_some_and(|route| route.is_reachable(&self.paths)),
+            };
+            if let Some(conn) = self.conns.get(link.conn)
+                && reachable
+            {
+                let credit = conn.engine.credit(link.link);
+                census.credit_missing += u64::from(link.capacity.saturating_sub(credit));
+                if link.kind == LinkType::InterRouter {
+                    census.credit_given += u64::from(credit);
+                }
+            }
+        }
+        for (_, link) in self.out_links.iter() {
+            if let Some(conn) = self.conns.get(link.conn)
+                && link.kind == LinkType::InterRouter
+            {
+                census.credit_held += u64::from(conn.engine.credit(link.link));
+            }
+        }
     }
 
     /// Producers' accounts: what links hold against their deliveries, connections against their

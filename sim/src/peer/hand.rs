@@ -17,6 +17,7 @@ pub(super) struct Hand<'a> {
     pub(super) now: Time,
     pub(super) session: SessionKey,
     pub(super) peer: usize,
+    pub(super) node: usize,
     pub(super) annotated: bool,
     /// Nothing of it goes into the books.
     pub(super) evil: bool,

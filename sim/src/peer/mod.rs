@@ -30,6 +30,7 @@ const MISDEEDS: u32 = 40;
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) plan: PeerPlan,
+    pub(crate) wire: usize,
     pub(crate) phase: Phase,
     pub(crate) output: SendQueue,
     /// It wants its side of the wire closed once its output is written.
@@ -78,7 +79,7 @@ enum Part {
 }
 
 impl Peer {
-    pub(crate) fn new(plan: PeerPlan, annotated: bool) -> Self {
+    pub(crate) fn new(plan: PeerPlan, wire: usize, annotated: bool) -> Self {
         let config = Config {
             initiator: true,
             container_id: Str::from(format!("peer {}", plan.number)),
@@ -93,6 +94,7 @@ impl Peer {
             }
         }
         Self {
+            wire,
             phase: match plan.absent {
                 true => Phase::Gone,
                 false => Phase::Away,
@@ -195,6 +197,7 @@ impl Peer {
             now,
             session: self.sessions[actor.session],
             peer: self.plan.number,
+            node: self.plan.node,
             annotated: self.annotated,
             evil: self.plan.hostile.is_some(),
         };

@@ -138,6 +138,7 @@ impl Receiver {
         if !hand.evil {
             self.book = Some(hand.books.add_link(LinkBook {
                 peer: hand.peer,
+                node: hand.node,
                 sends: false,
                 address: address.unwrap_or_default().into(),
                 settles: self.plan.settles,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use amqp_codec::{Attach, DeliveryState, DeliveryTag, Role};
 use amqp_proto::{Connection, LinkKey, OutTransfer, Payload, Sent, Time};
 use bytes::Bytes;
+use router_core::route::DEFAULT_PRIORITY;
 
 use super::hand::{Hand, News, attach, earliest};
 use crate::books::{Books, LinkBook, MessageBook};
@@ -207,6 +208,7 @@ impl Sender {
         if !hand.evil {
             self.book = Some(hand.books.add_link(LinkBook {
                 peer: hand.peer,
+                node: hand.node,
                 sends: true,
                 address: address.unwrap_or_default().into(),
                 settles: false,
@@ -224,6 +226,7 @@ impl Sender {
         let mut head = Head {
             to: plan.anonymous.then(|| plan.address.to_owned()),
             ornate: plan.ornate,
+            priority: u8::try_from(hand.random.below(10)).unwrap_or(4),
             stream: plan.ornate && plan.pieces > 1 && hand.random.one_in(2),
             ..Head::default()
         };
@@ -264,6 +267,10 @@ impl Sender {
                 stream: head.stream || bytes.len() >= STREAM,
                 bytes,
                 settled,
+                priority: match head.ornate {
+                    true => head.priority,
+                    false => DEFAULT_PRIORITY,
+                },
                 begun: hand.now,
                 whole: false,
                 aborted: false,

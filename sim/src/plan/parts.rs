@@ -1,15 +1,16 @@
-//! What a seed decides before anything happens: the router's configuration, the peers with their
-//! wires and goals, the faults. A plan is a value, so that a failing one can be made smaller: peers
-//! and faults have seeds of their own, and what is left does what it did before.
+//! The parts of a plan, as values: the configuration, the peers with their wires and goals, the
+//! faults.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use router_core::route::Treatment;
-use router_core::settings::{ConnectionRole, ConnectionSettings, StripAnnotations};
+use router_core::route::{AddressRule, Treatment};
+use router_core::settings::{
+    ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
+};
 
-use crate::random::Random;
-use crate::wire::Behaviour;
+use super::wires::GOOD;
+use crate::wire::{Behaviour, Side};
 
 /// Addresses that honest peers use.
 pub(crate) const ADDRESSES: [&str; 3] = ["one", "two", "three"];
@@ -20,19 +21,21 @@ pub(crate) const SERVICE: &str = "service";
 /// The address that hostile peers have for themselves.
 pub(crate) const EVIL: &str = "evil";
 
-/// How long faults may happen, from the start.
-pub(crate) const FAULTS_END: Duration = Duration::from_millis(3000);
-
 /// Everything that a seed decides.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    pub(crate) shards: u16,
+    pub(crate) nodes: Vec<NodePlan>,
+    pub(crate) edges: Vec<EdgePlan>,
     /// By address.
     pub(crate) treatments: [Treatment; ADDRESSES.len()],
+    /// By address.
+    pub(crate) priorities: [Option<u8>; ADDRESSES.len()],
     pub(crate) listeners: Vec<Listener>,
     pub(crate) peers: Vec<PeerPlan>,
     pub(crate) faults: Vec<Fault>,
+    /// How long faults may happen, from the start.
+    pub(crate) faults_end: Duration,
 }
 
 /// What differs between listeners.
@@ -53,6 +56,7 @@ pub(crate) struct PeerPlan {
     /// It was left out.
     pub(crate) absent: bool,
     pub(crate) seed: u64,
+    pub(crate) node: usize,
     pub(crate) shard: usize,
     pub(crate) listener: usize,
     pub(crate) joins: Duration,
@@ -165,61 +169,121 @@ pub(crate) enum FaultKind {
     EndSession(usize),
     /// The wire of a peer is silent for a while, or until the world is healed.
     Stall(usize, Option<Duration>),
-    /// A shard, or the control plane, does nothing for a while.
-    Pause(usize, Duration),
-    /// The turns of a shard, or of the control plane, take so long for a while.
-    Slow(usize, Duration),
-    /// A shard is held up between the batches that it posts, for a while.
-    LateMail(usize, Duration),
-    /// The router's clock jumps forward.
-    Jump(Duration),
+    /// A shard of a router, or its control plane, does nothing for a while.
+    Pause(usize, usize, Duration),
+    /// The turns of a shard of a router, or of its control plane, take so long for a while.
+    Slow(usize, usize, Duration),
+    /// A shard of a router is held up between the batches that it posts, for a while.
+    LateMail(usize, usize, Duration),
+    /// A router's clock jumps forward.
+    Jump(usize, Duration),
+    /// Something happens to the connection between two routers.
+    Edge(usize, EdgeFault),
+    /// The routers of a set, a bit for each, are cut off from the others.
+    Partition(u32, EdgeFault),
+    /// A router dies and begins a new life after a while. A silent death is not told to anybody
+    /// until then.
+    Crash {
+        node: usize,
+        silent: bool,
+        down: Duration,
+    },
+}
+
+/// A router.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodePlan {
+    pub(crate) id: &'static str,
+    pub(crate) shards: u16,
+    pub(crate) timers: MeshTimers,
+}
+
+/// A connection between two routers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EdgePlan {
+    pub(crate) number: usize,
+    /// The router that dials, and the one that is dialled.
+    pub(crate) ends: [EdgeEnd; 2],
+    pub(crate) wire: Behaviour,
+}
+
+/// The settings of one of its ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EdgeEnd {
+    pub(crate) node: usize,
+    pub(crate) cost: u32,
+    pub(crate) capacity: u32,
+    pub(crate) frame: u32,
+    pub(crate) window: Option<u32>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) loss_detection: Option<Duration>,
+}
+
+/// What happens to a connection between routers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EdgeFault {
+    /// It is cut; it may be dialled again at once.
+    Reset,
+    /// One direction of it ends.
+    HalfClose,
+    /// It is cut, and dialling is refused for a while.
+    Down(Duration),
+    /// Nothing passes, and dialling has no answer, for a while or until the world is healed.
+    Freeze(Option<Duration>),
+    /// It takes longer and carries less, until the world is healed.
+    Slow,
+}
+
+impl EdgePlan {
+    pub(crate) fn dialler(&self) -> usize {
+        self.ends[0].node
+    }
+
+    pub(crate) fn listener(&self) -> usize {
+        self.ends[1].node
+    }
+
+    /// The identity of the connector.
+    pub(crate) fn connector(&self) -> Arc<str> {
+        format!("connector/{}", self.number).into()
+    }
+
+    /// What a message pays for it.
+    pub(crate) fn cost(&self) -> u32 {
+        self.ends[0].cost.max(self.ends[1].cost)
+    }
+
+    /// The settings of the connector, or those of the listener.
+    pub(crate) fn settings(&self, side: Side) -> Arc<ConnectionSettings> {
+        let end = match side {
+            Side::Dialler => self.ends[0],
+            Side::Listener => self.ends[1],
+        };
+        Arc::new(ConnectionSettings {
+            name: format!("edge {}", self.number),
+            connector: (side == Side::Dialler).then(|| self.connector()),
+            role: ConnectionRole::InterRouter,
+            cost: end.cost,
+            max_frame_size: end.frame,
+            max_sessions: 1000,
+            max_session_frames: end.window,
+            idle_time_out: end.idle,
+            loss_detection: end.loss_detection,
+            handshake_time_out: Some(Duration::from_secs(10)),
+            link_capacity: end.capacity,
+            strip_annotations: StripAnnotations {
+                inbound: false,
+                outbound: false,
+            },
+            authenticate_peer: false,
+            sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
+            open_properties: Vec::new(),
+        })
+    }
 }
 
 impl Plan {
-    /// The plan of a seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        let random = &mut Random::new(seed);
-        let shards = random.pick(&[1_u16, 1, 2, 2, 3, 4, 8]);
-        let kinds = [
-            Treatment::AnycastBalanced,
-            Treatment::AnycastClosest,
-            Treatment::Multicast,
-        ];
-        let treatments = [
-            random.pick(&kinds),
-            random.pick(&kinds),
-            random.pick(&kinds),
-        ];
-        let listeners = (0..1 + random.below(2))
-            .map(|_| Listener::draw(random))
-            .collect::<Vec<_>>();
-        let count = 2 + random.below(7);
-        let mut plan = Self {
-            seed,
-            shards,
-            treatments,
-            listeners,
-            peers: Vec::new(),
-            faults: Vec::new(),
-        };
-        for number in 0..count {
-            let peer = plan.peer(number, random);
-            plan.peers.push(peer);
-        }
-        let faults = if random.one_in(4) {
-            0
-        } else {
-            random.below(10)
-        };
-        for number in 0..faults {
-            let at = random.micros(2_500_000);
-            let kind = plan.fault(random);
-            plan.faults.push(Fault { number, at, kind });
-        }
-        plan
-    }
-
-    /// A router alone.
+    /// A router alone, without peers.
     pub(crate) fn bare(
         seed: u64,
         shards: u16,
@@ -228,12 +292,58 @@ impl Plan {
     ) -> Self {
         Self {
             seed,
-            shards,
+            nodes: vec![NodePlan {
+                id: "SIM",
+                shards,
+                timers: MeshTimers::default(),
+            }],
+            edges: Vec::new(),
             treatments: [treatment; ADDRESSES.len()],
+            priorities: [None; ADDRESSES.len()],
             listeners,
             peers: Vec::new(),
             faults: Vec::new(),
+            faults_end: Duration::from_secs(3),
         }
+    }
+
+    /// Whether there are several routers.
+    pub(crate) fn is_mesh(&self) -> bool {
+        self.nodes.len() > 1
+    }
+
+    /// The settings of a router.
+    pub(crate) fn router(&self, node: usize) -> Arc<RouterSettings> {
+        let NodePlan { id, timers, .. } = self.nodes[node];
+        Arc::new(RouterSettings {
+            id: Arc::from(id),
+            default_treatment: Treatment::AnycastBalanced,
+            version: "0",
+            mode: match self.is_mesh() {
+                true => RouterMode::Interior,
+                false => RouterMode::Standalone,
+            },
+            timers,
+        })
+    }
+
+    /// The addresses that every router is configured with.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = AddressRule> {
+        let addresses = ADDRESSES.into_iter().zip(self.treatments);
+        addresses
+            .zip(self.priorities)
+            .map(|((address, treatment), priority)| AddressRule {
+                name: None,
+                identity: 0,
+                prefix: Some(address.to_owned()),
+                pattern: None,
+                treatment,
+                waypoint: false,
+                ingress_phase: None,
+                egress_phase: None,
+                priority: priority.map(i64::from),
+                fallback: false,
+            })
     }
 
     /// Whether nothing happens that may cost a message.
@@ -250,63 +360,18 @@ impl Plan {
             })
     }
 
-    fn peer(&self, number: usize, random: &mut Random) -> PeerPlan {
-        let wire = behaviour(random);
-        let hostile = random.one_in(8).then(|| {
-            random.pick(&[
-                Hostile::Garbage,
-                Hostile::HeaderThenGarbage,
-                Hostile::Misdeeds,
-                Hostile::Misdeeds,
-                Hostile::Mutation,
-                Hostile::Mutation,
-                Hostile::Deaf,
-            ])
-        });
-        let most = random.pick(&[1_usize, 2, 5]);
-        let links = 1 + random.below(most);
-        let mut links: Vec<_> = (0..links).map(|_| link(&wire, random)).collect();
-        if hostile.is_some() {
-            links.push(LinkPlan::Receive(receive(random)));
-            links.push(LinkPlan::Send(send(&wire, random)));
-            for link in &mut links {
-                link.turn_evil();
-            }
-        }
-        let latest = random.pick(&[0, 1000, 1_000_000]);
-        PeerPlan {
-            number,
-            absent: false,
-            seed: random.number(),
-            shard: random.below(usize::from(self.shards)),
-            listener: random.below(self.listeners.len()),
-            joins: random.micros(latest),
-            wire,
-            frame: random.pick(&[512, 4096, 16_384, 1_000_000]),
-            window: random.pick(&[1, 4, 64, 1000]),
-            sessions: 1 + random.below(2),
-            links: links.into_iter().map(Some).collect(),
-            hostile,
-        }
-    }
-
-    fn fault(&self, random: &mut Random) -> FaultKind {
-        let peer = random.below(self.peers.len());
-        let control = usize::from(self.shards);
-        let shard = random.below(control + 1);
-        match random.below(16) {
-            0 | 1 => FaultKind::Reset(peer),
-            2 => FaultKind::HalfClose(peer),
-            3 => FaultKind::Close(peer),
-            4 => FaultKind::EndSession(peer),
-            5 | 6 => FaultKind::Stall(peer, Some(random.micros(800_000))),
-            7 => FaultKind::Stall(peer, None),
-            8 | 9 => FaultKind::Pause(shard, random.micros(500_000)),
-            10 => FaultKind::Slow(shard, random.micros(20_000)),
-            11 | 12 => FaultKind::LateMail(control, random.micros(50_000)),
-            13 | 14 => FaultKind::LateMail(shard, random.micros(50_000)),
-            _ => FaultKind::Jump(random.micros(100_000_000)),
-        }
+    /// Whether nothing happens that concerns the routers.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.faults.iter().all(|fault| {
+            matches!(
+                fault.kind,
+                FaultKind::Reset(_)
+                    | FaultKind::HalfClose(_)
+                    | FaultKind::Close(_)
+                    | FaultKind::EndSession(_)
+                    | FaultKind::Stall(..)
+            )
+        })
     }
 }
 
@@ -334,21 +399,10 @@ impl Listener {
             open_properties: Vec::new(),
         })
     }
-
-    fn draw(random: &mut Random) -> Self {
-        Self {
-            frame: random.pick(&[512, 4096, 16_384]),
-            window: random.pick(&[None, Some(2), Some(16)]),
-            capacity: random.pick(&[1, 2, 10, 250]),
-            idle: random.pick(&[None, None, Some(Duration::from_secs(8))]),
-            strip_in: random.one_in(2),
-            strip_out: random.one_in(2),
-        }
-    }
 }
 
 impl LinkPlan {
-    fn turn_evil(&mut self) {
+    pub(super) fn turn_evil(&mut self) {
         match self {
             Self::Send(send) => {
                 send.address = EVIL;
@@ -399,11 +453,16 @@ impl SendPlan {
 
 impl PeerPlan {
     /// A peer without wishes of its own, on a good wire.
-    pub(crate) fn steady(number: usize, shard: usize, links: Vec<LinkPlan>) -> Self {
+    pub(crate) fn steady(
+        number: usize,
+        (node, shard): (usize, usize),
+        links: Vec<LinkPlan>,
+    ) -> Self {
         Self {
             number,
             absent: false,
             seed: number as u64,
+            node,
             shard,
             listener: 0,
             joins: Duration::ZERO,
@@ -414,90 +473,5 @@ impl PeerPlan {
             links: links.into_iter().map(Some).collect(),
             hostile: None,
         }
-    }
-}
-
-/// A wire on which nothing gets in the way.
-pub(crate) const GOOD: Behaviour = Behaviour {
-    latency: Duration::from_micros(10),
-    jitter_micros: 0,
-    bandwidth: 1_000_000,
-    segment: 65_536,
-    buffer: 1 << 20,
-};
-
-fn behaviour(random: &mut Random) -> Behaviour {
-    if random.one_in(3) {
-        return GOOD;
-    }
-    let buffer = random.pick(&[64, 1000, 16_384, 200_000]);
-    // A small buffer on a long wire carries next to nothing.
-    let (latency, jitter): (&[_], &[_]) = match buffer {
-        64 => (&[100, 500], &[0, 100]),
-        _ => (&[100, 2000, 30_000], &[0, 100, 5000]),
-    };
-    let latency = random.pick(latency);
-    Behaviour {
-        latency: random.micros(latency),
-        jitter_micros: random.pick(jitter),
-        bandwidth: random.pick(&[1000, 10_000, 1_000_000]),
-        segment: random.pick(&[1, 7, 100, 1500, 16_384, 65_536]),
-        buffer,
-    }
-}
-
-fn link(wire: &Behaviour, random: &mut Random) -> LinkPlan {
-    match random.below(12) {
-        0 => LinkPlan::Request(1 + random.below_u32(8)),
-        1 => LinkPlan::Respond,
-        2..=6 => LinkPlan::Send(send(wire, random)),
-        _ => LinkPlan::Receive(receive(random)),
-    }
-}
-
-fn send(wire: &Behaviour, random: &mut Random) -> SendPlan {
-    // What a trickling wire can carry in a second or two.
-    let most = (wire.segment * 400)
-        .min(wire.buffer * 50)
-        .min(wire.bandwidth * 300);
-    let size = random
-        .pick(&[0, 20, 100, 3000, 40_000, 200_000, 400_000])
-        .min(most);
-    let count = match size {
-        0..=3000 => random.below_u32(60),
-        3001..=50_000 => random.below_u32(15),
-        _ => random.below_u32(5),
-    };
-    SendPlan {
-        address: random.pick(&ADDRESSES),
-        anonymous: random.one_in(4),
-        count,
-        settled: random.pick(&[0, 0, 1, 3]),
-        size,
-        pieces: random.pick(&[1, 1, 2, 7]),
-        aborts: random.pick(&[0, 0, 3]),
-        early: random.pick(&[0, 0, 4]),
-        pause: random.pick(&[0, 0, 1000, 50_000]),
-        ornate: random.one_in(3),
-    }
-}
-
-fn receive(random: &mut Random) -> ReceivePlan {
-    ReceivePlan {
-        address: random.pick(&ADDRESSES),
-        credit: random.pick(&[1, 2, 5, 100]),
-        pattern: random.pick(&[
-            Pattern::TopUp,
-            Pattern::TopUp,
-            Pattern::Burst,
-            Pattern::Drain,
-            Pattern::Whim,
-        ]),
-        odd: random.pick(&[0, 0, 5]),
-        second: random.one_in(4),
-        settles: random.one_in(8),
-        slow: random.pick(&[0, 0, 1000, 100_000]),
-        detaches: random.pick(&[0, 0, 0, 1, 7]),
-        manual: false,
     }
 }

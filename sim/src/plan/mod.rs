@@ -1,0 +1,67 @@
+//! What a seed decides before anything happens: the routers' configuration, the peers with their
+//! wires and goals, the faults. A plan is a value, so that a failing one can be made smaller: peers
+//! and faults have seeds of their own, and what is left does what it did before.
+
+mod draw;
+mod mesh;
+mod parts;
+mod wires;
+
+use router_core::route::Treatment;
+
+use self::draw::{listeners, treatments};
+use crate::random::Random;
+
+pub(crate) use self::parts::{
+    ADDRESSES, EVIL, EdgeFault, EdgePlan, Fault, FaultKind, Hostile, LinkPlan, Listener, Pattern,
+    PeerPlan, Plan, ReceivePlan, SERVICE, SendPlan,
+};
+
+/// What a world is made of: the same number is the seed of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A router alone.
+    Router,
+    /// Several, joined into a network.
+    Mesh,
+}
+
+impl Kind {
+    /// The plan of a seed.
+    pub(crate) fn plan(self, seed: u64) -> Plan {
+        match self {
+            Self::Router => Plan::new(seed),
+            Self::Mesh => Plan::mesh(seed),
+        }
+    }
+}
+
+impl Plan {
+    /// The plan of a seed, for a router alone.
+    pub(crate) fn new(seed: u64) -> Self {
+        let random = &mut Random::new(seed);
+        let shards = random.pick(&[1_u16, 1, 2, 2, 3, 4, 8]);
+        let treatments = treatments(random);
+        let listeners = listeners(random);
+        let count = 2 + random.below(7);
+        let mut plan = Self {
+            treatments,
+            ..Self::bare(seed, shards, Treatment::Multicast, listeners)
+        };
+        for number in 0..count {
+            let peer = plan.peer(number, random);
+            plan.peers.push(peer);
+        }
+        let faults = if random.one_in(4) {
+            0
+        } else {
+            random.below(10)
+        };
+        for number in 0..faults {
+            let at = random.micros(2_500_000);
+            let kind = plan.fault(random);
+            plan.faults.push(Fault { number, at, kind });
+        }
+        plan
+    }
+}
