@@ -36,8 +36,6 @@ pub struct SendQueue {
 impl SendQueue {
     /// Above this length, in bytes, nobody should add what can wait.
     pub const HIGH_MARK: usize = 64 * 1024;
-    /// Below this length, in bytes, a queue that was full should be filled again.
-    pub const LOW_MARK: usize = 16 * 1024;
 
     /// An empty queue; holds no memory.
     pub fn new() -> Self {

@@ -36,6 +36,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How often it is looked whether they have.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
+/// How long nothing must be under way before the end.
+const QUIET: Duration = Duration::from_millis(30);
+
 /// The token of the waker.
 pub(crate) const WAKER: Token = Token(0);
 
@@ -80,6 +83,8 @@ pub(crate) struct Control {
     /// What was opened before the router had started.
     listening: Vec<Listening>,
     end: Option<(End, Time)>,
+    /// Since when nothing is under way, before the end.
+    quiet_since: Option<Time>,
 }
 
 /// What the control thread is made of.
@@ -135,6 +140,7 @@ impl Control {
             notices: Vec::new(),
             listening: Vec::new(),
             end: None,
+            quiet_since: None,
         }
     }
 
@@ -158,7 +164,7 @@ impl Control {
                 started(std::mem::take(&mut self.listening));
             }
             if let Some((end, until)) = self.end
-                && (now >= until || self.in_flight() == 0)
+                && (now >= until || self.is_quiet(now))
             {
                 self.tell_workers(end);
                 return Ok(end);
@@ -227,6 +233,7 @@ impl Control {
         self.listeners.close_all();
         self.unresolved.clear();
         self.dialler.hang_up_all();
+        self.plane.retire();
         self.end = Some((end, self.clock.now() + DRAIN));
     }
 
@@ -418,6 +425,17 @@ impl Control {
     fn hand_over(&mut self, stream: TcpStream, connection: NewConnection, now: Time) {
         let worker = self.dealer.deal(now, told(&self.intakes));
         self.intakes[worker].push(Incoming::Socket { stream, connection });
+    }
+
+    /// Whether nothing has been under way for long enough that no letter between two workers can
+    /// have been missed.
+    fn is_quiet(&mut self, now: Time) -> bool {
+        if self.in_flight() > 0 {
+            self.quiet_since = None;
+            return false;
+        }
+        let since = *self.quiet_since.get_or_insert(now);
+        now.saturating_sub(since) >= QUIET
     }
 
     fn in_flight(&self) -> usize {

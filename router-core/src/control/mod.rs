@@ -436,6 +436,11 @@ impl ControlPlane {
         self.broadcast(|| Command::TraceAll(on));
     }
 
+    /// Has producers give their credit back, so that what is under way comes to an end.
+    pub fn retire(&mut self) {
+        self.broadcast(|| Command::Retire);
+    }
+
     /// Has all connections closed, as at the end of the program.
     pub fn shut_down(&mut self) {
         self.connectors.clear();
@@ -472,6 +477,7 @@ impl ControlPlane {
                 Command::Bound(_)
                 | Command::Connection(..)
                 | Command::TraceAll(_)
+                | Command::Retire
                 | Command::Shutdown => {}
             },
             Mail::Answer(answer) => self.gather.answer(*answer),

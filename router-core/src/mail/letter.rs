@@ -187,6 +187,8 @@ pub enum Command {
     Connection(ConnectionId, ConnectionCommand),
     /// The control plane to every shard: whether the protocol trace of all connections is wanted.
     TraceAll(bool),
+    /// The control plane to every shard: take no further deliveries, as before the end.
+    Retire,
     /// The control plane to every shard: close all connections, as at the end of the program.
     Shutdown,
 }

@@ -7,7 +7,7 @@
 use amqp_proto::Time;
 
 use super::conn::{Conn, Fault, Phase};
-use super::link::InTarget;
+use super::link::{InLink, InTarget};
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
 use crate::limits;
@@ -110,7 +110,7 @@ impl Shard {
                 .as_ref()
                 .is_some_and(|route| route.is_reachable(&self.paths) && !route.control_only),
         };
-        if !reachable || link.bytes >= limits::LINK_BYTES {
+        if !reachable || self.retiring || link.bytes >= limits::LINK_BYTES {
             return;
         }
         let want = link.capacity.saturating_sub(link.held);
@@ -145,6 +145,22 @@ impl Shard {
         }
         let conn = link.conn;
         self.touch(conn);
+    }
+
+    /// Has every producer give its credit back: the program is about to end. Requests to management
+    /// go on.
+    pub(super) fn retire(&mut self) {
+        self.retiring = true;
+        let addressed = |link: &InLink| !matches!(link.target, InTarget::Control);
+        let keys: Vec<InLinkKey> = self
+            .in_links
+            .iter()
+            .filter(|(_, link)| addressed(link))
+            .map(|(key, _)| InLinkKey(key))
+            .collect();
+        for key in keys {
+            self.ask_to_drain(key);
+        }
     }
 
     /// Turns tapped frames into notices.

@@ -107,6 +107,7 @@ impl Shard {
                     conn.engine.set_tap(on || conn.traced);
                 }
             }
+            Command::Retire => self.retire(),
             Command::Shutdown => self.shut_down(now),
             // What shards ask of the control plane.
             Command::Bind(_)

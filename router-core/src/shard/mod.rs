@@ -296,10 +296,16 @@ impl Shard {
         self.conns.len()
     }
 
-    /// How many deliveries the shard holds or has sent without hearing of their settlement.
+    /// How many deliveries the shard holds or has sent without hearing of their settlement; once it
+    /// retires, with those that are settled and wait for their consumers.
     #[must_use]
     pub fn deliveries_in_flight(&self) -> usize {
-        self.inbound.len() + self.outbound.len()
+        let waiting = if self.retiring {
+            self.out_links.iter().map(|(_, link)| link.lane.len()).sum()
+        } else {
+            0
+        };
+        self.inbound.len() + self.outbound.len() + waiting
     }
 
     /// Decodes what a connection has received, up to the budget of a turn.

@@ -135,6 +135,8 @@ pub struct Shard {
     pub(super) next_link: u64,
     pub(super) next_tag: u64,
     pub(super) trace_all: bool,
+    /// No further deliveries are let in: the program is about to end.
+    pub(super) retiring: bool,
     pub(super) notices: Vec<Notice>,
     /// Scratch for the tokens of a disposition.
     pub(super) tokens: Vec<u64>,
@@ -252,6 +254,7 @@ impl Shard {
             next_link: 0,
             next_tag: 0,
             trace_all: false,
+            retiring: false,
             notices: Vec::new(),
             tokens: Vec::new(),
             text: String::new(),

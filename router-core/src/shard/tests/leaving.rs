@@ -62,3 +62,34 @@ fn half_a_copy_for_a_consumer_that_wants_it_settled_is_modified() {
         assert!(world.nothing_under_way());
     }
 }
+
+#[test]
+fn a_router_that_retires_lets_nothing_in_and_delivers_what_it_has() {
+    for shards in [1, 2] {
+        let mut world = World::new(shards);
+        let producer = world.connect(0);
+        let consumer = world.connect(usize::from(shards) - 1);
+        let link = world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        for _ in 0..3 {
+            assert!(world.send(producer, sender, &message(10), true));
+        }
+        world.control.retire();
+        world.run();
+        let peer = &mut world.peers[producer];
+        assert!(peer.engine.drain_requested(sender));
+        peer.engine.drained(sender, &mut peer.output);
+        let late = world.sender(producer, "late", "q");
+        for link in [sender, late] {
+            assert!(!world.send(producer, link, &message(20), true), "no credit");
+        }
+        let under_way = |world: &World| -> usize {
+            let shards = world.shards.iter();
+            shards.map(crate::shard::Shard::deliveries_in_flight).sum()
+        };
+        assert_eq!(under_way(&world), 3);
+        world.credit(consumer, link, 10, false);
+        assert_eq!(world.peers[consumer].received().len(), 3);
+        assert_eq!(under_way(&world), 0);
+    }
+}
