@@ -12,7 +12,7 @@
 //! + the first ROOMY_SESSIONS sessions             × SESSION_WINDOW_FRAMES × 16 KiB
 //! + further sessions, SESSIONS_PER_CONNECTION     × CROWDED_WINDOW_FRAMES × 16 KiB
 //! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES
-//! + links it receives on, settled deliveries     × LANE_BYTES
+//! + settled deliveries to it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
 //! + stalled streams                              STALL_ALLOWANCE
 //! + send queue, plain and sealed                 ≤ 2 × OUTPUT_BYTES, 64 KiB each as a rule
 //! ```
@@ -44,6 +44,10 @@ pub const LINK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
 pub const LANE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Bytes of settled deliveries that wait for all consumers of one connection before further ones are
+/// dropped at once.
+pub const CONNECTION_LANE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes of deliveries held for one connection beyond which none of its sessions gets window back.
 pub const CONNECTION_BYTES: u64 = 64 * 1024 * 1024;

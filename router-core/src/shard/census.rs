@@ -39,6 +39,8 @@ pub struct Census {
     pub held_bytes: u64,
     /// The most bytes of settled deliveries in one lane.
     pub lane_bytes: u64,
+    /// The most bytes of settled deliveries in the lanes of one connection.
+    pub connection_lane_bytes: u64,
     /// The most settled deliveries in one lane beyond its capacity.
     pub lane_excess: usize,
     /// Deliveries in lanes beyond what their pipes' windows allow.
@@ -103,6 +105,7 @@ impl Shard {
         for (_, conn) in self.conns.iter() {
             census.output_bytes = census.output_bytes.max(conn.output.len());
             census.held_bytes = census.held_bytes.max(conn.held_bytes);
+            census.connection_lane_bytes = census.connection_lane_bytes.max(conn.lane_bytes);
         }
         for (_, link) in self.out_links.iter() {
             census.queued += link.lane.len();
@@ -185,11 +188,17 @@ impl Shard {
     /// Consumers' accounts: what lanes say of settled deliveries against those in them.
     fn lane_drift(&self) -> u64 {
         let mut drift = 0;
+        let mut of_conns = BTreeMap::<Key, u64>::new();
         for (_, link) in self.out_links.iter() {
+            *of_conns.entry(link.conn.0).or_insert(0) += link.lane_bytes;
             let settled = link.lane.iter().filter(|queued| queued.forward.settled);
             let bytes: u64 = settled.clone().map(|queued| queued.received).sum();
             drift += link.lane_bytes.abs_diff(bytes);
             drift += link.lane_settled.abs_diff(settled.count()) as u64;
+        }
+        for (key, conn) in self.conns.iter() {
+            let waiting = of_conns.remove(&key).unwrap_or(0);
+            drift += conn.lane_bytes.abs_diff(waiting);
         }
         drift
     }

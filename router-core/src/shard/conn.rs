@@ -43,6 +43,8 @@ pub(super) struct Conn {
     pub(super) links: Vec<Option<LinkSlot>>,
     /// Bytes of deliveries held for its links.
     pub(super) held_bytes: u64,
+    /// Bytes of settled deliveries that wait in the lanes of its consumers.
+    pub(super) lane_bytes: u64,
     /// Links to the neighbour at its other end that carry messages: the next one's priority.
     pub(super) data_links: usize,
     /// Links to the neighbour at its other end that carry single large messages.

@@ -14,7 +14,7 @@ use crate::ids::{ConnKey, Key, OutKey, ShardId};
 use crate::inspect::LinkType;
 use crate::mail::{End, Mail};
 
-use super::lanes::origin_of;
+use super::lanes::{leave_account, origin_of};
 
 /// Deliveries that one link may send before the next link of its connection has its turn.
 const DELIVERIES_PER_LINK: usize = 64;
@@ -250,7 +250,7 @@ impl Shard {
         let settles = link.settles;
         if forward.settled {
             link.lane_settled -= 1;
-            link.lane_bytes = link.lane_bytes.saturating_sub(received);
+            leave_account(link, received, &mut self.conns);
             link.counters.presettled += 1;
             link.rate.add(self.second);
         }
@@ -302,7 +302,7 @@ impl Shard {
         } = queued;
         if forward.settled {
             link.lane_settled -= 1;
-            link.lane_bytes = link.lane_bytes.saturating_sub(received);
+            leave_account(link, received, &mut self.conns);
         }
         self.leave_lane(window, forward.origin.shard);
         self.uncount(forward.slot);
@@ -453,6 +453,9 @@ impl Shard {
         queued.received += bytes;
         if queued.forward.settled {
             link.lane_bytes += bytes;
+            if let Some(conn) = self.conns.get_mut(link.conn) {
+                conn.lane_bytes += bytes;
+            }
         }
         queued.end = end;
         if end != End::Aborted {

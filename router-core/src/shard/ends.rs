@@ -8,7 +8,7 @@ use amqp_codec::DeliveryState;
 use amqp_proto::{LinkKey, SessionKey};
 
 use super::conn::LinkSlot;
-use super::lanes::origin_of;
+use super::lanes::{leave_account, origin_of};
 use super::link::{InLink, InTarget, OutLink, Queued};
 use super::settle::lost;
 use super::state::{Shard, tighten};
@@ -166,6 +166,8 @@ impl Shard {
         let Some(mut link) = self.out_links.remove(out) else {
             return;
         };
+        let waiting = link.lane_bytes;
+        leave_account(&mut link, waiting, &mut self.conns);
         let lane = std::mem::take(&mut link.lane);
         for queued in lane {
             if let Some(origin) = origin_of(&queued.forward) {

@@ -3,11 +3,13 @@
 
 use amqp_codec::DeliveryState;
 
-use super::link::Queued;
+use super::conn::Conn;
+use super::link::{OutLink, Queued};
 use super::state::{Incoming, Shard};
 use crate::counters::Counter;
 use crate::delivery::{Copies, Merge, Merged};
-use crate::ids::{AddressId, FanKey, InKey, Key, ShardId};
+use crate::ids::{AddressId, ConnKey, FanKey, InKey, Key, ShardId};
+use crate::keyed::Keyed;
 use crate::limits;
 use crate::mail::{End, Forward, Mail, Target};
 use crate::route::NO_SLOT;
@@ -93,8 +95,13 @@ impl Shard {
             return;
         };
         if forward.settled {
+            let conn = link.conn;
             if link.lane.len() >= link.capacity as usize || link.lane_bytes >= limits::LANE_BYTES {
                 self.drop_settled(key);
+            }
+            if forward.complete && self.is_overfull(conn) {
+                self.drop_arriving(key, &forward);
+                return;
             }
         } else if single {
             self.open_pipe(pipe, origin_shard);
@@ -106,6 +113,9 @@ impl Shard {
         if forward.settled {
             link.lane_settled += 1;
             link.lane_bytes += received;
+            if let Some(conn) = self.conns.get_mut(link.conn) {
+                conn.lane_bytes += received;
+            }
         }
         let window = (single && !forward.settled).then_some(pipe);
         let end = if forward.complete {
@@ -177,9 +187,8 @@ impl Shard {
         });
         link.counters.dropped_presettled += dropped.len() as u64;
         link.lane_settled -= dropped.len();
-        for &(_, bytes, _) in &dropped {
-            link.lane_bytes = link.lane_bytes.saturating_sub(bytes);
-        }
+        let bytes = dropped.iter().map(|&(_, bytes, _)| bytes).sum();
+        leave_account(link, bytes, &mut self.conns);
         self.counters
             .add(Counter::DroppedPresettledDeliveries, dropped.len() as u64);
         for (slot, _, pipe) in dropped {
@@ -188,6 +197,22 @@ impl Shard {
                 self.leave_lane(Some(out), from);
             }
         }
+    }
+
+    /// Whether so much waits for the consumers of a connection that nothing settled is added.
+    fn is_overfull(&self, conn: ConnKey) -> bool {
+        self.conns
+            .get(conn)
+            .is_some_and(|conn| conn.lane_bytes >= limits::CONNECTION_LANE_BYTES)
+    }
+
+    /// A whole, settled delivery finds no room.
+    fn drop_arriving(&mut self, key: Key, forward: &Forward) {
+        if let Some(link) = self.out_links.get_mut(key) {
+            link.counters.dropped_presettled += 1;
+        }
+        self.counters.add(Counter::DroppedPresettledDeliveries, 1);
+        self.uncount(forward.slot);
     }
 
     /// The link is gone and not a byte was sent: the producer's shard chooses again.
@@ -270,4 +295,12 @@ pub(super) fn origin_of(forward: &Forward) -> Option<(ShardId, InKey)> {
         .origin
         .delivery
         .map(|delivery| (forward.origin.shard, delivery))
+}
+
+/// Settled deliveries have left a lane.
+pub(super) fn leave_account(link: &mut OutLink, bytes: u64, conns: &mut Keyed<Conn>) {
+    link.lane_bytes = link.lane_bytes.saturating_sub(bytes);
+    if let Some(conn) = conns.get_mut(link.conn) {
+        conn.lane_bytes = conn.lane_bytes.saturating_sub(bytes);
+    }
 }

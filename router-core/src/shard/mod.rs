@@ -84,6 +84,7 @@ impl Shard {
             phase: Phase::Opening,
             links: Vec::new(),
             held_bytes: 0,
+            lane_bytes: 0,
             data_links: 0,
             streaming: Vec::new(),
             sessions: Vec::new(),

@@ -334,6 +334,9 @@ impl Shard {
             queued.forward.settled = true;
             out.lane_settled += 1;
             out.lane_bytes += queued.received;
+            if let Some(conn) = self.conns.get_mut(out.conn) {
+                conn.lane_bytes += queued.received;
+            }
             // Its producer is not charged for it any more: the rule for settled ones holds.
             if out.lane_settled > out.capacity as usize || out.lane_bytes >= limits::LANE_BYTES {
                 self.drop_settled(link);

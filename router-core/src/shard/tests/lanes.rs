@@ -3,6 +3,7 @@
 use amqp_codec::message::MessageBuilder;
 
 use super::world::World;
+use crate::counters::Counter;
 use crate::limits;
 use crate::route::Treatment;
 
@@ -95,5 +96,39 @@ fn small_messages_that_wait_let_go_of_their_read_window() {
             assert!(keeps_to_itself(&world, 1));
         }
         assert_eq!(world.shards[1].census().queued, 3);
+    }
+}
+
+#[test]
+fn class_5_many_links_of_one_consumer_hold_no_more_than_its_connection_may() {
+    for shards in [1, 2] {
+        let mut world = World::new(shards);
+        let consumer = world.connect(usize::from(shards) - 1);
+        let producer = world.connect(0);
+        let message = MessageBuilder::new().data(vec![7; 100_000]).build();
+        let links = limits::CONNECTION_LANE_BYTES / limits::LANE_BYTES + 2;
+        let mut receivers = Vec::new();
+        for number in 0..links {
+            let address = format!("q{number}");
+            receivers.push(world.receiver(consumer, &address, &address, 0));
+            let sender = world.sender(producer, &address, &address);
+            for _ in 0..limits::LANE_BYTES / 100_000 {
+                assert!(world.send(producer, sender, &message, true));
+            }
+        }
+        let census = world.shards[usize::from(shards) - 1].census();
+        let most = limits::CONNECTION_LANE_BYTES + 200_000;
+        assert!(census.connection_lane_bytes <= most, "{census:?}");
+        assert_eq!(census.drift, 0);
+        for link in receivers {
+            world.credit(consumer, link, 1000, false);
+        }
+        let received = world.peers[consumer].received().len() as u64;
+        let room = limits::CONNECTION_LANE_BYTES / 100_000;
+        assert!(received >= room && received <= room + 2, "{received}");
+        let dropped = world.counters.total(Counter::DroppedPresettledDeliveries);
+        assert_eq!(received + dropped, links * (limits::LANE_BYTES / 100_000));
+        let census = world.shards[usize::from(shards) - 1].census();
+        assert_eq!((census.connection_lane_bytes, census.drift), (0, 0));
     }
 }
