@@ -51,6 +51,12 @@ impl Shard {
             } => self.attach_answered(key, link, &attach),
             Event::Detached {
                 link,
+                error: Some(error),
+                answer: false,
+                ..
+            } if self.is_own_control(key, link) => self.refused_as_router(key, &error),
+            Event::Detached {
+                link,
                 closed,
                 answer,
                 ..

@@ -238,6 +238,21 @@ impl Shard {
         }
     }
 
+    /// Whether a link is one for the routing protocol that this router has asked for.
+    pub(super) fn is_own_control(&self, key: ConnKey, link: LinkKey) -> bool {
+        let is_ours = |key| {
+            self.conns
+                .get(key)
+                .is_some_and(|conn| conn.settings.is_initiator())
+        };
+        let kind = match self.slot(key, link) {
+            Some(LinkSlot::In(in_link)) => self.in_links.get(in_link).map(|link| link.kind),
+            Some(LinkSlot::Out(out)) => self.out_links.get(out).map(|link| link.kind),
+            Some(LinkSlot::Refused) | None => None,
+        };
+        kind == Some(LinkType::RouterControl) && is_ours(key)
+    }
+
     /// Whether a connection is one between interior routers.
     pub(super) fn is_inter_router(&self, key: ConnKey) -> bool {
         self.conns

@@ -27,8 +27,8 @@ const ANNOTATIONS_VERSION: i32 = 1;
 /// The property of an Open that names it.
 const ANNOTATIONS_PROPERTY: &str = "qd.annotations-version";
 
-/// Why a router of the same id is refused.
-const NAMESAKE: &str = "amqp:not-allowed";
+/// Why a router cannot be a neighbour, as AMQP says it.
+const NOT_ALLOWED: &str = "amqp:not-allowed";
 
 impl Shard {
     /// The engine's settings for a listener's connections; made once, shared by all of them.
@@ -112,25 +112,51 @@ impl Shard {
     /// only one of them, so they are told and parted.
     fn refuse_namesake(&mut self, key: ConnKey) {
         let id = Arc::clone(&self.settings.id);
-        let Some(conn) = self.conns.get_mut(key) else {
-            return;
-        };
+        let connection = self.conns.get(key).map(|conn| conn.id);
         let description =
             format!("router id '{id}' is that of the router it connects to: give one another id");
-        let error = AmqpError {
-            condition: Symbol::from(NAMESAKE),
-            description: Some(Str::copy(&description)),
-            info: None,
-        };
-        conn.engine.close(Some(error), &mut conn.output);
-        let connection = Some(conn.id);
         self.notices
             .push(Notice::Network(NetworkNotice::DuplicateRouter {
                 connection,
                 id,
                 neighbor: None,
             }));
-        self.tell_ended(key, Some((NAMESAKE.to_owned(), description)));
+        self.part_with(key, description);
+    }
+
+    /// The other end of a connection of ours refuses the links between routers, without which the
+    /// connection is of no use.
+    pub(super) fn refused_as_router(&mut self, key: ConnKey, error: &AmqpError) {
+        let Some(conn) = self.conns.get(key) else {
+            return;
+        };
+        let said = error.description.as_deref().unwrap_or_default();
+        let description = format!(
+            "links between routers are refused ({} {said}): a connector of role inter-router needs \
+             a listener of that role",
+            error.condition
+        );
+        self.notices.push(Notice::ConnectionFailed {
+            connection: conn.id,
+            listener: None,
+            peer: conn.peer.clone(),
+            condition: NOT_ALLOWED.to_owned(),
+            description: description.clone(),
+        });
+        self.part_with(key, description);
+    }
+
+    /// Closes a connection to a router that cannot be a neighbour, and says why.
+    fn part_with(&mut self, key: ConnKey, description: String) {
+        let error = AmqpError {
+            condition: Symbol::from(NOT_ALLOWED),
+            description: Some(Str::copy(&description)),
+            info: None,
+        };
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.engine.close(Some(error), &mut conn.output);
+        }
+        self.tell_ended(key, Some((NOT_ALLOWED.to_owned(), description)));
         self.close(key);
     }
 

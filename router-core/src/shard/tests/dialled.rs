@@ -273,3 +273,27 @@ fn the_form_of_annotations_is_told() {
         assert_eq!(told, Some(1));
     }
 }
+
+#[test]
+fn a_listener_that_is_not_for_routers_ends_the_connection_with_what_it_needs() {
+    let mut pair = Pair::between("There", |settings| {
+        if !settings.is_initiator() {
+            settings.role = ConnectionRole::Normal;
+        }
+    });
+    let told = pair.told();
+    let ended = told.iter().find_map(|dialled| match dialled {
+        Dialled::Ended { failure, .. } => failure.clone(),
+        Dialled::Opened(_) => None,
+    });
+    let (condition, description) = ended.expect("it has ended with a reason");
+    assert_eq!(condition, "amqp:not-allowed");
+    assert!(description.contains("qd:forbidden"), "{description}");
+    assert!(
+        description.ends_with("needs a listener of that role"),
+        "{description}"
+    );
+    let failed = |notice: &&Notice| matches!(notice, Notice::ConnectionFailed { .. });
+    assert_eq!(pair.dialler.notices.iter().filter(failed).count(), 1);
+    assert!(pair.dialler.shards[0].poll_closed().is_some());
+}
