@@ -461,7 +461,7 @@ impl ControlPlane {
     fn handle(&mut self, mail: Mail) {
         match mail {
             Mail::Forward(forward) => self.endpoint.forward(&forward, &mut self.outboxes),
-            Mail::Data { of, chunk, end } => {
+            Mail::Data { of, chunk, end, .. } => {
                 self.endpoint.data(of, &chunk, end, &mut self.outboxes);
             }
             Mail::Command(command) => match *command {

@@ -398,6 +398,7 @@ fn a_request_reaches_the_agent_whole_and_gets_the_outcome_it_is_given() {
             of,
             chunk,
             end: End::Last,
+            state: None,
         },
     );
     let request = control.poll_request().expect("a request");
@@ -431,6 +432,7 @@ fn an_aborted_request_vanishes() {
             of,
             chunk,
             end: End::Aborted,
+            state: None,
         },
     );
     assert!(control.poll_request().is_none());
@@ -451,7 +453,16 @@ fn a_request_beyond_the_limit_is_rejected_and_what_follows_of_it_is_thrown_away(
     take(&mut control, Mail::Forward(forward));
     for end in [End::More, End::More, End::Last] {
         let chunk = Bytes::from_static(b"more").into();
-        take(&mut control, Mail::Data { of, chunk, end });
+        let state = None;
+        take(
+            &mut control,
+            Mail::Data {
+                of,
+                chunk,
+                end,
+                state,
+            },
+        );
     }
     assert!(control.poll_request().is_none());
     let sent = turn(&mut control);

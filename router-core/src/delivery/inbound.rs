@@ -51,7 +51,7 @@ pub struct Inbound {
 #[derive(Debug)]
 pub enum Place {
     /// Frames are being collected.
-    Hold(Box<Payload>),
+    Hold(Box<Held>),
     /// It waits for a window of its address, or for mail that may bring a route.
     Line(Box<Waiting>),
     /// It has gone to one consumer.
@@ -65,6 +65,15 @@ pub enum Place {
     Fan(Box<FanOut>),
     /// What still arrives of it is thrown away; the outcome is given when it ends.
     Discard(Option<Box<DeliveryState>>),
+}
+
+/// A delivery whose frames are being collected.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// What has come of the message.
+    pub payload: Payload,
+    /// The state on the producer's last transfer that had one.
+    pub state: Option<Box<DeliveryState>>,
 }
 
 /// A delivery that has been read and not yet been forwarded.

@@ -29,6 +29,8 @@ pub enum Mail {
         chunk: Payload,
         /// Whether that was the last of it.
         end: End,
+        /// The state on the producer's transfer.
+        state: Option<Box<DeliveryState>>,
     },
     /// The consumer's half of a settlement, on its way to the producer.
     Outcome {

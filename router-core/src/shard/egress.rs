@@ -413,10 +413,16 @@ impl Shard {
     }
 
     /// More of a streamed delivery has come.
-    pub(super) fn take_data(&mut self, of: (ShardId, crate::ids::InKey), chunk: Payload, end: End) {
+    pub(super) fn take_data(
+        &mut self,
+        of: (ShardId, crate::ids::InKey),
+        chunk: Payload,
+        end: End,
+        state: Option<Box<DeliveryState>>,
+    ) {
         match self.by_origin.get(&of).copied() {
             Some(Incoming::Link(link)) => {
-                self.extend(link, of, chunk, end);
+                self.extend(link, of, chunk, end, state);
                 if end != End::More {
                     self.by_origin.remove(&of);
                 }
@@ -429,7 +435,7 @@ impl Shard {
                 // Nobody answers for what is given up.
                 copies.settled |= end == End::Aborted;
                 for (link, _) in copies.progress.clone() {
-                    self.extend(link, of, chunk.clone(), end);
+                    self.extend(link, of, chunk.clone(), end, state.clone());
                 }
                 self.release_copies(fan);
             }
@@ -437,7 +443,14 @@ impl Shard {
         }
     }
 
-    fn extend(&mut self, out: Key, of: (ShardId, crate::ids::InKey), chunk: Payload, end: End) {
+    fn extend(
+        &mut self,
+        out: Key,
+        of: (ShardId, crate::ids::InKey),
+        chunk: Payload,
+        end: End,
+        state: Option<Box<DeliveryState>>,
+    ) {
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };
@@ -458,6 +471,9 @@ impl Shard {
             }
         }
         queued.end = end;
+        if state.is_some() {
+            queued.forward.state = state;
+        }
         if end != End::Aborted {
             let waiting = !queued.forward.payload.is_empty();
             match waiting {

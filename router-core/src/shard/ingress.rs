@@ -17,7 +17,7 @@ use super::link::{InTarget, Memo};
 use super::parcel::{Parcel, Verdict};
 use super::state::{Pipes, Shard};
 use crate::address::{Phase, lookup_key, normalise};
-use crate::delivery::{FanOut, Journey, Merge, Place, Stream};
+use crate::delivery::{FanOut, Held, Journey, Merge, Place, Stream};
 use crate::ids::{
     AddressId, AddressKey, ConnKey, Direction, InKey, InLinkKey, Origin, OutLinkKey, ShardId,
 };
@@ -83,8 +83,11 @@ impl Shard {
     /// The first frame of several.
     fn hold(&mut self, key: InLinkKey, parcel: Parcel) {
         let bytes = parcel.payload.len() as u64;
-        let mut held = Payload::new();
-        held.append_waiting(parcel.payload.clone());
+        let mut held = Held {
+            state: parcel.state.clone(),
+            ..Held::default()
+        };
+        held.payload.append_waiting(parcel.payload.clone());
         let record = self.insert_record(&parcel, Place::Hold(Box::new(held)));
         if let Some(link) = self.in_links.get_mut(key) {
             link.partial = Some(record);
@@ -106,15 +109,16 @@ impl Shard {
         let bytes = more.len() as u64;
         match &mut inbound.place {
             Place::Hold(held) if frame.aborted => {
-                held.advance(held.len());
+                held.payload.advance(held.payload.len());
                 self.forget_record(record);
                 self.hand_on(key);
                 self.unhold(key, false);
             }
             Place::Hold(held) => {
-                held.append_waiting(more);
+                held.payload.append_waiting(more);
+                held.state = frame.state.map(Box::new).or(held.state.take());
                 if last {
-                    let payload = std::mem::take(&mut **held);
+                    let payload = std::mem::take(&mut held.payload);
                     let parcel = self.parcel_of(record, payload, true);
                     if let Some(parcel) = parcel {
                         self.admit(key, parcel);
@@ -147,7 +151,7 @@ impl Shard {
             return;
         }
         if !control && !inbound.plain {
-            match opening(held, depth, honour) {
+            match opening(&held.payload, depth, honour) {
                 Opening::Unclear if length < limits::OPENING_BYTES => return,
                 Opening::Unclear | Opening::Stream => {}
                 Opening::Plain => inbound.plain = true,
@@ -156,7 +160,7 @@ impl Shard {
         if inbound.plain && length < limits::STREAM_THRESHOLD as u64 {
             return;
         }
-        let payload = std::mem::take(&mut **held);
+        let payload = std::mem::take(&mut held.payload);
         inbound.stream = Some(Box::new(Stream {
             received: payload.len() as u64,
             moved: self.second,

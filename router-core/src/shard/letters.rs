@@ -27,9 +27,14 @@ impl Shard {
                 }
                 self.take_outcome(to, from, state, settled);
             }
-            Mail::Data { of, chunk, end } => {
+            Mail::Data {
+                of,
+                chunk,
+                end,
+                state,
+            } => {
                 if let Some(delivery) = of.delivery {
-                    self.take_data((of.shard, delivery), chunk, end);
+                    self.take_data((of.shard, delivery), chunk, end, state);
                 }
             }
             Mail::Dispose { to, state, settled } => self.take_disposal(to, state, settled),

@@ -8,7 +8,7 @@ use super::link::InTarget;
 use super::parcel::Parcel;
 use super::state::Shard;
 use crate::counters::Counter;
-use crate::delivery::{Inbound, Journey, Place, Waiting};
+use crate::delivery::{Held, Inbound, Journey, Place, Waiting};
 use crate::ids::{AddressId, AddressKey, InKey, InLinkKey};
 use crate::inspect::LinkType;
 use crate::limits;
@@ -97,7 +97,10 @@ impl Shard {
         self.update_withheld(record, Some(0));
         if let Some(inbound) = self.inbound.get_mut(record) {
             inbound.stream = None;
-            inbound.place = Place::Hold(Box::new(parcel.payload));
+            inbound.place = Place::Hold(Box::new(Held {
+                payload: parcel.payload,
+                state: parcel.state,
+            }));
         }
         if let Some(link) = parcel.link.and_then(|key| self.in_links.get_mut(key))
             && link.kind != LinkType::Endpoint
@@ -115,6 +118,10 @@ impl Shard {
         complete: bool,
     ) -> Option<Parcel> {
         let inbound = self.inbound.get(record)?;
+        let state = match &inbound.place {
+            Place::Hold(held) => held.state.clone(),
+            _ => None,
+        };
         Some(Parcel {
             link: inbound.link,
             conn: inbound.conn,
@@ -124,7 +131,7 @@ impl Shard {
             settled: inbound.settled,
             complete,
             born: inbound.born,
-            state: None,
+            state,
             heads: None,
             payload,
             excluded: None,

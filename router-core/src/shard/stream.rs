@@ -39,6 +39,7 @@ impl Shard {
         let Some(inbound) = self.inbound.get_mut(record) else {
             return;
         };
+        let state = frame.state.clone().map(Box::new);
         match &mut inbound.place {
             Place::Discard(state) => {
                 let state = state.take();
@@ -57,8 +58,9 @@ impl Shard {
                 }
                 waiting.payload.append_waiting(more);
                 waiting.complete = end == End::Last;
+                waiting.state = state.or(waiting.state.take());
             }
-            Place::Sent { .. } | Place::Fan(_) => self.post_data(record, &more, end),
+            Place::Sent { .. } | Place::Fan(_) => self.post_data(record, &more, end, state),
             Place::Hold(_) => return,
         }
         match end {
@@ -105,10 +107,16 @@ impl Shard {
 
     /// Sends the end of a stream to wherever its beginning went.
     pub(super) fn end_stream(&mut self, record: InKey, end: End) {
-        self.post_data(record, &Payload::default(), end);
+        self.post_data(record, &Payload::default(), end, None);
     }
 
-    fn post_data(&mut self, record: InKey, chunk: &Payload, end: End) {
+    fn post_data(
+        &mut self,
+        record: InKey,
+        chunk: &Payload,
+        end: End,
+        state: Option<Box<DeliveryState>>,
+    ) {
         let of = crate::ids::Origin {
             shard: self.id,
             delivery: Some(record),
@@ -128,6 +136,7 @@ impl Shard {
                     of,
                     chunk: chunk.clone(),
                     end,
+                    state: state.clone(),
                 },
             );
         }

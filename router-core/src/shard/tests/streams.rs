@@ -1,11 +1,11 @@
 //! Deliveries that end before their messages do, or whose consumers do.
 
 use amqp_codec::message::{Depth, MessageBuilder, Properties, scan_one};
-use amqp_codec::{DeliveryState, Map, Role, Str, Value};
-use amqp_proto::{Event, LinkKey, Payload, Time};
+use amqp_codec::{DeliveryState, DeliveryTag, Map, Role, Str, Value};
+use amqp_proto::{Event, LinkKey, OutTransfer, Payload, Sent, Time};
 use bytes::Bytes;
 
-use super::world::World;
+use super::world::{Peer, World};
 use crate::limits;
 use crate::route::Treatment;
 use crate::settings::ConnectionRole;
@@ -237,4 +237,45 @@ fn links_for_large_messages_are_closed_when_nobody_needs_them() {
     assert_ne!(shard.streaming_link(data), streaming, "a new one");
     world.run();
     assert_eq!(seen(&world, attached), 2);
+}
+
+#[test]
+fn a_state_that_comes_with_the_last_of_a_message_goes_on_with_it() {
+    let state = DeliveryState::Received {
+        section_number: 1,
+        section_offset: 2,
+    };
+    for (treatment, size) in [
+        (Treatment::AnycastBalanced, 10),
+        (Treatment::AnycastBalanced, LARGE),
+        (Treatment::Multicast, LARGE),
+    ] {
+        let mut world = World::with_default(2, treatment);
+        let consumer = world.connect(1);
+        world.receiver(consumer, "r", "q", 10);
+        let producer = world.connect(0);
+        let sender = world.sender(producer, "s", "q");
+        let mut first = message(2 * size);
+        let last = first.split_off(size);
+        assert!(world.send_part(producer, sender, &first, false, true));
+        let transfer = OutTransfer {
+            state: Some(&state),
+            ..OutTransfer::new(7, DeliveryTag::new(b"t").unwrap())
+        };
+        let mut rest = Payload::from(Bytes::from(last.clone()));
+        loop {
+            let Peer { engine, output, .. } = &mut world.peers[producer];
+            let sent = engine.send_transfer(sender, &transfer, &[], &rest, output);
+            world.run();
+            match sent {
+                Sent::Whole => break,
+                Sent::Part(count) => rest.advance(count),
+                Sent::Blocked => {}
+            }
+        }
+        let told = world.peers[consumer].states.last();
+        assert_eq!(told, Some(&state), "{treatment:?} {size}");
+        let whole = [first, last].concat();
+        assert_eq!(world.peers[consumer].received(), [whole]);
+    }
 }

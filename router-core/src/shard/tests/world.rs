@@ -48,6 +48,8 @@ pub(super) struct Peer {
     pub(super) events: Vec<Event>,
     /// Whole messages received: link, delivery-id, bytes.
     pub(super) messages: Vec<(LinkKey, u32, Vec<u8>)>,
+    /// The states on transfers received.
+    pub(super) states: Vec<DeliveryState>,
     partial: Vec<u8>,
     pub(super) gone: bool,
 }
@@ -151,6 +153,7 @@ impl World {
             session: None,
             events: Vec::new(),
             messages: Vec::new(),
+            states: Vec::new(),
             partial: Vec::new(),
             gone: false,
         });
@@ -486,6 +489,7 @@ impl Peer {
                     delivery,
                     payload,
                 } => {
+                    self.states.extend(delivery.state.clone());
                     for chunk in payload.chunks() {
                         self.partial.extend_from_slice(chunk);
                     }
