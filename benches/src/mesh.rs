@@ -176,17 +176,24 @@ fn all_trees() -> Unit {
     })
 }
 
-/// An advertisement that says nothing new comes in and is passed on to three others.
+/// An advertisement that says nothing new comes in and is passed on to three others. They come from
+/// all routers in turn, because copies are not passed on.
 fn repeated_advertisement() -> Unit {
     let mut member = Member::new();
-    let body = vec![
-        ("ls_seq", Value::Long(1)),
-        ("mobile_seq", Value::Long(0)),
-        ("instance", Value::Long(1)),
-    ];
-    let message = message("_topo/0/all/qdrouter", "RA", 1, body);
+    let messages: Vec<Bytes> = (1..ROUTERS)
+        .map(|router| {
+            let body = vec![
+                ("ls_seq", Value::Long(1)),
+                ("mobile_seq", Value::Long(0)),
+                ("instance", Value::Long(1)),
+            ];
+            message("_topo/0/all/qdrouter", "RA", router, body)
+        })
+        .collect();
+    let mut turn = messages.into_iter().cycle();
     Box::new(move || {
         member.now = member.now + Duration::from_millis(1);
+        let message = turn.next().expect("they come for ever");
         member.take(NeighborLink(0), black_box(&message));
         while member.engine.poll_event().is_some() {}
         u64::from(std::iter::from_fn(|| member.engine.poll_output()).count() >= 3)

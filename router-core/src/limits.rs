@@ -197,6 +197,10 @@ pub const MESH_PATHS_HOLD: Duration = Duration::from_millis(20);
 /// The longest time for which a row of computations of paths holds back the next.
 pub const MESH_PATHS_HOLD_MAX: Duration = Duration::from_secs(1);
 
+/// Time for which a second copy of what a router says to all is taken for a copy. It says the same
+/// again after four seconds at the earliest, unless it is told otherwise.
+pub const MESH_COPY_TIME: Duration = Duration::from_millis(900);
+
 /// Time between two questions to one router, and between two equal answers to one.
 pub const MESH_ASK_INTERVAL: Duration = Duration::from_millis(200);
 

@@ -15,6 +15,7 @@ mod node;
 mod peer;
 mod plan;
 mod random;
+pub mod scale;
 mod shrink;
 mod single;
 mod wire;

@@ -1,7 +1,8 @@
 //! Runs worlds: `SIM_SEED=7 cargo run -p sim` replays that of a router alone, `SIM_MESH_SEED=7`
 //! that of a network, with `--trace` in words and with `--shrink` made smaller; `--ci` runs a fixed
 //! list of both and then fresh seeds for a minute; `--seeds N` runs so many routers, or with
-//! `--mesh` networks, from `--from N` on; without these, fresh seeds until one fails.
+//! `--mesh` networks, from `--from N` on; without these, fresh seeds until one fails. `--scale N`
+//! prints how networks of up to N routers behave.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 #![expect(
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use sim::scale::{self, Host};
 use sim::{Kind, Part, shrink};
 
 /// Seeds of routers that every run of CI plays.
@@ -224,10 +226,35 @@ fn asked_for() -> Option<(Kind, u64)> {
     })
 }
 
+/// Prints how networks of up to so many routers behave.
+fn scale(options: &Options) {
+    let began = Instant::now();
+    let mut host = Host {
+        say: &mut |line| println!("{line}"),
+        resident: &resident,
+        seconds: &|| began.elapsed().as_secs_f64(),
+    };
+    let most = options.number("--scale").unwrap_or(1000);
+    scale::run(&mut host, usize::try_from(most).unwrap_or(usize::MAX));
+}
+
+/// Bytes of memory that the process has, where the system says so.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kilobytes = kilobytes.and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
 fn main() -> ExitCode {
-    std::thread::spawn(watch);
     say_panics();
     let options = Options(std::env::args().skip(1).collect());
+    if options.has("--scale") {
+        scale(&options);
+        return ExitCode::SUCCESS;
+    }
+    std::thread::spawn(watch);
     if let Some((kind, seed)) = asked_for() {
         let passed = replay(kind, seed, &options);
         if !passed && options.has("--shrink") {

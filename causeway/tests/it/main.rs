@@ -7,6 +7,7 @@ mod connectors;
 mod corpus;
 mod ends;
 mod harness;
+mod losses;
 mod names;
 mod routers;
 mod serves;

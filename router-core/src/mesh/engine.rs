@@ -140,15 +140,30 @@ impl Engine {
 
     /// Does what is due.
     pub fn tick(&mut self, now: Time) {
+        self.due(now);
+        self.work(limits::MESH_STEPS);
+    }
+
+    /// Does what is due but for [`Engine::work`].
+    pub fn due(&mut self, now: Time) {
         self.at(now);
         self.state.step();
-        self.work(limits::MESH_STEPS);
     }
 
     /// When to call [`Engine::tick`] at the latest; at once while there is [`Engine::work`] to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        Some(self.state.deadline())
+        let at_once = self.state.computed.round.is_some();
+        Some(match at_once {
+            true => self.state.times.now,
+            false => self.next_due(),
+        })
+    }
+
+    /// When to call [`Engine::due`] at the latest.
+    #[must_use]
+    pub fn next_due(&self) -> Time {
+        self.state.deadline()
     }
 
     /// Works on the paths of the other routers for about so many steps, some twenty nanoseconds

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::limits;
 use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::event::MeshEvent;
-use crate::mesh::lsdb::Life;
+use crate::mesh::lsdb::{Life, PassedOn};
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::read::Values;
@@ -48,7 +48,9 @@ impl State {
             Destination::All => match envelope.control() {
                 Ok(control) if *control.id == *self.settings.id => Err(Misdeed::OurIdentity),
                 Ok(control) => {
-                    self.pass_to_all(from, &envelope);
+                    if self.is_to_be_passed(&control, envelope.distance()) {
+                        self.pass_to_all(from, &envelope);
+                    }
                     self.handle(&control)
                 }
                 Err(misdeed @ Misdeed::Version { .. }) => {
@@ -62,6 +64,37 @@ impl State {
                 Ok(())
             }
         }
+    }
+
+    /// Whether what is addressed to all has to be passed on. A copy of what has just been passed on
+    /// reaches nobody new, unless it has come by fewer routers and may therefore go further; in a
+    /// network of many circles there are very many copies.
+    fn is_to_be_passed(&mut self, control: &Control<'_>, distance: usize) -> bool {
+        let (kind, numbers) = match control.body {
+            Body::Advertisement {
+                link_sequence,
+                mobile_sequence,
+            } => (0, [link_sequence, mobile_sequence]),
+            Body::Addresses { sequence, .. } => (1, [sequence, 0]),
+            _ => return true,
+        };
+        let now = self.times.now;
+        let index = self.nodes.find(control.id);
+        let Some(node) = index.and_then(|index| self.nodes.get_mut(index)) else {
+            return true;
+        };
+        let copy = PassedOn {
+            instance: control.instance,
+            numbers,
+            distance,
+            at: now,
+        };
+        let before = node.passed_on[kind].as_ref();
+        if before.is_some_and(|before| before.covers(&copy)) {
+            return false;
+        }
+        node.passed_on[kind] = Some(copy);
+        true
     }
 
     /// Passes a message on to every neighbour that has not had it.

@@ -39,11 +39,8 @@ impl State {
     /// When something is due.
     pub(super) fn deadline(&self) -> Time {
         let marks = &self.marks;
-        let at_once = marks.neighbors
-            || marks.publish
-            || marks.advertise
-            || !marks.greet.is_empty()
-            || self.computed.round.is_some();
+        let at_once =
+            marks.neighbors || marks.publish || marks.advertise || !marks.greet.is_empty();
         let announce = marks.announce.then(|| self.change_damper.ready());
         let compute = marks.recompute.then(|| self.paths_damper.ready());
         let times = [

@@ -225,10 +225,38 @@ fn the_last_in_a_trace_is_who_sent_it() {
 fn advertisements_are_passed_on_however_often_they_come() {
     let mut lone = Lone::with_neighbors();
     for _ in 0..3 {
+        lone.now = lone.now + Duration::from_secs(1);
         lone.hear(TO_B, &b().advertisement(0, 0)).unwrap();
     }
-    assert_eq!(lone.sent(TO_C), ["RA"; 3]);
-    assert_eq!(lone.sent(TO_B), Vec::<&str>::new());
+    lone.take();
+    let passed_on = |link| {
+        let on_link = lone.sent.iter().filter(|(to, _)| *to == link);
+        on_link
+            .filter(|(_, payload)| opcode(payload) == "RA")
+            .count()
+    };
+    assert_eq!([passed_on(TO_C), passed_on(TO_B)], [3, 0]);
+}
+
+#[test]
+fn copies_are_passed_on_only_if_they_can_go_further() {
+    let mut lone = Lone::with_neighbors();
+    let context = AddressContext::new("A");
+    let direct = b().advertisement(0, 0);
+    let round = Envelope::read(&direct, &context).unwrap().passed_on("0/B");
+    lone.take();
+    for (message, passed) in [
+        (&round, 1),
+        (&round, 0),
+        (&direct, 1),
+        (&direct, 0),
+        (&round, 0),
+    ] {
+        lone.hear(TO_B, message).unwrap();
+        assert_eq!(lone.sent(TO_C).len(), passed);
+    }
+    lone.hear(TO_B, &b().advertisement(0, 1)).unwrap();
+    assert!(lone.sent(TO_C).contains(&"RA"), "that is another");
 }
 
 #[test]
