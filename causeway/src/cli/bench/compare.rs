@@ -35,15 +35,15 @@ pub(super) struct Comparison {
 }
 
 /// Ratios of this router to another program, one a round.
-struct Ratio {
+pub(super) struct Ratio {
     min: f64,
-    median: f64,
+    pub(super) median: f64,
     max: f64,
 }
 
 impl Ratio {
     /// The ratios of some rounds; none if a round has no figure.
-    fn of(mut ratios: Vec<f64>) -> Option<Self> {
+    pub(super) fn of(mut ratios: Vec<f64>) -> Option<Self> {
         ratios.sort_by(f64::total_cmp);
         let median = *ratios.get(ratios.len() / 2)?;
         Some(Self {
@@ -53,12 +53,12 @@ impl Ratio {
         })
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let [min, median, max] = [self.min, self.median, self.max].map(three_digits);
         format!("{median} ({min} to {max})")
     }
 
-    fn json(&self) -> Json {
+    pub(super) fn json(&self) -> Json {
         json!({ "min": self.min, "median": self.median, "max": self.max })
     }
 }
@@ -150,8 +150,10 @@ fn subject(rival: &Rival, listener: Option<TcpListener>) -> Subject {
     };
     Subject {
         endpoint,
+        exit: None,
         listener,
         pid: Some(rival.pid()),
+        further: Vec::new(),
     }
 }
 

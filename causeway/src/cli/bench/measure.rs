@@ -36,10 +36,14 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub(super) struct Subject {
     /// Where senders (and receivers, if there is a router) connect to.
     pub(super) endpoint: Endpoint,
+    /// Where receivers connect to, if to another router than senders.
+    pub(super) exit: Option<Endpoint>,
     /// Without a router between: where the receivers listen for what comes out of a relay.
     pub(super) listener: Option<TcpListener>,
     /// The process whose cost is measured.
     pub(super) pid: Option<u32>,
+    /// The processes of further routers on the way.
+    pub(super) further: Vec<u32>,
 }
 
 /// How the generator itself is set.
@@ -68,6 +72,8 @@ pub(super) struct Measurement {
     pub(super) latencies: Latencies,
     /// What the process measured has used meanwhile.
     pub(super) subject: Option<Usage>,
+    /// What further routers on the way have used meanwhile.
+    pub(super) further: Vec<Usage>,
     /// What the generator has used meanwhile.
     pub(super) generator: Option<Usage>,
 }
@@ -82,7 +88,18 @@ impl Measurement {
     /// Processor time of the process measured for a message, in microseconds.
     #[must_use]
     pub(super) fn cost(&self) -> Option<f64> {
-        let used = self.subject?.processor().as_secs_f64();
+        self.cost_of(&self.subject?)
+    }
+
+    /// The same for each router on the way, the first one first.
+    #[must_use]
+    pub(super) fn costs(&self) -> Vec<f64> {
+        let routers = self.subject.iter().chain(&self.further);
+        routers.filter_map(|usage| self.cost_of(usage)).collect()
+    }
+
+    fn cost_of(&self, usage: &Usage) -> Option<f64> {
+        let used = usage.processor().as_secs_f64();
         (self.count.received > 0).then(|| used * 1e6 / per(self.count.received, 1.0))
     }
 
@@ -115,12 +132,13 @@ pub(super) fn measure(
     if let Some(listener) = &subject.listener {
         run.listen(listener)?;
     } else {
-        run.start_receivers(&subject.endpoint)?;
+        run.start_receivers(subject.exit.as_ref().unwrap_or(&subject.endpoint))?;
     }
     run.start_senders(&subject.endpoint)?;
     run.pass(load.warm_up, |_| {})?;
     run.stage.enter(Phase::Measure);
     let start = run.mark(subject.pid)?;
+    let further = usages(&subject.further)?;
     let mut last = start;
     run.pass(load.duration, |run| {
         if let Ok(mark) = run.mark(subject.pid) {
@@ -129,6 +147,7 @@ pub(super) fn measure(
         }
     })?;
     let end = run.mark(subject.pid)?;
+    let later = usages(&subject.further)?;
     progress.clear();
     let latencies = run.finish()?;
     let used = |later: Option<Usage>, earlier: Option<Usage>| Some(later?.since(&earlier?));
@@ -139,8 +158,17 @@ pub(super) fn measure(
         total: run.count(),
         latencies,
         subject: used(end.subject, start.subject),
+        further: later
+            .iter()
+            .zip(&further)
+            .map(|(to, from)| to.since(from))
+            .collect(),
         generator: used(end.generator, start.generator),
     })
+}
+
+fn usages(pids: &[u32]) -> Result<Vec<Usage>, Failure> {
+    pids.iter().map(|&pid| Usage::of(pid)).collect()
 }
 
 /// The figures at one moment.

@@ -23,6 +23,7 @@ use crate::cli::screen::Progress;
 
 mod compare;
 mod idle;
+mod line;
 mod load;
 mod measure;
 mod process;
@@ -39,11 +40,15 @@ mod stamp;
 #[command(after_help = "Examples:\n  causeway bench --pid $(pidof causeway)\n  \
     causeway bench --pairs 4 --rate 20000 --duration 30s\n  \
     causeway bench --suite --compare 'qdrouterd -c {conf}' --proxy 'haproxy -f {conf}'\n  \
+    causeway bench --line 3 --size 10k\n  \
     causeway bench --idle-connections 1000 --pid $(pidof causeway)")]
 pub struct BenchOptions {
     /// Where the router listens: amqp://HOST:PORT, or any part of it.
     #[arg(long, value_name = "URL", default_value = "amqp://127.0.0.1:5672")]
     pub url: Endpoint,
+    /// Where receivers connect to, if that is another router of the network.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["compare", "proxy", "line", "direct_listen"])]
+    pub exit: Option<Endpoint>,
     /// The start of all addresses; each pair adds a number.
     #[arg(long, value_name = "PREFIX", default_value = "bench")]
     pub address: String,
@@ -93,6 +98,11 @@ pub struct BenchOptions {
     /// for a configuration in haproxy's grammar, or `{listen}` and `{backend}` for two ports.
     #[arg(long, value_name = "COMMAND")]
     pub proxy: Option<String>,
+    /// Start lines of 1 to N of this router, senders at one end and receivers at the other, and tell
+    /// what a message costs each router of a line, beside one alone.
+    #[arg(long, value_name = "N", conflicts_with_all = ["compare", "proxy", "pid", "direct_listen"],
+          value_parser = clap::value_parser!(u16).range(2..=16))]
+    pub line: Option<u16>,
     /// How often a comparison measures each.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one())]
     pub rounds: u32,
@@ -149,6 +159,15 @@ fn bench(options: &BenchOptions) -> Result<ExitCode, Failure> {
                 ));
             }
         }
+    } else if let Some(longest) = options.line {
+        line::loads(
+            longest,
+            &comparison,
+            &loads,
+            &settings,
+            &mut progress,
+            &mut printer,
+        )?;
     } else if options.compare.is_some() || options.proxy.is_some() {
         compare::loads(&comparison, &loads, &settings, &mut progress, &mut printer)?;
     } else {
@@ -173,8 +192,10 @@ fn one(
     let listener = options.direct_listen.map(listen).transpose()?;
     let subject = Subject {
         endpoint: options.url.clone(),
+        exit: options.exit.clone(),
         listener,
         pid: options.pid,
+        further: Vec::new(),
     };
     for load in loads {
         let measurement = measure(&subject, load, settings, progress)?;

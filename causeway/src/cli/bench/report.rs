@@ -288,6 +288,7 @@ mod tests {
             total: count,
             latencies,
             subject: Some(usage),
+            further: Vec::new(),
             generator: None,
         }
     }

@@ -78,7 +78,22 @@ impl Rival {
     ) -> Result<Self, Failure> {
         let port = free_port()?;
         let text = configuration(port, workers);
-        let conf = workshop.write(&format!("{name}.conf"), &text)?;
+        Self::configured(workshop, name, command, port, &text)
+    }
+
+    /// The same with a configuration of which only the caller knows; one of its listeners is on
+    /// `port`.
+    ///
+    /// # Errors
+    /// As for a router.
+    pub(super) fn configured(
+        workshop: &Workshop,
+        name: &str,
+        command: &str,
+        port: u16,
+        text: &str,
+    ) -> Result<Self, Failure> {
+        let conf = workshop.write(&format!("{name}.conf"), text)?;
         let command = fill(command, &[("{conf}", &conf.display().to_string())])?;
         Self::start(workshop, name, &command, port)
     }

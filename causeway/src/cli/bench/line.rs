@@ -1,0 +1,236 @@
+//! What a hop costs: lines of this router, senders at one end and receivers at the other.
+//!
+//! Owns the routers of the lines and how their figures stand beside those of one router alone. As in
+//! a comparison, all are measured in turn within a round, and the median of the rounds' ratios is
+//! the result; the ratio of a line is that of its dearest router.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::cli::bench::compare::{Comparison, Ratio};
+use crate::cli::bench::load::Load;
+use crate::cli::bench::measure::{Measurement, Settings, Subject, measure};
+use crate::cli::bench::report::{self, Printer};
+use crate::cli::bench::rival::{Rival, Workshop, free_port, own_command};
+use crate::cli::client::endpoint::Endpoint;
+use crate::cli::failure::Failure;
+use crate::cli::quantity::three_digits;
+use crate::cli::screen::Progress;
+
+/// How long a message is tried, and how often, until a line has found itself.
+const TRIAL: Duration = Duration::from_millis(500);
+const TRIALS: u32 = 40;
+
+/// Some routers in a row.
+struct Line {
+    routers: Vec<Rival>,
+    subject: Subject,
+}
+
+impl Line {
+    /// Starts as many routers as it says.
+    fn start(workshop: &Workshop, length: u16, comparison: &Comparison) -> Result<Self, Failure> {
+        let command = own_command(&comparison.run_options)?;
+        let mut routers: Vec<Rival> = Vec::new();
+        let mut before = None;
+        for place in 1..=length {
+            let name = format!("line-{length}-{place}");
+            let (port, joint) = (free_port()?, free_port()?);
+            let text = configuration(&name, port, joint, before, comparison.workers);
+            routers.push(Rival::configured(workshop, &name, &command, port, &text)?);
+            before = Some(joint);
+        }
+        let endpoint = |rival: &Rival| Endpoint {
+            host: Ipv4Addr::LOCALHOST.to_string(),
+            port: rival.port,
+            address: None,
+        };
+        let mut pids = routers.iter().map(Rival::pid);
+        let (Some(first), Some(last)) = (routers.first(), routers.last()) else {
+            return Err(Failure::new("a line has at least one router"));
+        };
+        let subject = Subject {
+            endpoint: endpoint(first),
+            exit: Some(endpoint(last)),
+            listener: None,
+            pid: pids.next(),
+            further: pids.collect(),
+        };
+        Ok(Self { routers, subject })
+    }
+
+    /// Waits until messages pass.
+    fn settle(&self, settings: &Settings, progress: &mut Progress) -> Result<(), Failure> {
+        let trial = Load {
+            pairs: 1,
+            size: 1,
+            credit: 10,
+            settled: false,
+            rate: None,
+            burst: 1,
+            connections: 1,
+            warm_up: Duration::ZERO,
+            duration: TRIAL,
+        };
+        for _ in 0..TRIALS {
+            if measure(&self.subject, &trial, settings, progress)?
+                .total
+                .received
+                > 0
+            {
+                return Ok(());
+            }
+        }
+        Err(Failure::new(format!(
+            "no message passes a line of {}",
+            self.routers.len()
+        )))
+    }
+
+    fn name(&self) -> String {
+        match self.routers.len() {
+            1 => "alone".to_owned(),
+            length => format!("line of {length}"),
+        }
+    }
+}
+
+/// Measures loads through lines of one router to `longest`.
+///
+/// # Errors
+/// If a router does not start, or loses a connection on the way.
+pub(super) fn loads(
+    longest: u16,
+    comparison: &Comparison,
+    loads: &[Load],
+    settings: &Settings,
+    progress: &mut Progress,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let workshop = Workshop::new()?;
+    let mut lines = Vec::new();
+    for length in 1..=longest {
+        let line = Line::start(&workshop, length, comparison)?;
+        line.settle(settings, progress)?;
+        lines.push(line);
+    }
+    for load in loads {
+        let mut rounds: Vec<Vec<Measurement>> = Vec::new();
+        for round in 1..=comparison.rounds {
+            let mut measurements = Vec::new();
+            for line in &lines {
+                progress.show(&format!("{}: round {round}, {}", load.name(), line.name()));
+                measurements.push(measure(&line.subject, load, settings, progress)?);
+            }
+            rounds.push(measurements);
+        }
+        progress.clear();
+        let names: Vec<String> = lines.iter().map(Line::name).collect();
+        printer.print(&text(load, &names, &rounds), json(load, &names, &rounds))?;
+    }
+    Ok(())
+}
+
+/// The ratio of the dearest router of a line to one alone, round by round.
+fn ratio(rounds: &[Vec<Measurement>], line: usize) -> Option<Ratio> {
+    let ratios = rounds.iter().map(|round| {
+        let alone = round[0].cost()?;
+        let dearest = round[line].costs().into_iter().max_by(f64::total_cmp)?;
+        (alone > 0.0).then_some(dearest / alone)
+    });
+    Ratio::of(ratios.collect::<Option<_>>()?)
+}
+
+/// The middle one of the costs of one router of a line.
+fn cost(rounds: &[Vec<Measurement>], line: usize, place: usize) -> Option<f64> {
+    let costs = rounds
+        .iter()
+        .map(|round| round[line].costs().get(place).copied());
+    Ratio::of(costs.collect::<Option<_>>()?).map(|costs| costs.median)
+}
+
+fn costs(rounds: &[Vec<Measurement>], line: usize) -> Vec<f64> {
+    (0..=line)
+        .filter_map(|place| cost(rounds, line, place))
+        .collect()
+}
+
+fn text(load: &Load, names: &[String], rounds: &[Vec<Measurement>]) -> String {
+    let mut lines = vec![load.name()];
+    for (index, name) in names.iter().enumerate() {
+        let costs: Vec<String> = costs(rounds, index).into_iter().map(three_digits).collect();
+        let rates = rounds.iter().map(|round| round[index].rate()).collect();
+        let rate = Ratio::of(rates).map_or(0.0, |rates| rates.median);
+        let mut line = format!(
+            "  {name:<10} {:>11} msg/s  {} µs CPU a message and router",
+            report::whole(rate),
+            costs.join(", ")
+        );
+        if index > 0
+            && let Some(ratio) = ratio(rounds, index)
+        {
+            line.push_str(&format!("  dearest/alone {}", ratio.text()));
+        }
+        lines.push(line);
+        let complaints = rounds
+            .iter()
+            .flat_map(|round| report::complaints(&round[index]));
+        lines.extend(complaints.map(|text| format!("    {text}")));
+    }
+    lines.join("\n")
+}
+
+fn json(load: &Load, names: &[String], rounds: &[Vec<Measurement>]) -> Json {
+    let lines: Vec<Json> = (0..names.len())
+        .map(|index| {
+            let ratio = ratio(rounds, index).map(|ratio| ratio.json());
+            json!({
+                "routers": index + 1,
+                "cpu_microseconds_per_message": costs(rounds, index),
+                "dearest_to_alone": ratio,
+            })
+        })
+        .collect();
+    json!({ "load": report::load_json(load), "lines": lines })
+}
+
+/// An interior router of a line: clients on one port, the next router on another, the one before
+/// it at a third.
+fn configuration(name: &str, port: u16, joint: u16, before: Option<u16>, workers: usize) -> String {
+    let listener = |role: &str, port: u16| {
+        format!(
+            "listener {{\n    host: 127.0.0.1\n    port: {port}\n    role: {role}\n    \
+             authenticatePeer: no\n    saslMechanisms: ANONYMOUS\n}}\n\n"
+        )
+    };
+    let connector = before.map(|port| {
+        format!(
+            "connector {{\n    host: 127.0.0.1\n    port: {port}\n    role: inter-router\n    \
+             saslMechanisms: ANONYMOUS\n}}\n\n"
+        )
+    });
+    format!(
+        "router {{\n    mode: interior\n    id: {name}\n    workerThreads: {workers}\n}}\n\n{}{}{}\
+         log {{\n    module: DEFAULT\n    enable: warning+\n}}\n",
+        listener("normal", port),
+        listener("inter-router", joint),
+        connector.unwrap_or_default(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_a_line_is_one() {
+        let text = configuration("b", 5672, 5673, Some(5674), 2);
+        for words in ["id: b", "port: 5672", "role: inter-router", "port: 5674"] {
+            assert!(text.contains(words), "{words}");
+        }
+        let first = configuration("a", 5672, 5673, None, 2);
+        assert!(!first.contains("connector"));
+    }
+}
