@@ -45,8 +45,8 @@ pub const LINK_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
 pub const LANE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Bytes of settled deliveries that wait for all consumers of one connection before further ones are
-/// dropped at once.
+/// Bytes of settled deliveries that wait for all consumers of one connection before further ones
+/// are dropped at once.
 pub const CONNECTION_LANE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes of deliveries held for one connection beyond which none of its sessions gets window back.

@@ -15,6 +15,7 @@
 //! no shard can be asked about a consumer it has not heard of.
 
 mod bindings;
+mod config;
 mod connectors;
 mod effect;
 mod endpoint;
@@ -26,6 +27,7 @@ mod retry;
 mod sender;
 
 pub use bindings::AddressRow;
+pub use config::ControlConfig;
 pub use connectors::{ConnectorRow, ConnectorStatus, Heard};
 pub use effect::{Connect, ConnectorIdentity, Dial, Effect, Listen, ListenerIdentity};
 pub use endpoint::Request;
@@ -50,29 +52,13 @@ use crate::counters::Counters;
 use crate::ids::{AddressId, AddressKey, ConnectionId, ShardId};
 use crate::inspect::{AddressCounters, Subject};
 use crate::mail::{Batch, Command, ConnectionCommand, Mail, Outboxes};
-use crate::mesh::{MeshSettings, NodeRow};
+use crate::mesh::NodeRow;
 use crate::notice::Notice;
 use crate::route::{AddressRule, Boards, Paths, RouteTable, RuleError, Rules};
 use crate::settings::{RouterMode, RouterSettings};
 
 /// Addresses that are served inside the router; one agent answers all of them.
 const IN_PROCESS_ADDRESSES: [&str; 3] = ["M0$management", "L$management", "L$_management_internal"];
-
-/// What a control plane begins with.
-#[derive(Debug)]
-pub struct ControlConfig {
-    /// The router's settings.
-    pub settings: Arc<RouterSettings>,
-    /// The number of worker shards; the control plane is the shard after the last.
-    pub shards: u16,
-    /// The second, since the epoch, in which this life of the router began: never one that an
-    /// earlier life under the same id has used, because that is how others tell lives apart.
-    pub instance: i64,
-    /// Keys the hashes of the routing table.
-    pub seed: u64,
-    /// The counters of all shards, to be read.
-    pub counters: Arc<Counters>,
-}
 
 /// The control plane of one router.
 pub struct ControlPlane {
@@ -117,7 +103,7 @@ impl ControlPlane {
         let rules = Rules::new(config.settings.default_treatment);
         let table = RouteTable::new(config.seed, Arc::new(rules.clone()), boards.clone());
         let neighbors = (config.settings.mode == RouterMode::Interior)
-            .then(|| Neighbors::new(own, mesh_settings(&config)));
+            .then(|| Neighbors::new(own, config.mesh()));
         let mut control = Self {
             sender: Sender::new(own, &config.settings.id, &boards),
             settings: config.settings,
@@ -585,20 +571,6 @@ fn dial_notice(failure: Failure) -> Notice {
         peer: server,
         condition,
         description,
-    }
-}
-
-/// What the routing protocol has to know of the configuration.
-fn mesh_settings(config: &ControlConfig) -> MeshSettings {
-    let timers = config.settings.timers;
-    MeshSettings {
-        id: Arc::clone(&config.settings.id),
-        instance: config.instance,
-        hello_interval: timers.hello_interval,
-        hello_max_age: timers.hello_max_age,
-        ra_interval: timers.ra_interval,
-        ra_interval_flux: timers.ra_interval_flux,
-        remote_ls_max_age: timers.remote_ls_max_age,
     }
 }
 

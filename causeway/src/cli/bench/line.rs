@@ -1,8 +1,8 @@
 //! What a hop costs: lines of this router, senders at one end and receivers at the other.
 //!
-//! Owns the routers of the lines and how their figures stand beside those of one router alone. As in
-//! a comparison, all are measured in turn within a round, and the median of the rounds' ratios is
-//! the result; the ratio of a line is that of its dearest router.
+//! Owns the routers of the lines and how their figures stand beside those of one router alone. As
+//! in a comparison, all are measured in turn within a round, and the median of the rounds' ratios
+//! is the result; the ratio of a line is that of its dearest router.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -47,7 +47,8 @@ pub struct BenchOptions {
     #[arg(long, value_name = "URL", default_value = "amqp://127.0.0.1:5672")]
     pub url: Endpoint,
     /// Where receivers connect to, if that is another router of the network.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["compare", "proxy", "line", "direct_listen"])]
+    #[arg(long, value_name = "URL",
+          conflicts_with_all = ["compare", "proxy", "line", "direct_listen"])]
     pub exit: Option<Endpoint>,
     /// The start of all addresses; each pair adds a number.
     #[arg(long, value_name = "PREFIX", default_value = "bench")]
@@ -98,8 +99,8 @@ pub struct BenchOptions {
     /// for a configuration in haproxy's grammar, or `{listen}` and `{backend}` for two ports.
     #[arg(long, value_name = "COMMAND")]
     pub proxy: Option<String>,
-    /// Start lines of 1 to N of this router, senders at one end and receivers at the other, and tell
-    /// what a message costs each router of a line, beside one alone.
+    /// Start lines of 1 to N of this router, senders at one end and receivers at the other, and
+    /// tell what a message costs each router of a line, beside one alone.
     #[arg(long, value_name = "N", conflicts_with_all = ["compare", "proxy", "pid", "direct_listen"],
           value_parser = clap::value_parser!(u16).range(2..=16))]
     pub line: Option<u16>,
