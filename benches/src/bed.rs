@@ -65,6 +65,7 @@ impl Bed {
             version: "bench",
             mode: RouterMode::Standalone,
             timers: MeshTimers::default(),
+            trunk_connections: 1,
         });
         let counters = Counters::new(shards);
         let control = ControlPlane::new(ControlConfig {
@@ -155,6 +156,7 @@ impl Bed {
             hostname: None,
             peer: format!("bed:{number}"),
             traced: false,
+            join: None,
         };
         let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
         self.clients.push(Client {

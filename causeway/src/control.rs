@@ -325,6 +325,7 @@ impl Control {
                         peer: format!("{}:{}", dial.host, dial.port),
                         hostname: Some(dial.host),
                         traced: false,
+                        join: dial.join,
                     };
                     self.hand_over(stream, connection, now);
                 }
@@ -417,13 +418,16 @@ impl Control {
             peer: peer.to_string(),
             hostname: None,
             traced: false,
+            join: None,
         };
         self.hand_over(stream, connection, now);
     }
 
-    /// Gives a connection to the worker that has least to do.
+    /// Gives a connection to the worker that has least to do; further connections to one router are
+    /// for further workers.
     fn hand_over(&mut self, stream: TcpStream, connection: NewConnection, now: Time) {
-        let worker = self.dealer.deal(now, told(&self.intakes));
+        let beside = self.plane.shards_beside(&connection);
+        let worker = self.dealer.deal(now, &beside, told(&self.intakes));
         self.intakes[worker].push(Incoming::Socket { stream, connection });
     }
 

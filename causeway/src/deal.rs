@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use amqp_proto::Time;
+use router_core::ids::ShardId;
 
 /// How often rates are measured, at most.
 const SAMPLE: Duration = Duration::from_secs(1);
@@ -59,15 +60,23 @@ impl Dealer {
         self.workers.iter().enumerate().map(of).sum()
     }
 
-    /// Chooses the worker for a connection, which then counts as its own.
-    pub(crate) fn deal(&mut self, now: Time, told: impl Fn(usize) -> Told) -> usize {
+    /// Chooses the worker for a connection, which then counts as its own: of those that are least
+    /// often among the shards to be spared.
+    pub(crate) fn deal(
+        &mut self,
+        now: Time,
+        spared: &[ShardId],
+        told: impl Fn(usize) -> Told,
+    ) -> usize {
         self.sample(now, &told);
         let load = |(index, known): (usize, &Known)| {
             let connections = known.dealt.saturating_sub(told(index).closed);
-            (known.rate >> ALIKE_SHIFT, connections / TOGETHER, index)
+            let beside = spared.iter().filter(|shard| shard.index() == index);
+            let rate = known.rate >> ALIKE_SHIFT;
+            (beside.count(), rate, connections / TOGETHER, index)
         };
         let least = self.workers.iter().enumerate().map(load).min();
-        let (_, _, index) = least.expect("there is at least one worker");
+        let (.., index) = least.expect("there is at least one worker");
         self.workers[index].dealt += 1;
         index
     }
@@ -101,7 +110,7 @@ mod tests {
     #[test]
     fn idle_workers_take_turns_in_twos() {
         let mut dealer = Dealer::new(3);
-        let dealt: Vec<_> = (0..8).map(|_| dealer.deal(Time::ZERO, idle)).collect();
+        let dealt: Vec<_> = (0..8).map(|_| dealer.deal(Time::ZERO, &[], idle)).collect();
         assert_eq!(dealt, [0, 0, 1, 1, 2, 2, 0, 0]);
     }
 
@@ -109,16 +118,29 @@ mod tests {
     fn a_worker_that_lost_its_connections_is_next() {
         let mut dealer = Dealer::new(2);
         for _ in 0..4 {
-            dealer.deal(Time::ZERO, idle);
+            dealer.deal(Time::ZERO, &[], idle);
         }
         let told = |index| Told {
             bytes: 0,
             closed: if index == 1 { 2 } else { 0 },
         };
-        assert_eq!(dealer.deal(Time::ZERO, told), 1);
-        assert_eq!(dealer.deal(Time::ZERO, told), 1);
-        assert_eq!(dealer.deal(Time::ZERO, told), 0);
+        assert_eq!(dealer.deal(Time::ZERO, &[], told), 1);
+        assert_eq!(dealer.deal(Time::ZERO, &[], told), 1);
+        assert_eq!(dealer.deal(Time::ZERO, &[], told), 0);
         assert_eq!(dealer.connections(told), 5);
+    }
+
+    #[test]
+    fn connections_to_one_router_are_spread_whatever_else_there_is() {
+        let mut dealer = Dealer::new(3);
+        let busy = |index| Told {
+            bytes: if index == 2 { 100 << 20 } else { 0 },
+            closed: 0,
+        };
+        let beside = [ShardId(0), ShardId(1)];
+        assert_eq!(dealer.deal(Time::from_millis(2_000), &beside, busy), 2);
+        let beside = [ShardId(0), ShardId(1), ShardId(2), ShardId(0)];
+        assert_eq!(dealer.deal(Time::from_millis(2_000), &beside, busy), 1);
     }
 
     #[test]
@@ -129,8 +151,8 @@ mod tests {
             closed: 0,
         };
         for _ in 0..3 {
-            assert_eq!(dealer.deal(Time::from_millis(2_000), busy), 1);
+            assert_eq!(dealer.deal(Time::from_millis(2_000), &[], busy), 1);
         }
-        assert_eq!(dealer.deal(Time::from_millis(9_000), busy), 0);
+        assert_eq!(dealer.deal(Time::from_millis(9_000), &[], busy), 0);
     }
 }

@@ -236,6 +236,7 @@ mod tests {
             host: "b".to_owned(),
             port: "5".to_owned(),
             settings: settings(),
+            join: None,
         }
     }
 

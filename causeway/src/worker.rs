@@ -34,6 +34,9 @@ const SLICES: usize = 64;
 /// How long connections may take to say good-bye at the end of the program.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
+/// How long it is measured how busy a worker is.
+const LOAD_SAMPLE: Duration = Duration::from_secs(1);
+
 /// The token of the waker; connections have the index of their key.
 pub(crate) const WAKER: Token = Token(usize::MAX);
 
@@ -56,8 +59,46 @@ pub(crate) struct Worker {
     notices: Vec<Notice>,
     /// Something happened until then; do not sleep.
     awake_until: Time,
+    load: Load,
     /// The end of the program: nobody waits longer than that.
     ends: Option<Time>,
+}
+
+/// How busy the worker is. Rounds in which nothing came do not count: it may only be looking.
+#[derive(Debug, Default)]
+struct Load {
+    /// When what is measured began.
+    since: Time,
+    busy: Duration,
+    /// When the present round began.
+    round: Time,
+    worked: bool,
+}
+
+impl Load {
+    /// A round begins.
+    fn resume(&mut self, now: Time) {
+        self.round = now;
+    }
+
+    /// A round has ended.
+    fn pause(&mut self, now: Time) {
+        if std::mem::take(&mut self.worked) {
+            self.busy += now.saturating_sub(self.round);
+        }
+    }
+
+    /// After a second at least: the part of the time that was work, in percent.
+    fn take(&mut self, now: Time) -> Option<u8> {
+        let all = now.saturating_sub(self.since);
+        if all < LOAD_SAMPLE {
+            return None;
+        }
+        let busy = std::mem::take(&mut self.busy);
+        self.since = now;
+        let percent = busy.as_nanos() * 100 / all.as_nanos();
+        u8::try_from(percent.min(100)).ok()
+    }
 }
 
 struct Slot {
@@ -106,6 +147,7 @@ impl Worker {
             lingering: Lingering::default(),
             notices: Vec::new(),
             awake_until: Time::ZERO,
+            load: Load::default(),
             ends: None,
         }
     }
@@ -125,6 +167,7 @@ impl Worker {
             }
             self.offices.mailbox(self.own).unpark();
             let now = self.clock.now();
+            self.load.resume(now);
             self.note_events(&events);
             self.round(now);
             if self.is_over(now) {
@@ -134,9 +177,10 @@ impl Worker {
     }
 
     /// How long `poll` may sleep: not at all while there is something to do.
-    fn sleep(&self) -> Option<Duration> {
+    fn sleep(&mut self) -> Option<Duration> {
         let busy = self.shard.is_runnable() || !self.readable.is_empty();
         let now = self.clock.now();
+        self.load.pause(now);
         if busy || now < self.awake_until || !self.offices.mailbox(self.own).park() {
             return Some(Duration::ZERO);
         }
@@ -186,6 +230,11 @@ impl Worker {
         self.log.notices(&mut self.notices);
         if moved > 0 || mail {
             self.awake_until = now + self.spin;
+            self.load.worked = true;
+        }
+        if let Some(percent) = self.load.take(now) {
+            self.shard.note_load(percent);
+            self.post();
         }
     }
 

@@ -244,6 +244,7 @@ fn connection(row: &ConnectionRow, name: &str) -> Value {
         "uptimeSeconds" => uint(row.uptime_seconds),
         "lastDlvSeconds" => row.last_delivery_seconds.map(uint).into(),
         "enableProtocolTrace" => row.traced.into(),
+        "trunk" => row.trunk.map(|trunk| trunk.to_string()).into(),
         _ => Value::Null,
     }
 }

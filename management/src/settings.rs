@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use amqp_codec::Value;
 use router_core::control::{Connect, ConnectorIdentity, Listen, ListenerIdentity};
-use router_core::limits::{HANDSHAKE_TIME_OUT, LINK_CAPACITY};
+use router_core::limits::{HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
     ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
@@ -49,6 +49,10 @@ pub fn router_settings(router: &Entity, version: &'static str) -> RouterSettings
             _ => RouterMode::Standalone,
         },
         timers: mesh_timers(router),
+        trunk_connections: match count(router, "trunkConnections") {
+            None | Some(0) => TRUNK_MEMBERS,
+            Some(most) => u16::try_from(most).unwrap_or(TRUNK_MEMBERS),
+        },
     }
 }
 

@@ -29,6 +29,17 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// What a router that was dialled gives the one that dialled: who has it may open further
+/// connections that belong to the first. Nobody else can guess it, and it is not shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrunkToken(pub u128);
+
+impl fmt::Debug for TrunkToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TrunkToken(…)")
+    }
+}
+
 /// The number of a link since the start of the router: the `n` of `[Ln]` in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);

@@ -79,6 +79,8 @@ pub struct ConnectionRow {
     pub last_delivery_seconds: Option<u64>,
     /// Whether its frames are traced on request.
     pub traced: bool,
+    /// The first of the connections to the same neighbour that it belongs to.
+    pub trunk: Option<ConnectionId>,
 }
 
 /// One link.

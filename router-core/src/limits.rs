@@ -185,6 +185,26 @@ pub const MESH_MESSAGES_PER_SECOND: u64 = 20_000;
 /// Bytes a second of complete address lists that are sent when asked for, and the burst.
 pub const MESH_ANSWER_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 
+/// Connections of a trunk between two routers.
+pub const TRUNK_MEMBERS: u16 = 8;
+
+/// The part of a second for which a shard must be busy before a trunk of its gets another
+/// connection, in percent.
+pub const TRUNK_BUSY_PERCENT: u8 = 70;
+
+/// Frames with messages that a trunk must carry in a second for its shard's business to be its.
+pub const TRUNK_BUSY_FRAMES: u32 = 256;
+
+/// Time between two attempts to open a further connection of a trunk.
+pub const TRUNK_OPEN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a connection of a trunk, or a link's use of it, must be silent to be given up.
+pub const TRUNK_IDLE: Duration = Duration::from_secs(30);
+
+/// How long a link's deliveries wait for those in flight to end, so that it may change to another
+/// connection of a trunk.
+pub const TRUNK_HOLD: Duration = Duration::from_secs(1);
+
 /// How long the first link-state change in a row holds back the second; doubles with each more.
 pub const MESH_CHANGE_HOLD: Duration = Duration::from_millis(100);
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, TrunkToken};
 use crate::route::Treatment;
 
 /// Of the router as a whole.
@@ -20,6 +20,9 @@ pub struct RouterSettings {
     pub mode: RouterMode,
     /// The intervals of the routing protocol.
     pub timers: MeshTimers,
+    /// The most connections to one neighbour that belong together, 1 or more; the neighbour, the
+    /// number of shards and `limits.rs` may say less.
+    pub trunk_connections: u16,
 }
 
 /// The part a router plays in a network.
@@ -175,4 +178,17 @@ pub struct NewConnection {
     pub hostname: Option<String>,
     /// Its frames are traced from the first on (the log wants them).
     pub traced: bool,
+    /// It was dialled to belong to a connection that is there already.
+    pub join: Option<Join>,
+}
+
+/// The trunk that a connection is to belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The trunk, by its first connection.
+    pub trunk: ConnectionId,
+    /// What the neighbour gave.
+    pub token: TrunkToken,
+    /// The neighbour's container-id: whoever answers must have it, too.
+    pub container: String,
 }

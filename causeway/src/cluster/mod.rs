@@ -243,15 +243,26 @@ impl Cluster {
         other: &str,
         state: LinkState,
     ) -> Result<(), ClusterError> {
-        let edges = self.links.iter().map(|link| link.edge.to_string());
-        let unknown = ClusterError::UnknownLink(format!("{one}-{other}"), edges.collect());
-        let mut links = self.links.iter_mut();
-        let link = links
-            .find(|link| link.edge.joins(one, other))
-            .ok_or(unknown)?;
-        self.relay.set(link.number, state)?;
-        link.state = state;
+        let at = self.link(one, other)?;
+        self.relay.set(self.links[at].number, state)?;
+        self.links[at].state = state;
         Ok(())
+    }
+
+    /// Ends one connection of a link, counted from the oldest. Routers that are busy with each
+    /// other may have several; the others stay, and the link does.
+    ///
+    /// # Errors
+    ///
+    /// There is no such link, or it has no such connection.
+    pub fn break_connection(
+        &mut self,
+        one: &str,
+        other: &str,
+        place: usize,
+    ) -> Result<(), ClusterError> {
+        let at = self.link(one, other)?;
+        Ok(self.relay.break_one(self.links[at].number, place)?)
     }
 
     /// The names of all routers, in the order in which they came.
@@ -455,6 +466,15 @@ impl Cluster {
             self.relay.lead(link.number, to)?;
         }
         Ok(())
+    }
+
+    fn link(&self, one: &str, other: &str) -> Result<usize, ClusterError> {
+        let mut links = self.links.iter();
+        let place = links.position(|link| link.edge.joins(one, other));
+        place.ok_or_else(|| {
+            let edges = self.links.iter().map(|link| link.edge.to_string());
+            ClusterError::UnknownLink(format!("{one}-{other}"), edges.collect())
+        })
     }
 
     fn member(&self, name: &str) -> Result<usize, ClusterError> {

@@ -46,6 +46,8 @@ enum Command {
     Lead(usize, Option<SocketAddr>, Sender<io::Result<()>>),
     /// From now on a link is like that.
     Set(usize, LinkState, Sender<io::Result<()>>),
+    /// One connection of a link ends, counted from the oldest.
+    Break(usize, usize, Sender<io::Result<()>>),
 }
 
 impl Relay {
@@ -107,6 +109,15 @@ impl Relay {
     /// The thread has gone.
     pub(super) fn set(&self, link: usize, state: LinkState) -> io::Result<()> {
         self.ask(|answer| Command::Set(link, state, answer))
+    }
+
+    /// Ends one connection of a link, counted from the oldest; the link stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// There are not so many, or the thread has gone.
+    pub(super) fn break_one(&self, link: usize, place: usize) -> io::Result<()> {
+        self.ask(|answer| Command::Break(link, place, answer))
     }
 
     fn ask(&self, command: impl FnOnce(Sender<io::Result<()>>) -> Command) -> io::Result<()> {
@@ -210,6 +221,15 @@ impl Stage {
                 });
                 self.busy.extend(self.tunnels.keys());
                 answer.send(Ok(())).unwrap_or_default();
+            }
+            Command::Break(link, place, answer) => {
+                let mut tunnels = self.tunnels.iter();
+                let of_link = tunnels.by_ref().filter(|(_, tunnel)| tunnel.link == link);
+                let token = of_link.map(|(token, _)| *token).nth(place);
+                let found = token.and_then(|token| self.tunnels.remove(&token));
+                let none = || io::Error::other("the link has no such connection");
+                let result = found.map(drop).ok_or_else(none);
+                answer.send(result).unwrap_or_default();
             }
         }
     }
@@ -341,6 +361,18 @@ mod tests {
         assert!(ends.iter_mut().all(has_ended));
         assert!(has_ended(&mut net::TcpStream::connect(at).unwrap()));
         relay.set(0, LinkState::Up).unwrap();
+        passes(&pair(at, &far));
+    }
+
+    #[test]
+    fn one_connection_of_a_link_ends_and_the_others_stay() {
+        let (relay, at, far) = scene();
+        let mut ends = [pair(at, &far), pair(at, &far)];
+        ends.iter().for_each(passes);
+        relay.break_one(0, 0).unwrap();
+        assert!(ends[0].iter_mut().all(has_ended));
+        passes(&ends[1]);
+        assert!(relay.break_one(0, 1).is_err());
         passes(&pair(at, &far));
     }
 

@@ -23,6 +23,8 @@ pub struct RouterReport {
     pub routers: Vec<Way>,
     /// The routers at the other ends of its open connections, sorted.
     pub neighbours: Vec<String>,
+    /// How many open connections there are to each of them.
+    pub connections: BTreeMap<String, usize>,
     /// The addresses of clients that it knows, by name.
     pub addresses: BTreeMap<String, AddressReport>,
 }
@@ -116,6 +118,10 @@ fn read(id: &str, routers: &Table, connections: &Table, addresses: &Table) -> Ro
     let mut neighbours: Vec<String> = neighbours
         .map(|row| text(connections, row, "container"))
         .collect();
+    let mut connected = BTreeMap::new();
+    for neighbour in &neighbours {
+        *connected.entry(neighbour.clone()).or_insert(0) += 1;
+    }
     neighbours.sort_unstable();
     neighbours.dedup();
     let mut names = BTreeMap::new();
@@ -136,6 +142,7 @@ fn read(id: &str, routers: &Table, connections: &Table, addresses: &Table) -> Ro
     RouterReport {
         routers: ways.filter(|way| way.to != id).collect(),
         neighbours,
+        connections: connected,
         addresses: names,
     }
 }
@@ -208,6 +215,7 @@ mod tests {
         };
         assert_eq!(report.routers, [way("C", Some("B"), 2), way("B", None, 1)]);
         assert_eq!(report.neighbours, ["B"]);
+        assert_eq!(report.connections["B"], 1);
         assert_eq!(report.addresses.keys().collect::<Vec<_>>(), ["news"]);
         let news = report.addresses["news"];
         assert_eq!((news.receivers, news.routers, news.entered), (2, 1, 7));

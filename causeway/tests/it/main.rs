@@ -13,3 +13,4 @@ mod routers;
 mod serves;
 mod starts;
 mod threats;
+mod trunks;

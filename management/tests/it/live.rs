@@ -26,7 +26,7 @@ fn a_read_shows_all_columns_nulls_included() {
     let asked = [("type", "connection"), ("identity", "2")];
     let response = world.request("READ", &asked, Value::Null);
     assert_eq!((response.status, &*response.description), (200, "OK"));
-    assert_eq!(response.body.as_map().map(Map::len), Some(25));
+    assert_eq!(response.body.as_map().map(Map::len), Some(26));
     assert_eq!(
         *member(&response.body, "host"),
         Value::from("127.0.0.1:40002")

@@ -2,6 +2,7 @@
 
 use amqp_codec::{Encoded, Map, Value};
 use router_core::counters::Counter;
+use router_core::ids::ConnectionId;
 
 use crate::world::{World, connection, link};
 
@@ -68,7 +69,7 @@ fn the_router_has_one_row_of_33_columns() {
 }
 
 #[test]
-fn a_connection_has_25_columns() {
+fn a_connection_has_25_columns_and_one_of_ours() {
     let mut world = World::new();
     let mut row = connection(3);
     let properties: Map = [(Value::symbol("product"), Value::from("x"))]
@@ -76,6 +77,7 @@ fn a_connection_has_25_columns() {
         .collect();
     row.properties = Some(Encoded::from_value(&Value::Map(properties.clone())));
     row.last_delivery_seconds = Some(2);
+    row.trunk = Some(ConnectionId(1));
     world.connections = vec![row, connection(2)];
     let table = world.query(&full("connection"));
     let last = [
@@ -86,7 +88,7 @@ fn a_connection_has_25_columns() {
         "lastDlvSeconds",
     ];
     assert_eq!(table.columns[19..24], last);
-    assert_eq!(table.columns[24], "enableProtocolTrace");
+    assert_eq!(table.columns[24..], ["enableProtocolTrace", "trunk"]);
     let [older, younger] = &*table.rows else {
         panic!("two connections")
     };
@@ -100,9 +102,10 @@ fn a_connection_has_25_columns() {
     let expected = [
         "string", "string", "string", "string", "string", "string", "string", "string", "bool",
         "string", "bool", "null", "null", "map", "long", "null", "string", "bool", "bool", "bool",
-        "string", "string", "uint", "uint", "bool",
+        "string", "string", "uint", "uint", "bool", "string",
     ];
     assert_eq!(types(younger), expected);
+    assert_eq!(*table.value(younger, "trunk"), Value::from("1"));
     assert_eq!(
         *table.value(younger, "name"),
         Value::from("connection/127.0.0.1:40003")

@@ -300,6 +300,7 @@ pub(crate) fn connection(id: u64) -> ConnectionRow {
         uptime_seconds: 5,
         last_delivery_seconds: None,
         traced: false,
+        trunk: None,
     }
 }
 

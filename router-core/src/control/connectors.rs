@@ -22,7 +22,8 @@ use crate::control::retry::{Jitter, Retry};
 use crate::ids::ConnectionId;
 use crate::limits::{DIAL_TIME_OUT, STABLE_AFTER};
 use crate::mail::Dialled;
-use crate::notice::Opened;
+use crate::notice::{Notice, Opened};
+use crate::settings::ConnectionSettings;
 
 /// How a connector is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,30 @@ pub struct ConnectorRow {
     pub heard: Option<Heard>,
     /// `host:port` of all its servers, beginning with the one that is used or tried next.
     pub servers: Vec<String>,
+}
+
+impl From<Failure> for Notice {
+    fn from(failure: Failure) -> Self {
+        let Failure {
+            connection,
+            server,
+            condition,
+            description,
+        } = failure;
+        Self::ConnectionFailed {
+            connection,
+            listener: None,
+            peer: server,
+            condition,
+            description,
+        }
+    }
+}
+
+/// Where an open connection leads.
+pub(super) struct Target<'a> {
+    pub(super) server: &'a Server,
+    pub(super) settings: &'a Arc<ConnectionSettings>,
 }
 
 /// A failure for the log.
@@ -218,6 +243,30 @@ impl Connectors {
         strays
     }
 
+    /// Whether a connection, or an attempt, is a connector's own.
+    pub(super) fn knows(&self, connection: ConnectionId) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.state.connection() == Some(connection))
+    }
+
+    /// A connection is gone, but another one of its trunk is there, and stands in for it.
+    pub(super) fn inherit(&mut self, connection: ConnectionId, heir: ConnectionId) {
+        let entry = self.entry_of(connection);
+        if let Some(State::Open(open, _)) = entry.map(|entry| &mut entry.state) {
+            *open = heir;
+        }
+    }
+
+    /// Where a connection leads that is open.
+    pub(super) fn target(&self, connection: ConnectionId) -> Option<Target<'_>> {
+        let is_it = |entry: &&Entry| matches!(entry.state, State::Open(of, _) if of == connection);
+        let entry = self.entries.iter().find(is_it)?;
+        Some(Target {
+            server: entry.servers.current(),
+            settings: &entry.connect.settings,
+        })
+    }
+
     /// Dials what is due and gives up what takes too long; the failures of the latter.
     pub(super) fn turn(
         &mut self,
@@ -237,6 +286,7 @@ impl Connectors {
                         host,
                         port,
                         settings: Arc::clone(&entry.connect.settings),
+                        join: None,
                     }));
                 }
                 State::Dialling(connection, until) if until <= now => {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::ids::ConnectionId;
-use crate::settings::ConnectionSettings;
+use crate::settings::{ConnectionSettings, Join};
 
 /// The identity of a listener in management: `listener/<host>:<port>[:<name>]`.
 pub type ListenerIdentity = Arc<str>;
@@ -44,6 +44,8 @@ pub struct Dial {
     pub port: String,
     /// For the connection.
     pub settings: Arc<ConnectionSettings>,
+    /// The trunk that the connection is to belong to, if it is not the first.
+    pub join: Option<Join>,
 }
 
 /// A connector to keep connected.

@@ -25,6 +25,7 @@ mod listeners;
 mod neighbors;
 mod retry;
 mod sender;
+mod trunks;
 
 pub use bindings::AddressRow;
 pub use config::ControlConfig;
@@ -42,12 +43,13 @@ use amqp_proto::Time;
 use bytes::Bytes;
 
 use crate::control::bindings::{Bindings, Changes};
-use crate::control::connectors::{Connectors, Failure};
+use crate::control::connectors::Connectors;
 use crate::control::endpoint::Endpoint;
 use crate::control::gather::Gather;
 use crate::control::listeners::Listeners;
 use crate::control::neighbors::Neighbors;
 use crate::control::sender::Sender;
+use crate::control::trunks::Trunks;
 use crate::counters::Counters;
 use crate::ids::{AddressId, AddressKey, ConnectionId, ShardId};
 use crate::inspect::{AddressCounters, Subject};
@@ -55,7 +57,7 @@ use crate::mail::{Batch, Command, ConnectionCommand, Mail, Outboxes};
 use crate::mesh::NodeRow;
 use crate::notice::Notice;
 use crate::route::{AddressRule, Boards, Paths, RouteTable, RuleError, Rules};
-use crate::settings::{RouterMode, RouterSettings};
+use crate::settings::{NewConnection, RouterMode, RouterSettings};
 
 /// Addresses that are served inside the router; one agent answers all of them.
 const IN_PROCESS_ADDRESSES: [&str; 3] = ["M0$management", "L$management", "L$_management_internal"];
@@ -78,6 +80,7 @@ pub struct ControlPlane {
     paths: Arc<Paths>,
     listeners: Listeners,
     connectors: Connectors,
+    trunks: Trunks,
     last_connection: u64,
     outboxes: Outboxes,
     effects: VecDeque<Effect>,
@@ -120,6 +123,7 @@ impl ControlPlane {
             paths: Arc::new(Paths::default()),
             listeners: Listeners::default(),
             connectors: Connectors::new(config.seed),
+            trunks: Trunks::new(!config.seed),
             last_connection: 0,
             outboxes: Outboxes::new(own, usize::from(config.shards) + 1),
             effects: VecDeque::new(),
@@ -219,6 +223,7 @@ impl ControlPlane {
         let deadlines = [
             self.gather.next_deadline(),
             self.connectors.next_deadline(),
+            self.trunks.next_deadline(),
             self.neighbors.as_ref().and_then(Neighbors::next_deadline),
         ];
         deadlines.into_iter().flatten().min()
@@ -383,7 +388,9 @@ impl ControlPlane {
             return false;
         };
         if let Some(connection) = connection {
-            self.command(connection, ConnectionCommand::Close);
+            for connection in self.trunks.disband(connection, &mut self.effects) {
+                self.command(connection, ConnectionCommand::Close);
+            }
         }
         true
     }
@@ -397,13 +404,23 @@ impl ControlPlane {
     /// its shard says the rest.
     #[must_use]
     pub fn dialled(&mut self, connection: ConnectionId) -> bool {
-        self.connectors.dialled(connection)
+        self.connectors.dialled(connection) || self.trunks.dialled(connection)
+    }
+
+    /// The shards that have connections to the router at the other end of a new connection: it had
+    /// better go to another. One that has several is named as often.
+    #[must_use]
+    pub fn shards_beside(&self, new: &NewConnection) -> Vec<ShardId> {
+        self.trunks.shards_beside(new)
     }
 
     /// The runtime could not connect what was to be dialled.
     pub fn dial_failed(&mut self, connection: ConnectionId, description: String, now: Time) {
-        let failure = self.connectors.dial_failed(connection, description, now);
-        self.notices.extend(failure.map(dial_notice));
+        let connectors = &mut self.connectors;
+        let failure = self
+            .trunks
+            .dial_failed(connection, description, connectors, now);
+        self.notices.extend(failure.map(Notice::from));
     }
 
     /// How a connector is doing.
@@ -430,6 +447,7 @@ impl ControlPlane {
     /// Has all connections closed, as at the end of the program.
     pub fn shut_down(&mut self) {
         self.connectors.clear();
+        self.trunks.clear();
         self.broadcast(|| Command::Shutdown);
     }
 
@@ -453,9 +471,17 @@ impl ControlPlane {
             Mail::Command(command) => match *command {
                 Command::Bind(bind) => self.bindings.bind(bind),
                 Command::Unbind(unbind) => self.bindings.unbind(&unbind),
-                Command::Dialled(report) => self.connectors.report(report),
+                Command::Dialled(report) => self.trunks.report(report, &mut self.connectors),
                 Command::LinkUp(link) => self.for_neighbors(|of| of.link_up(link)),
                 Command::LinkDown(link) => self.for_neighbors(|of| of.link_down(link)),
+                Command::Trunk(news) => {
+                    let out = &mut self.outboxes;
+                    let neighbors = self.neighbors.as_mut();
+                    self.trunks.take(news, neighbors, &mut self.connectors, out);
+                }
+                Command::Routing(connection, message) if trunks::is_busy_message(&message) => {
+                    let _is_ours_to_dial = self.trunks.busy(connection);
+                }
                 Command::Routing(connection, message) => {
                     self.for_neighbors(|of| of.message(connection, message));
                 }
@@ -486,8 +512,10 @@ impl ControlPlane {
             self.command(stray, ConnectionCommand::Close);
         }
         let number = || deal(&mut self.last_connection);
-        let late = self.connectors.turn(now, number, &mut self.effects);
-        self.notices.extend(late.into_iter().map(dial_notice));
+        let mut late = self.connectors.turn(now, number, &mut self.effects);
+        let (connectors, number) = (&self.connectors, || deal(&mut self.last_connection));
+        late.extend(self.trunks.turn(now, connectors, number, &mut self.effects));
+        self.notices.extend(late.into_iter().map(Notice::from));
     }
 
     fn for_neighbors(&mut self, verb: impl FnOnce(&mut Neighbors)) {
@@ -556,22 +584,6 @@ impl ControlPlane {
 fn deal(last: &mut u64) -> ConnectionId {
     *last += 1;
     ConnectionId(*last)
-}
-
-fn dial_notice(failure: Failure) -> Notice {
-    let Failure {
-        connection,
-        server,
-        condition,
-        description,
-    } = failure;
-    Notice::ConnectionFailed {
-        connection,
-        listener: None,
-        peer: server,
-        condition,
-        description,
-    }
 }
 
 #[cfg(test)]

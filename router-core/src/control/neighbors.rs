@@ -18,15 +18,25 @@ use crate::mesh::{
     self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, RouterIndex,
 };
 use crate::notice::{NetworkNotice, Notice};
-use crate::route::{NO_SLOT, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
+use crate::route::{Member, NO_SLOT, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
 
 /// The links of one connection to a neighbour.
 #[derive(Debug)]
 struct Connection {
-    number: NeighborLink,
+    id: ConnectionId,
     control: Option<OutLinkKey>,
     data: [Option<OutLinkKey>; PRIORITIES],
+}
+
+/// The connections to a neighbour that count as one. The protocol speaks on the oldest that has a
+/// link for it, and listens on all.
+#[derive(Debug)]
+struct Trunk {
+    number: NeighborLink,
     capacity: u32,
+    cost: u32,
+    /// Oldest first.
+    members: Vec<Connection>,
 }
 
 /// What waits for the next turn.
@@ -35,15 +45,22 @@ enum Waiting {
     Up(RouterLink),
     Down(OutLinkKey),
     Message(ConnectionId, Bytes),
+    Joined(ConnectionId, ConnectionId),
+    Left(ConnectionId),
 }
 
 pub(super) struct Neighbors {
     own: ShardId,
     id: Arc<str>,
     engine: Engine,
-    connections: BTreeMap<ConnectionId, Connection>,
+    /// By the first connection of each.
+    trunks: BTreeMap<ConnectionId, Trunk>,
+    /// The trunks of connections that are not the first of theirs.
+    joined: BTreeMap<ConnectionId, ConnectionId>,
     last_number: u32,
     waiting: Vec<Waiting>,
+    /// What is to be said beside the protocol, by connections of the trunks to which.
+    said: Vec<(ConnectionId, Bytes)>,
     /// The links or the engine's paths have changed since paths were last published.
     changed: bool,
     /// Connections whose neighbours have said no hello for too long.
@@ -56,9 +73,11 @@ impl Neighbors {
             own,
             id: Arc::clone(&settings.id),
             engine: Engine::new(settings, Time::ZERO),
-            connections: BTreeMap::new(),
+            trunks: BTreeMap::new(),
+            joined: BTreeMap::new(),
             last_number: 0,
             waiting: Vec::new(),
+            said: Vec::new(),
             changed: false,
             silent: Vec::new(),
         }
@@ -79,9 +98,24 @@ impl Neighbors {
         self.waiting.push(Waiting::Message(connection, message));
     }
 
+    /// A connection belongs to a trunk; it is said before its links are.
+    pub(super) fn join(&mut self, connection: ConnectionId, trunk: ConnectionId) {
+        self.waiting.push(Waiting::Joined(connection, trunk));
+    }
+
+    /// A connection of a trunk is gone, and all its links are.
+    pub(super) fn left(&mut self, connection: ConnectionId) {
+        self.waiting.push(Waiting::Left(connection));
+    }
+
+    /// Says something to a neighbour that is none of the protocol's business.
+    pub(super) fn say(&mut self, connection: ConnectionId, message: Bytes) {
+        self.said.push((connection, message));
+    }
+
     /// Whether a turn has something to do at once.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.said.is_empty()
     }
 
     /// When a turn is due even if nothing happens before.
@@ -116,10 +150,16 @@ impl Neighbors {
                 Waiting::Up(link) => self.take_link(link, now),
                 Waiting::Down(link) => self.drop_link(link, now),
                 Waiting::Message(connection, message) => {
-                    if let Some(connection) = self.connections.get(&connection) {
+                    if let Some(trunk) = self.trunks.get(&self.first_of(connection)) {
                         // A refusal is told by an event, not more often than is good for a log.
-                        let _refused = self.engine.received(connection.number, &message, now);
+                        let _refused = self.engine.received(trunk.number, &message, now);
                     }
+                }
+                Waiting::Joined(connection, trunk) => {
+                    self.joined.insert(connection, trunk);
+                }
+                Waiting::Left(connection) => {
+                    self.joined.remove(&connection);
                 }
             }
         }
@@ -140,33 +180,41 @@ impl Neighbors {
 
     /// Posts the engine's messages to the links of the protocol.
     pub(super) fn send(&mut self, now: Time, out: &mut Outboxes) {
-        let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
-        while let Some((number, message)) = self.engine.poll_output() {
-            let control = self
-                .connections
-                .values()
-                .find(|connection| connection.number == number)
-                .and_then(|connection| connection.control);
-            let Some(link) = control else { continue };
-            let forward = Forward {
-                origin: Origin {
-                    shard: self.own,
-                    delivery: None,
-                },
-                to: Target::Link(link),
-                address: AddressId(0),
-                slot: NO_SLOT,
-                born,
-                settled: true,
-                complete: true,
-                counted: false,
-                beyond: None,
-                state: None,
-                heads: None,
-                payload: message.into(),
-            };
-            out.push(link.shard, Mail::Forward(forward));
+        for (connection, message) in std::mem::take(&mut self.said) {
+            let trunk = self.trunks.get(&self.first_of(connection));
+            if let Some(link) = trunk.and_then(Trunk::control) {
+                self.post(link, message, now, out);
+            }
         }
+        while let Some((number, message)) = self.engine.poll_output() {
+            let mut trunks = self.trunks.values();
+            let trunk = trunks.find(|trunk| trunk.number == number);
+            if let Some(link) = trunk.and_then(Trunk::control) {
+                self.post(link, message, now, out);
+            }
+        }
+    }
+
+    fn post(&self, link: OutLinkKey, message: Bytes, now: Time, out: &mut Outboxes) {
+        let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+        let forward = Forward {
+            origin: Origin {
+                shard: self.own,
+                delivery: None,
+            },
+            to: Target::Link(link),
+            address: AddressId(0),
+            slot: NO_SLOT,
+            born,
+            settled: true,
+            complete: true,
+            counted: false,
+            beyond: None,
+            state: None,
+            heads: None,
+            payload: message.into(),
+        };
+        out.push(link.shard, Mail::Forward(forward));
     }
 
     /// The paths to publish, if they differ from those before.
@@ -174,35 +222,41 @@ impl Neighbors {
         std::mem::take(&mut self.changed).then(|| Arc::new(self.paths()))
     }
 
-    /// The connections whose neighbours have been given up for their silence.
+    /// All connections of neighbours that have been given up for their silence.
     pub(super) fn take_silent(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.silent)
     }
 
     fn take_link(&mut self, link: RouterLink, now: Time) {
+        let first = self.first_of(link.connection);
         let Self {
             engine,
-            connections,
+            trunks,
             last_number,
             changed,
             ..
         } = self;
-        let connection = connections.entry(link.connection).or_insert_with(|| {
+        let trunk = trunks.entry(first).or_insert_with(|| {
             *last_number += 1;
-            Connection {
+            Trunk {
                 number: NeighborLink(*last_number),
-                control: None,
-                data: [None; PRIORITIES],
                 capacity: link.capacity,
+                cost: link.cost,
+                members: Vec::new(),
             }
         });
+        let (before, number, cost) = (trunk.control(), trunk.number, trunk.cost);
+        let member = trunk.member(link.connection);
         match link.priority {
             None => {
-                connection.control = Some(link.link);
-                engine.link_up(connection.number, link.cost, now);
+                let replaced = member.control.replace(link.link);
+                // A further connection changes nothing for the protocol.
+                if before.is_none() || before == replaced {
+                    engine.link_up(number, cost, now);
+                }
             }
             Some(priority) => {
-                if let Some(data) = connection.data.get_mut(usize::from(priority)) {
+                if let Some(data) = member.data.get_mut(usize::from(priority)) {
                     *data = Some(link.link);
                     *changed = true;
                 }
@@ -213,23 +267,31 @@ impl Neighbors {
     fn drop_link(&mut self, link: OutLinkKey, now: Time) {
         let Self {
             engine,
-            connections,
+            trunks,
             changed,
             ..
         } = self;
-        connections.retain(|_, connection| {
-            if connection.control == Some(link) {
-                connection.control = None;
-                engine.link_down(connection.number, now);
-            }
-            for data in &mut connection.data {
-                if *data == Some(link) {
-                    *data = None;
-                    *changed = true;
+        trunks.retain(|_, trunk| {
+            let before = trunk.control();
+            for member in &mut trunk.members {
+                member.control.take_if(|control| *control == link);
+                for data in &mut member.data {
+                    *changed |= data.take_if(|data| *data == link).is_some();
                 }
             }
-            connection.control.is_some() || connection.data.iter().any(Option::is_some)
+            trunk.members.retain(Connection::has_links);
+            match trunk.control() {
+                after if after == before => {}
+                Some(_) => engine.link_renewed(trunk.number, now),
+                None => engine.link_down(trunk.number, now),
+            }
+            !trunk.members.is_empty()
         });
+    }
+
+    /// The first connection of the trunk to which a connection belongs: often itself.
+    fn first_of(&self, connection: ConnectionId) -> ConnectionId {
+        self.joined.get(&connection).copied().unwrap_or(connection)
     }
 
     fn take_event(
@@ -258,9 +320,10 @@ impl Neighbors {
             MeshEvent::Unmapped { router, key } => bindings.unmap(router.0, &key),
             MeshEvent::PathsChanged => self.changed = true,
             MeshEvent::NeighborDown { link, id } => {
-                let mut connections = self.connections.iter();
-                let still = connections.find(|(_, of)| of.number == link && of.control.is_some());
-                self.silent.extend(still.map(|(connection, _)| connection));
+                let trunk = self.trunks.values().find(|trunk| trunk.number == link);
+                let members = trunk.into_iter().flat_map(|trunk| &trunk.members);
+                let still = members.filter(|member| member.control.is_some());
+                self.silent.extend(still.map(|member| member.id));
                 notices.push(Notice::Network(NetworkNotice::NeighborLost { id }));
             }
             said => notices.extend(self.notice(said).map(Notice::Network)),
@@ -292,9 +355,9 @@ impl Neighbors {
         why: Misdeed,
         more: u64,
     ) -> NetworkNotice {
-        let mut connections = self.connections.iter();
-        let connection = connections.find(|(_, connection)| connection.number == link);
-        let connection = connection.map(|(id, _)| *id);
+        let trunk = self.trunks.values().find(|trunk| trunk.number == link);
+        let connection = trunk.and_then(|trunk| trunk.members.first());
+        let connection = connection.map(|member| member.id);
         match why {
             Misdeed::OurIdentity => NetworkNotice::DuplicateRouter {
                 connection,
@@ -326,15 +389,15 @@ impl Neighbors {
             let Some(number) = router.direct else {
                 continue;
             };
-            let connection = self.connections.values().find(|of| of.number == number);
-            if let Some(connection) = connection
+            let trunk = self.trunks.values().find(|of| of.number == number);
+            if let Some(trunk) = trunk
                 && let Ok(place) = u16::try_from(neighbors.len())
             {
                 places.insert(number, place);
                 neighbors.push(Neighbor {
                     router: index.0,
-                    links: connection.data,
-                    capacity: connection.capacity,
+                    members: trunk.usable(),
+                    capacity: trunk.capacity,
                 });
             }
         }
@@ -355,6 +418,47 @@ impl Neighbors {
             });
         }
         Paths::new(paths, neighbors, known, u32::from(found.radius()))
+    }
+}
+
+impl Connection {
+    fn has_links(&self) -> bool {
+        self.control.is_some() || self.data.iter().any(Option::is_some)
+    }
+}
+
+impl Trunk {
+    /// The link on which the protocol speaks.
+    fn control(&self) -> Option<OutLinkKey> {
+        self.members.iter().find_map(|member| member.control)
+    }
+
+    fn member(&mut self, id: ConnectionId) -> &mut Connection {
+        let place = self.members.iter().position(|member| member.id == id);
+        let place = place.unwrap_or_else(|| {
+            self.members.push(Connection {
+                id,
+                control: None,
+                data: [None; PRIORITIES],
+            });
+            self.members.len() - 1
+        });
+        &mut self.members[place]
+    }
+
+    /// The connections that carry messages: those with all their links, and where there is none,
+    /// whichever have some.
+    fn usable(&self) -> Vec<Member> {
+        let is_whole = |member: &Connection| member.data.iter().all(Option::is_some);
+        let any_whole = self.members.iter().any(is_whole);
+        let members = self.members.iter();
+        let members = members.filter(|member| !any_whole || is_whole(member));
+        let member = |member: &Connection| Member {
+            connection: member.id,
+            links: member.data,
+            leaving: false,
+        };
+        members.map(member).collect()
     }
 }
 

@@ -23,6 +23,7 @@ fn control() -> ControlPlane {
             version: "0",
             mode: RouterMode::Standalone,
             timers: crate::settings::MeshTimers::default(),
+            trunk_connections: 1,
         }),
         shards: SHARDS,
         seed: 1,

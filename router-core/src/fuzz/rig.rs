@@ -76,6 +76,7 @@ impl Rig {
             version: "fuzz",
             mode: RouterMode::Standalone,
             timers: MeshTimers::default(),
+            trunk_connections: 1,
         });
         let counters = Counters::new(shards);
         let mut control = ControlPlane::new(ControlConfig {
@@ -137,6 +138,7 @@ impl Rig {
             peer: format!("rig:{peer}"),
             hostname: None,
             traced: self.connections.is_multiple_of(3),
+            join: None,
         };
         let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
         self.peers[peer].at = Some((shard, key));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::ids::{
     AddressId, AddressKey, ConnectionId, InKey, InLinkKey, LinkId, Origin, OutKey, OutLinkKey,
-    ShardId,
+    ShardId, TrunkToken,
 };
 use crate::inspect::{Answer, Query};
 use crate::notice::Opened;
@@ -185,6 +185,8 @@ pub enum Command {
     LinkDown(OutLinkKey),
     /// A message of the routing protocol has come from a neighbour.
     Routing(ConnectionId, Bytes),
+    /// What happens to a connection of a trunk between two routers.
+    Trunk(TrunkNews),
     /// The control plane to a shard: do something to a connection.
     Connection(ConnectionId, ConnectionCommand),
     /// The control plane to every shard: whether the protocol trace of all connections is wanted.
@@ -273,6 +275,62 @@ pub enum Dialled {
     },
 }
 
+/// What a shard tells the control plane of a connection that belongs to a trunk, or wants to.
+#[derive(Clone, Debug)]
+pub struct TrunkNews {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The shard that has it.
+    pub shard: ShardId,
+    /// What happened.
+    pub what: TrunkEvent,
+}
+
+/// What happened to a connection of a trunk.
+#[derive(Clone, Debug)]
+pub enum TrunkEvent {
+    /// It is open, and both sides consent to more like it.
+    Opened {
+        /// The neighbour.
+        peer: TrunkPeer,
+        /// How many there may be, this one included.
+        limit: u16,
+        /// This router has dialled it, and is the one to dial more.
+        dialled: bool,
+    },
+    /// It was dialled by a neighbour that says that it belongs to others. It waits for
+    /// [`ConnectionCommand::Admit`] or [`ConnectionCommand::Refuse`].
+    Asks(TrunkPeer),
+    /// The neighbour has taken it as what it was dialled for: a further connection of this trunk.
+    Joined(ConnectionId),
+    /// Its shard was busy for most of a second, and it had part in that.
+    Busy,
+    /// It is gone, and its links before it.
+    Left,
+}
+
+/// Who is at the other end of a connection of a trunk.
+#[derive(Clone, Debug)]
+pub struct TrunkPeer {
+    /// Its container-id.
+    pub container: String,
+    /// `address:port`.
+    pub address: String,
+    /// What it was given, or has given.
+    pub token: TrunkToken,
+}
+
+impl Dialled {
+    /// The connection that it is about.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Opened(opened) => opened.connection,
+            Self::Ended { connection, .. } => *connection,
+        }
+    }
+}
+
 /// What the control plane may ask of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionCommand {
@@ -285,6 +343,10 @@ pub enum ConnectionCommand {
     Doubt(Duration),
     /// Switch its protocol trace.
     Trace(bool),
+    /// It belongs to this trunk, as it says: open it.
+    Admit(ConnectionId),
+    /// It does not belong to a trunk as it says: close it, for this reason.
+    Refuse(&'static str),
 }
 
 /// Letters that travel together.

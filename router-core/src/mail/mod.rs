@@ -9,7 +9,7 @@ mod outbox;
 pub use doorbell::Doorbell;
 pub use letter::{
     Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, Dialled, End, Forward, Heads, Mail,
-    OutRef, RouterLink, Target, Unbind,
+    OutRef, RouterLink, Target, TrunkEvent, TrunkNews, TrunkPeer, Unbind,
 };
 pub use mailbox::Mailbox;
 pub use outbox::Outboxes;

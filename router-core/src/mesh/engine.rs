@@ -84,6 +84,18 @@ impl Engine {
         self.state.step();
     }
 
+    /// A connection to another router has lost its control links and has others of the same life of
+    /// the same neighbour: what was on its way may be lost, so both say anew what they have.
+    pub fn link_renewed(&mut self, link: NeighborLink, now: Time) {
+        self.at(now);
+        if let Some(id) = self.state.links.heard_on(link).cloned() {
+            self.state.retry(&id);
+        }
+        self.state.marks.greet.push(link);
+        self.state.marks.advertise = true;
+        self.state.step();
+    }
+
     /// Takes a message that arrived on a control link: all of its payload.
     ///
     /// # Errors

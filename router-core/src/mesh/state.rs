@@ -228,7 +228,7 @@ impl State {
     }
 
     /// Whatever was asked of a neighbour may have got lost with the link.
-    fn retry(&mut self, id: &str) {
+    pub(super) fn retry(&mut self, id: &str) {
         if let Some(index) = self.nodes.find(id)
             && let Some(node) = self.nodes.get_mut(index)
         {

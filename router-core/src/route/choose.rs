@@ -7,14 +7,40 @@
 use crate::ids::OutLinkKey;
 use crate::limits::BALANCED_SCAN;
 
-use super::paths::{Entry, Neighbor, Path, Paths};
+use super::paths::{Entry, Member, Neighbor, Path, Paths};
 use super::record::{Consumer, NO_SLOT, RemoteRouter, Route, Treatment};
 use super::tally::Tally;
 
-/// What the chooser asks about pipes.
+/// What the chooser asks about pipes, and about who uses which connection.
 pub trait Windows {
     /// Whether the pipe from this shard to a link takes another unsettled delivery.
     fn is_open(&self, link: OutLinkKey) -> bool;
+
+    /// The connection to a neighbour that the sender of this delivery uses.
+    fn pick<'a>(&self, neighbor: &'a Neighbor) -> Option<Pick<'a>> {
+        let member = neighbor.members.first()?;
+        Some(Pick {
+            member,
+            held: false,
+        })
+    }
+}
+
+/// The connection to a neighbour that a sender uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Pick<'a> {
+    /// The connection.
+    pub member: &'a Member,
+    /// The sender is to use another one as soon as what it has sent by this one has ended: until
+    /// then its unsettled deliveries wait.
+    pub held: bool,
+}
+
+/// The way to a router.
+struct Way<'a> {
+    path: &'a Path,
+    link: OutLinkKey,
+    held: bool,
 }
 
 /// What becomes of a delivery.
@@ -63,10 +89,17 @@ impl<W: Windows> Passage<'_, W> {
     }
 
     /// The way to a router and the link on which this delivery would take it.
-    fn way(&self, remote: &RemoteRouter) -> Option<(&Path, OutLinkKey)> {
+    fn way(&self, remote: &RemoteRouter) -> Option<Way<'_>> {
         let path = self.paths.to(remote.router)?;
-        let link = self.paths.neighbor(path.neighbor)?.link(self.priority)?;
-        self.admits(link).then_some((path, link))
+        let neighbor = self.paths.neighbor(path.neighbor)?;
+        let Pick { member, held } = self.windows.pick(neighbor)?;
+        let link = member.link(self.priority)?;
+        self.admits(link).then_some(Way { path, link, held })
+    }
+
+    /// Whether the delivery may take a way now.
+    fn is_free(&self, way: &Way<'_>) -> bool {
+        self.settled || (!way.held && self.windows.is_open(way.link))
     }
 }
 
@@ -159,20 +192,20 @@ fn nearest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>
         let ways = route.routers.iter();
         ways.filter_map(|remote| Some((remote, passage.way(remote)?)))
     };
-    let Some(least) = ways().map(|(_, (path, _))| path.cost).min() else {
+    let Some(least) = ways().map(|(_, way)| way.path.cost).min() else {
         return Choice::Unroutable;
     };
-    let near = || ways().filter(|(_, (path, _))| path.cost == least);
+    let near = || ways().filter(|(_, way)| way.path.cost == least);
     let count = near().count();
     let turn = tally.turn(route.turn_slot, count);
-    for (remote, (_, link)) in near().skip(turn).chain(near().take(turn)) {
-        if passage.is_open(link) {
+    for (remote, way) in near().skip(turn).chain(near().take(turn)) {
+        if passage.is_free(&way) {
             if count > 1 {
                 tally.advance(route.turn_slot);
             }
             tally.chosen();
             return Choice::One {
-                target: link,
+                target: way.link,
                 slot: remote_slot(remote, passage.settled),
             };
         }
@@ -284,9 +317,10 @@ fn weigh_routers(
         }
     }
     for remote in &route.routers {
-        let Some((path, link)) = passage.way(remote) else {
+        let Some(way) = passage.way(remote) else {
             continue;
         };
+        let path = way.path;
         if !Paths::is_valid(path, passage.entry) {
             continue;
         }
@@ -298,12 +332,12 @@ fn weigh_routers(
         if best.as_ref().is_some_and(|best| weight >= best.weight) {
             continue;
         }
-        if !passage.is_open(link) {
+        if !passage.is_free(&way) {
             *none = Choice::Wait;
             continue;
         }
         let choice = Choice::One {
-            target: link,
+            target: way.link,
             slot: remote_slot(remote, passage.settled),
         };
         *best = Some(Best { choice, weight });
@@ -318,6 +352,7 @@ fn weigh_routers(
 pub fn copies(
     route: &Route,
     paths: &Paths,
+    windows: &impl Windows,
     priority: u8,
     entry: Option<Entry>,
     trace: &[u16],
@@ -339,7 +374,7 @@ pub fn copies(
     let leads_on = |neighbor: &Neighbor| !trace.contains(&neighbor.router);
     chosen
         .filter(|(chosen, neighbor)| *chosen && leads_on(neighbor))
-        .filter_map(|(_, neighbor)| neighbor.link(priority))
+        .filter_map(|(_, neighbor)| windows.pick(neighbor)?.member.link(priority))
         .collect()
 }
 

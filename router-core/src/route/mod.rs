@@ -8,8 +8,8 @@ mod rules;
 mod table;
 mod tally;
 
-pub use choose::{Choice, Passage, Windows, choose, copies};
-pub use paths::{DEFAULT_PRIORITY, Entry, Neighbor, PRIORITIES, Path, Paths};
+pub use choose::{Choice, Passage, Pick, Windows, choose, copies};
+pub use paths::{DEFAULT_PRIORITY, Entry, Member, Neighbor, PRIORITIES, Path, Paths};
 pub use record::{Consumer, NO_SLOT, RemoteRouter, Route, Treatment};
 pub use rules::{AddressRule, Resolved, RuleError, Rules};
 pub use table::RouteTable;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::OutLinkKey;
+use crate::ids::{ConnectionId, LinkId, OutLinkKey, ShardId};
 
 /// Data links to a neighbour: one for each priority (inter-router protocol, ten pairs).
 pub const PRIORITIES: usize = 10;
@@ -40,25 +40,83 @@ pub struct Path {
     pub valid_origins: Arc<[u16]>,
 }
 
-/// A router to which this one has a connection.
+/// A router to which this one has a connection, or several: a trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbor {
     /// Its index.
     pub router: u16,
-    /// The links that carry its messages, by priority; missing ones are served by the next lower.
-    pub links: [Option<OutLinkKey>; PRIORITIES],
+    /// The connections to it, oldest first; at least one.
+    pub members: Vec<Member>,
     /// Unsettled deliveries that each shard may have on their way to one of the links, and those of
     /// one address from which the neighbour no longer counts as eligible for balanced ones.
     pub capacity: u32,
 }
 
-impl Neighbor {
+/// One connection to a neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The links that carry messages, by priority; missing ones are served by the next lower.
+    pub links: [Option<OutLinkKey>; PRIORITIES],
+    /// It is about to be closed: nobody begins to use it.
+    pub leaving: bool,
+}
+
+impl Member {
     /// The link for a priority.
     #[must_use]
     pub fn link(&self, priority: u8) -> Option<OutLinkKey> {
         let top = usize::from(priority).min(PRIORITIES - 1);
         self.links[..=top].iter().rev().find_map(|link| *link)
     }
+
+    /// Whether a link is one of its.
+    #[must_use]
+    pub fn has(&self, link: OutLinkKey) -> bool {
+        self.links.contains(&Some(link))
+    }
+
+    /// The shard that has the connection.
+    fn shard(&self) -> Option<ShardId> {
+        let mut links = self.links.iter().flatten();
+        links.next().map(|link| link.shard)
+    }
+}
+
+impl Neighbor {
+    /// The connection that a link would use if it had used none before: one of its own shard, which
+    /// spares a message the way to another; else any, each link its own, so that all are used.
+    /// Those with an excluded link are passed over.
+    #[must_use]
+    pub fn preferred(
+        &self,
+        shard: ShardId,
+        link: LinkId,
+        excluded: Option<OutLinkKey>,
+    ) -> Option<&Member> {
+        let admitted = |member: &&Member| excluded.is_none_or(|link| !member.has(link));
+        let rank = |member: &&Member| {
+            let near = member.shard() == Some(shard);
+            let mixed = mix(link.0 ^ mix(member.connection.0));
+            (!member.leaving, near, mixed)
+        };
+        self.members.iter().filter(admitted).max_by_key(rank)
+    }
+
+    /// Every link that carries messages to it.
+    pub fn links(&self) -> impl Iterator<Item = OutLinkKey> {
+        let links = self.members.iter().flat_map(|member| &member.links);
+        links.flatten().copied()
+    }
+}
+
+/// SplitMix64's finisher: numbers that are near each other become far apart.
+fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
 }
 
 /// All paths of one generation.
@@ -70,6 +128,9 @@ pub struct Paths {
     /// Indices of all known routers, reachable or not, by id.
     known: BTreeMap<Arc<str>, u16>,
     radius: u32,
+    /// The links to neighbours with several connections, ascending, each with the places of the
+    /// neighbour and of the connection.
+    trunk_links: Vec<(OutLinkKey, u16, u16)>,
 }
 
 impl Paths {
@@ -81,11 +142,13 @@ impl Paths {
         known: BTreeMap<Arc<str>, u16>,
         radius: u32,
     ) -> Self {
+        let trunk_links = trunk_links(&neighbors);
         Self {
             paths,
             neighbors,
             known,
             radius,
+            trunk_links,
         }
     }
 
@@ -112,13 +175,30 @@ impl Paths {
     pub fn behind(&self, link: OutLinkKey) -> Option<&Neighbor> {
         self.neighbors
             .iter()
-            .find(|neighbor| neighbor.links.contains(&Some(link)))
+            .find(|neighbor| neighbor.members.iter().any(|member| member.has(link)))
     }
 
-    /// The link on which a message of a priority leaves for a router.
+    /// Whether there are several connections to some neighbour.
     #[must_use]
-    pub fn link(&self, router: u16, priority: u8) -> Option<OutLinkKey> {
-        self.neighbor(self.to(router)?.neighbor)?.link(priority)
+    pub fn has_trunks(&self) -> bool {
+        !self.trunk_links.is_empty()
+    }
+
+    /// The neighbour with several connections to which a link leads, and the connection it is on.
+    #[must_use]
+    pub fn trunk_of(&self, link: OutLinkKey) -> Option<(&Neighbor, &Member)> {
+        let found = self
+            .trunk_links
+            .binary_search_by_key(&link, |entry| entry.0);
+        let (_, neighbor, member) = *self.trunk_links.get(found.ok()?)?;
+        let neighbor = self.neighbor(neighbor)?;
+        Some((neighbor, neighbor.members.get(usize::from(member))?))
+    }
+
+    /// The neighbours with several connections.
+    pub fn trunks(&self) -> impl Iterator<Item = &Neighbor> {
+        let neighbors = self.neighbors.iter();
+        neighbors.filter(|neighbor| neighbor.members.len() > 1)
     }
 
     /// The index of a router that is known.
@@ -144,30 +224,104 @@ impl Paths {
     }
 }
 
+/// The links to neighbours with several connections, in their order.
+fn trunk_links(neighbors: &[Neighbor]) -> Vec<(OutLinkKey, u16, u16)> {
+    let mut found = Vec::new();
+    for (neighbor, place) in neighbors.iter().zip(0..) {
+        if neighbor.members.len() < 2 {
+            continue;
+        }
+        for (member, at) in neighbor.members.iter().zip(0..) {
+            let links = member.links.iter().flatten();
+            found.extend(links.map(|link| (*link, place, at)));
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Key, ShardId};
+    use crate::ids::Key;
 
-    #[test]
-    fn a_missing_priority_is_served_by_the_next_lower() {
-        let link = |index| OutLinkKey {
-            shard: ShardId(0),
+    fn link(shard: u16, index: u32) -> OutLinkKey {
+        OutLinkKey {
+            shard: ShardId(shard),
             link: Key {
                 index,
                 generation: 0,
             },
-        };
-        let mut links = [None; PRIORITIES];
-        links[0] = Some(link(0));
-        links[5] = Some(link(5));
-        let neighbor = Neighbor {
-            router: 1,
-            links,
+        }
+    }
+
+    fn member(connection: u64, shard: u16) -> Member {
+        let index = u32::try_from(connection).unwrap();
+        Member {
+            connection: ConnectionId(connection),
+            links: [Some(link(shard, index)); PRIORITIES],
+            leaving: false,
+        }
+    }
+
+    fn neighbor(router: u16, members: Vec<Member>) -> Neighbor {
+        Neighbor {
+            router,
+            members,
             capacity: 250,
+        }
+    }
+
+    #[test]
+    fn a_missing_priority_is_served_by_the_next_lower() {
+        let mut links = [None; PRIORITIES];
+        links[0] = Some(link(0, 0));
+        links[5] = Some(link(0, 5));
+        let member = Member {
+            links,
+            ..member(1, 0)
         };
-        assert_eq!(neighbor.link(4), Some(link(0)));
-        assert_eq!(neighbor.link(5), Some(link(5)));
-        assert_eq!(neighbor.link(200), Some(link(5)));
+        assert_eq!(member.link(4), Some(link(0, 0)));
+        assert_eq!(member.link(5), Some(link(0, 5)));
+        assert_eq!(member.link(200), Some(link(0, 5)));
+    }
+
+    #[test]
+    fn a_link_prefers_the_connection_of_its_shard_and_never_one_that_leaves() {
+        let mut trunk = neighbor(1, (0..4).map(|n| member(u64::from(n) + 1, n)).collect());
+        let preferred = |trunk: &Neighbor, shard, link| {
+            let member = trunk.preferred(ShardId(shard), LinkId(link), None);
+            member.unwrap().connection.0
+        };
+        for link in 0..100 {
+            assert_eq!(preferred(&trunk, 2, link), 3);
+        }
+        trunk.members[2].leaving = true;
+        for link in 0..100 {
+            assert_ne!(preferred(&trunk, 2, link), 3);
+        }
+    }
+
+    #[test]
+    fn links_of_shards_without_a_connection_use_all_of_them() {
+        let trunk = neighbor(1, (0..4).map(|n| member(u64::from(n) + 1, n)).collect());
+        let mut used = [0; 5];
+        for link in 0..400 {
+            let member = trunk.preferred(ShardId(9), LinkId(link), None).unwrap();
+            used[usize::try_from(member.connection.0).unwrap()] += 1;
+        }
+        assert!(used[1..].iter().all(|&count| count > 50), "{used:?}");
+    }
+
+    #[test]
+    fn only_links_of_several_connections_are_those_of_a_trunk() {
+        let single = neighbor(1, vec![member(1, 0)]);
+        let trunk = neighbor(2, vec![member(2, 0), member(3, 1)]);
+        let paths = Paths::new(Vec::new(), vec![single, trunk], BTreeMap::new(), 1);
+        assert!(paths.has_trunks());
+        assert_eq!(paths.trunk_of(link(0, 1)), None);
+        let (neighbor, member) = paths.trunk_of(link(1, 3)).unwrap();
+        assert_eq!((neighbor.router, member.connection.0), (2, 3));
+        assert_eq!(paths.behind(link(0, 1)).map(|of| of.router), Some(1));
     }
 }

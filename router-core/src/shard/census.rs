@@ -120,7 +120,7 @@ impl Shard {
                 }
             }
         }
-        census.drift = self.held_drift() + self.lane_drift();
+        census.drift = self.held_drift() + self.lane_drift() + self.pin_drift();
         self.count_credit(&mut census);
         for ((key, from), queued) in windows {
             let link = self.out_links.get(key);

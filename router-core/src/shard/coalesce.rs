@@ -208,6 +208,7 @@ impl Shard {
         if self.ticked < self.second {
             self.ticked = self.second;
             self.scrub();
+            self.lines_due |= self.may_be_held();
             for key in std::mem::take(&mut self.slow) {
                 if let Some(link) = self.in_links.get_mut(key) {
                     link.slow = false;

@@ -16,8 +16,9 @@ use amqp_proto::{
 
 use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
+use crate::inspect::LinkType;
 use crate::limits;
-use crate::settings::ConnectionSettings;
+use crate::settings::{ConnectionSettings, Join};
 
 /// A connection.
 pub(super) struct Conn {
@@ -73,6 +74,10 @@ pub(super) struct Conn {
     pub(super) since: Time,
     /// When a delivery last came or went.
     pub(super) last_delivery: Option<Time>,
+    /// Its part in a trunk.
+    pub(super) trunk: Trunking,
+    /// Frames with messages between routers, and how many of them were counted before.
+    pub(super) carried: (u32, u32),
     /// Its frames are traced because someone asked for this connection.
     pub(super) traced: bool,
     /// An administrator deleted it.
@@ -138,6 +143,19 @@ pub(super) enum Phase {
     Closing,
 }
 
+/// What part a connection has in a trunk between two routers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trunking {
+    /// None.
+    No,
+    /// It was dialled to belong to one.
+    Joining(Join),
+    /// Its peer says that it belongs to one: the control plane is asked, nothing read meanwhile.
+    Asking,
+    /// It belongs to this one, which goes by its first connection.
+    Of(ConnectionId),
+}
+
 /// What stands behind a link of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LinkSlot {
@@ -164,6 +182,13 @@ impl Conn {
     /// The name of the listener that accepted it; `None` if it was dialled.
     pub(super) fn listener_name(&self) -> Option<String> {
         (!self.settings.is_initiator()).then(|| self.settings.name.clone())
+    }
+
+    /// A frame with a part of a message came or went.
+    pub(super) fn count_carried(&mut self, kind: LinkType) {
+        if kind == LinkType::InterRouter {
+            self.carried.0 = self.carried.0.wrapping_add(1);
+        }
     }
 
     /// Which side connected.

@@ -146,8 +146,7 @@ impl Shard {
                 DeliveryTag::new(&begun.tag.to_le_bytes())?,
             )
         };
-        let engine = &mut conn.engine;
-        let sent = engine.send_transfer(
+        let sent = conn.engine.send_transfer(
             link.link,
             &transfer,
             &[],
@@ -162,12 +161,13 @@ impl Shard {
             });
         }
         conn.last_delivery = Some(now);
+        conn.count_carried(link.kind);
         if fresh {
             queued.begun = Some(begun);
             self.next_tag += 1;
             if let Some(record) = begun.record {
                 let origin = out_origin(queued)?;
-                let id = engine.last_delivery_id(link.link);
+                let id = conn.engine.last_delivery_id(link.link);
                 outbound.insert(sent_record(queued, origin, out, id));
                 self.note_sent(record, origin);
             }

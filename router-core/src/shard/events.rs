@@ -141,6 +141,7 @@ impl Shard {
     pub(super) fn close(&mut self, key: ConnKey) {
         self.tell_ended(key, None);
         self.drop_links_of(key);
+        self.leave_trunk(key);
         if let Some(conn) = self.conns.get_mut(key) {
             conn.phase = Phase::Closing;
             conn.input.clear();
@@ -170,6 +171,7 @@ impl Shard {
         }
         self.tell_ended(key, error.map(|description| (condition, description)));
         self.drop_links_of(key);
+        self.leave_trunk(key);
         if let Some(conn) = self.conns.get_mut(key) {
             conn.phase = Phase::Closing;
             self.closed.push(key);

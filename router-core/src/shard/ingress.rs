@@ -15,15 +15,13 @@ use super::annotate::{Annotations, Opening, depth_of, opening};
 use super::conn::LinkSlot;
 use super::link::{InTarget, Memo};
 use super::parcel::{Parcel, Verdict};
+use super::pins::{Outlook, Sender};
 use super::state::{Pipes, Shard};
 use crate::address::{Phase, lookup_key, normalise};
-use crate::delivery::{FanOut, Held, Journey, Merge, Place, Stream};
-use crate::ids::{
-    AddressId, AddressKey, ConnKey, Direction, InKey, InLinkKey, Origin, OutLinkKey, ShardId,
-};
+use crate::delivery::{Held, Journey, Place, Stream};
+use crate::ids::{AddressKey, ConnKey, Direction, InKey, InLinkKey, ShardId};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{Forward, Mail, Target};
 use crate::route::{
     Choice, DEFAULT_PRIORITY, Entry, NO_SLOT, Passage, Paths, Route, Tally, Treatment, choose,
     copies,
@@ -42,12 +40,13 @@ impl Shard {
         let Some(LinkSlot::In(key)) = self.slot(conn, link) else {
             return;
         };
-        if let Some(conn) = self.conns.get_mut(conn) {
-            conn.last_delivery = Some(now);
-        }
         let Some(in_link) = self.in_links.get_mut(key) else {
             return;
         };
+        if let Some(conn) = self.conns.get_mut(conn) {
+            conn.last_delivery = Some(now);
+            conn.count_carried(in_link.kind);
+        }
         if let Some(record) = in_link.partial {
             self.next_frame(key, record, delivery, payload);
             return;
@@ -251,81 +250,6 @@ impl Shard {
         }
     }
 
-    fn forward_to_one(
-        &mut self,
-        parcel: Parcel,
-        target: OutLinkKey,
-        slot: u32,
-        address: AddressId,
-    ) {
-        let record = if parcel.settled && parcel.complete {
-            self.finish_settled(&parcel);
-            None
-        } else {
-            Some(self.place_parcel(&parcel, Place::Sent { target, peer: None }))
-        };
-        self.count_ingress(&parcel, address);
-        let forward = Forward {
-            origin: Origin {
-                shard: self.id,
-                delivery: record,
-            },
-            to: Target::Link(target),
-            address,
-            slot,
-            born: parcel.born,
-            settled: parcel.settled,
-            complete: parcel.complete,
-            counted: true,
-            beyond: None,
-            state: parcel.state,
-            heads: parcel.heads,
-            payload: parcel.payload,
-        };
-        self.post(target.shard, Mail::Forward(forward));
-    }
-
-    fn forward_to_all(
-        &mut self,
-        parcel: Parcel,
-        address: AddressId,
-        shards: Vec<ShardId>,
-        beyond: Option<Arc<[OutLinkKey]>>,
-    ) {
-        let record = if parcel.settled && parcel.complete {
-            self.finish_settled(&parcel);
-            None
-        } else {
-            let fan = FanOut {
-                address,
-                merge: Merge::new(shards.len()),
-                shards: shards.iter().map(|&shard| (shard, 0)).collect(),
-            };
-            Some(self.place_parcel(&parcel, Place::Fan(Box::new(fan))))
-        };
-        self.count_ingress(&parcel, address);
-        for shard in shards {
-            let forward = Forward {
-                origin: Origin {
-                    shard: self.id,
-                    delivery: record,
-                },
-                to: Target::Fan(address),
-                address,
-                slot: NO_SLOT,
-                born: parcel.born,
-                settled: parcel.settled,
-                complete: parcel.complete,
-                counted: true,
-                beyond: beyond.clone(),
-                state: parcel.state.clone(),
-                heads: parcel.heads.clone(),
-                payload: parcel.payload.clone(),
-            };
-            self.post(shard, Mail::Forward(forward));
-        }
-    }
-
     /// Chooses for a link whose attach named the address.
     pub(super) fn choose_targeted(&mut self, key: InLinkKey, parcel: &Parcel) -> Verdict {
         let Self {
@@ -335,6 +259,8 @@ impl Shard {
             lines,
             paths,
             shards,
+            id,
+            second,
             ..
         } = self;
         let Some(link) = in_links.get(key) else {
@@ -352,7 +278,8 @@ impl Shard {
         if !parcel.settled && !lines.is_empty() && lines.contains_key(key) {
             return Verdict::Wait(AddressKey::clone(key));
         }
-        take_target(route, parcel, tally, pipes, paths, ShardId(*shards))
+        let sender = Sender::new(Some(link), *id, *second);
+        take_target(route, parcel, sender, tally, pipes, paths, ShardId(*shards))
     }
 
     /// Chooses for a message that says itself where it goes.
@@ -380,6 +307,8 @@ impl Shard {
             table,
             text,
             context,
+            id,
+            second,
             ..
         } = self;
         let Some(link) = in_links.get(key) else {
@@ -408,7 +337,8 @@ impl Shard {
         if !parcel.settled && !lines.is_empty() && lines.contains_key(&route.key) {
             return Verdict::Wait(AddressKey::clone(&route.key));
         }
-        take_target(route, parcel, tally, pipes, paths, ShardId(*shards))
+        let sender = Sender::new(Some(link), *id, *second);
+        take_target(route, parcel, sender, tally, pipes, paths, ShardId(*shards))
     }
 
     /// The key of the address that a message went to; what it says of its way is read again, too.
@@ -459,12 +389,17 @@ impl Shard {
             pipes,
             paths,
             shards,
+            in_links,
+            id,
+            second,
             ..
         } = self;
-        match table.lookup(key) {
-            Some(route) => take_target(route, parcel, tally, pipes, paths, ShardId(*shards)),
-            None => Verdict::NoPath(AddressKey::clone(key)),
-        }
+        let Some(route) = table.lookup(key) else {
+            return Verdict::NoPath(AddressKey::clone(key));
+        };
+        let link = parcel.link.and_then(|key| in_links.get(key));
+        let sender = Sender::new(link, *id, *second);
+        take_target(route, parcel, sender, tally, pipes, paths, ShardId(*shards))
     }
 
     /// Looks an anonymous message's address up, unless the last message had the same.
@@ -515,6 +450,7 @@ fn before_in_process(route: &Route, parcel: &Parcel) -> Option<Verdict> {
 fn take_target(
     route: &Route,
     parcel: &Parcel,
+    sender: Sender<'_>,
     tally: &mut Tally,
     pipes: &mut Pipes,
     paths: &Paths,
@@ -525,9 +461,14 @@ fn take_target(
     }
     let journey = &parcel.journey;
     let priority = route.priority.unwrap_or(journey.priority);
+    let outlook = Outlook {
+        pipes,
+        sender,
+        excluded: parcel.excluded,
+    };
     let passage = Passage {
         settled: parcel.settled,
-        windows: &*pipes,
+        windows: &outlook,
         excluded: parcel.excluded.as_slice(),
         paths,
         priority,
@@ -549,7 +490,14 @@ fn take_target(
             }
         }
         Choice::Each => {
-            let beyond = copies(route, paths, priority, journey.entry, &journey.trace);
+            let beyond = copies(
+                route,
+                paths,
+                &outlook,
+                priority,
+                journey.entry,
+                &journey.trace,
+            );
             let mut shards = route.shards.clone();
             for link in &beyond {
                 if !shards.contains(&link.shard) {

@@ -8,7 +8,7 @@ use super::link::InTarget;
 use super::state::{Shard, tighten};
 use crate::ids::{AddressKey, InLinkKey, OutLinkKey};
 use crate::mail::{Command, ConnectionCommand, Mail};
-use crate::route::{Paths, Route, RouteTable};
+use crate::route::{Neighbor, Paths, Route, RouteTable};
 
 impl Shard {
     /// Acts on one letter.
@@ -54,13 +54,12 @@ impl Shard {
     /// A new topology: what waits may have a way again, or none any more.
     fn take_paths(&mut self, paths: Arc<Paths>) {
         let old = std::mem::replace(&mut self.paths, paths);
-        for neighbor in old.neighbors() {
-            for &link in neighbor.links.iter().flatten() {
-                if self.paths.behind(link).is_none() {
-                    self.pipes.to.remove(&link);
-                }
+        for link in old.neighbors().iter().flat_map(Neighbor::links) {
+            if self.paths.behind(link).is_none() {
+                self.pipes.to.remove(&link);
             }
         }
+        self.adjust_pins(&old);
         let remote = |route: &Option<Arc<Route>>| {
             route
                 .as_ref()
@@ -106,6 +105,10 @@ impl Shard {
                     conn.engine.set_tap(on || all);
                 }
             }
+            Command::Connection(id, ConnectionCommand::Admit(trunk)) => {
+                self.admit_member(id, trunk);
+            }
+            Command::Connection(id, ConnectionCommand::Refuse(why)) => self.refuse_member(id, why),
             Command::TraceAll(on) => {
                 self.trace_all = on;
                 for (_, conn) in self.conns.iter_mut() {
@@ -120,6 +123,7 @@ impl Shard {
             | Command::Unbind(_)
             | Command::LinkUp(_)
             | Command::LinkDown(_)
+            | Command::Trunk(_)
             | Command::Routing(..) => {}
         }
     }

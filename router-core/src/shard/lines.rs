@@ -123,6 +123,7 @@ impl Shard {
         let Target::Link(gone) = forward.to else {
             return;
         };
+        self.leave_target(record);
         let Some(mut parcel) = self.parcel_of(record, forward.payload, true) else {
             return;
         };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use amqp_codec::{Attach, Str};
 use amqp_proto::{LinkKey, SessionKey};
 
+use super::pin::Pin;
 use super::pipe::PipeRx;
 use super::rate::Rate;
 use crate::ids::{AddressId, AddressKey, ConnKey, FanKey, InKey, Key, LinkId, OutKey};
@@ -55,6 +56,8 @@ pub(super) struct InLink {
     pub(super) rate: Rate,
     /// The second since which there is no credit.
     pub(super) zero_since: Option<u32>,
+    /// The connections to neighbours that it uses, where there are several to choose from.
+    pub(super) pins: Vec<Pin>,
 }
 
 /// What every new link brings.
@@ -108,6 +111,7 @@ impl InLink {
             ingress: 0,
             rate: Rate::default(),
             zero_since: Some(second),
+            pins: Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod conn;
 mod egress;
 mod ends;
 mod events;
+mod forward;
 mod ingress;
 mod lanes;
 mod letters;
@@ -20,6 +21,8 @@ mod link;
 mod neighbors;
 mod opening;
 mod parcel;
+mod pin;
+mod pins;
 mod pipe;
 mod rate;
 mod records;
@@ -30,6 +33,7 @@ mod stalled;
 mod state;
 mod stream;
 mod termini;
+mod trunks;
 mod vigil;
 mod wheel;
 mod window;
@@ -42,7 +46,7 @@ use std::sync::Arc;
 use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 
 pub use self::census::Census;
-use self::conn::{Conn, Phase, Vigil};
+use self::conn::{Conn, Phase, Trunking, Vigil};
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
@@ -66,9 +70,13 @@ impl Shard {
             peer,
             hostname,
             traced,
+            join,
         } = connection;
         let config = match settings.is_initiator() {
-            true => self.initiator_config(&settings, hostname.as_deref(), connection),
+            true => {
+                let trunk = self.trunk_offer(&settings, join.as_ref());
+                self.initiator_config(&settings, hostname.as_deref(), connection, trunk)
+            }
             false => self.engine_config(&settings),
         };
         let engine = amqp_proto::Connection::new(config, now);
@@ -99,6 +107,8 @@ impl Shard {
             properties: None,
             since: now,
             last_delivery: None,
+            trunk: join.map_or(Trunking::No, Trunking::Joining),
+            carried: (0, 0),
             traced: false,
             deleted: false,
             repeats: (0, 0),
@@ -153,7 +163,8 @@ impl Shard {
     /// left there for the time being, so that input cannot pile up here faster than it is handled.
     #[must_use]
     pub fn is_behind(&self, key: ConnKey) -> bool {
-        self.conns.get(key).is_some_and(|conn| conn.backlogged)
+        let conn = self.conns.get(key);
+        conn.is_some_and(|conn| conn.backlogged || conn.trunk == Trunking::Asking)
     }
 
     /// The socket has ended or failed.
@@ -269,8 +280,8 @@ impl Shard {
     /// When a turn is due even if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let second =
-            (!self.slow.is_empty()).then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
+        let waits = !self.slow.is_empty() || self.may_be_held();
+        let second = waits.then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
         [self.wheel.next_deadline(), second]
             .into_iter()
             .flatten()
@@ -315,7 +326,7 @@ impl Shard {
             let Some(conn) = self.conns.get_mut(key) else {
                 return;
             };
-            if conn.phase == Phase::Closing {
+            if conn.phase == Phase::Closing || conn.trunk == Trunking::Asking {
                 return;
             }
             match conn.poll_event(now) {

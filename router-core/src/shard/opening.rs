@@ -8,6 +8,7 @@ use amqp_proto::{Config, Limits, Mechanism, Sasl, SessionKey};
 use super::conn::{Phase, Withheld};
 use super::neighbors::int_property;
 use super::state::Shard;
+use super::trunks::TrunkWords;
 use super::vigil::{LOSS_DETECTION, wish};
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
@@ -54,11 +55,12 @@ impl Shard {
         settings: &ConnectionSettings,
         hostname: Option<&str>,
         connection: ConnectionId,
+        trunk: Map,
     ) -> Arc<Config> {
         Arc::new(Config {
             initiator: true,
             hostname: hostname.map(Str::copy),
-            properties: Some(open_properties(&self.settings, settings, connection)),
+            properties: Some(open_properties(&self.settings, settings, connection, trunk)),
             sasl: Sasl::Client {
                 mechanism: Mechanism::Anonymous,
             },
@@ -71,20 +73,34 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
+        let words = TrunkWords::read(open.properties.as_ref());
+        conn.container = Some(open.container_id.to_string());
+        conn.properties = open
+            .properties
+            .map(|properties| words.hide_token(properties));
+        if let Some(answer) = self.negotiate(key, &words) {
+            self.finish_open(key, answer);
+        }
+    }
+
+    /// The router's Open, if the peer's came first, and what follows from both; `trunk` is what the
+    /// answer says of trunks.
+    pub(super) fn finish_open(&mut self, key: ConnKey, trunk: Map) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
         if !conn.settings.is_initiator() {
-            let properties = open_properties(&self.settings, &conn.settings, conn.id);
+            let properties = open_properties(&self.settings, &conn.settings, conn.id, trunk);
             conn.engine.open(Some(properties), &mut conn.output);
         }
         conn.phase = Phase::Open;
-        conn.container = Some(open.container_id.to_string());
-        conn.properties = open.properties.map(Encoded::settle);
         let opened = Arc::new(Opened {
             connection: conn.id,
             direction: conn.direction(),
             peer: conn.peer.clone(),
             mechanism: conn.engine.mechanism().map(ToString::to_string),
             user: conn.engine.user().map(ToString::to_string),
-            container: open.container_id.to_string(),
+            container: conn.container.clone().unwrap_or_default(),
             properties: conn.properties.clone(),
         });
         let is_dialled = conn.settings.is_initiator();
@@ -285,7 +301,7 @@ impl Shard {
         }
     }
 
-    fn tell_control(&mut self, report: Dialled) {
+    pub(super) fn tell_control(&mut self, report: Dialled) {
         let command = Box::new(Command::Dialled(report));
         self.post(self.control(), Mail::Command(command));
     }
@@ -341,8 +357,9 @@ fn open_properties(
     router: &RouterSettings,
     settings: &ConnectionSettings,
     connection: ConnectionId,
+    trunk: Map,
 ) -> Encoded {
-    let mut map = Map(Vec::with_capacity(5 + settings.open_properties.len()));
+    let mut map = Map(Vec::with_capacity(7 + settings.open_properties.len()));
     map.push(Value::symbol("product"), Value::String(Str::from(PRODUCT)));
     map.push(
         Value::symbol("version"),
@@ -368,5 +385,6 @@ fn open_properties(
         // Whatever others do with a property that they do not know: those they know stand before.
         map.push(Value::symbol(LOSS_DETECTION), wish(router, settings));
     }
+    map.0.extend(trunk.0);
     Encoded::from_value(&Value::Map(map))
 }

@@ -213,6 +213,9 @@ impl Shard {
             self.withhold_for_streams(inbound.conn, inbound.session, stream.withheld, 0);
         }
         let Some(key) = inbound.link else { return };
+        if let Place::Sent { target, .. } = inbound.place {
+            self.release_pin(key, target);
+        }
         let Some(link) = self.in_links.get_mut(key) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use amqp_proto::Time;
 
-use super::conn::{Conn, Phase};
+use super::conn::{Conn, Phase, Trunking};
 use super::link::{InLink, InTarget, OutLink};
 use super::state::Shard;
 use crate::delivery::Place;
@@ -194,5 +194,9 @@ fn connection_row(conn: &Conn, now: Time) -> ConnectionRow {
             .last_delivery
             .map(|at| now.saturating_sub(at).as_secs()),
         traced: conn.traced,
+        trunk: match conn.trunk {
+            Trunking::Of(trunk) => Some(trunk),
+            _ => None,
+        },
     }
 }

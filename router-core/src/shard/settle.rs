@@ -242,6 +242,7 @@ impl Shard {
     pub(super) fn end_early(&mut self, key: InKey, state: Option<DeliveryState>) {
         self.pass_state(key, state.clone());
         self.end_stream(key, End::Aborted);
+        self.leave_target(key);
         if let Some(inbound) = self.inbound.get_mut(key) {
             let state = state.map(Box::new).or_else(|| inbound.answered.take());
             inbound.place = Place::Discard(state);

@@ -123,6 +123,8 @@ pub struct Shard {
     pub(super) loose: Vec<Key>,
     /// Pipes whose other end ought to hear a new limit: the link and the shard.
     pub(super) grants: Vec<(Key, ShardId)>,
+    /// Connections that belong to trunks.
+    pub(super) trunks: Vec<ConnKey>,
     /// Links whose producers may get credit when a second is over.
     pub(super) slow: Vec<InLinkKey>,
     pub(super) wheel: Wheel,
@@ -245,6 +247,7 @@ impl Shard {
             closed: Vec::new(),
             loose: Vec::new(),
             grants: Vec::new(),
+            trunks: Vec::new(),
             slow: Vec::new(),
             wheel: Wheel::new(),
             noted: Time::ZERO,

@@ -92,6 +92,9 @@ impl Shard {
             return;
         };
         let (link, born) = (inbound.link, inbound.born);
+        if let Some(key) = link {
+            self.lose_sight(key);
+        }
         self.forget_record(record);
         if let Some(key) = link {
             self.count_end(key, state.is_none(), state, born);

@@ -10,5 +10,6 @@ mod routing;
 mod settling;
 mod silence;
 mod streams;
+mod trunks;
 mod windows;
 mod world;

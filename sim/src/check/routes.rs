@@ -60,8 +60,8 @@ pub(crate) fn routes(scene: &Scene<'_>) -> Result<(), String> {
         });
         let count = joined.collect::<BTreeSet<_>>().len();
         let whole = neighbors.iter().all(|neighbor| {
-            let links = neighbor.links.iter().flatten();
-            links.count() == PRIORITIES
+            let count = neighbor.links().count();
+            count > 0 && count == neighbor.members.len() * PRIORITIES
         });
         if neighbors.len() != count || !whole {
             let id = plan.nodes[node].id;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use router_core::limits::TRUNK_MEMBERS;
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
     ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
@@ -324,6 +325,7 @@ impl Plan {
                 false => RouterMode::Standalone,
             },
             timers,
+            trunk_connections: TRUNK_MEMBERS,
         })
     }
 

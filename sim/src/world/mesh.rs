@@ -100,6 +100,7 @@ impl World {
             peer: format!("192.0.2.2:{wire}"),
             hostname: None,
             traced: false,
+            join: None,
         };
         let dialled = NewConnection {
             connection: dial.connection,
@@ -107,6 +108,7 @@ impl World {
             peer: format!("{}:{}", dial.host, dial.port),
             hostname: Some(dial.host),
             traced: false,
+            join: dial.join,
         };
         let ends = [
             (dialler, Side::Dialler, dialled),

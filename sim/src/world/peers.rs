@@ -28,6 +28,7 @@ impl World {
             hostname: None,
             peer: format!("192.0.2.1:{peer}"),
             traced: false,
+            join: None,
         };
         self.say(|| format!("peer {peer} comes"));
         let wire = (self.peers[peer].wire, Side::Listener);

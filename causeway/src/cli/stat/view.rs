@@ -85,7 +85,14 @@ impl View {
         let rows = table.rows.iter().map(|values| Row { table, values });
         let (title, layout) = match self {
             Self::General => ("Router", general(rows)),
-            Self::Connections => ("Connections", columns(&CONNECTIONS, &[], rows)),
+            Self::Connections => {
+                let belongs = |row: Row<'_>| !row.text("trunk").is_empty();
+                let more: &[Column] = match rows.clone().any(belongs) {
+                    true => &CONNECTIONS_OF_TRUNKS,
+                    false => &[],
+                };
+                ("Connections", columns(&CONNECTIONS, more, rows))
+            }
             Self::Links => {
                 let more: &[Column] = if verbose { &LINKS_VERBOSE } else { &[] };
                 ("Links", columns(&LINKS, more, rows))
@@ -199,6 +206,9 @@ const CONNECTIONS: [Column; 11] = [
     }),
     ("uptime", |row| long_time(row.number("uptimeSeconds"))),
 ];
+
+/// Shown where several connections share the load.
+const CONNECTIONS_OF_TRUNKS: [Column; 1] = [("trunk", |row| row.text("trunk"))];
 
 const NODES: [Column; 5] = [
     ("router-id", |row| row.text("id")),

@@ -38,6 +38,7 @@ pub static CONNECTION: EntityType = EntityType {
         "uptimeSeconds",
         "lastDlvSeconds",
         "enableProtocolTrace",
+        "trunk",
     ],
     shows_nulls: true,
     section: None,
@@ -73,6 +74,11 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new("enableProtocolTrace", Boolean, "Its frames go to the log.")
         .boolean(false)
         .update(),
+    Attribute::new(
+        "trunk",
+        String,
+        "Identity of the first of several connections to one router that share the load.",
+    ),
     Attribute::new("sasl", String, "SASL mechanism in use."),
     Attribute::new("user", String, "Who the peer is."),
     Attribute::new("ssl", Boolean, "TLS is in use."),

@@ -123,6 +123,15 @@ const ATTRIBUTES: &[Attribute] = &[
         .integer(4)
         .range(1, 1024)
         .create(),
+    Attribute::new(
+        "trunkConnections",
+        Integer,
+        "Most connections to one neighbour that share the load, where that is of our kind too; \
+         0: as many as both have shards, at most 8; 1: never more than one.",
+    )
+    .integer(0)
+    .range(0, 8)
+    .create(),
     Attribute::new("shards", Integer, "Number of shards that are running."),
     Attribute::new(
         "debugDumpFile",

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::paths::PRIORITIES;
 use super::super::tally::{Boards, Slots};
 use super::*;
-use crate::ids::{AddressId, Key, ShardId};
+use crate::ids::{AddressId, ConnectionId, Key, ShardId};
 use crate::limits::TALLY_REFRESH;
 
 /// Windows of which some are shut.
@@ -428,7 +428,11 @@ fn neighbors(costs: &[u32], capacity: u32) -> Paths {
     let paths = (0..).zip(costs).map(path);
     let neighbors = (0..costs.len()).map(|place| Neighbor {
         router: u16::try_from(place).unwrap() + 1,
-        links: [Some(link(100 + u32::try_from(place).unwrap())); PRIORITIES],
+        members: vec![Member {
+            connection: ConnectionId(u64::try_from(place).unwrap() + 1),
+            links: [Some(link(100 + u32::try_from(place).unwrap())); PRIORITIES],
+            leaving: false,
+        }],
         capacity,
     });
     Paths::new(
@@ -516,7 +520,7 @@ fn balanced_sends_on_only_what_may_pass_here() {
 fn copies_go_to_each_neighbour_once_but_not_back() {
     let world = with_routers(Treatment::Multicast, &[], &[1, 2, 3]);
     let copies = |entry, trace: &[u16]| -> Vec<u32> {
-        let links = copies(&world.route, &world.paths, 4, entry, trace);
+        let links = copies(&world.route, &world.paths, &world.shut, 4, entry, trace);
         links.iter().map(|link| link.link.index).collect()
     };
     assert_eq!(copies(None, &[]), [100, 101, 102]);

@@ -49,6 +49,7 @@ impl Pair {
             peer: "there:1".to_owned(),
             hostname: Some("there".to_owned()),
             traced: false,
+            join: None,
         };
         let accepted = NewConnection {
             connection: ConnectionId(9),
@@ -56,6 +57,7 @@ impl Pair {
             peer: "127.0.0.1:4".to_owned(),
             hostname: None,
             traced: false,
+            join: None,
         };
         let now = Time::from_millis(1);
         let keys = [

@@ -1,6 +1,7 @@
 //! The smallest world a router lives in: shards and control plane exchange batches until nobody has
 //! any, peers are protocol engines whose bytes are handed over at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amqp_codec::{
@@ -15,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::control::{ControlConfig, ControlPlane};
 use crate::counters::Counters;
-use crate::ids::{ConnKey, ConnectionId, ShardId};
+use crate::ids::{ConnKey, ShardId};
 use crate::notice::Notice;
 use crate::route::Treatment;
 use crate::settings::{
@@ -33,7 +34,8 @@ pub(super) struct World {
     pub(super) notices: Vec<Notice>,
     pub(super) counters: Arc<Counters>,
     pub(super) now: Time,
-    connections: u64,
+    /// What goes out on connections that are no peer's.
+    pub(super) wires: BTreeMap<(usize, ConnKey), Vec<u8>>,
 }
 
 /// An AMQP client.
@@ -65,13 +67,19 @@ impl World {
 
     /// The world of a router with an id of its own.
     pub(super) fn of(id: &str, shards: u16, treatment: Treatment) -> Self {
-        let settings = Arc::new(RouterSettings {
+        let settings = RouterSettings {
             id: Arc::from(id),
             default_treatment: treatment,
             version: "0.1.0",
             mode: RouterMode::Standalone,
             timers: MeshTimers::default(),
-        });
+            trunk_connections: 1,
+        };
+        Self::with_settings(shards, settings)
+    }
+
+    pub(super) fn with_settings(shards: u16, settings: RouterSettings) -> Self {
+        let settings = Arc::new(settings);
         let counters = Counters::new(shards);
         let control = ControlPlane::new(ControlConfig {
             instance: 1,
@@ -100,7 +108,7 @@ impl World {
             notices: Vec::new(),
             counters,
             now: Time::from_millis(1),
-            connections: 0,
+            wires: BTreeMap::new(),
         }
     }
 
@@ -135,13 +143,14 @@ impl World {
         let mut engine = Connection::new(Arc::new(config), self.now);
         let mut output = SendQueue::new();
         engine.start(&mut output);
-        self.connections += 1;
+        let connection = self.control.deal_connection();
         let accepted = NewConnection {
-            connection: ConnectionId(self.connections),
+            connection,
             settings: Arc::new(self.listener.clone()),
             hostname: None,
-            peer: format!("127.0.0.1:{}", 40_000 + self.connections),
+            peer: format!("127.0.0.1:{}", 40_000 + connection.0),
             traced: false,
+            join: None,
         };
         let key = self.shards[shard].accept(accepted, transform, self.now);
         self.peers.push(Peer {
@@ -464,10 +473,13 @@ impl World {
                 .find(|peer| peer.shard == shard && peer.key == key)
             {
                 peer.take(Bytes::from(bytes), now);
+            } else if let Some(wire) = self.wires.get_mut(&(shard, key)) {
+                wire.extend(bytes);
             }
         }
         while let Some(key) = self.shards[shard].poll_closed() {
             moved = true;
+            self.wires.remove(&(shard, key));
             for peer in &mut self.peers {
                 peer.gone |= peer.shard == shard && peer.key == key;
             }

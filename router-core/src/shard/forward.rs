@@ -1,0 +1,98 @@
+//! A delivery whose target was chosen goes on its way: its record is made, where it needs one, and
+//! it is posted to the shard that owns the target, or to several.
+
+use std::sync::Arc;
+
+use super::parcel::Parcel;
+use super::state::Shard;
+use crate::delivery::{FanOut, Merge, Place};
+use crate::ids::{AddressId, Origin, OutLinkKey, ShardId};
+use crate::mail::{Forward, Mail, Target};
+use crate::route::NO_SLOT;
+
+impl Shard {
+    /// A delivery goes to one link.
+    pub(super) fn forward_to_one(
+        &mut self,
+        parcel: Parcel,
+        target: OutLinkKey,
+        slot: u32,
+        address: AddressId,
+    ) {
+        let record = if parcel.settled && parcel.complete {
+            self.finish_settled(&parcel);
+            None
+        } else {
+            Some(self.place_parcel(&parcel, Place::Sent { target, peer: None }))
+        };
+        self.count_ingress(&parcel, address);
+        if self.paths.has_trunks() {
+            self.note_pin(parcel.link, target, record.is_some());
+        }
+        let forward = Forward {
+            origin: Origin {
+                shard: self.id,
+                delivery: record,
+            },
+            to: Target::Link(target),
+            address,
+            slot,
+            born: parcel.born,
+            settled: parcel.settled,
+            complete: parcel.complete,
+            counted: true,
+            beyond: None,
+            state: parcel.state,
+            heads: parcel.heads,
+            payload: parcel.payload,
+        };
+        self.post(target.shard, Mail::Forward(forward));
+    }
+
+    /// A delivery goes to all that consume its address.
+    pub(super) fn forward_to_all(
+        &mut self,
+        parcel: Parcel,
+        address: AddressId,
+        shards: Vec<ShardId>,
+        beyond: Option<Arc<[OutLinkKey]>>,
+    ) {
+        let record = if parcel.settled && parcel.complete {
+            self.finish_settled(&parcel);
+            None
+        } else {
+            let fan = FanOut {
+                address,
+                merge: Merge::new(shards.len()),
+                shards: shards.iter().map(|&shard| (shard, 0)).collect(),
+            };
+            Some(self.place_parcel(&parcel, Place::Fan(Box::new(fan))))
+        };
+        self.count_ingress(&parcel, address);
+        if self.paths.has_trunks() {
+            for &link in beyond.iter().flat_map(|links| links.iter()) {
+                self.note_pin(parcel.link, link, false);
+            }
+        }
+        for shard in shards {
+            let forward = Forward {
+                origin: Origin {
+                    shard: self.id,
+                    delivery: record,
+                },
+                to: Target::Fan(address),
+                address,
+                slot: NO_SLOT,
+                born: parcel.born,
+                settled: parcel.settled,
+                complete: parcel.complete,
+                counted: true,
+                beyond: beyond.clone(),
+                state: parcel.state.clone(),
+                heads: parcel.heads.clone(),
+                payload: parcel.payload.clone(),
+            };
+            self.post(shard, Mail::Forward(forward));
+        }
+    }
+}

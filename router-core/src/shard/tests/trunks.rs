@@ -1,0 +1,517 @@
+//! Trunks between two routers, whole ones, on wires that can break.
+
+use std::time::Duration;
+
+use amqp_codec::DeliveryState;
+use amqp_proto::{Clear, LinkKey};
+
+use super::world::World;
+use crate::control::{Connect, Effect};
+use crate::ids::{ConnKey, ShardId, TrunkToken};
+use crate::limits;
+use crate::notice::{NetworkNotice, Notice};
+use crate::route::Treatment;
+use crate::settings::{
+    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
+};
+
+const SHARDS: u16 = 2;
+
+/// Two routers: the first dials the second.
+struct Pair {
+    worlds: [World; 2],
+    wires: Vec<Wire>,
+}
+
+/// A connection: its shard and key at either router.
+type Wire = [(usize, ConnKey); 2];
+
+fn router(id: &str, trunk_connections: u16) -> World {
+    let settings = RouterSettings {
+        id: id.into(),
+        default_treatment: Treatment::AnycastBalanced,
+        version: "0",
+        mode: RouterMode::Interior,
+        timers: MeshTimers::default(),
+        trunk_connections,
+    };
+    World::with_settings(SHARDS, settings)
+}
+
+fn settings(world: &World, connector: Option<&str>) -> ConnectionSettings {
+    ConnectionSettings {
+        connector: connector.map(Into::into),
+        role: ConnectionRole::InterRouter,
+        ..world.listener.clone()
+    }
+}
+
+/// The shard for a connection, as a runtime would choose it.
+fn shard_for(world: &World, new: &NewConnection) -> usize {
+    let beside = world.control.shards_beside(new);
+    let crowd = |shard: &u16| beside.iter().filter(|at| **at == ShardId(*shard)).count();
+    usize::from((0..SHARDS).min_by_key(crowd).unwrap())
+}
+
+/// A message that is a number.
+fn message(number: u32) -> Vec<u8> {
+    let mut message = vec![0x00, 0x53, 0x75, 0xa0, 4];
+    message.extend_from_slice(&number.to_be_bytes());
+    message
+}
+
+impl Pair {
+    /// Routers that have found each other.
+    fn new(trunk_connections: [u16; 2]) -> Self {
+        let mut worlds = [
+            router("A", trunk_connections[0]),
+            router("B", trunk_connections[1]),
+        ];
+        let connector = "connector/b:1";
+        let connect = Connect {
+            identity: connector.into(),
+            host: "b".to_owned(),
+            port: "1".to_owned(),
+            settings: settings(&worlds[0], Some(connector)).into(),
+        };
+        assert!(worlds[0].control.connect(connect));
+        let mut pair = Self {
+            worlds,
+            wires: Vec::new(),
+        };
+        pair.pass(10);
+        pair.pass(2000);
+        pair
+    }
+
+    /// A pair with two connections.
+    fn trunk() -> Self {
+        let mut pair = Self::new([8, 8]);
+        pair.press();
+        assert_eq!(pair.wires.len(), 2, "a second connection");
+        pair
+    }
+
+    /// Sends so much that it counts, in a second in which both routers are busy.
+    fn press(&mut self) {
+        self.press_at(&[0, 1]);
+    }
+
+    /// Sends so much that it counts, in a second in which these routers are busy.
+    fn press_at(&mut self, busy: &[usize]) {
+        let [producer, consumer] = [0, 1].map(|at| self.worlds[at].connect(0));
+        self.worlds[1].receiver(consumer, "load", "load", 1000);
+        self.pass(1500);
+        let sender = self.worlds[0].sender(producer, "load", "load");
+        self.run();
+        for number in 0..2 * limits::TRUNK_BUSY_FRAMES {
+            self.send(producer, sender, number, true);
+        }
+        for &at in busy {
+            for shard in &mut self.worlds[at].shards {
+                shard.note_load(100);
+            }
+        }
+        self.worlds[0].vanish(producer);
+        self.worlds[1].vanish(consumer);
+        self.pass(1500);
+    }
+
+    /// Sends a numbered message.
+    fn send(&mut self, producer: usize, sender: LinkKey, number: u32, settled: bool) {
+        for _ in 0..100 {
+            if self.worlds[0].send(producer, sender, &message(number), settled) {
+                self.run();
+                return;
+            }
+            self.run();
+        }
+        panic!("no credit");
+    }
+
+    /// The numbers of the messages that a consumer has got.
+    fn received(&self, consumer: usize) -> Vec<u32> {
+        let messages = self.worlds[1].peers[consumer].received().into_iter();
+        messages
+            .map(|message| {
+                let end = message.len() - 4;
+                u32::from_be_bytes(message[end..].try_into().unwrap())
+            })
+            .collect()
+    }
+
+    fn pass(&mut self, millis: u64) {
+        for _ in 0..millis.div_ceil(500) {
+            for world in &mut self.worlds {
+                world.pass(millis.min(500));
+            }
+            self.run();
+        }
+    }
+
+    /// Moves bytes between the routers, and dials, until nothing moves.
+    fn run(&mut self) {
+        for _ in 0..10_000 {
+            for world in &mut self.worlds {
+                world.run();
+                world.control.drain_notices(&mut world.notices);
+            }
+            let mut moved = self.dial();
+            for wire in self.wires.clone() {
+                for (from, to) in [(0, 1), (1, 0)] {
+                    let sent = self.worlds[from].wires.get_mut(&wire[from]);
+                    let bytes = sent.map(std::mem::take).unwrap_or_default();
+                    let world = &mut self.worlds[to];
+                    let (shard, key) = wire[to];
+                    moved |= !bytes.is_empty();
+                    for chunk in bytes.chunks(8192) {
+                        let now = world.now;
+                        let shard = &mut world.shards[shard];
+                        shard.window()[..chunk.len()].copy_from_slice(chunk);
+                        shard.received(key, chunk.len(), now);
+                    }
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+        panic!("the routers do not come to rest");
+    }
+
+    /// Connects what the first router dials.
+    fn dial(&mut self) -> bool {
+        let mut dialled = false;
+        while let Some(effect) = self.worlds[0].control.poll_effect() {
+            let Effect::Dial(dial) = effect else { continue };
+            assert!(self.worlds[0].control.dialled(dial.connection));
+            let outgoing = NewConnection {
+                connection: dial.connection,
+                settings: dial.settings,
+                peer: "b:1".to_owned(),
+                hostname: Some(dial.host),
+                traced: false,
+                join: dial.join,
+            };
+            self.connect(outgoing);
+            dialled = true;
+        }
+        dialled
+    }
+
+    fn connect(&mut self, outgoing: NewConnection) -> Wire {
+        let [a, b] = &mut self.worlds;
+        let connection = b.control.deal_connection();
+        let incoming = NewConnection {
+            connection,
+            settings: settings(b, None).into(),
+            peer: format!("a:{}", 40_000 + connection.0),
+            hostname: None,
+            traced: false,
+            join: None,
+        };
+        let mut ends = Vec::new();
+        for (world, new) in [(a, outgoing), (b, incoming)] {
+            let shard = shard_for(world, &new);
+            let key = world.shards[shard].accept(new, Box::new(Clear), world.now);
+            world.wires.insert((shard, key), Vec::new());
+            ends.push((shard, key));
+        }
+        let wire = [ends[0], ends[1]];
+        self.wires.push(wire);
+        wire
+    }
+
+    /// A wire breaks; what was on it is lost.
+    fn cut(&mut self, at: usize) {
+        let wire = self.wires.remove(at);
+        for (world, (shard, key)) in self.worlds.iter_mut().zip(wire) {
+            world.wires.remove(&(shard, key));
+            let now = world.now;
+            world.shards[shard].end_of_input(key, Some("cut".to_owned()), now);
+        }
+        self.run();
+    }
+
+    /// How many connections each router has to the other that carry messages, as its shards see it.
+    fn members(&self) -> [usize; 2] {
+        [0, 1].map(|at| {
+            let mut shards = self.worlds[at].shards.iter();
+            let members = |shard: &crate::shard::Shard| {
+                let neighbors = shard.paths.neighbors();
+                assert!(neighbors.len() < 2, "one neighbour");
+                neighbors.first().map_or(0, |of| of.members.len())
+            };
+            let first = shards.next().map(members).unwrap();
+            assert!(shards.all(|shard| members(shard) == first));
+            first
+        })
+    }
+
+    /// Connections that carry messages from the first router's producers, in the order of wires.
+    fn carried(&self) -> Vec<u32> {
+        let wires = self.wires.iter();
+        let carried = wires.map(|[(shard, key), _]| {
+            let conn = self.worlds[0].shards[*shard].conns.get(*key);
+            conn.map_or(0, |conn| conn.carried.0)
+        });
+        carried.collect()
+    }
+
+    fn lost_neighbours(&self) -> usize {
+        let notices = self.worlds.iter().flat_map(|world| &world.notices);
+        let lost = |notice: &&Notice| {
+            matches!(notice, Notice::Network(NetworkNotice::NeighborLost { .. }))
+        };
+        notices.filter(lost).count()
+    }
+
+    fn failures(&self, at: usize) -> Vec<&str> {
+        let notices = self.worlds[at].notices.iter();
+        let failures = notices.filter_map(|notice| match notice {
+            Notice::ConnectionFailed { description, .. } => Some(&**description),
+            _ => None,
+        });
+        failures.collect()
+    }
+}
+
+#[test]
+fn a_quiet_trunk_has_one_connection_and_a_busy_one_gets_more() {
+    let mut pair = Pair::new([8, 8]);
+    assert_eq!((pair.wires.len(), pair.members()), (1, [1, 1]));
+    for shard in &mut pair.worlds[0].shards {
+        shard.note_load(100);
+    }
+    pair.pass(2000);
+    assert_eq!(pair.wires.len(), 1, "it was not busy for its neighbour");
+    pair.press();
+    assert_eq!(pair.members(), [2, 2]);
+    let shards = |at: usize| pair.wires.iter().map(move |wire| wire[at].0);
+    assert!(
+        shards(0).eq([0, 1]) && shards(1).eq([0, 1]),
+        "of each shard"
+    );
+    pair.press();
+    assert_eq!(pair.wires.len(), 2, "no more than there are shards");
+}
+
+#[test]
+fn it_is_enough_that_one_of_the_routers_is_busy() {
+    for busy in [0, 1] {
+        let mut pair = Pair::new([8, 8]);
+        pair.press_at(&[]);
+        assert_eq!(pair.members(), [1, 1]);
+        pair.press_at(&[busy]);
+        assert_eq!(pair.members(), [2, 2]);
+    }
+}
+
+#[test]
+fn a_limit_of_one_is_for_both_and_says_nothing() {
+    for limits in [[1, 8], [8, 1]] {
+        let mut pair = Pair::new(limits);
+        pair.press();
+        assert_eq!((pair.wires.len(), pair.members()), (1, [1, 1]));
+    }
+}
+
+#[test]
+fn senders_of_each_shard_use_its_connection() {
+    let mut pair = Pair::trunk();
+    let consumer = pair.worlds[1].connect(0);
+    pair.worlds[1].receiver(consumer, "r", "q", 1000);
+    pair.pass(1500);
+    for shard in [0, 1] {
+        let before = pair.carried();
+        let producer = pair.worlds[0].connect(shard);
+        let sender = pair.worlds[0].sender(producer, "s", "q");
+        for number in 0..10 {
+            pair.send(producer, sender, number, false);
+        }
+        let after = pair.carried();
+        assert_eq!(after[shard], before[shard] + 10);
+        assert_eq!(after[1 - shard], before[1 - shard]);
+    }
+    assert_eq!(pair.received(consumer).len(), 20);
+}
+
+#[test]
+fn a_sender_changes_its_connection_when_nothing_of_its_is_in_flight() {
+    let mut pair = Pair::new([8, 8]);
+    let consumer = pair.worlds[1].connect(0);
+    pair.worlds[1].receiver(consumer, "r", "q", 1000);
+    pair.pass(1500);
+    let producer = pair.worlds[0].connect(1);
+    let sender = pair.worlds[0].sender(producer, "s", "q");
+    for number in 0..3 {
+        pair.send(producer, sender, number, false);
+    }
+    pair.press();
+    assert_eq!(pair.members(), [2, 2]);
+    let before = pair.carried();
+    pair.send(producer, sender, 3, false);
+    assert_eq!(pair.carried(), before, "it waits for those in flight");
+    for id in 0..3 {
+        pair.worlds[1].dispose(consumer, id, DeliveryState::Accepted, true);
+    }
+    pair.run();
+    let after = pair.carried();
+    assert_eq!((after[0], after[1]), (before[0], before[1] + 1));
+    assert_eq!(pair.received(consumer), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_sender_waits_a_moment_only_for_what_is_in_flight() {
+    let mut pair = Pair::new([8, 8]);
+    let consumer = pair.worlds[1].connect(0);
+    pair.worlds[1].receiver(consumer, "r", "q", 1000);
+    pair.pass(1500);
+    let producer = pair.worlds[0].connect(1);
+    let sender = pair.worlds[0].sender(producer, "s", "q");
+    pair.send(producer, sender, 0, false);
+    pair.press();
+    pair.send(producer, sender, 1, false);
+    assert_eq!(pair.received(consumer), [0]);
+    let before = pair.carried();
+    pair.pass(4000);
+    assert_eq!(pair.received(consumer), [0, 1]);
+    pair.send(producer, sender, 2, false);
+    assert_eq!(pair.received(consumer), [0, 1, 2]);
+    let after = pair.carried();
+    assert_eq!(
+        (after[0], after[1]),
+        (before[0] + 2, before[1]),
+        "as before"
+    );
+}
+
+#[test]
+fn a_trunk_outlives_the_loss_of_any_connection_but_the_last() {
+    for first in [0, 1] {
+        let mut pair = Pair::trunk();
+        let consumer = pair.worlds[1].connect(0);
+        pair.worlds[1].receiver(consumer, "r", "q", 1000);
+        pair.pass(1500);
+        pair.cut(first);
+        assert_eq!(pair.members(), [1, 1]);
+        for shard in [0, 1] {
+            let producer = pair.worlds[0].connect(shard);
+            let sender = pair.worlds[0].sender(producer, "s", "q");
+            pair.run();
+            pair.send(producer, sender, 7, false);
+        }
+        assert_eq!(pair.received(consumer), [7, 7]);
+        pair.pass(10_000);
+        assert_eq!(pair.lost_neighbours(), 0, "hello goes on");
+        assert_eq!(pair.wires.len(), 1, "nothing is dialled without need");
+        pair.press();
+        assert_eq!((pair.wires.len(), pair.members()), (2, [2, 2]));
+        pair.cut(0);
+        pair.cut(0);
+        assert_eq!(pair.lost_neighbours(), 2, "each has lost the other");
+        pair.pass(10_000);
+        assert_eq!(pair.members(), [1, 1], "it was dialled anew");
+    }
+}
+
+#[test]
+fn what_a_lost_connection_has_not_sent_goes_by_another_in_its_order() {
+    let mut pair = Pair::trunk();
+    let consumer = pair.worlds[1].connect(0);
+    pair.worlds[1].receiver(consumer, "r", "q", 1000);
+    pair.pass(1500);
+    let producers = [0, 1].map(|_| {
+        let producer = pair.worlds[0].connect(1);
+        (producer, pair.worlds[0].sender(producer, "s", "q"))
+    });
+    pair.run();
+    // The second router reads nothing any more: its session's window shuts, and the rest waits.
+    let held = std::mem::take(&mut pair.wires);
+    for number in 0..200_u32 {
+        for (place, (producer, sender)) in (0..).zip(producers) {
+            let message = message(place * 1000 + number);
+            assert!(pair.worlds[0].send(producer, sender, &message, false));
+        }
+    }
+    pair.wires = held;
+    for wire in &pair.wires {
+        let sent = pair.worlds[0].wires.get_mut(&wire[0]);
+        sent.unwrap().clear();
+    }
+    pair.cut(1);
+    let mut failed = 0;
+    for (producer, _) in producers {
+        let producer = &pair.worlds[0].peers[producer];
+        let outcomes = (0..200).filter_map(|id| producer.outcome(id));
+        failed += outcomes
+            .filter(|(state, settled)| {
+                matches!(state, Some(DeliveryState::Modified(_))) && *settled
+            })
+            .count();
+    }
+    let arrived = pair.received(consumer);
+    let window = limits::SESSION_WINDOW_FRAMES as usize;
+    assert_eq!((arrived.len(), failed), (400 - window, window));
+    for place in [0, 1] {
+        let of = arrived.iter().filter(|number| **number / 1000 == place);
+        assert!(of.is_sorted(), "{arrived:?}");
+    }
+}
+
+#[test]
+fn nobody_joins_a_trunk_by_guessing_or_by_another_name() {
+    let mut pair = Pair::trunk();
+    let join = |token| crate::settings::Join {
+        trunk: crate::ids::ConnectionId(1),
+        token,
+        container: "B".to_owned(),
+    };
+    let connection = pair.worlds[0].control.deal_connection();
+    let stranger = NewConnection {
+        connection,
+        settings: settings(&pair.worlds[0], Some("connector/b:1")).into(),
+        peer: "b:1".to_owned(),
+        hostname: None,
+        traced: false,
+        join: Some(join(TrunkToken(7))),
+    };
+    pair.connect(stranger);
+    pair.pass(1000);
+    assert_eq!(pair.members(), [2, 2]);
+    assert_eq!(pair.failures(1), ["there is no such trunk"]);
+    assert_eq!(pair.lost_neighbours(), 0);
+}
+
+#[test]
+fn the_token_of_a_trunk_is_not_shown() {
+    let pair = Pair::trunk();
+    for world in &pair.worlds {
+        for notice in &world.notices {
+            let Notice::ConnectionOpened(opened) = notice else {
+                continue;
+            };
+            let Some(properties) = &opened.properties else {
+                continue;
+            };
+            let shown = format!("{:?}", properties.value().unwrap());
+            assert!(!shown.contains("trunk-token"), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_is_tried_again_later() {
+    let mut pair = Pair::new([8, 8]);
+    let load = |pair: &mut Pair| {
+        let number = pair.wires.len();
+        pair.press();
+        pair.wires.len() - number
+    };
+    assert_eq!(load(&mut pair), 1);
+    pair.cut(1);
+    assert_eq!(pair.members(), [1, 1]);
+    pair.pass(Duration::from_secs(1).as_millis().try_into().unwrap());
+    assert_eq!(load(&mut pair), 1);
+    assert_eq!(pair.members(), [2, 2]);
+}
