@@ -145,6 +145,11 @@ pub const FAILOVER_SERVERS: usize = 16;
 /// Bytes of a host's name, or a port's, that a peer may name: those of a DNS name.
 pub const SERVER_NAME_BYTES: usize = 255;
 
+/// Deliveries for which a link of the routing protocol has room at least, whatever its listener or
+/// connector says: `linkCapacity` is about what clients produce, and what routers tell each other
+/// must not be dropped for it.
+pub const CONTROL_CAPACITY: u32 = 250;
+
 /// Links to one neighbour that carry single large messages; beyond that these share them.
 pub const STREAMING_LINKS: usize = 64;
 

@@ -158,8 +158,9 @@ impl Shard {
         }
     }
 
-    fn insert_in(&mut self, key: ConnKey, new: NewLink, kind: LinkType) {
+    fn insert_in(&mut self, key: ConnKey, mut new: NewLink, kind: LinkType) {
         let link = new.link;
+        new.capacity = room(kind, new.capacity);
         let target = match kind {
             LinkType::RouterControl => InTarget::Control,
             LinkType::InterRouter | LinkType::Endpoint => InTarget::Anonymous { memo: None },
@@ -171,8 +172,9 @@ impl Shard {
         self.mark_credit(in_key, true);
     }
 
-    fn insert_out(&mut self, key: ConnKey, new: NewLink, kind: LinkType) -> Key {
+    fn insert_out(&mut self, key: ConnKey, mut new: NewLink, kind: LinkType) -> Key {
         let link = new.link;
+        new.capacity = room(kind, new.capacity);
         let mut record = OutLink::new(new, AddressKey::from(""), None, true);
         record.kind = kind;
         let out = self.out_links.insert(record);
@@ -215,7 +217,7 @@ impl Shard {
             connection: conn.id,
             link,
             priority,
-            capacity: record.capacity,
+            capacity: conn.settings.link_capacity,
             cost: conn.settings.cost.max(asked),
         };
         self.post(self.control(), Mail::Command(Box::new(Command::LinkUp(up))));
@@ -258,6 +260,14 @@ impl Shard {
         self.conns
             .get(key)
             .is_some_and(|conn| conn.settings.role == ConnectionRole::InterRouter)
+    }
+}
+
+/// Deliveries for which a link between routers has room.
+fn room(kind: LinkType, configured: u32) -> u32 {
+    match kind {
+        LinkType::RouterControl => configured.max(limits::CONTROL_CAPACITY),
+        LinkType::InterRouter | LinkType::Endpoint => configured,
     }
 }
 

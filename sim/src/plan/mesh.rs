@@ -83,6 +83,18 @@ impl Plan {
     }
 }
 
+impl EdgePlan {
+    /// A small window on a long wire carries less than routers have to tell each other.
+    fn with_sense(mut self) -> Self {
+        if self.wire.latency > Duration::from_millis(2) {
+            for end in &mut self.ends {
+                end.window = end.window.map(|window| window.max(16));
+            }
+        }
+        self
+    }
+}
+
 fn edge_fault(random: &mut Random) -> EdgeFault {
     match random.below(6) {
         0 | 1 => EdgeFault::Reset,
@@ -175,6 +187,7 @@ fn edges(count: usize, random: &mut Random) -> Vec<EdgePlan> {
                 ends: [one, other].map(|node| end(node, dear, random)),
                 wire: behaviour(random),
             }
+            .with_sense()
         })
         .collect()
 }

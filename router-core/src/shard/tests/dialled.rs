@@ -7,6 +7,7 @@ use amqp_proto::{Clear, Time};
 
 use super::world::World;
 use crate::ids::{ConnKey, ConnectionId, Direction};
+use crate::inspect::LinkType;
 use crate::mail::{Command, ConnectionCommand, Dialled, Mail};
 use crate::notice::{NetworkNotice, Notice, Opened};
 use crate::route::Treatment;
@@ -298,4 +299,18 @@ fn a_listener_that_is_not_for_routers_ends_the_connection_with_what_it_needs() {
     let failed = |notice: &&Notice| matches!(notice, Notice::ConnectionFailed { .. });
     assert_eq!(pair.dialler.notices.iter().filter(failed).count(), 1);
     assert!(pair.dialler.shards[0].poll_closed().is_some());
+}
+
+#[test]
+fn what_routers_tell_each_other_has_room_however_little_clients_have() {
+    let mut pair = Pair::between("There", |settings| settings.link_capacity = 1);
+    for shard in shards(&mut pair) {
+        let mut links = shard.out_links.iter();
+        let (_, link) = links
+            .find(|(_, link)| link.kind == LinkType::RouterControl)
+            .unwrap();
+        assert!(link.capacity >= 100, "{}", link.capacity);
+        let conn = shard.conns.get(link.conn).unwrap();
+        assert!(conn.engine.credit(link.link) >= 100);
+    }
 }
