@@ -219,18 +219,24 @@ pub const MESH_CHANGE_HOLD_MAX: Duration = Duration::from_secs(5);
 /// How long the first computation of paths in a row holds back the second; doubles with each more.
 pub const MESH_PATHS_HOLD: Duration = Duration::from_millis(20);
 
-/// The longest time for which a row of computations of paths holds back the next.
-pub const MESH_PATHS_HOLD_MAX: Duration = Duration::from_secs(1);
+/// The longest time for which a row of computations of paths holds back the next: what was found is
+/// what the next question to a distant router goes by, and the own paths in a network of a thousand
+/// take some milliseconds.
+pub const MESH_PATHS_HOLD_MAX: Duration = Duration::from_millis(100);
 
 /// Time for which a second copy of what a router says to all is taken for a copy. It says the same
 /// again after four seconds at the earliest, unless it is told otherwise.
 pub const MESH_COPY_TIME: Duration = Duration::from_millis(900);
 
+/// Time between two advertisements while ever more distant routers come to be known, which have not
+/// heard the one before: it goes no further than the network is known to reach.
+pub const MESH_GROWTH_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Time between two questions to one router, and between two equal answers to one.
 pub const MESH_ASK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How long to wait for an answer before asking again; doubles with each try.
-pub const MESH_ASK_TIME_OUT: Duration = Duration::from_secs(1);
+pub const MESH_ASK_TIME_OUT: Duration = Duration::from_millis(500);
 
 /// The longest time between two tries to get an answer.
 pub const MESH_ASK_TIME_OUT_MAX: Duration = Duration::from_secs(30);

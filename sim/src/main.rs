@@ -2,7 +2,7 @@
 //! that of a network, with `--trace` in words and with `--shrink` made smaller; `--ci` runs a fixed
 //! list of both and then fresh seeds for a minute; `--seeds N` runs so many routers, or with
 //! `--mesh` networks, from `--from N` on; without these, fresh seeds until one fails. `--scale N`
-//! prints how networks of up to N routers behave.
+//! prints how networks of up to N routers behave, or with `--size N`, `--shape NAME` some of them.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 #![expect(
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sim::scale::{self, Host};
+use sim::scale::{self, Host, Wanted};
 use sim::{Kind, Part, shrink};
 
 /// Seeds of routers that every run of CI plays.
@@ -234,8 +234,13 @@ fn scale(options: &Options) {
         resident: &resident,
         seconds: &|| began.elapsed().as_secs_f64(),
     };
-    let most = options.number("--scale").unwrap_or(1000);
-    scale::run(&mut host, usize::try_from(most).unwrap_or(usize::MAX));
+    let number = |name| options.number(name).and_then(|n| usize::try_from(n).ok());
+    let wanted = Wanted {
+        most: number("--scale").unwrap_or(usize::MAX),
+        only: number("--size"),
+        shape: options.text("--shape"),
+    };
+    scale::run(&mut host, wanted);
 }
 
 /// Bytes of memory that the process has, where the system says so.

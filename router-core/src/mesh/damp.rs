@@ -93,6 +93,18 @@ impl Ask {
     /// There is something newer to be asked for than when it was last asked.
     pub(super) fn hurry(&mut self) {
         self.tries = 0;
+        self.hasten();
+    }
+
+    /// The question, or its answer, may have gone astray: it is asked again without waiting for
+    /// the time-out.
+    pub(super) fn doubt(&mut self) {
+        if self.is_asked() {
+            self.hasten();
+        }
+    }
+
+    fn hasten(&mut self) {
         let soon = self
             .asked
             .map_or(Time::ZERO, |asked| asked + limits::MESH_ASK_INTERVAL);
@@ -224,16 +236,19 @@ mod tests {
         ask.want();
         assert_eq!(ask.due(), Some(Time::ZERO));
         ask.asked(at(0));
-        assert_eq!(ask.due(), Some(at(1000)));
-        ask.asked(at(1000));
-        assert_eq!(ask.due(), Some(at(3000)));
+        assert_eq!(ask.due(), Some(at(500)));
+        ask.asked(at(500));
+        assert_eq!(ask.due(), Some(at(1500)));
         for _ in 0..10 {
             ask.asked(at(3000));
         }
         assert_eq!(ask.due(), Some(at(33_000)));
+        ask.doubt();
+        assert_eq!(ask.due(), Some(at(3200)), "the way may have been lost");
         ask.answered(at(4000));
         assert_eq!(ask.due(), None);
         ask.want();
+        ask.doubt();
         assert_eq!(ask.due(), Some(at(4200)));
     }
 

@@ -82,8 +82,8 @@ pub(super) struct Node {
     /// It has asked for our addresses.
     pub(super) owed_addresses: Ask,
     pub(super) addresses: Addresses,
-    /// Its last advertisement and its last change of addresses that were passed on.
-    pub(super) passed_on: [Option<PassedOn>; 2],
+    /// Its last advertisement, change of addresses and link state that were passed on.
+    pub(super) passed_on: [Option<PassedOn>; 3],
 }
 
 impl Node {
@@ -107,7 +107,7 @@ impl Node {
             owed_link_state: Ask::default(),
             owed_addresses: Ask::default(),
             addresses: Addresses::default(),
-            passed_on: [None; 2],
+            passed_on: [None; 3],
         }
     }
 

@@ -76,6 +76,7 @@ impl State {
                 mobile_sequence,
             } => (0, [link_sequence, mobile_sequence]),
             Body::Addresses { sequence, .. } => (1, [sequence, 0]),
+            Body::LinkState { sequence, .. } => (2, [sequence, 0]),
             _ => return true,
         };
         let now = self.times.now;

@@ -127,6 +127,8 @@ pub(super) struct Times {
     pub(super) hello: Time,
     pub(super) upkeep: Time,
     pub(super) advertised: Time,
+    /// How far the network was known to reach when that was done.
+    pub(super) reached: u16,
     pub(super) flux_until: Time,
     pub(super) topology_changed: Option<Time>,
 }
@@ -155,6 +157,7 @@ impl State {
                 hello: now,
                 upkeep: now,
                 advertised: now,
+                reached: 0,
                 flux_until: now,
                 topology_changed: None,
             },

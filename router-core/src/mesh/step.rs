@@ -134,7 +134,8 @@ impl State {
         self.marks.announce = !costs.eq(self.announced.iter().map(|(id, cost)| (id, *cost)));
     }
 
-    /// Gives the own link state a new number, and has it advertised.
+    /// Gives the own link state a new number, tells it to all, and has it advertised. The others
+    /// need not ask: while ways change a question is easily lost, and it takes three journeys.
     fn announce(&mut self) {
         let now = self.times.now;
         if !self.marks.announce || self.change_damper.ready() > now {
@@ -145,6 +146,9 @@ impl State {
         self.sequence += 1;
         let costs = self.links.costs().map(|(id, cost)| (Arc::clone(id), cost));
         self.announced = costs.collect();
+        let peers = self.announced.iter().map(|(id, cost)| (&**id, *cost));
+        let message = self.writer.link_state("all", self.sequence, peers);
+        self.flood(&message);
         self.marks.advertise = true;
     }
 
@@ -160,7 +164,9 @@ impl State {
     }
 
     fn next_advertisement(&self) -> Time {
-        let interval = if self.times.now < self.times.flux_until {
+        let interval = if self.computed.tree.radius > self.times.reached {
+            limits::MESH_GROWTH_INTERVAL
+        } else if self.times.now < self.times.flux_until {
             self.settings.ra_interval_flux
         } else {
             self.settings.ra_interval
@@ -174,6 +180,7 @@ impl State {
             return;
         }
         self.times.advertised = now;
+        self.times.reached = self.computed.tree.radius;
         let message = self
             .writer
             .advertisement(self.sequence, self.own_addresses.sequence());
@@ -199,6 +206,11 @@ impl State {
         let graph = Graph::new(routers, size);
         self.computed.tree = own_tree(&graph, RouterIndex::OWN.0, size);
         self.begin_round(graph);
+        // What was asked may have gone a way that is no more.
+        for (_, node) in self.nodes.others() {
+            node.ask.doubt();
+            node.addresses.ask.doubt();
+        }
         self.attend_all();
     }
 

@@ -28,19 +28,34 @@ pub struct Host<'a> {
 const SIZES: [usize; 5] = [8, 32, 128, 512, 1000];
 
 /// Networks of each size and shape, and changes of each.
-fn samples(routers: usize) -> (u64, usize) {
+fn samples(shape: Shape, routers: usize) -> (u64, usize) {
     match routers {
+        _ if shape == Shape::Full => (2, 10),
         0..=32 => (5, 20),
         33..=128 => (4, 25),
-        129..=512 => (1, 10),
-        _ => (1, 5),
+        129..=512 => (1, 5),
+        _ => (1, 3),
     }
 }
 
-/// Prints all tables for networks of at most so many routers.
-pub fn run(host: &mut Host<'_>, most: usize) {
-    topology_table(host, most);
-    address_table(host);
+/// Which networks to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Those of at most so many routers.
+    pub most: usize,
+    /// Those of so many.
+    pub only: Option<usize>,
+    /// Those of one shape. The memory of a network is what the process has come to hold for it, so
+    /// it is right for the first network alone.
+    pub shape: Option<&'a str>,
+}
+
+/// Prints the tables; that of addresses, unless a size or a shape was asked for.
+pub fn run(host: &mut Host<'_>, wanted: Wanted<'_>) {
+    topology_table(host, wanted);
+    if wanted.only.is_none() && wanted.shape.is_none() {
+        address_table(host);
+    }
 }
 
 /// What was seen of one size and shape.
@@ -58,15 +73,17 @@ struct Seen {
     links: usize,
 }
 
-fn topology_table(host: &mut Host<'_>, most: usize) {
+fn topology_table(host: &mut Host<'_>, wanted: Wanted<'_>) {
     (host.say)(
         "| routers | shape | links | cold start, ms | after a cut, ms: p50 / p99 / one router's \
          p99 | after a death, ms: p50 / p99 | at rest, per link and second | per cut, messages / \
          kB | cold start, messages a router | memory a router |",
     );
     (host.say)("|---|---|---|---|---|---|---|---|---|---|");
-    for routers in SIZES.into_iter().filter(|size| *size <= most) {
-        for shape in Shape::ALL {
+    let sizes = SIZES.into_iter().filter(|size| *size <= wanted.most);
+    for routers in sizes.filter(|size| wanted.only.is_none_or(|only| only == *size)) {
+        let is_wanted = |shape: &Shape| wanted.shape.is_none_or(|name| shape.name() == name);
+        for shape in Shape::ALL.into_iter().filter(is_wanted) {
             if shape.is_sensible(routers) {
                 let began = (host.seconds)();
                 let seen = observe(host, shape, routers);
@@ -80,7 +97,7 @@ fn topology_table(host: &mut Host<'_>, most: usize) {
 
 fn observe(host: &Host<'_>, shape: Shape, routers: usize) -> Seen {
     let mut seen = Seen::default();
-    let (networks, changes) = samples(routers);
+    let (networks, changes) = samples(shape, routers);
     for seed in 1..=networks {
         let before = (host.resident)();
         let mut network = Network::new(shape, routers, seed);
@@ -131,7 +148,7 @@ fn seconds_since(network: &Network, began: amqp_proto::Time) -> f64 {
 
 fn row(shape: Shape, routers: usize, seen: &Seen) -> String {
     let cuts = seen.changes.max(1);
-    let (networks, _) = samples(routers);
+    let (networks, _) = samples(shape, routers);
     let link_seconds = (networks * 30 * seen.links as u64).max(1);
     format!(
         "| {routers} | {} | {} | {} | {} / {} / {} | {} / {} | {:.1} messages, {:.0} B | {} / {} | \
