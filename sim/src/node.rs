@@ -23,6 +23,9 @@ use crate::plan::Plan;
 use crate::random::Random;
 use crate::wire::{Side, Wire};
 
+/// Between two reports of how busy a shard is.
+const LOAD: Duration = Duration::from_millis(1500);
+
 /// The second in which the first lives of routers begin.
 const FIRST_INSTANCE: i64 = 1_000_000;
 
@@ -41,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) ahead: Duration,
     /// It runs.
     pub(crate) alive: bool,
+    /// Its shards say that they have much to do.
+    busy: bool,
     /// Lives that it has had before.
     pub(crate) life: u32,
 }
@@ -57,6 +62,8 @@ pub(crate) struct Member {
     pub(crate) slow: Duration,
     /// It is held up between two batches for so long at most.
     pub(crate) late: Duration,
+    /// When it says again that it has much to do.
+    load: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +143,7 @@ impl Node {
             wires: BTreeMap::new(),
             ahead: Duration::ZERO,
             alive: true,
+            busy: plan.nodes[place].busy,
             life,
         }
     }
@@ -198,6 +206,10 @@ impl Node {
             return turned;
         }
         let readable = self.read(who, wires, random, now, &mut turned);
+        if self.busy && self.members[who].load <= now {
+            self.members[who].load = now + LOAD;
+            self.shards[who].note_load(100);
+        }
         self.shards[who].turn(time);
         self.post(who, random, now, &mut turned);
         self.write(who, wires, random, now, &mut turned);

@@ -213,7 +213,11 @@ pub(crate) fn addresses(scene: &Scene<'_>, all: bool) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use amqp_proto::Time;
+
     use super::*;
+    use crate::books::Books;
+    use crate::books::tests::line;
 
     fn ring() -> Plan {
         let of = |plan: &Plan| plan.nodes.len() == 4 && plan.edges.len() == 4;
@@ -250,6 +254,25 @@ mod tests {
             }
         }
         ways
+    }
+
+    #[test]
+    fn routers_that_know_nobody_and_nothing_are_seen() {
+        let plan = ring();
+        let nodes: Vec<Node> = (0..4).map(|node| Node::new(&plan, node, 0)).collect();
+        let scene = |books| Scene {
+            plan: &plan,
+            now: Time::ZERO,
+            nodes: &nodes,
+            peers: &[],
+            books,
+            losses: false,
+        };
+        let (nobody, line) = (Books::default(), line());
+        assert!(routes(&scene(&nobody)).is_err());
+        assert_eq!(addresses(&scene(&nobody), true), Ok(()));
+        let told = addresses(&scene(&line), true);
+        assert!(told.is_err(), "nobody was told of the consumers at A and C");
     }
 
     #[test]

@@ -31,6 +31,8 @@ impl Plan {
                     id,
                     shards: random.pick(&[1, 1, 2, 3]),
                     timers: timers(times, random),
+                    trunk: random.pick(&[1, 2, 3, 8]),
+                    busy: random.one_in(2),
                 })
                 .collect(),
             edges: edges(count, random),
@@ -109,6 +111,11 @@ fn edge_fault(random: &mut Random) -> EdgeFault {
 fn spread(link: &mut LinkPlan, random: &mut Random) {
     if let LinkPlan::Send(send) = link {
         send.pause = random.pick(&[send.pause, 50_000, 400_000]);
+        if send.size <= 100 && random.one_in(3) {
+            // Enough for a trunk to get another connection.
+            send.count = 300;
+            send.pause = 5000;
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use router_core::limits::TRUNK_MEMBERS;
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
     ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
@@ -197,6 +196,10 @@ pub(crate) struct NodePlan {
     pub(crate) id: &'static str,
     pub(crate) shards: u16,
     pub(crate) timers: MeshTimers,
+    /// Connections of a trunk that it would have.
+    pub(crate) trunk: u16,
+    /// Its shards say that they have much to do.
+    pub(crate) busy: bool,
 }
 
 /// A connection between two routers.
@@ -297,6 +300,8 @@ impl Plan {
                 id: "SIM",
                 shards,
                 timers: MeshTimers::default(),
+                trunk: 1,
+                busy: false,
             }],
             edges: Vec::new(),
             treatments: [treatment; ADDRESSES.len()],
@@ -315,7 +320,9 @@ impl Plan {
 
     /// The settings of a router.
     pub(crate) fn router(&self, node: usize) -> Arc<RouterSettings> {
-        let NodePlan { id, timers, .. } = self.nodes[node];
+        let NodePlan {
+            id, timers, trunk, ..
+        } = self.nodes[node];
         Arc::new(RouterSettings {
             id: Arc::from(id),
             default_treatment: Treatment::AnycastBalanced,
@@ -325,7 +332,7 @@ impl Plan {
                 false => RouterMode::Standalone,
             },
             timers,
-            trunk_connections: TRUNK_MEMBERS,
+            trunk_connections: trunk,
         })
     }
 

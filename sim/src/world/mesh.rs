@@ -92,7 +92,11 @@ impl World {
         self.wires
             .push(Wire::new(self.edges[edge].behaviour, dialler, listener));
         self.edges[edge].wires.push(wire);
-        self.say(|| format!("wire {wire}: {dialler:?} to {listener:?}"));
+        let part = match dial.join {
+            Some(_) => ", of a trunk",
+            None => "",
+        };
+        self.say(|| format!("wire {wire}: {dialler:?} to {listener:?}{part}"));
         let called = &mut self.nodes[plan.listener()].control;
         let accepted = NewConnection {
             connection: called.deal_connection(),
