@@ -206,6 +206,10 @@ pub const TRUNK_OPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection of a trunk, or a link's use of it, must be silent to be given up.
 pub const TRUNK_IDLE: Duration = Duration::from_secs(30);
 
+/// How long all shards may take to hear that a connection of a trunk is given up, and its peer to
+/// give its credit back.
+pub const TRUNK_LEAVE: Duration = Duration::from_secs(5);
+
 /// How long a link's deliveries wait for those in flight to end, so that it may change to another
 /// connection of a trunk.
 pub const TRUNK_HOLD: Duration = Duration::from_secs(1);

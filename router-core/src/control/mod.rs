@@ -541,6 +541,7 @@ impl ControlPlane {
                 self.outboxes.push(shard, paths);
             }
         }
+        self.trunks.tell_leaving(&mut self.outboxes);
         for connection in silent {
             self.command(connection, ConnectionCommand::Doubt(age));
         }

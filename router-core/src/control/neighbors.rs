@@ -26,6 +26,7 @@ struct Connection {
     id: ConnectionId,
     control: Option<OutLinkKey>,
     data: [Option<OutLinkKey>; PRIORITIES],
+    leaving: bool,
 }
 
 /// The connections to a neighbour that count as one. The protocol speaks on the oldest that has a
@@ -101,6 +102,17 @@ impl Neighbors {
     /// A connection belongs to a trunk; it is said before its links are.
     pub(super) fn join(&mut self, connection: ConnectionId, trunk: ConnectionId) {
         self.waiting.push(Waiting::Joined(connection, trunk));
+    }
+
+    /// A connection of a trunk is about to be closed, or is not after all.
+    pub(super) fn set_leaving(&mut self, connection: ConnectionId, leaving: bool) {
+        let first = self.first_of(connection);
+        let trunk = self.trunks.get_mut(&first);
+        let mut members = trunk.into_iter().flat_map(|trunk| &mut trunk.members);
+        if let Some(member) = members.find(|member| member.id == connection) {
+            member.leaving = leaving;
+            self.changed = true;
+        }
     }
 
     /// A connection of a trunk is gone, and all its links are.
@@ -440,6 +452,7 @@ impl Trunk {
                 id,
                 control: None,
                 data: [None; PRIORITIES],
+                leaving: false,
             });
             self.members.len() - 1
         });
@@ -456,7 +469,7 @@ impl Trunk {
         let member = |member: &Connection| Member {
             connection: member.id,
             links: member.data,
-            leaving: false,
+            leaving: member.leaving,
         };
         members.map(member).collect()
     }

@@ -65,6 +65,8 @@ struct Attempt {
 #[derive(Debug)]
 pub(super) struct Trunks {
     trunks: BTreeMap<ConnectionId, Trunk>,
+    /// Connections that are to leave, once all shards have been told not to use them.
+    leaving: Vec<(ConnectionId, ShardId)>,
     /// Attempts that have failed at the shard, each with condition and description.
     ended: Vec<(ConnectionId, (String, String))>,
     jitter: Jitter,
@@ -74,6 +76,7 @@ impl Trunks {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             trunks: BTreeMap::new(),
+            leaving: Vec::new(),
             ended: Vec::new(),
             jitter: Jitter::new(seed),
         }
@@ -119,6 +122,13 @@ impl Trunks {
                     neighbors.say(connection, busy_message());
                 }
             }
+            TrunkEvent::Idle => {
+                if self.is_further(connection) {
+                    neighbors.set_leaving(connection, true);
+                    self.leaving.push((connection, shard));
+                }
+            }
+            TrunkEvent::Needed => neighbors.set_leaving(connection, false),
             TrunkEvent::Left => {
                 if let Some(heir) = self.left(connection) {
                     connectors.inherit(connection, heir);
@@ -378,6 +388,22 @@ impl Trunks {
         });
         let members = trunks.flat_map(|(_, trunk)| &trunk.members);
         members.map(|(_, shard)| *shard).collect()
+    }
+
+    /// The connections that are to leave; the paths have been published meanwhile.
+    pub(super) fn tell_leaving(&mut self, out: &mut Outboxes) {
+        for (connection, shard) in self.leaving.drain(..) {
+            let command = Command::Connection(connection, ConnectionCommand::Leave);
+            out.push(shard, Mail::Command(Box::new(command)));
+        }
+    }
+
+    /// Whether a connection that was dialled has an older one beside it.
+    fn is_further(&mut self, connection: ConnectionId) -> bool {
+        self.with_member(connection).is_some_and(|trunk| {
+            let first = trunk.members.first();
+            trunk.dialled && first.is_some_and(|(member, _)| *member != connection)
+        })
     }
 
     fn with_member(&mut self, connection: ConnectionId) -> Option<&mut Trunk> {

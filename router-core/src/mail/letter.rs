@@ -305,6 +305,10 @@ pub enum TrunkEvent {
     Joined(ConnectionId),
     /// Its shard was busy for most of a second, and it had part in that.
     Busy,
+    /// It was dialled, and nothing has come or gone by it for long.
+    Idle,
+    /// Something has, after it was told to leave: it stays.
+    Needed,
     /// It is gone, and its links before it.
     Left,
 }
@@ -347,6 +351,8 @@ pub enum ConnectionCommand {
     Admit(ConnectionId),
     /// It does not belong to a trunk as it says: close it, for this reason.
     Refuse(&'static str),
+    /// The others of its trunk are enough: close it when nothing is on its way.
+    Leave,
 }
 
 /// Letters that travel together.

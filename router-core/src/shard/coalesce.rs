@@ -6,7 +6,7 @@
 
 use amqp_proto::Time;
 
-use super::conn::{Conn, Fault, Phase};
+use super::conn::{Conn, Fault, Leaving, Phase};
 use super::link::{InLink, InTarget};
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
@@ -110,7 +110,8 @@ impl Shard {
                 .as_ref()
                 .is_some_and(|route| route.is_reachable(&self.paths) && !route.control_only),
         };
-        if !reachable || self.retiring || link.bytes >= limits::LINK_BYTES {
+        let leaves = self.retiring || matches!(conn.leaving, Leaving::Emptied(_));
+        if !reachable || leaves || link.bytes >= limits::LINK_BYTES {
             return;
         }
         let want = link.capacity.saturating_sub(link.held);
@@ -209,6 +210,7 @@ impl Shard {
             self.ticked = self.second;
             self.scrub();
             self.lines_due |= self.may_be_held();
+            self.watch_trunks();
             for key in std::mem::take(&mut self.slow) {
                 if let Some(link) = self.in_links.get_mut(key) {
                     link.slow = false;

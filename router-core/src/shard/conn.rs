@@ -78,6 +78,10 @@ pub(super) struct Conn {
     pub(super) trunk: Trunking,
     /// Frames with messages between routers, and how many of them were counted before.
     pub(super) carried: (u32, u32),
+    /// How many of them there had been when one came last, and the second in which.
+    pub(super) quiet: (u32, u32),
+    /// How far it is given up.
+    pub(super) leaving: Leaving,
     /// Its frames are traced because someone asked for this connection.
     pub(super) traced: bool,
     /// An administrator deleted it.
@@ -154,6 +158,17 @@ pub(super) enum Trunking {
     Asking,
     /// It belongs to this one, which goes by its first connection.
     Of(ConnectionId),
+}
+
+/// How far a connection of a trunk is given up, and since which second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// Not at all.
+    No,
+    /// Nobody begins to use it.
+    Announced(u32),
+    /// The peer's credit is taken back.
+    Emptied(u32),
 }
 
 /// What stands behind a link of the engine.

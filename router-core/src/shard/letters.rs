@@ -108,6 +108,7 @@ impl Shard {
             Command::Connection(id, ConnectionCommand::Admit(trunk)) => {
                 self.admit_member(id, trunk);
             }
+            Command::Connection(id, ConnectionCommand::Leave) => self.prepare_to_leave(id),
             Command::Connection(id, ConnectionCommand::Refuse(why)) => self.refuse_member(id, why),
             Command::TraceAll(on) => {
                 self.trace_all = on;

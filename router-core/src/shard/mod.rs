@@ -24,6 +24,7 @@ mod parcel;
 mod pin;
 mod pins;
 mod pipe;
+mod quiet;
 mod rate;
 mod records;
 mod report;
@@ -46,7 +47,7 @@ use std::sync::Arc;
 use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 
 pub use self::census::Census;
-use self::conn::{Conn, Phase, Trunking, Vigil};
+use self::conn::{Conn, Leaving, Phase, Trunking, Vigil};
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
@@ -109,6 +110,8 @@ impl Shard {
             last_delivery: None,
             trunk: join.map_or(Trunking::No, Trunking::Joining),
             carried: (0, 0),
+            quiet: (0, self.second),
+            leaving: Leaving::No,
             traced: false,
             deleted: false,
             repeats: (0, 0),
@@ -280,7 +283,7 @@ impl Shard {
     /// When a turn is due even if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let waits = !self.slow.is_empty() || self.may_be_held();
+        let waits = !self.slow.is_empty() || self.may_be_held() || self.watches_trunks();
         let second = waits.then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
         [self.wheel.next_deadline(), second]
             .into_iter()

@@ -236,7 +236,7 @@ impl Shard {
         }
     }
 
-    fn tell_trunk(&mut self, key: ConnKey, what: TrunkEvent) {
+    pub(super) fn tell_trunk(&mut self, key: ConnKey, what: TrunkEvent) {
         let Some(connection) = self.conns.get(key).map(|conn| conn.id) else {
             return;
         };

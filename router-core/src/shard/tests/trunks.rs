@@ -131,7 +131,11 @@ impl Pair {
 
     /// The numbers of the messages that a consumer has got.
     fn received(&self, consumer: usize) -> Vec<u32> {
-        let messages = self.worlds[1].peers[consumer].received().into_iter();
+        self.received_at(1, consumer)
+    }
+
+    fn received_at(&self, at: usize, consumer: usize) -> Vec<u32> {
+        let messages = self.worlds[at].peers[consumer].received().into_iter();
         messages
             .map(|message| {
                 let end = message.len() - 4;
@@ -172,11 +176,27 @@ impl Pair {
                     }
                 }
             }
+            moved = moved || self.end_closed();
             if !moved {
                 return;
             }
         }
         panic!("the routers do not come to rest");
+    }
+
+    /// Ends what a router has closed, when all it had to say has been heard.
+    fn end_closed(&mut self) -> bool {
+        let is_closed = |wire: &Wire| (0..2).any(|at| self.worlds[at].closed.contains(&wire[at]));
+        let Some(place) = self.wires.iter().position(is_closed) else {
+            return false;
+        };
+        let wire = self.wires.remove(place);
+        for (world, (shard, key)) in self.worlds.iter_mut().zip(wire) {
+            world.wires.remove(&(shard, key));
+            let now = world.now;
+            world.shards[shard].end_of_input(key, None, now);
+        }
+        true
     }
 
     /// Connects what the first router dials.
@@ -304,6 +324,88 @@ fn it_is_enough_that_one_of_the_routers_is_busy() {
         assert_eq!(pair.members(), [1, 1]);
         pair.press_at(&[busy]);
         assert_eq!(pair.members(), [2, 2]);
+    }
+}
+
+/// Longer than a connection stays that nobody uses.
+const LONG: u64 = 60_000;
+
+#[test]
+fn a_trunk_that_falls_silent_has_one_connection_again() {
+    let mut pair = Pair::trunk();
+    pair.pass(LONG);
+    assert_eq!((pair.wires.len(), pair.members()), (1, [1, 1]));
+    assert_eq!(pair.lost_neighbours(), 0);
+    assert_eq!(pair.failures(0).len() + pair.failures(1).len(), 0);
+    pair.pass(LONG);
+    assert_eq!(pair.wires.len(), 1, "the last one stays");
+    pair.press();
+    assert_eq!(pair.members(), [2, 2]);
+}
+
+#[test]
+fn a_connection_that_carries_something_stays() {
+    let mut pair = Pair::trunk();
+    let consumer = pair.worlds[1].connect(0);
+    pair.worlds[1].receiver(consumer, "r", "q", 1000);
+    pair.pass(1500);
+    let producer = pair.worlds[0].connect(1);
+    let sender = pair.worlds[0].sender(producer, "s", "q");
+    pair.run();
+    pair.send(producer, sender, 0, false);
+    pair.pass(2 * LONG);
+    assert_eq!(pair.members(), [2, 2], "a delivery is not settled");
+    pair.worlds[1].dispose(consumer, 0, DeliveryState::Accepted, true);
+    pair.run();
+    for number in 1..=10 {
+        pair.send(producer, sender, number, true);
+        pair.pass(10_000);
+    }
+    assert_eq!(pair.members(), [2, 2], "now and then a delivery comes");
+    pair.pass(LONG);
+    assert_eq!(pair.members(), [1, 1]);
+    pair.send(producer, sender, 11, false);
+    assert_eq!(pair.received(consumer).len(), 12);
+}
+
+#[test]
+fn what_comes_while_a_connection_leaves_keeps_it_or_takes_another_way() {
+    // Sent by either router, in each second of the leave-taking.
+    for second in 0..20 {
+        let mut pair = Pair::trunk();
+        let ends = [[0, 1], [1, 0]].map(|[from, to]| {
+            let consumer = pair.worlds[to].connect(0);
+            pair.worlds[to].receiver(consumer, "r", &format!("q{to}"), 1000);
+            pair.pass(1500);
+            let producer = pair.worlds[from].connect(1);
+            let sender = pair.worlds[from].sender(producer, "s", &format!("q{to}"));
+            pair.run();
+            (from, producer, sender, consumer)
+        });
+        pair.pass(27_000 + second * 1000);
+        for number in 0..10 {
+            for (from, producer, sender, _) in ends {
+                let world = &mut pair.worlds[from];
+                assert!(world.send(producer, sender, &message(number), false));
+            }
+            pair.pass(500);
+        }
+        pair.pass(1000);
+        for (from, producer, _, consumer) in ends {
+            let received = pair.received_at(1 - from, consumer);
+            assert!(received.iter().copied().eq(0..10), "{second}: {received:?}");
+            for id in 0..10 {
+                let world = &mut pair.worlds[1 - from];
+                world.dispose(consumer, id, DeliveryState::Accepted, true);
+            }
+            pair.run();
+            for id in 0..10 {
+                let outcome = pair.worlds[from].peers[producer].outcome(id);
+                assert_eq!(outcome, Some((Some(DeliveryState::Accepted), true)));
+            }
+        }
+        pair.pass(LONG);
+        assert_eq!(pair.members(), [1, 1]);
     }
 }
 

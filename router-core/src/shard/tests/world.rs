@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) now: Time,
     /// What goes out on connections that are no peer's.
     pub(super) wires: BTreeMap<(usize, ConnKey), Vec<u8>>,
+    /// Those of them that the router has closed.
+    pub(super) closed: Vec<(usize, ConnKey)>,
 }
 
 /// An AMQP client.
@@ -109,6 +111,7 @@ impl World {
             counters,
             now: Time::from_millis(1),
             wires: BTreeMap::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -479,7 +482,7 @@ impl World {
         }
         while let Some(key) = self.shards[shard].poll_closed() {
             moved = true;
-            self.wires.remove(&(shard, key));
+            self.closed.push((shard, key));
             for peer in &mut self.peers {
                 peer.gone |= peer.shard == shard && peer.key == key;
             }
