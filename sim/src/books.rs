@@ -244,8 +244,9 @@ impl Books {
             Some(ends[0]),
             "message {number} entered elsewhere"
         );
-        // The last consumers at two routers may leave before either hears of the other's.
+        // A router may hear of a consumer, or of its end, before one that has passed a message on.
         let excused = self.was_troubled(sent.begun, now)
+            || self.somebody_came(&sent.address, sent.begun, now)
             || self.somebody_left(&sent.address, sent.begun, now);
         let once: BTreeSet<_> = way.iter().collect();
         assert!(
@@ -276,9 +277,21 @@ impl Books {
         };
         let (address, begun) = (Rc::clone(&sent.address), sent.begun);
         assert!(
-            self.somebody_left(&address, begun, now) || self.was_troubled(begun, now),
+            self.somebody_left(&address, begun, now)
+                || self.was_troubled(begun, now)
+                || (remote && self.somebody_came(&address, begun, now)),
             "message {number} came after message {last} of the same link"
         );
+    }
+
+    /// Whether routers may not all have known of a consumer at some time between two.
+    pub(crate) fn somebody_came(&self, address: &str, from: Time, until: Time) -> bool {
+        let mut links = self.links.iter();
+        links.any(|link| {
+            !link.sends
+                && *link.address == *address
+                && link.up.is_none_or(|up| up + SLACK >= from && up <= until)
+        })
     }
 
     /// Whether the network was not at rest at some time between two.

@@ -161,8 +161,9 @@ fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
 fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     let until = message.told_at.unwrap_or(message.begun);
     // At another router, that is: what has gone there does not come back.
-    let left =
-        books.map.ids.len() > 1 && books.somebody_left(&message.address, message.begun, until);
+    let moves = books.somebody_left(&message.address, message.begun, until)
+        || books.somebody_came(&message.address, message.begun, until);
+    let left = books.map.ids.len() > 1 && moves;
     if message.stream || left || books.was_troubled(message.begun, until) {
         // One that is not whole when its consumer leaves is not chosen again.
         return;

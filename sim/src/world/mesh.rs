@@ -138,6 +138,9 @@ impl World {
                 self.trouble(&format!("{} says {news:?}", self.plan.nodes[node].id));
             }
             NetworkNotice::AnnotationsVersion { .. } => {}
+            // What a former life has said may be late.
+            NetworkNotice::RouterMisbehaved { .. }
+                if self.nodes.iter().any(|node| node.life > 0) => {}
             NetworkNotice::DuplicateRouter { .. }
             | NetworkNotice::VersionMismatch { .. }
             | NetworkNotice::RouterMisbehaved { .. } => {
