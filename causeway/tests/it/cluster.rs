@@ -147,6 +147,45 @@ fn messages_cross_a_line_until_a_router_of_it_is_killed() {
 }
 
 #[test]
+fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent() {
+    let mut cluster = linked(2, "line");
+    let to = cluster.url("B").unwrap();
+    let receiver = causeway(&["recv", "--url", &to, "large", "-n", "60"]);
+    cluster.wait_address("large", PATIENCE).unwrap();
+    let from = cluster.url("A").unwrap();
+    let mut sender = Command::new(CAUSEWAY)
+        .args(["send", "--url", &from, "large", "--file", "-", "--lines"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let sizes = [400_000, 200_000, 700_000];
+    let body = |number: usize| "_".repeat(sizes[number % 3]);
+    let messages = (0..60).map(|number| format!("{number}{}\n", body(number)));
+    let text: String = messages.collect();
+    let mut input = sender.stdin.take().unwrap();
+    let copy = text.clone();
+    let writer = std::thread::spawn(move || input.write_all(copy.as_bytes()));
+    let received = receiver.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let sent = sender.wait_with_output().unwrap();
+    assert!(
+        sent.status.success(),
+        "{}",
+        String::from_utf8_lossy(&sent.stderr)
+    );
+    let numbers = |text: &str| -> Vec<String> {
+        let lines = text.lines();
+        let number = |line: &str| line.split('_').next().unwrap_or_default().to_owned();
+        lines.map(number).collect()
+    };
+    let received = String::from_utf8(received.stdout).unwrap();
+    assert_eq!(numbers(&received), numbers(&text));
+    assert!(received == text, "bytes differ");
+}
+
+#[test]
 fn a_cut_link_is_gone_round_and_a_healed_one_taken_again() {
     let mut cluster = linked(3, "ring");
     let way = |cluster: &mut Cluster| {

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use super::link::InTarget;
 use super::parcel::Parcel;
 use super::state::Shard;
+use super::turns::is_large;
 use crate::ids::{ConnKey, InLinkKey};
 use crate::inspect::LinkType;
 use crate::mail::Heads;
@@ -116,7 +117,7 @@ impl Shard {
             {
                 router.to = Some(Str::clone(text));
             }
-            router.stream |= !parcel.complete;
+            router.stream |= is_large(parcel.complete, &parcel.payload);
             let own = format!("0/{}", self.settings.id);
             let mut head = BytesMut::from(&before[..]);
             let entries = UserEntries {

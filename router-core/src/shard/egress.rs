@@ -26,6 +26,8 @@ enum Pause {
     Share,
     /// The lane is empty, or its head is a stream that has not arrived further.
     Empty,
+    /// Large messages that came before have to begin first.
+    Turn,
     /// No credit.
     Credit,
     /// No window in the session.
@@ -61,7 +63,7 @@ impl Shard {
                 continue;
             };
             match pause {
-                Pause::Empty | Pause::Credit => {
+                Pause::Empty | Pause::Turn | Pause::Credit => {
                     link.ready = false;
                     self.wake_next(key);
                 }
@@ -106,6 +108,9 @@ impl Shard {
 
     /// Sends the head of a lane, or as much of it as can go. `None`: on to the next.
     fn send_head(&mut self, conn_key: ConnKey, out: Key, now: Time) -> Option<Pause> {
+        if !self.has_turn(conn_key, out) {
+            return Some(Pause::Turn);
+        }
         let tag = self.delivery_tag();
         let Self {
             conns,
@@ -171,8 +176,15 @@ impl Shard {
                 outbound.insert(sent_record(queued, origin, out, id));
                 self.note_sent(record, origin);
             }
+            self.began(conn_key, out);
         }
         self.head_sent(out, sent)
+    }
+
+    fn began(&mut self, conn: ConnKey, out: Key) {
+        if self.out_links.get(out).is_some_and(|link| link.streaming) {
+            self.next_turn(conn);
+        }
     }
 
     /// Books what was taken of the head of a lane.
@@ -290,6 +302,7 @@ impl Shard {
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };
+        let conn = link.conn;
         let Some(queued) = link.lane.pop_front() else {
             return;
         };
@@ -304,6 +317,7 @@ impl Shard {
             link.lane_settled -= 1;
             leave_account(link, received, &mut self.conns);
         }
+        self.began(conn, out);
         self.leave_lane(window, forward.origin.shard);
         self.uncount(forward.slot);
         if let Some(origin) = origin_of(&forward)

@@ -206,6 +206,7 @@ impl Shard {
             && let Some(conn) = self.conns.get_mut(link.conn)
         {
             conn.streaming.retain(|&of| of != out);
+            self.next_turn(link.conn);
         }
         if link.kind != LinkType::Endpoint {
             let down = Command::LinkDown(self.out_key(out));

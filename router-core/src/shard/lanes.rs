@@ -15,6 +15,7 @@ use crate::mail::{End, Forward, Mail, Target};
 use crate::route::NO_SLOT;
 
 use super::pipe::PipeRx;
+use super::turns::is_large;
 
 impl Shard {
     /// A delivery for one of this shard's links, or for all that consume an address.
@@ -26,11 +27,13 @@ impl Shard {
                     return;
                 }
                 let mut link = to.link;
-                if !forward.complete {
+                if is_large(forward.complete, &forward.payload) {
                     link = self.streaming_link(link);
-                    if let Some(origin) = origin_of(&forward) {
-                        self.by_origin.insert(origin, Incoming::Link(link));
-                    }
+                }
+                if !forward.complete
+                    && let Some(origin) = origin_of(&forward)
+                {
+                    self.by_origin.insert(origin, Incoming::Link(link));
                 }
                 self.queue(link, forward, None, false);
             }
@@ -46,9 +49,9 @@ impl Shard {
         let own = self.id;
         for link in beyond.filter(|link| link.shard == own) {
             if self.out_links.get(link.link).is_some() {
-                links.push(match forward.complete {
-                    true => link.link,
-                    false => self.streaming_link(link.link),
+                links.push(match is_large(forward.complete, &forward.payload) {
+                    false => link.link,
+                    true => self.streaming_link(link.link),
                 });
             }
         }
@@ -123,7 +126,9 @@ impl Shard {
         } else {
             End::More
         };
+        self.last_turn += 1;
         link.lane.push_back(Queued {
+            turn: self.last_turn,
             forward,
             fan,
             begun: None,

@@ -278,6 +278,8 @@ pub(super) struct Queued {
     pub(super) window: Option<Key>,
     /// Its payload does not hold the window that it was read into.
     pub(super) kept: bool,
+    /// When it came to the lane, among all of the shard.
+    pub(super) turn: u64,
     /// Bytes of a stream that the producer's shard has heard to be sent.
     pub(super) reported: u64,
 }

@@ -35,6 +35,7 @@ mod state;
 mod stream;
 mod termini;
 mod trunks;
+mod turns;
 mod vigil;
 mod wheel;
 mod window;

@@ -13,6 +13,7 @@ use super::pin::Pin;
 use super::state::{Pipes, Shard};
 use crate::delivery::Place;
 use crate::ids::{ConnectionId, InKey, InLinkKey, Key, LinkId, OutLinkKey, ShardId};
+use crate::inspect::LinkType;
 use crate::route::{Member, Neighbor, Paths, Pick, Windows};
 
 /// What a choice for a delivery of one producer's link has to know.
@@ -36,10 +37,19 @@ impl<'a> Sender<'a> {
     pub(super) fn new(link: Option<&'a InLink>, shard: ShardId, second: u32) -> Self {
         Self {
             pins: link.map_or(&[], |link| &link.pins),
-            link: link.map_or(LinkId(0), |link| link.id),
+            link: link.map_or(LinkId(0), one_for_all),
             shard,
             second,
         }
+    }
+}
+
+/// What stands for a link when connections are dealt out. The links of a neighbour's connection
+/// stand together: the large messages of one sender come by several of them.
+fn one_for_all(link: &InLink) -> LinkId {
+    match link.kind {
+        LinkType::Endpoint => link.id,
+        LinkType::InterRouter | LinkType::RouterControl => LinkId(link.conn.0.token()),
     }
 }
 

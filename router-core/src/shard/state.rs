@@ -136,6 +136,8 @@ pub struct Shard {
     pub(super) ticked: u32,
     pub(super) next_link: u64,
     pub(super) next_tag: u64,
+    /// Deliveries that came to lanes.
+    pub(super) last_turn: u64,
     pub(super) trace_all: bool,
     /// No further deliveries are let in: the program is about to end.
     pub(super) retiring: bool,
@@ -256,6 +258,7 @@ impl Shard {
             ticked: 0,
             next_link: 0,
             next_tag: 0,
+            last_turn: 0,
             trace_all: false,
             retiring: false,
             notices: Vec::new(),
