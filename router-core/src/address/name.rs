@@ -64,6 +64,15 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// What an annotation says: 22 is the incumbent's number for fallback, more than 9 counts as 9.
+    #[must_use]
+    pub fn of_annotation(number: i32) -> Option<Self> {
+        match number {
+            22 => Some(Self::Fallback),
+            _ => u8::try_from(number.clamp(-1, 9)).ok().map(Self::Digit),
+        }
+    }
+
     /// The character in the key.
     #[must_use]
     pub fn letter(self) -> char {

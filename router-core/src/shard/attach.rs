@@ -231,7 +231,8 @@ impl Shard {
             .filter(|text| !text.is_empty())
             .ok_or(NO_ROUTE)?;
         let resolved = self.resolve(&address, Direction::Out, &source.capabilities)?;
-        if resolved.key.starts_with('R') {
+        // What only routers receive.
+        if resolved.key.starts_with(['A', 'H', 'R', 'T']) {
             return Err(NO_ROUTE);
         }
         if is_dynamic(&resolved.key) && !self.consumes(key, &resolved.key) {

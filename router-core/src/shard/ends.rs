@@ -170,6 +170,11 @@ impl Shard {
         leave_account(&mut link, waiting, &mut self.conns);
         let lane = std::mem::take(&mut link.lane);
         for queued in lane {
+            if let Some(stays) = self.other_lane(&queued, out) {
+                self.change_lane(queued, stays);
+                continue;
+            }
+            self.leave_lane(queued.window, queued.forward.origin.shard);
             if let Some(origin) = origin_of(&queued.forward) {
                 self.leave_stream(origin, out);
             }

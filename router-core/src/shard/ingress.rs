@@ -540,8 +540,7 @@ fn destination(
     let router = annotations.map(|annotations| &annotations.router);
     if let Some(to) = router.and_then(|router| router.to.clone()) {
         let phase = router.and_then(|router| router.phase).unwrap_or(0);
-        let phase = u8::try_from(phase).ok().filter(|&phase| phase <= 9)?;
-        return Some((to, Phase::Digit(phase)));
+        return Some((to, Phase::of_annotation(phase)?));
     }
     let to = to_address(payload.chunks(), sections).ok()??;
     (!to.is_empty()).then_some((to, Phase::Digit(0)))

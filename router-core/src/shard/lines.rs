@@ -45,7 +45,12 @@ impl Shard {
                 continue;
             };
             let verdict = self.choose_by_key(key, &parcel);
-            if let Verdict::Wait(_) = verdict {
+            let waits = match verdict {
+                Verdict::Wait(_) => true,
+                Verdict::NoPath(_) => self.awaits_paths(&parcel),
+                _ => false,
+            };
+            if waits {
                 self.park(parcel, key);
                 break;
             }
@@ -137,13 +142,35 @@ impl Shard {
         self.close_pipe(gone, &key);
         self.annotate(&mut parcel);
         match self.choose_by_key(&key, &parcel) {
+            Verdict::NoPath(_) if self.awaits_paths(&parcel) => self.queue_returned(parcel, &key),
             Verdict::NoPath(_) => self.release_parcel(parcel),
-            Verdict::Wait(key) => {
-                let record = self.park(parcel, &key);
-                self.lines.entry(key).or_default().push_front(record);
-            }
+            Verdict::Wait(key) => self.queue_returned(parcel, &key),
             verdict => self.dispatch(parcel, verdict),
         }
+    }
+
+    /// Puts a delivery that has come home ahead of the line, behind those that came before it.
+    fn queue_returned(&mut self, parcel: Parcel, key: &AddressKey) {
+        let record = self.park(parcel, key);
+        let has_returned = |record: &InKey| {
+            let place = self.inbound.get(*record).map(|inbound| &inbound.place);
+            matches!(place, Some(Place::Line(waiting)) if waiting.excluded.is_some())
+        };
+        let line = self.lines.get(key);
+        let before = line.map_or(0, |line| {
+            line.iter()
+                .take_while(|record| has_returned(record))
+                .count()
+        });
+        let line = self.lines.entry(AddressKey::clone(key)).or_default();
+        line.insert(before, record);
+    }
+
+    /// Whether a delivery has come home from a neighbour that has gone although the paths still name
+    /// it: they will soon say where it may go instead.
+    fn awaits_paths(&self, parcel: &Parcel) -> bool {
+        let gone = parcel.excluded;
+        gone.is_some_and(|gone| self.paths.behind(gone).is_some())
     }
 
     /// A link is gone. As long as the routes still name it, its pipe is closed: were it merely

@@ -4,11 +4,12 @@
 
 use amqp_proto::Payload;
 
-use super::link::OutLink;
-use super::state::Shard;
+use super::lanes::origin_of;
+use super::link::{OutLink, Queued};
+use super::state::{Incoming, Shard};
 use crate::ids::{ConnKey, Key};
 use crate::limits;
-use crate::mail::End;
+use crate::mail::{End, Target};
 
 /// Whether a message goes by a streaming link to a neighbour: it is not whole yet, or so long that
 /// those like it are not, as a rule. Were it to go by another link, they would overtake it.
@@ -17,6 +18,38 @@ pub(super) fn is_large(complete: bool, payload: &Payload) -> bool {
 }
 
 impl Shard {
+    /// Where a large message may still go whose streaming link is gone: the link to the neighbour for
+    /// which that one stood, unless a part was sent or that one is gone, too.
+    pub(super) fn other_lane(&self, queued: &Queued, gone: Key) -> Option<Key> {
+        let Target::Link(to) = queued.forward.to else {
+            return None;
+        };
+        let link = self.out_links.get(to.link)?;
+        let free = queued.begun.is_none() && queued.fan.is_none() && to.link != gone;
+        (free && self.conns.get(link.conn).is_some()).then_some(to.link)
+    }
+
+    /// Moves a delivery that waits to the lane of another link.
+    pub(super) fn change_lane(&mut self, queued: Queued, to: Key) {
+        let Some(link) = self.out_links.get_mut(to) else {
+            return;
+        };
+        if queued.forward.settled {
+            link.lane_settled += 1;
+            link.lane_bytes += queued.received;
+            if let Some(conn) = self.conns.get_mut(link.conn) {
+                conn.lane_bytes += queued.received;
+            }
+        }
+        if let Some(origin) = origin_of(&queued.forward)
+            && self.by_origin.contains_key(&origin)
+        {
+            self.by_origin.insert(origin, Incoming::Link(to));
+        }
+        link.lane.push_back(queued);
+        self.mark_ready(to);
+    }
+
     /// Whether the head of a lane may begin now.
     pub(super) fn has_turn(&self, conn: ConnKey, out: Key) -> bool {
         let turn = self.out_links.get(out).and_then(waits_since);
