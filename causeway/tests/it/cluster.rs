@@ -1,5 +1,6 @@
 //! Several routers in one process: what a program that starts them can rely on.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -153,23 +154,18 @@ fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent() {
     let receiver = causeway(&["recv", "--url", &to, "large", "-n", "60"]);
     cluster.wait_address("large", PATIENCE).unwrap();
     let from = cluster.url("A").unwrap();
-    let mut sender = Command::new(CAUSEWAY)
-        .args(["send", "--url", &from, "large", "--file", "-", "--lines"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
     let sizes = [400_000, 200_000, 700_000];
     let body = |number: usize| "_".repeat(sizes[number % 3]);
     let messages = (0..60).map(|number| format!("{number}{}\n", body(number)));
     let text: String = messages.collect();
-    let mut input = sender.stdin.take().unwrap();
-    let copy = text.clone();
-    let writer = std::thread::spawn(move || input.write_all(copy.as_bytes()));
+    let name = format!("causeway-large-{}.txt", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    fs::write(&file, &text).unwrap();
+    let path = file.to_str().unwrap();
+    let sender = causeway(&["send", "--url", &from, "large", "--file", path, "--lines"]);
     let received = receiver.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
     let sent = sender.wait_with_output().unwrap();
+    fs::remove_file(&file).unwrap();
     assert!(
         sent.status.success(),
         "{}",

@@ -12,9 +12,8 @@ use amqp_proto::Payload;
 use bytes::{Bytes, BytesMut};
 
 use super::link::InTarget;
-use super::parcel::Parcel;
+use super::parcel::{Parcel, is_large};
 use super::state::Shard;
-use super::turns::is_large;
 use crate::ids::{ConnKey, InLinkKey};
 use crate::inspect::LinkType;
 use crate::mail::Heads;

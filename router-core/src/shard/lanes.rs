@@ -14,8 +14,8 @@ use crate::limits;
 use crate::mail::{End, Forward, Mail, Target};
 use crate::route::NO_SLOT;
 
+use super::parcel::is_large;
 use super::pipe::PipeRx;
-use super::turns::is_large;
 
 impl Shard {
     /// A delivery for one of this shard's links, or for all that consume an address.

@@ -166,8 +166,8 @@ impl Shard {
         line.insert(before, record);
     }
 
-    /// Whether a delivery has come home from a neighbour that has gone although the paths still name
-    /// it: they will soon say where it may go instead.
+    /// Whether a delivery has come home from a neighbour that has gone although the paths still
+    /// name it: they will soon say where it may go instead.
     fn awaits_paths(&self, parcel: &Parcel) -> bool {
         let gone = parcel.excluded;
         gone.is_some_and(|gone| self.paths.behind(gone).is_some())

@@ -8,6 +8,7 @@ use amqp_proto::{Payload, SessionKey};
 
 use crate::delivery::Journey;
 use crate::ids::{AddressId, AddressKey, ConnKey, InKey, InLinkKey, OutLinkKey, ShardId};
+use crate::limits;
 use crate::mail::Heads;
 
 /// A message on its way to a choice.
@@ -83,4 +84,10 @@ impl Verdict {
             Self::Collect | Self::Refuse(_) => false,
         }
     }
+}
+
+/// Whether a message goes by a streaming link to a neighbour: it is not whole yet, or so long that
+/// those like it are not, as a rule. Were it to go by another link, they would overtake it.
+pub(super) fn is_large(complete: bool, payload: &Payload) -> bool {
+    !complete || payload.len() > limits::STREAM_THRESHOLD
 }

@@ -2,24 +2,15 @@
 //! they came. So those of one sender reach the neighbour, and the consumer behind it, in the order
 //! in which they were sent, although each has a link of its own.
 
-use amqp_proto::Payload;
-
 use super::lanes::origin_of;
 use super::link::{OutLink, Queued};
 use super::state::{Incoming, Shard};
 use crate::ids::{ConnKey, Key};
-use crate::limits;
 use crate::mail::{End, Target};
 
-/// Whether a message goes by a streaming link to a neighbour: it is not whole yet, or so long that
-/// those like it are not, as a rule. Were it to go by another link, they would overtake it.
-pub(super) fn is_large(complete: bool, payload: &Payload) -> bool {
-    !complete || payload.len() > limits::STREAM_THRESHOLD
-}
-
 impl Shard {
-    /// Where a large message may still go whose streaming link is gone: the link to the neighbour for
-    /// which that one stood, unless a part was sent or that one is gone, too.
+    /// Where a large message may still go whose streaming link is gone: the link to the neighbour
+    /// for which that one stood, unless a part was sent or that one is gone, too.
     pub(super) fn other_lane(&self, queued: &Queued, gone: Key) -> Option<Key> {
         let Target::Link(to) = queued.forward.to else {
             return None;
