@@ -141,6 +141,11 @@ impl Shard {
         };
         self.close_pipe(gone, &key);
         self.annotate(&mut parcel);
+        if self.returned_in_line(&key) > 0 {
+            self.queue_returned(parcel, &key);
+            self.lines_due = true;
+            return;
+        }
         match self.choose_by_key(&key, &parcel) {
             Verdict::NoPath(_) if self.awaits_paths(&parcel) => self.queue_returned(parcel, &key),
             Verdict::NoPath(_) => self.release_parcel(parcel),
@@ -152,18 +157,19 @@ impl Shard {
     /// Puts a delivery that has come home ahead of the line, behind those that came before it.
     fn queue_returned(&mut self, parcel: Parcel, key: &AddressKey) {
         let record = self.park(parcel, key);
-        let has_returned = |record: &InKey| {
-            let place = self.inbound.get(*record).map(|inbound| &inbound.place);
+        let before = self.returned_in_line(key);
+        let line = self.lines.entry(AddressKey::clone(key)).or_default();
+        line.insert(before, record);
+    }
+
+    /// How many deliveries that have come home are first in a line.
+    fn returned_in_line(&self, key: &AddressKey) -> usize {
+        let has_returned = |record: &&InKey| {
+            let place = self.inbound.get(**record).map(|inbound| &inbound.place);
             matches!(place, Some(Place::Line(waiting)) if waiting.excluded.is_some())
         };
         let line = self.lines.get(key);
-        let before = line.map_or(0, |line| {
-            line.iter()
-                .take_while(|record| has_returned(record))
-                .count()
-        });
-        let line = self.lines.entry(AddressKey::clone(key)).or_default();
-        line.insert(before, record);
+        line.map_or(0, |line| line.iter().take_while(has_returned).count())
     }
 
     /// Whether a delivery has come home from a neighbour that has gone although the paths still

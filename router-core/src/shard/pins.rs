@@ -73,8 +73,16 @@ impl Windows for Outlook<'_> {
             member: neighbor.preferred(shard, link, self.excluded)?,
             held: false,
         };
-        let pin = pins.iter().find(|pin| pin.router == neighbor.router);
-        let Some(pin) = pin.filter(|pin| pin.member != preferred.member.connection) else {
+        let mut pins = pins.iter().filter(|pin| pin.router == neighbor.router);
+        let last = pins.next_back();
+        if self.excluded.is_none() && pins.any(|pin| pin.in_flight > 0 && pin.holds(second)) {
+            // Some of what was sent by a connection that was lost is still on its way home.
+            return Some(Pick {
+                held: true,
+                ..preferred
+            });
+        }
+        let Some(pin) = last.filter(|pin| pin.member != preferred.member.connection) else {
             return Some(preferred);
         };
         let is_it = |member: &&Member| {
@@ -100,18 +108,17 @@ impl Shard {
             return;
         };
         let (router, member, second) = (neighbor.router, member.connection, self.second);
-        let place = link.pins.iter().position(|pin| pin.router == router);
-        let place = place.unwrap_or_else(|| {
-            link.pins.push(Pin::new(router, member, second));
-            link.pins.len() - 1
-        });
-        let pin = &mut link.pins[place];
-        if pin.member != member {
-            *pin = Pin::new(router, member, second);
-        }
+        let is_it = |pin: &Pin| pin.router == router && pin.member == member;
+        let place = link.pins.iter().position(is_it);
+        let pin = place.map(|place| link.pins.remove(place));
+        let mut pin = pin.unwrap_or_else(|| Pin::new(router, member, second));
         pin.last = second;
         pin.in_flight += u32::from(heard);
         pin.unheard |= !heard;
+        // The one in use is the last; those before it stay until what went there has ended.
+        link.pins
+            .retain(|pin| pin.router != router || pin.in_flight > 0);
+        link.pins.push(pin);
     }
 
     /// A delivery is no longer where it was sent, whatever becomes of it.
@@ -206,7 +213,7 @@ impl Shard {
             let link = delivery.link.and_then(|key| in_links.get_mut(key));
             let pin = link.and_then(|link| {
                 let mut pins = link.pins.iter_mut();
-                pins.find(|pin| pin.router == router)
+                pins.find(|pin| pin.router == router && pin.member == member.connection)
             });
             let Some(pin) = pin else { continue };
             match &delivery.place {
