@@ -151,7 +151,9 @@ impl World {
         self.say(|| "the world is healed".to_owned());
         for wire in 0..self.wires.len() {
             self.wires[wire].heal();
-            self.wake_wire(wire);
+            // An end that was held up with everything before it already read is news, too.
+            self.wires[wire].wake = Some(self.now);
+            self.agenda.add(self.now, Occurrence::Arrive(wire));
             self.wake_ends(wire);
         }
         for edge in &mut self.edges {
