@@ -56,7 +56,7 @@ pub struct RunSettings {
     pub spin: Option<Duration>,
 }
 
-/// A router that runs on threads of this process. Dropped, it ends as by [`Router::stop`].
+/// A router that runs on threads of this process. Dropped, it ends as by [`RouterHandle::stop`].
 ///
 /// ```
 /// # fn main() -> Result<(), String> {

@@ -4,7 +4,7 @@
 //!
 //! Nothing here has a clock, a thread or a socket. Which shard turns next, how long it takes, when
 //! mail is posted and how bytes arrive is drawn from the seed, so a run repeats exactly and
-//! interleavings are explored without threads. A [`Plan`](plan::Plan) says what is going to happen;
+//! interleavings are explored without threads. A plan says what is going to happen;
 //! a world plays it and panics if anything does not hold.
 
 mod agenda;
