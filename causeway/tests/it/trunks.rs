@@ -141,8 +141,10 @@ fn outcome(said: &str, name: &str) -> u32 {
 }
 
 #[test]
-fn a_busy_trunk_gets_a_connection_and_its_loss_loses_and_reorders_nothing() {
+fn a_busy_trunk_gets_a_connection_and_its_loss_loses_nothing() {
     const COUNT: u32 = 20_000;
+    /// As many as a sender has credit for.
+    const IN_FLIGHT: u32 = 250;
     let mut cluster = routers("");
     wait_connections(&mut cluster, 1);
     let clients = load(&mut cluster);
@@ -167,7 +169,20 @@ fn a_busy_trunk_gets_a_connection_and_its_loss_loses_and_reorders_nothing() {
     for name in ["one", "two", "three"] {
         let of = received.iter().filter_map(|line| line.strip_prefix(name));
         let numbers: Vec<u32> = of.map(|text| text.trim().parse().unwrap()).collect();
-        assert!(numbers.is_sorted_by(|a, b| a < b), "{name} is out of order");
+        // What was on its way when the connection broke finds its way anew; of that, and of nothing
+        // else, some may be overtaken.
+        let mut seen = std::collections::BTreeSet::new();
+        let (mut last, mut overtaken) = (0, Vec::new());
+        for &number in &numbers {
+            assert!(seen.insert(number), "{name} {number} came twice");
+            if number < last {
+                overtaken.push(number);
+            }
+            last = last.max(number);
+        }
+        if let (Some(first), Some(end)) = (overtaken.iter().min(), overtaken.iter().max()) {
+            assert!(end - first < IN_FLIGHT, "{name}: {overtaken:?}");
+        }
     }
     cluster.wait_converged(PATIENCE).unwrap();
 }
