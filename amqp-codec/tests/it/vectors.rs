@@ -461,7 +461,7 @@ fn disposition_and_states_look_as_the_standard_says() {
             last: Some(300),
             settled: true,
             state,
-            batchable: false,
+            ..Disposition::default()
         })
     };
     both_ways("005315 c0{04 41 5202 700000012c 41}", &with(None));

@@ -5,8 +5,7 @@
 //! Decision: a command that comes too late (its session or link is gone) does nothing, and one
 //! that comes too early (a detach before the answer to an attach) writes what has to precede it.
 
-use amqp_codec::{AmqpError, Attach, Begin, Detach, End, ReceiverSettleMode, Role};
-use amqp_codec::{SenderSettleMode, Str};
+use amqp_codec::{AmqpError, Attach, Begin, Detach, End, Role, Str};
 
 use crate::connection::phase::{Phase, PhaseStep};
 use crate::connection::state::Connection;
@@ -89,9 +88,7 @@ impl Connection {
             incoming_window: session.window.incoming(),
             outgoing_window: OUTGOING_WINDOW,
             handle_max: self.config.handle_max,
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
-            properties: None,
+            ..Begin::default()
         };
         let channel = session.local_channel;
         self.writer
@@ -331,18 +328,7 @@ fn initial_delivery_count(attach: &mut Attach) -> u32 {
 fn bare_attach(name: Str, role: Role) -> Attach {
     Attach {
         name,
-        handle: 0,
         role,
-        snd_settle_mode: SenderSettleMode::Mixed,
-        rcv_settle_mode: ReceiverSettleMode::First,
-        source: None,
-        target: None,
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: None,
-        max_message_size: None,
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Attach::default()
     }
 }

@@ -330,18 +330,7 @@ impl Connection {
 
     /// An Open that says nothing, so that a Close may follow.
     pub(super) fn write_bare_open(&mut self, out: &mut SendQueue) {
-        let open = Open {
-            container_id: Str::default(),
-            hostname: None,
-            max_frame_size: u32::MAX,
-            channel_max: u16::MAX,
-            idle_time_out: None,
-            outgoing_locales: Vec::new(),
-            incoming_locales: Vec::new(),
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
-            properties: None,
-        };
+        let open = Open::default();
         self.writer
             .frame_unbounded(out, 0, |buffer| open.encode(buffer));
     }

@@ -6,7 +6,7 @@
 //! misdeed to the other end: windows, credit and ids are checked there. The books of both owners
 //! must balance when it is over.
 
-use amqp_codec::{Attach, DeliveryState, ReceiverSettleMode, Role, SenderSettleMode, Str, Symbol};
+use amqp_codec::{Attach, DeliveryState, Role, Str, Symbol};
 use bytes::Bytes;
 
 use crate::config::{Config, Mechanism, Sasl};
@@ -230,19 +230,9 @@ fn attach(peer: &mut Peer, on: u8, how: u8) {
     };
     let attach = Attach {
         name: Str::from_static(NAMES[usize::from(how & 3)]),
-        handle: 0,
         role,
-        snd_settle_mode: SenderSettleMode::Mixed,
-        rcv_settle_mode: ReceiverSettleMode::First,
-        source: None,
-        target: None,
-        unsettled: None,
-        incomplete_unsettled: false,
         initial_delivery_count: Some(u32::from(how).wrapping_sub(20)),
-        max_message_size: None,
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Attach::default()
     };
     if let Ok(link) = peer.connection.attach(session, attach, &mut peer.out) {
         peer.links.push(link);

@@ -105,8 +105,7 @@ fn class_7_a_disposition_of_everything_touches_only_what_is_unsettled() {
         first: 0,
         last: Some(i32::MAX as u32),
         settled: true,
-        state: None,
-        batchable: false,
+        ..Disposition::default()
     };
     let mut tokens = Vec::new();
     for _ in 0..1000 {

@@ -392,10 +392,8 @@ fn channel_unmapped() {
     let range = Disposition {
         role: Role::Sender,
         first: 0,
-        last: None,
         settled: true,
-        state: None,
-        batchable: false,
+        ..Disposition::default()
     };
     for performative in [
         Performative::Transfer(transfer(0, 0)),
@@ -615,8 +613,7 @@ fn disposition_range() {
         first: 5,
         last: Some(4),
         settled: true,
-        state: None,
-        batchable: false,
+        ..Disposition::default()
     };
     raw.send(0, Performative::Disposition(backwards));
     let text = "the range of a disposition runs backwards";
@@ -639,8 +636,7 @@ fn too_many_states() {
         first: 0,
         last: Some(i32::MAX as u32),
         settled: false,
-        state: None,
-        batchable: false,
+        ..Disposition::default()
     };
     // Of nothing unsettled, a state costs nothing.
     let nothing = Disposition {

@@ -182,15 +182,9 @@ pub(crate) fn frame(channel: u16, performative: &Performative, payload: &[u8]) -
 pub(crate) fn open() -> Open {
     Open {
         container_id: "peer".into(),
-        hostname: None,
         max_frame_size: 4096,
         channel_max: 10,
-        idle_time_out: None,
-        outgoing_locales: Vec::new(),
-        incoming_locales: Vec::new(),
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Open::default()
     }
 }
 
@@ -201,9 +195,7 @@ pub(crate) fn begin(remote_channel: Option<u16>) -> Begin {
         incoming_window: 100,
         outgoing_window: 100,
         handle_max: 7,
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Begin::default()
     }
 }
 
@@ -212,17 +204,8 @@ pub(crate) fn attach(name: &str, handle: u32, role: Role) -> Attach {
         name: Str::copy(name),
         handle,
         role,
-        snd_settle_mode: amqp_codec::SenderSettleMode::Mixed,
-        rcv_settle_mode: amqp_codec::ReceiverSettleMode::First,
-        source: None,
-        target: None,
-        unsettled: None,
-        incomplete_unsettled: false,
         initial_delivery_count: (role == Role::Sender).then_some(0),
-        max_message_size: None,
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Attach::default()
     }
 }
 
@@ -233,12 +216,6 @@ pub(crate) fn transfer(handle: u32, delivery_id: u32) -> Transfer {
         delivery_id: Some(delivery_id),
         delivery_tag: DeliveryTag::new(&delivery_id.to_be_bytes()),
         message_format: Some(0),
-        settled: None,
-        more: false,
-        rcv_settle_mode: None,
-        state: None,
-        resume: false,
-        aborted: false,
-        batchable: false,
+        ..Transfer::default()
     }
 }

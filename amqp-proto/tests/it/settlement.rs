@@ -164,8 +164,7 @@ fn a_disposition_of_one_role_leaves_the_other_direction_alone() {
         first: 0,
         last: Some(1),
         settled: true,
-        state: None,
-        batchable: false,
+        ..Disposition::default()
     };
     let mut tokens = Vec::new();
     pair.client

@@ -237,7 +237,7 @@ impl<'a> Script<'a> {
             last: self.flag().then(|| first.wrapping_add(self.number())),
             settled: self.flag(),
             state: self.state(),
-            batchable: false,
+            ..Disposition::default()
         })
     }
 

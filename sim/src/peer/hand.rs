@@ -1,8 +1,6 @@
 //! What the actors of a peer work with and tell each other.
 
-use amqp_codec::{
-    Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Target, TargetArchetype,
-};
+use amqp_codec::{Attach, Role, SenderSettleMode, Source, Str, Target, TargetArchetype};
 use amqp_proto::{Connection, SendQueue, SessionKey, Time};
 
 use crate::books::Books;
@@ -45,13 +43,11 @@ pub(super) fn attach(name: String, role: Role, address: Option<&str>, settles: b
     let text = |own: Role| address.filter(|_| own == role).map(Str::copy);
     Attach {
         name: Str::from(name),
-        handle: 0,
         role,
         snd_settle_mode: match settles {
             true => SenderSettleMode::Settled,
             false => SenderSettleMode::Mixed,
         },
-        rcv_settle_mode: ReceiverSettleMode::First,
         source: Some(Source {
             address: text(Role::Receiver),
             dynamic,
@@ -61,12 +57,7 @@ pub(super) fn attach(name: String, role: Role, address: Option<&str>, settles: b
             address: text(Role::Sender),
             ..Target::default()
         }))),
-        unsettled: None,
-        incomplete_unsettled: false,
         initial_delivery_count: (role == Role::Sender).then_some(0),
-        max_message_size: None,
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Attach::default()
     }
 }

@@ -83,14 +83,12 @@ fn write_misdeed(random: &mut Random, output: &mut SendQueue) {
             handle,
             delivery_id: random.pick(&[None, Some(id)]),
             delivery_tag: random.one_in(2).then(|| DeliveryTag::new(b"x")).flatten(),
-            message_format: None,
             settled: random.pick(&[None, Some(true), Some(false)]),
             more: random.one_in(2),
-            rcv_settle_mode: None,
             state: random.one_in(3).then_some(DeliveryState::Released),
             resume: random.one_in(3),
             aborted: random.one_in(3),
-            batchable: false,
+            ..Transfer::default()
         }),
         2 => Performative::Flow(flow(random, Some(handle))),
         3 | 4 => Performative::Disposition(Disposition {
@@ -104,7 +102,7 @@ fn write_misdeed(random: &mut Random, output: &mut SendQueue) {
             ]),
             settled: random.one_in(2),
             state: random.one_in(2).then_some(DeliveryState::Accepted),
-            batchable: false,
+            ..Disposition::default()
         }),
         5 => {
             let role = random.pick(&[Role::Sender, Role::Receiver]);
@@ -120,13 +118,9 @@ fn write_misdeed(random: &mut Random, output: &mut SendQueue) {
         }),
         7 => Performative::Begin(Box::new(Begin {
             remote_channel: random.pick(&[None, None, Some(0), Some(9)]),
-            next_outgoing_id: 0,
             incoming_window: random.pick(&[0, 10]),
-            outgoing_window: 0,
             handle_max: random.pick(&[0, u32::MAX]),
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
-            properties: None,
+            ..Begin::default()
         })),
         _ => Performative::End(End { error: None }),
     };

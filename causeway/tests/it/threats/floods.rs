@@ -67,7 +67,7 @@ fn range(role: Role, first: u32, last: u32, settled: bool) -> Performative {
         last: Some(last),
         settled,
         state: Some(amqp_codec::DeliveryState::Accepted),
-        batchable: false,
+        ..Disposition::default()
     })
 }
 

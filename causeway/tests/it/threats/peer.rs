@@ -337,28 +337,16 @@ pub(crate) fn anonymous() -> Vec<u8> {
 pub(crate) fn open() -> Open {
     Open {
         container_id: "peer".into(),
-        hostname: None,
         max_frame_size: 64 * 1024,
-        channel_max: u16::MAX,
-        idle_time_out: None,
-        outgoing_locales: Vec::new(),
-        incoming_locales: Vec::new(),
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Open::default()
     }
 }
 
 pub(crate) fn begin() -> Begin {
     Begin {
-        remote_channel: None,
-        next_outgoing_id: 0,
         incoming_window: WIDE,
         outgoing_window: WIDE,
-        handle_max: u32::MAX,
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Begin::default()
     }
 }
 
@@ -389,7 +377,6 @@ pub(crate) fn flow_of_session() -> Flow {
     Flow {
         next_incoming_id: Some(0),
         incoming_window: WIDE,
-        next_outgoing_id: 0,
         outgoing_window: WIDE,
         ..Flow::default()
     }
@@ -402,13 +389,7 @@ pub(crate) fn transfer(handle: u32, delivery_id: u32) -> Transfer {
         delivery_id: Some(delivery_id),
         delivery_tag: DeliveryTag::new(&delivery_id.to_be_bytes()),
         message_format: Some(0),
-        settled: None,
-        more: false,
-        rcv_settle_mode: None,
-        state: None,
-        resume: false,
-        aborted: false,
-        batchable: false,
+        ..Transfer::default()
     }
 }
 
@@ -420,7 +401,7 @@ pub(crate) fn accepted(first: u32, last: u32) -> Performative {
         last: Some(last),
         settled: true,
         state: Some(amqp_codec::DeliveryState::Accepted),
-        batchable: false,
+        ..Disposition::default()
     })
 }
 

@@ -4,7 +4,7 @@
 use amqp_codec::message::{MessageBuilder, Properties};
 use amqp_codec::{DeliveryState, Disposition, Map, Performative, Role, Symbol, Transfer, Value};
 use amqp_proto::{
-    Event, Identity, LinkKey, Payload, RecvBuf, SendQueue, Transform, TransformError,
+    Clear, Event, Identity, LinkKey, Payload, RecvBuf, SendQueue, Transform, TransformError,
 };
 use bytes::{Bytes, BytesMut};
 
@@ -192,17 +192,9 @@ fn class_6_more_frames_than_the_window_end_the_session_and_no_other() {
     world.run();
     let part = |more| {
         Performative::Transfer(Transfer {
-            handle: 0,
             delivery_id: Some(1_000_000),
-            delivery_tag: None,
-            message_format: None,
-            settled: None,
             more,
-            rcv_settle_mode: None,
-            state: None,
-            resume: false,
-            aborted: false,
-            batchable: false,
+            ..Transfer::default()
         })
     };
     for _ in 0..2000 {
@@ -262,7 +254,7 @@ fn class_7_ranges_settle_what_there_is_once() {
                 last: Some(first.wrapping_add(u32::MAX >> 1)),
                 settled,
                 state: Some(DeliveryState::Accepted),
-                batchable: false,
+                ..Disposition::default()
             })
         };
         for first in [0, u32::MAX - 50, u32::MAX >> 1, 1 << 31] {
@@ -348,13 +340,11 @@ struct Defective;
 impl Transform for Defective {
     fn open(&mut self, wire: BytesMut, plain: &mut RecvBuf) -> Result<(), TransformError> {
         assert!(!wire.contains(&0xee), "the defect");
-        plain.push(wire.freeze());
-        Ok(())
+        Clear.open(wire, plain)
     }
 
     fn seal(&mut self, plain: &mut SendQueue, wire: &mut SendQueue) -> Result<(), TransformError> {
-        wire.append(plain);
-        Ok(())
+        Clear.seal(plain, wire)
     }
 
     fn peer_identity(&self) -> Option<&Identity> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amqp_codec::{
-    Attach, DeliveryState, DeliveryTag, Disposition, FrameType, Performative, ReceiverSettleMode,
-    Role, SenderSettleMode, Source, Str, Target, TargetArchetype, begin_frame, end_frame,
+    Attach, DeliveryState, DeliveryTag, Disposition, FrameType, Performative, Role, Source, Str,
+    Target, TargetArchetype, begin_frame, end_frame,
 };
 use amqp_proto::{
     Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
@@ -562,19 +562,11 @@ pub(super) fn attach(
 ) -> Attach {
     Attach {
         name: Str::copy(name),
-        handle: 0,
         role,
-        snd_settle_mode: SenderSettleMode::Mixed,
-        rcv_settle_mode: ReceiverSettleMode::First,
         source,
         target: target.map(|target| TargetArchetype::Target(Box::new(target))),
-        unsettled: None,
-        incomplete_unsettled: false,
         initial_delivery_count: (role == Role::Sender).then_some(0),
-        max_message_size: None,
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
+        ..Attach::default()
     }
 }
 
