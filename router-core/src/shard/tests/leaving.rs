@@ -1,9 +1,9 @@
 //! What is left of the deliveries of a link that has gone.
 
+use amqp_codec::DeliveryState;
 use amqp_codec::message::MessageBuilder;
-use amqp_codec::{DeliveryState, Role, SenderSettleMode, Source, Str, Target};
 
-use super::world::{World, attach};
+use super::world::World;
 use crate::limits;
 use crate::route::Treatment;
 
@@ -39,14 +39,7 @@ fn half_a_copy_for_a_consumer_that_wants_it_settled_is_modified() {
         let mut world = World::with_default(shards, Treatment::Multicast);
         let producer = world.connect(0);
         let consumer = world.connect_with_window(far, 1);
-        let source = Source {
-            address: Some(Str::from("m")),
-            ..Source::default()
-        };
-        let mut attach = attach("r", Role::Receiver, Some(source), Some(Target::default()));
-        attach.snd_settle_mode = SenderSettleMode::Settled;
-        let link = world.attach(consumer, attach);
-        world.credit(consumer, link, 10, false);
+        world.receiver_of_settled(consumer, "r", "m", 10);
         let other = world.connect(0);
         world.receiver(other, "r", "m", 10);
         let sender = world.sender(producer, "s", "m");

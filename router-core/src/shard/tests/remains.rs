@@ -2,13 +2,11 @@
 //! was still in the form meant for somebody else.
 
 use amqp_codec::message::{Depth, MessageBuilder, Properties, parse, scan_one};
-use amqp_codec::{
-    DeliveryState, DeliveryTag, Map, Role, SenderSettleMode, Source, Str, Target, Value,
-};
+use amqp_codec::{DeliveryState, DeliveryTag, Map, Str, Value};
 use amqp_proto::{LinkKey, OutTransfer, Payload};
 use bytes::Bytes;
 
-use super::world::{World, attach};
+use super::world::World;
 use crate::route::Treatment;
 
 /// More than is held before a message is forwarded.
@@ -103,14 +101,7 @@ fn a_lost_consumer_of_settled_deliveries_has_not_accepted_half_a_message() {
     let mut world = World::new(2);
     let producer = world.connect(0);
     let consumer = world.connect_with_window(1, 1);
-    let source = Source {
-        address: Some(Str::from("q")),
-        ..Source::default()
-    };
-    let mut attach = attach("r", Role::Receiver, Some(source), Some(Target::default()));
-    attach.snd_settle_mode = SenderSettleMode::Settled;
-    let link = world.attach(consumer, attach);
-    world.credit(consumer, link, 10, false);
+    world.receiver_of_settled(consumer, "r", "q", 10);
     let sender = world.sender(producer, "s", "q");
     assert!(world.send(producer, sender, &message(LARGE), false));
     assert_eq!(world.peers[producer].outcome(0), None);

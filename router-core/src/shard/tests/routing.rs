@@ -318,19 +318,7 @@ fn a_receiver_that_wants_settled_deliveries_gets_them_and_the_producer_is_told_a
     on_one_and_two_shards(|world, far| {
         let producer = world.connect(0);
         let consumer = world.connect(far);
-        let source = amqp_codec::Source {
-            address: Some(Str::from("q")),
-            ..Default::default()
-        };
-        let mut attach = super::world::attach(
-            "r",
-            amqp_codec::Role::Receiver,
-            Some(source),
-            Some(amqp_codec::Target::default()),
-        );
-        attach.snd_settle_mode = amqp_codec::SenderSettleMode::Settled;
-        let receiver = world.attach(consumer, attach);
-        world.credit(consumer, receiver, 5, false);
+        world.receiver_of_settled(consumer, "r", "q", 5);
         let sender = world.sender(producer, "s", "q");
         assert!(world.send(producer, sender, &message("x"), false));
         assert_eq!(world.peers[consumer].messages.len(), 1);

@@ -23,6 +23,11 @@ fn told_by_sender(told: &[Disposition]) -> Vec<(u32, u32, bool)> {
         .collect()
 }
 
+/// How many deliveries that is about.
+fn count(told: &[(u32, u32, bool)]) -> u32 {
+    told.iter().map(|(first, last, _)| last - first + 1).sum()
+}
+
 /// The producer says something of its deliveries.
 fn say(world: &mut World, peer: usize, ids: std::ops::Range<u32>, settled: bool, number: u32) {
     let peer = &mut world.peers[peer];
@@ -61,12 +66,7 @@ fn a_producer_may_settle_any_of_what_was_sent() {
         for id in 0..20 {
             world.dispose(consumer, id, DeliveryState::Accepted, true);
         }
-        assert!(
-            !world
-                .shards
-                .iter()
-                .any(|shard| shard.census().has_deliveries())
-        );
+        assert!(world.nothing_under_way());
     }
 }
 
@@ -84,18 +84,11 @@ fn a_producer_may_settle_any_of_what_was_sent_to_many() {
         }
         say(&mut world, producer, 1..2, true, 0);
         let told = told_by_sender(&world.peers[consumer].dispositions());
-        let settled: u32 = told.iter().map(|(first, last, _)| last - first + 1).sum();
-        assert_eq!(settled, 2, "{told:?}");
+        assert_eq!(count(&told), 2, "{told:?}");
         world.vanish(producer);
         let told = told_by_sender(&world.peers[consumer].dispositions());
-        let settled: u32 = told.iter().map(|(first, last, _)| last - first + 1).sum();
-        assert_eq!(settled, 6, "{told:?}");
-        assert!(
-            !world
-                .shards
-                .iter()
-                .any(|shard| shard.census().has_deliveries())
-        );
+        assert_eq!(count(&told), 6, "{told:?}");
+        assert!(world.nothing_under_way());
     }
 }
 
@@ -131,10 +124,5 @@ fn class_7_states_told_again_are_passed_on_at_a_rate() {
     for id in 0..50 {
         world.dispose(consumer, id, DeliveryState::Accepted, true);
     }
-    assert!(
-        !world
-            .shards
-            .iter()
-            .any(|shard| shard.census().has_deliveries())
-    );
+    assert!(world.nothing_under_way());
 }

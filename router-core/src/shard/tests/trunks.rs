@@ -117,6 +117,20 @@ impl Pair {
         self.pass(1500);
     }
 
+    /// A consumer at the second router, of which the first one knows.
+    fn consumer(&mut self) -> usize {
+        let consumer = self.worlds[1].connect(0);
+        self.worlds[1].receiver(consumer, "r", "q", 1000);
+        self.pass(1500);
+        consumer
+    }
+
+    /// A producer for it on a shard of the first router, and its link.
+    fn producer(&mut self, shard: usize) -> (usize, LinkKey) {
+        let producer = self.worlds[0].connect(shard);
+        (producer, self.worlds[0].sender(producer, "s", "q"))
+    }
+
     /// Sends a numbered message.
     fn send(&mut self, producer: usize, sender: LinkKey, number: u32, settled: bool) {
         for _ in 0..100 {
@@ -346,11 +360,8 @@ fn a_trunk_that_falls_silent_has_one_connection_again() {
 #[test]
 fn a_connection_that_carries_something_stays() {
     let mut pair = Pair::trunk();
-    let consumer = pair.worlds[1].connect(0);
-    pair.worlds[1].receiver(consumer, "r", "q", 1000);
-    pair.pass(1500);
-    let producer = pair.worlds[0].connect(1);
-    let sender = pair.worlds[0].sender(producer, "s", "q");
+    let consumer = pair.consumer();
+    let (producer, sender) = pair.producer(1);
     pair.run();
     pair.send(producer, sender, 0, false);
     pair.pass(2 * LONG);
@@ -421,13 +432,10 @@ fn a_limit_of_one_is_for_both_and_says_nothing() {
 #[test]
 fn senders_of_each_shard_use_its_connection() {
     let mut pair = Pair::trunk();
-    let consumer = pair.worlds[1].connect(0);
-    pair.worlds[1].receiver(consumer, "r", "q", 1000);
-    pair.pass(1500);
+    let consumer = pair.consumer();
     for shard in [0, 1] {
         let before = pair.carried();
-        let producer = pair.worlds[0].connect(shard);
-        let sender = pair.worlds[0].sender(producer, "s", "q");
+        let (producer, sender) = pair.producer(shard);
         for number in 0..10 {
             pair.send(producer, sender, number, false);
         }
@@ -441,11 +449,8 @@ fn senders_of_each_shard_use_its_connection() {
 #[test]
 fn a_sender_changes_its_connection_when_nothing_of_its_is_in_flight() {
     let mut pair = Pair::new([8, 8]);
-    let consumer = pair.worlds[1].connect(0);
-    pair.worlds[1].receiver(consumer, "r", "q", 1000);
-    pair.pass(1500);
-    let producer = pair.worlds[0].connect(1);
-    let sender = pair.worlds[0].sender(producer, "s", "q");
+    let consumer = pair.consumer();
+    let (producer, sender) = pair.producer(1);
     for number in 0..3 {
         pair.send(producer, sender, number, false);
     }
@@ -466,11 +471,8 @@ fn a_sender_changes_its_connection_when_nothing_of_its_is_in_flight() {
 #[test]
 fn a_sender_waits_a_moment_only_for_what_is_in_flight() {
     let mut pair = Pair::new([8, 8]);
-    let consumer = pair.worlds[1].connect(0);
-    pair.worlds[1].receiver(consumer, "r", "q", 1000);
-    pair.pass(1500);
-    let producer = pair.worlds[0].connect(1);
-    let sender = pair.worlds[0].sender(producer, "s", "q");
+    let consumer = pair.consumer();
+    let (producer, sender) = pair.producer(1);
     pair.send(producer, sender, 0, false);
     pair.press();
     pair.send(producer, sender, 1, false);
@@ -492,14 +494,11 @@ fn a_sender_waits_a_moment_only_for_what_is_in_flight() {
 fn a_trunk_outlives_the_loss_of_any_connection_but_the_last() {
     for first in [0, 1] {
         let mut pair = Pair::trunk();
-        let consumer = pair.worlds[1].connect(0);
-        pair.worlds[1].receiver(consumer, "r", "q", 1000);
-        pair.pass(1500);
+        let consumer = pair.consumer();
         pair.cut(first);
         assert_eq!(pair.members(), [1, 1]);
         for shard in [0, 1] {
-            let producer = pair.worlds[0].connect(shard);
-            let sender = pair.worlds[0].sender(producer, "s", "q");
+            let (producer, sender) = pair.producer(shard);
             pair.run();
             pair.send(producer, sender, 7, false);
         }
@@ -520,13 +519,8 @@ fn a_trunk_outlives_the_loss_of_any_connection_but_the_last() {
 #[test]
 fn what_a_lost_connection_has_not_sent_goes_by_another_in_its_order() {
     let mut pair = Pair::trunk();
-    let consumer = pair.worlds[1].connect(0);
-    pair.worlds[1].receiver(consumer, "r", "q", 1000);
-    pair.pass(1500);
-    let producers = [0, 1].map(|_| {
-        let producer = pair.worlds[0].connect(1);
-        (producer, pair.worlds[0].sender(producer, "s", "q"))
-    });
+    let consumer = pair.consumer();
+    let producers = [0, 1].map(|_| pair.producer(1));
     pair.run();
     // The second router reads nothing any more: its session's window shuts, and the rest waits.
     let held = std::mem::take(&mut pair.wires);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amqp_codec::{
-    Attach, DeliveryState, DeliveryTag, Disposition, FrameType, Performative, Role, Source, Str,
-    Target, TargetArchetype, begin_frame, end_frame,
+    Attach, DeliveryState, DeliveryTag, Disposition, FrameType, Performative, Role,
+    SenderSettleMode, Source, Str, Target, TargetArchetype, begin_frame, end_frame,
 };
 use amqp_proto::{
     Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
@@ -200,11 +200,36 @@ impl World {
         address: &str,
         credit: u32,
     ) -> LinkKey {
+        self.receiver_of(SenderSettleMode::Mixed, peer, name, address, credit)
+    }
+
+    /// The same where all is to be sent settled.
+    pub(super) fn receiver_of_settled(
+        &mut self,
+        peer: usize,
+        name: &str,
+        address: &str,
+        credit: u32,
+    ) -> LinkKey {
+        self.receiver_of(SenderSettleMode::Settled, peer, name, address, credit)
+    }
+
+    fn receiver_of(
+        &mut self,
+        snd_settle_mode: SenderSettleMode,
+        peer: usize,
+        name: &str,
+        address: &str,
+        credit: u32,
+    ) -> LinkKey {
         let source = Source {
             address: Some(Str::copy(address)),
             ..Source::default()
         };
-        let attach = attach(name, Role::Receiver, Some(source), Some(Target::default()));
+        let attach = Attach {
+            snd_settle_mode,
+            ..attach(name, Role::Receiver, Some(source), Some(Target::default()))
+        };
         let link = self.attach(peer, attach);
         if credit > 0 {
             self.credit(peer, link, credit, false);
