@@ -1,11 +1,9 @@
 //! A connector: where the router connects to, and what for.
 
-use crate::schema::definition::Kind::{Boolean, Enum, Integer, Properties, String};
+use crate::schema::definition::Kind::{Boolean, Enum, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
-use crate::schema::tables::listener::{
-    COST_MAX, LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST, ROLES, STRIPPED, U32_MAX,
-};
+use crate::schema::tables::common;
 
 /// A connector.
 pub static CONNECTOR: EntityType = EntityType {
@@ -35,20 +33,9 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .create()
     .support(Support::Inert),
-    Attribute::new(
-        "role",
-        Enum(ROLES),
-        "What the connection is for; edge: not yet.",
-    )
-    .text("normal")
-    .create(),
-    Attribute::new("cost", Integer, "Cost of the connection between routers.")
-        .integer(1)
-        .range(1, COST_MAX)
-        .create(),
-    Attribute::new("sslProfile", String, "Name of the TLS settings.")
-        .create()
-        .support(Support::Later),
+    common::ROLE,
+    common::COST,
+    common::SSL_PROFILE,
     Attribute::new(
         "saslMechanisms",
         String,
@@ -63,54 +50,13 @@ const ATTRIBUTES: &[Attribute] = &[
     .boolean(true)
     .create()
     .support(Support::Inert),
-    Attribute::new(
-        "maxFrameSize",
-        Integer,
-        "Largest frame accepted, in bytes; at least 512.",
-    )
-    .integer(16_384)
-    .range(0, U32_MAX)
-    .create(),
-    Attribute::new(
-        "maxSessions",
-        Integer,
-        "Sessions the connection may have; 0: as many as can be.",
-    )
-    .integer(32_768)
-    .range(0, U32_MAX)
-    .create(),
-    Attribute::new(
-        "maxSessionFrames",
-        Integer,
-        "Frames a session may send ahead.",
-    )
-    .range(0, U32_MAX)
-    .create(),
-    Attribute::new(
-        "idleTimeoutSeconds",
-        Integer,
-        "Silence that ends the connection; 0: never.",
-    )
-    .integer(16)
-    .range(0, 2_147_483)
-    .create(),
-    Attribute::new(
-        "lossDetectionMilliseconds",
-        Integer,
-        "Silence after which a Causeway neighbour is lost; none: as in `router`.",
-    )
-    .range(LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST)
-    .create(),
-    Attribute::new("stripAnnotations", Enum(STRIPPED), "Annotations dropped.")
-        .text("both")
-        .create(),
-    Attribute::new(
-        "linkCapacity",
-        Integer,
-        "Credit of producers, buffer of consumers.",
-    )
-    .range(1, 1_000_000)
-    .create(),
+    common::MAX_FRAME_SIZE,
+    common::MAX_SESSIONS,
+    common::MAX_SESSION_FRAMES,
+    common::IDLE_TIMEOUT_SECONDS,
+    common::LOSS_DETECTION_MILLISECONDS,
+    common::STRIP_ANNOTATIONS,
+    common::LINK_CAPACITY,
     Attribute::new(
         "verifyHostname",
         Boolean,
@@ -126,15 +72,7 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new("saslPassword", String, "Password of the user.")
         .create()
         .support(Support::Later),
-    Attribute::new(
-        "messageLoggingComponents",
-        String,
-        "Parts of messages that the log shows.",
-    )
-    .text("none")
-    .create()
-    .alias("logMessage")
-    .support(Support::Inert),
+    common::MESSAGE_LOGGING_COMPONENTS,
     Attribute::new(
         "failoverUrls",
         String,
@@ -151,13 +89,6 @@ const ATTRIBUTES: &[Attribute] = &[
         String,
         "The last that was heard of its connection, such as why it failed.",
     ),
-    Attribute::new("policyVhost", String, "Virtual host whose policy applies.")
-        .create()
-        .support(Support::Later),
-    Attribute::new(
-        "openProperties",
-        Properties,
-        "Entries added to the properties of Open.",
-    )
-    .create(),
+    common::POLICY_VHOST,
+    common::OPEN_PROPERTIES,
 ];

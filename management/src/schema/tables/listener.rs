@@ -1,21 +1,10 @@
 //! A listener: where clients connect, and what they may do there.
 
-use crate::schema::definition::Kind::{Boolean, Enum, Integer, Path, Properties, String};
+use crate::schema::definition::Kind::{Boolean, Enum, Integer, Path, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
-use router_core::limits::{self, HANDSHAKE_TIME_OUT};
-
-/// The greatest number of an unsigned 32-bit attribute.
-pub(super) const U32_MAX: i64 = 0xFFFF_FFFF;
-
-/// The greatest cost, which goes into an `int` of the router's Open.
-pub(super) const COST_MAX: i64 = 0x7FFF_FFFF;
-
-/// The least and the most of `lossDetectionMilliseconds`.
-#[expect(clippy::cast_possible_truncation, reason = "a minute in milliseconds")]
-pub(super) const LOSS_DETECTION_LEAST: i64 = limits::LOSS_DETECTION_LEAST.as_millis() as i64;
-#[expect(clippy::cast_possible_truncation, reason = "a minute in milliseconds")]
-pub(super) const LOSS_DETECTION_MOST: i64 = limits::LOSS_DETECTION_MOST.as_millis() as i64;
+use crate::schema::tables::common;
+use router_core::limits::HANDSHAKE_TIME_OUT;
 
 /// SASL mechanisms that this version offers.
 pub const MECHANISMS: &[&str] = &["ANONYMOUS"];
@@ -57,20 +46,9 @@ const ATTRIBUTES: &[Attribute] = &[
     .create()
     .alias("protocolFamily")
     .support(Support::Inert),
-    Attribute::new(
-        "role",
-        Enum(ROLES),
-        "What connections are for; edge: not yet.",
-    )
-    .text("normal")
-    .create(),
-    Attribute::new("cost", Integer, "Cost of the connection between routers.")
-        .integer(1)
-        .range(1, COST_MAX)
-        .create(),
-    Attribute::new("sslProfile", String, "Name of the TLS settings.")
-        .create()
-        .support(Support::Later),
+    common::ROLE,
+    common::COST,
+    common::SSL_PROFILE,
     Attribute::new(
         "saslMechanisms",
         String,
@@ -103,44 +81,11 @@ const ATTRIBUTES: &[Attribute] = &[
     .create()
     .alias("trustedCerts")
     .support(Support::Inert),
-    Attribute::new(
-        "maxFrameSize",
-        Integer,
-        "Largest frame accepted, in bytes; at least 512.",
-    )
-    .integer(16_384)
-    .range(0, U32_MAX)
-    .create(),
-    Attribute::new(
-        "maxSessions",
-        Integer,
-        "Sessions a connection may have; 0: as many as can be.",
-    )
-    .integer(32_768)
-    .range(0, U32_MAX)
-    .create(),
-    Attribute::new(
-        "maxSessionFrames",
-        Integer,
-        "Frames a session may send ahead.",
-    )
-    .range(0, U32_MAX)
-    .create(),
-    Attribute::new(
-        "idleTimeoutSeconds",
-        Integer,
-        "Silence that ends a connection; 0: never.",
-    )
-    .integer(16)
-    .range(0, 2_147_483)
-    .create(),
-    Attribute::new(
-        "lossDetectionMilliseconds",
-        Integer,
-        "Silence after which a Causeway neighbour is lost; none: as in `router`.",
-    )
-    .range(LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST)
-    .create(),
+    common::MAX_FRAME_SIZE,
+    common::MAX_SESSIONS,
+    common::MAX_SESSION_FRAMES,
+    common::IDLE_TIMEOUT_SECONDS,
+    common::LOSS_DETECTION_MILLISECONDS,
     Attribute::new(
         "initialHandshakeTimeoutSeconds",
         Integer,
@@ -149,16 +94,8 @@ const ATTRIBUTES: &[Attribute] = &[
     .integer(HANDSHAKE_TIME_OUT.as_secs() as i64)
     .range(0, 86_400)
     .create(),
-    Attribute::new("stripAnnotations", Enum(STRIPPED), "Annotations dropped.")
-        .text("both")
-        .create(),
-    Attribute::new(
-        "linkCapacity",
-        Integer,
-        "Credit of producers, buffer of consumers.",
-    )
-    .range(1, 1_000_000)
-    .create(),
+    common::STRIP_ANNOTATIONS,
+    common::LINK_CAPACITY,
     Attribute::new(
         "multiTenant",
         Boolean,
@@ -198,28 +135,7 @@ const ATTRIBUTES: &[Attribute] = &[
     .create()
     .alias("httpRoot")
     .support(Support::Later),
-    Attribute::new(
-        "messageLoggingComponents",
-        String,
-        "Parts of messages that the log shows.",
-    )
-    .text("none")
-    .create()
-    .alias("logMessage")
-    .support(Support::Inert),
-    Attribute::new("policyVhost", String, "Virtual host whose policy applies.")
-        .create()
-        .support(Support::Later),
-    Attribute::new(
-        "openProperties",
-        Properties,
-        "Entries added to the properties of Open.",
-    )
-    .create(),
+    common::MESSAGE_LOGGING_COMPONENTS,
+    common::POLICY_VHOST,
+    common::OPEN_PROPERTIES,
 ];
-
-/// What connections may be for.
-pub(super) const ROLES: &[&str] = &["normal", "inter-router", "route-container", "edge"];
-
-/// On which way router annotations may be dropped.
-pub(super) const STRIPPED: &[&str] = &["in", "out", "both", "no"];

@@ -5,6 +5,7 @@
 
 mod address;
 mod base;
+mod common;
 mod connection;
 mod connector;
 mod link;

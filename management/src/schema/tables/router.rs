@@ -3,7 +3,7 @@
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, Path, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
-use crate::schema::tables::listener::{LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST};
+use crate::schema::tables::common::{LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST};
 
 /// How addresses without configuration are served.
 const DISTRIBUTIONS: &[&str] = &["multicast", "closest", "balanced", "unavailable"];
