@@ -62,11 +62,17 @@ pub(crate) struct Router {
 
 /// A configuration with one listener on a free port, and more.
 pub(crate) fn configuration(more: &str) -> String {
-    format!(
-        "router {{\n id: Tested\n}}\nlistener {{\n host: 127.0.0.1\n port: 0\n \
-         saslMechanisms: ANONYMOUS\n}}\n{more}"
-    )
+    format!("{LISTENER}}}\n{more}")
 }
+
+/// A configuration with one listener on a free port, and an attribute for that.
+pub(crate) fn listening_with(attribute: &str) -> String {
+    format!("{LISTENER} {attribute}\n}}\n")
+}
+
+/// A configuration as far as its listener's attributes go.
+const LISTENER: &str = "router {\n id: Tested\n}\n\
+    listener {\n host: 127.0.0.1\n port: 0\n saslMechanisms: ANONYMOUS\n";
 
 impl Router {
     /// Starts a router with one listener on a free port, and waits until it listens.

@@ -5,7 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use crate::harness::{
-    CAUSEWAY, Directory, HEADER, OPEN, Router, configuration, read_to_end, read_until,
+    CAUSEWAY, Directory, HEADER, OPEN, Router, configuration, listening_with, read_to_end,
+    read_until,
 };
 
 #[test]
@@ -75,10 +76,7 @@ fn a_peer_that_sends_byte_by_byte_is_understood() {
 
 #[test]
 fn a_silent_peer_is_not_waited_for_for_ever() {
-    let text = configuration("").replace(
-        "saslMechanisms: ANONYMOUS\n",
-        "saslMechanisms: ANONYMOUS\n initialHandshakeTimeoutSeconds: 1\n",
-    );
+    let text = listening_with("initialHandshakeTimeoutSeconds: 1");
     let router = Router::start_with(&text, &[]);
     let mut stream = router.connect();
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);

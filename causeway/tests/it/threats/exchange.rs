@@ -27,10 +27,8 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Begins. Two connections, so that both workers of a router of two take part.
     pub(crate) fn start(router: &Router) -> Self {
-        let mut consumer = Peer::begun(router);
-        consumer.consume(0, "steady", 1);
-        let mut producer = Peer::begun(router);
-        producer.produce(0, "steady");
+        let mut consumer = Peer::consuming(router, "steady", 1);
+        let mut producer = Peer::producing(router, "steady");
         let (rounds, over) = (Arc::default(), Arc::default());
         let exchange = (Arc::clone(&rounds), Arc::clone(&over));
         let run = move || exchange_until_over(&mut producer, &mut consumer, &exchange);

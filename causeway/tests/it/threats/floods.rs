@@ -74,11 +74,8 @@ fn range(role: Role, first: u32, last: u32, settled: bool) -> Performative {
 #[test]
 fn class_7_ranges_of_everything_cost_what_is_unsettled() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "ranges", WIDE);
-    let mut producer = Peer::begun(&scene.router);
-    producer.produce(0, "ranges");
-    let mut pump = Pump::new(producer, 0);
+    let mut consumer = Peer::consuming(&scene.router, "ranges", WIDE);
+    let mut pump = Pump::producing(&scene.router, "ranges");
     pump.send(&message(10), false, 250);
     // Everything there is, as far as serial numbers reach, by both ends, settled and not.
     let mut frames = Vec::new();
@@ -291,11 +288,9 @@ fn class_8_churn_of_connections() {
 #[test]
 fn class_5_a_delivery_of_too_many_transfers_detaches_its_link() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "crumbs", 10);
+    let consumer = Peer::consuming(&scene.router, "crumbs", 10);
     let reader = consumer.drain();
-    let mut peer = Peer::begun(&scene.router);
-    peer.produce(0, "crumbs");
+    let mut peer = Peer::producing(&scene.router, "crumbs");
     peer.produce(1, "crumbs");
     let mut pump = Pump::new(peer, 0);
     let crumb = Transfer {
@@ -319,12 +314,9 @@ fn class_5_a_delivery_of_too_many_transfers_detaches_its_link() {
 #[test]
 fn class_5_aborted_deliveries_leave_nothing() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "aborted", WIDE);
+    let mut consumer = Peer::consuming(&scene.router, "aborted", WIDE);
     let reader = consumer.drain();
-    let mut peer = Peer::begun(&scene.router);
-    peer.produce(0, "aborted");
-    let mut pump = Pump::new(peer, 0);
+    let mut pump = Pump::producing(&scene.router, "aborted");
     for id in 0..200 {
         let begun = Transfer {
             more: true,

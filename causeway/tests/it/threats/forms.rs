@@ -8,7 +8,7 @@ use amqp_codec::{DeliveryState, Map, Performative, ProtocolHeader, Symbol, Value
 
 use super::peer::{Peer, anonymous, flow_of_link, frame, frame_of, message, open};
 use super::scene::Scene;
-use crate::harness::configuration;
+use crate::harness::{configuration, listening_with};
 
 /// What only routers say, from a client.
 fn forged() -> Map {
@@ -38,17 +38,12 @@ fn annotated(annotations: Map) -> Vec<u8> {
 
 #[test]
 fn class_14_what_only_routers_say_is_stripped_from_clients() {
-    let as_in = configuration("").replace(
-        "saslMechanisms: ANONYMOUS\n",
-        "saslMechanisms: ANONYMOUS\n stripAnnotations: in\n",
-    );
+    let as_in = listening_with("stripAnnotations: in");
     for (text, strips_all) in [(configuration(""), true), (as_in, false)] {
         let mut scene = Scene::with(&text);
-        let mut consumer = Peer::begun(&scene.router);
-        consumer.consume(0, "claims", 10);
+        let mut consumer = Peer::consuming(&scene.router, "claims", 10);
         consumer.consume(1, "elsewhere", 10);
-        let mut producer = Peer::begun(&scene.router);
-        producer.produce(0, "claims");
+        let mut producer = Peer::producing(&scene.router, "claims");
         producer.produce(1, "");
         for handle in [0, 1] {
             producer.deliver(handle, handle, &annotated(forged()));
@@ -94,8 +89,7 @@ fn uint(number: u32) -> Vec<u8> {
 #[test]
 fn class_23_frames_at_length_mean_what_short_ones_mean() {
     let mut scene = Scene::new();
-    let mut peer = Peer::begun(&scene.router);
-    peer.consume(0, "forms", 0);
+    let mut peer = Peer::consuming(&scene.router, "forms", 0);
     peer.produce(1, "forms");
     let amqp = |body: &[u8]| frame_of(amqp_codec::FrameType::Amqp, 0, body);
     let flow = at_length(
@@ -158,8 +152,7 @@ fn class_23_frames_at_length_mean_what_short_ones_mean() {
 #[test]
 fn class_23_a_name_that_begins_like_a_section_is_none() {
     let mut scene = Scene::new();
-    let mut peer = Peer::begun(&scene.router);
-    peer.consume(0, "names", 10);
+    let mut peer = Peer::consuming(&scene.router, "names", 10);
     peer.produce(1, "names");
     let named = |name: &str, value: &[u8]| {
         let length = u8::try_from(name.len()).unwrap();

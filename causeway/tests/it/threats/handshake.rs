@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::peer::{Peer, anonymous, begin, frame, frame_of, open, sasl, told};
 use super::scene::Scene;
-use crate::harness::configuration;
+use crate::harness::{configuration, listening_with};
 
 /// Peers that attack at the same time.
 const CROWD: usize = 100;
@@ -189,10 +189,7 @@ fn class_9_who_does_not_open_is_dropped_by_default() {
 
 #[test]
 fn class_9_who_dribbles_is_not_waited_for_any_longer() {
-    let mut scene = Scene::with(&configuration("").replace(
-        "saslMechanisms: ANONYMOUS\n",
-        "saslMechanisms: ANONYMOUS\n initialHandshakeTimeoutSeconds: 1\n",
-    ));
+    let mut scene = Scene::with(&listening_with("initialHandshakeTimeoutSeconds: 1"));
     let mut peer = Peer::silent(&scene.router);
     let hello = [
         &ProtocolHeader::Sasl.bytes()[..],

@@ -198,8 +198,7 @@ fn class_5_a_request_without_end_is_refused_and_forgotten() {
     let mut scene = Scene::new();
     let mut crowd = Vec::new();
     for _ in 0..5 {
-        let mut peer = Peer::begun(&scene.router);
-        peer.produce(0, "$management");
+        let mut peer = Peer::producing(&scene.router, "$management");
         // Twice what management takes; the end never comes.
         for _ in 0..150 {
             let part = Transfer {
@@ -211,8 +210,7 @@ fn class_5_a_request_without_end_is_refused_and_forgotten() {
         crowd.push(peer);
     }
     // Whole ones, each twice as long as management takes.
-    let mut peer = Peer::begun(&scene.router);
-    peer.produce(0, "$management");
+    let mut peer = Peer::producing(&scene.router, "$management");
     for id in 0..5 {
         peer.deliver(0, id, &message(2_000_000));
         let (_, answer, _) =
@@ -316,8 +314,7 @@ fn class_8_answers_that_nobody_takes_do_not_pile_up() {
 #[test]
 fn class_8_an_answer_to_management_is_no_request() {
     let mut scene = Scene::new();
-    let mut peer = Peer::begun(&scene.router);
-    peer.produce(0, "$management");
+    let mut peer = Peer::producing(&scene.router, "$management");
     for number in 0..100 {
         peer.deliver(0, number, &all_links("$management", number));
         peer.until(|performative| matches!(performative, Performative::Disposition(_)));
@@ -339,10 +336,8 @@ fn class_8_an_answer_to_management_is_no_request() {
 #[test]
 fn class_2_a_message_of_garbage_passes_or_is_rejected_and_nothing_else() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "garbage", 1000);
-    let mut producer = Peer::begun(&scene.router);
-    producer.produce(0, "garbage");
+    let mut consumer = Peer::consuming(&scene.router, "garbage", 1000);
+    let mut producer = Peer::producing(&scene.router, "garbage");
     let mut garbage: Vec<Vec<u8>> = vec![
         vec![],
         vec![0x00],

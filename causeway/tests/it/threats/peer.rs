@@ -79,6 +79,20 @@ impl Peer {
         peer
     }
 
+    /// With a producer's link of handle 0.
+    pub(crate) fn producing(router: &Router, address: &str) -> Self {
+        let mut peer = Self::begun(router);
+        peer.produce(0, address);
+        peer
+    }
+
+    /// With a consumer's link of handle 0.
+    pub(crate) fn consuming(router: &Router, address: &str, credit: u32) -> Self {
+        let mut peer = Self::begun(router);
+        peer.consume(0, address, credit);
+        peer
+    }
+
     /// Begins a session and waits for the answer.
     pub(crate) fn begin(&mut self, channel: u16) {
         self.send(channel, &Performative::Begin(Box::new(begin())));

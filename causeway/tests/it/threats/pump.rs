@@ -6,6 +6,7 @@ use std::time::Duration;
 use amqp_codec::{Flow, Performative, Transfer};
 
 use super::peer::{Peer, transfer};
+use crate::harness::{PATIENCE, Router};
 
 /// Silence after which nothing more is expected: how long a test looks, not how fast a router is.
 const QUIET: Duration = Duration::from_millis(700);
@@ -39,6 +40,11 @@ impl Pump {
             window_limit: 128,
             detached: None,
         }
+    }
+
+    /// A producer's only link, of handle 0.
+    pub(crate) fn producing(router: &Router, address: &str) -> Self {
+        Self::new(Peer::producing(router, address), 0)
     }
 
     /// Sends messages until there is no more credit or window for a while, or `count` are sent.
@@ -98,10 +104,7 @@ impl Pump {
     fn wait(&mut self) -> bool {
         self.peer.stream.set_read_timeout(Some(QUIET)).unwrap();
         let waited = self.peer.try_next();
-        self.peer
-            .stream
-            .set_read_timeout(Some(crate::harness::PATIENCE))
-            .unwrap();
+        self.peer.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         match waited {
             Ok(Some((_, Performative::Flow(flow), _))) => self.take(&flow),
             Ok(Some((_, Performative::Disposition(_), _))) => {}

@@ -12,17 +12,13 @@ use super::exchange::wait_until;
 use super::peer::{Peer, WIDE, accepted, flow_of_link, frame, message, transfer};
 use super::pump::Pump;
 use super::scene::{GROWTH_MAX, Scene};
-use crate::harness::{Router, configuration};
+use crate::harness::{Router, configuration, listening_with};
 
 /// As much as a producer sends before it is clear that nobody holds it back.
 const ENOUGH: usize = 512 * 1024 * 1024;
 
-/// A consumer with all the credit there is that does not read.
-fn never_reading(router: &Router, address: &str) -> Peer {
-    let mut peer = Peer::begun(router);
-    peer.consume(0, address, WIDE);
-    peer
-}
+/// What is sent to `all/x` goes to everybody there.
+const MULTICAST: &str = "address {\n prefix: all\n distribution: multicast\n}\n";
 
 /// A consumer that reads and accepts in a thread.
 struct Reader {
@@ -33,8 +29,7 @@ struct Reader {
 
 impl Reader {
     fn start(router: &Router, address: &str) -> Self {
-        let mut peer = Peer::begun(router);
-        peer.consume(0, address, WIDE);
+        let mut peer = Peer::consuming(router, address, WIDE);
         let stream = peer.stream.try_clone().unwrap();
         let received = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&received);
@@ -77,10 +72,8 @@ fn read_all(peer: &mut Peer, count: &AtomicU32) {
 /// A producer sends messages of a size to a consumer that never reads.
 fn send_to_who_never_reads(size: usize, settled: bool) {
     let mut scene = Scene::new();
-    let consumer = never_reading(&scene.router, "stuck");
-    let mut producer = Peer::begun(&scene.router);
-    producer.produce(0, "stuck");
-    let mut pump = Pump::new(producer, 0);
+    let consumer = Peer::consuming(&scene.router, "stuck", WIDE);
+    let mut pump = Pump::producing(&scene.router, "stuck");
     let count = u32::try_from(ENOUGH / size).unwrap();
     for _ in 0..8 {
         pump.send(&message(size), settled, count / 8);
@@ -120,12 +113,10 @@ fn class_6_large_settled_messages_for_who_never_reads_stay_bounded() {
 #[test]
 fn class_6_tiny_messages_do_not_keep_large_buffers() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "stuck", 0);
+    let consumer = Peer::consuming(&scene.router, "stuck", 0);
     let mut pumps: Vec<_> = (0..4)
         .map(|_| {
-            let mut producer = Peer::begun(&scene.router);
-            producer.produce(0, "stuck");
+            let mut producer = Peer::producing(&scene.router, "stuck");
             producer.consume(1, "through", WIDE);
             producer.produce(2, "through");
             Pump::new(producer, 0)
@@ -150,13 +141,10 @@ fn class_6_tiny_messages_do_not_keep_large_buffers() {
 }
 
 fn multicast_to_who_never_reads(size: usize, settled: bool) {
-    let multicast = configuration("address {\n prefix: all\n distribution: multicast\n}\n");
-    let mut scene = Scene::with(&multicast);
-    let stuck = never_reading(&scene.router, "all/x");
+    let mut scene = Scene::with(&configuration(MULTICAST));
+    let stuck = Peer::consuming(&scene.router, "all/x", WIDE);
     let reader = Reader::start(&scene.router, "all/x");
-    let mut producer = Peer::begun(&scene.router);
-    producer.produce(0, "all/x");
-    let mut pump = Pump::new(producer, 0);
+    let mut pump = Pump::producing(&scene.router, "all/x");
     let count = u32::try_from(ENOUGH / 4 / size).unwrap();
     pump.send(&message(size), settled, count);
     scene.stays_small();
@@ -189,16 +177,12 @@ fn class_6_large_multicast_to_who_never_reads_stays_bounded() {
 
 #[test]
 fn class_6_copies_for_many_who_never_read_are_one() {
-    let mut scene = Scene::with(&configuration(
-        "address {\n prefix: all\n distribution: multicast\n}\n",
-    ));
+    let mut scene = Scene::with(&configuration(MULTICAST));
     let mut crowd = Peer::begun(&scene.router);
     for handle in 0..100 {
         crowd.consume(handle, "all/x", 0);
     }
-    let mut producer = Peer::begun(&scene.router);
-    producer.produce(0, "all/x");
-    let mut pump = Pump::new(producer, 0);
+    let mut pump = Pump::producing(&scene.router, "all/x");
     pump.send(&message(10_000), false, 250);
     scene.stays_small();
     crowd.vanish();
@@ -209,15 +193,13 @@ fn class_6_copies_for_many_who_never_read_are_one() {
 #[test]
 fn class_5_crumbs_of_a_delivery_do_not_keep_large_buffers() {
     let mut scene = Scene::new();
-    let mut stuck = Peer::begun(&scene.router);
-    stuck.consume(0, "stuck", 0);
+    let stuck = Peer::consuming(&scene.router, "stuck", 0);
     let reader = Reader::start(&scene.router, "through");
     // Deliveries that are held, and one that is streamed: a byte of each, then much that passes
     // through the same buffers.
     let mut pumps: Vec<_> = (0..2)
         .map(|_| {
-            let mut producer = Peer::begun(&scene.router);
-            producer.produce(0, "stuck");
+            let mut producer = Peer::producing(&scene.router, "stuck");
             producer.produce(1, "stuck");
             producer.produce(2, "through");
             Pump::new(producer, 0)
@@ -255,14 +237,9 @@ fn class_5_crumbs_of_a_delivery_do_not_keep_large_buffers() {
 #[test]
 fn class_5_streams_that_nobody_takes_stay_bounded() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "stuck", 0);
+    let consumer = Peer::consuming(&scene.router, "stuck", 0);
     let mut pumps: Vec<_> = (0..3)
-        .map(|_| {
-            let mut producer = Peer::begun(&scene.router);
-            producer.produce(0, "stuck");
-            Pump::new(producer, 0)
-        })
+        .map(|_| Pump::producing(&scene.router, "stuck"))
         .collect();
     let part = message(15_000);
     for pump in &mut pumps {
@@ -286,10 +263,7 @@ fn class_5_streams_that_nobody_takes_stay_bounded() {
 
 #[test]
 fn class_6_a_producer_that_never_reads_its_outcomes_costs_nothing() {
-    let wide = configuration("").replace(
-        "saslMechanisms: ANONYMOUS\n",
-        "saslMechanisms: ANONYMOUS\n maxSessionFrames: 1000000\n",
-    );
+    let wide = listening_with("maxSessionFrames: 1000000");
     let mut scene = Scene::with(&wide);
     let mut producer = Peer::begun(&scene.router);
     let nowhere = MessageBuilder::new()
@@ -325,12 +299,9 @@ fn class_6_a_producer_that_never_reads_its_outcomes_costs_nothing() {
 #[test]
 fn class_7_a_consumer_that_reads_and_never_settles_is_given_no_more_than_a_window() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "unsettled", WIDE);
+    let mut consumer = Peer::consuming(&scene.router, "unsettled", WIDE);
     let drain = consumer.drain();
-    let mut producer = Peer::begun(&scene.router);
-    producer.produce(0, "unsettled");
-    let mut pump = Pump::new(producer, 0);
+    let mut pump = Pump::producing(&scene.router, "unsettled");
     pump.send(&message(100), false, 100_000);
     assert!(
         pump.sent < 100_000,

@@ -5,19 +5,11 @@ use amqp_codec::{Performative, Role, Source, Target, Transfer};
 use super::peer::{Peer, attach, begin, frame, message, told, transfer};
 use super::pump::Pump;
 use super::scene::Scene;
-use crate::harness::configuration;
+use crate::harness::listening_with;
 
 /// Sessions and links that a connection may have (`router_core::limits`).
 const SESSIONS: u16 = 1024;
 const LINKS: u32 = 16_384;
-
-/// A listener with more attributes.
-fn listener(more: &str) -> String {
-    configuration("").replace(
-        "saslMechanisms: ANONYMOUS\n",
-        &format!("saslMechanisms: ANONYMOUS\n {more}\n"),
-    )
-}
 
 /// Frames that begin one thing after another, as one piece of bytes.
 fn storm(count: u32, performative: impl Fn(u32) -> (u16, Performative)) -> Vec<u8> {
@@ -67,7 +59,7 @@ fn class_6_thousands_of_sessions_are_ended_beyond_the_limit() {
 
 #[test]
 fn class_6_a_channel_beyond_the_agreed_closes_the_connection() {
-    let mut scene = Scene::with(&listener("maxSessions: 10"));
+    let mut scene = Scene::with(&listening_with("maxSessions: 10"));
     for channel in [10, 11, 1000, u16::MAX] {
         let mut peer = Peer::opened(&scene.router);
         peer.begin(9);
@@ -126,10 +118,8 @@ fn class_6_handles_beyond_the_agreed_close_the_connection() {
 #[test]
 fn class_6_more_deliveries_than_credit_detach_the_link() {
     let mut scene = Scene::new();
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "stuck", 0);
-    let mut peer = Peer::begun(&scene.router);
-    peer.produce(0, "stuck");
+    let consumer = Peer::consuming(&scene.router, "stuck", 0);
+    let mut peer = Peer::producing(&scene.router, "stuck");
     peer.produce(1, "stuck");
     let mut pump = Pump::new(peer, 0);
     pump.send(&message(10), false, 250);
@@ -150,12 +140,9 @@ fn class_6_more_deliveries_than_credit_detach_the_link() {
 
 #[test]
 fn class_6_more_frames_than_the_window_end_the_session() {
-    let mut scene = Scene::with(&listener("maxSessionFrames: 20"));
-    let mut consumer = Peer::begun(&scene.router);
-    consumer.consume(0, "stuck", 0);
-    let mut peer = Peer::begun(&scene.router);
-    peer.produce(0, "stuck");
-    let mut pump = Pump::new(peer, 0);
+    let mut scene = Scene::with(&listening_with("maxSessionFrames: 20"));
+    let consumer = Peer::consuming(&scene.router, "stuck", 0);
+    let mut pump = Pump::producing(&scene.router, "stuck");
     // As much as the windows let, which nobody opens any more; then more of it.
     let part = message(15_000);
     let open_end = Transfer {
@@ -231,8 +218,7 @@ fn class_1_frame_sizes_of_peers_are_kept_to_and_never_trusted() {
         assert!(received == large);
         peer.accept(0);
         peer.until(|performative| matches!(performative, Performative::Disposition(_)));
-        let mut crumbs = Pump::new(Peer::begun(&scene.router), 0);
-        crumbs.peer.produce(0, "sizes");
+        let mut crumbs = Pump::producing(&scene.router, "sizes");
         let small = message(100);
         crumbs.parts(&transfer(0, 0), small.chunks(1), false);
         let (_, received) = peer.message();
