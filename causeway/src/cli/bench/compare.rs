@@ -1,9 +1,7 @@
 //! Two or three programs under the same loads, in turn.
 //!
-//! Owns the order – load by load, round by round, one after the other within a round – and the
-//! ratios. A machine drifts (clock frequency, neighbours): figures minutes apart do not compare,
-//! neighbours in time do. So each round gives a ratio of its own, and the median of these is the
-//! result.
+//! Owns which programs these are and what is told of them; the first is this router, and ratios
+//! are its figures to another program's.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -11,9 +9,10 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::bench::idle;
 use crate::cli::bench::load::Load;
-use crate::cli::bench::measure::{Measurement, Settings, Subject, measure};
+use crate::cli::bench::measure::{Measurement, Settings, Subject};
 use crate::cli::bench::report::{self, Printer};
 use crate::cli::bench::rival::{Rival, Workshop, own_command};
+use crate::cli::bench::rounds::{Rounds, Spread};
 use crate::cli::client::endpoint::Endpoint;
 use crate::cli::failure::Failure;
 use crate::cli::quantity::{nanoseconds, three_digits};
@@ -32,35 +31,6 @@ pub(super) struct Comparison {
     pub(super) rounds: u32,
     /// Worker threads of the routers.
     pub(super) workers: usize,
-}
-
-/// Ratios of this router to another program, one a round.
-pub(super) struct Ratio {
-    min: f64,
-    pub(super) median: f64,
-    max: f64,
-}
-
-impl Ratio {
-    /// The ratios of some rounds; none if a round has no figure.
-    pub(super) fn of(mut ratios: Vec<f64>) -> Option<Self> {
-        ratios.sort_by(f64::total_cmp);
-        let median = *ratios.get(ratios.len() / 2)?;
-        Some(Self {
-            min: *ratios.first()?,
-            median,
-            max: *ratios.last()?,
-        })
-    }
-
-    pub(super) fn text(&self) -> String {
-        let [min, median, max] = [self.min, self.median, self.max].map(three_digits);
-        format!("{median} ({min} to {max})")
-    }
-
-    pub(super) fn json(&self) -> Json {
-        json!({ "min": self.min, "median": self.median, "max": self.max })
-    }
 }
 
 /// Measures idle connections.
@@ -94,24 +64,14 @@ pub(super) fn loads(
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let workshop = Workshop::new()?;
-    let subjects = start(&workshop, comparison)?;
+    let started = start(&workshop, comparison)?;
+    let subjects: Vec<_> = started
+        .iter()
+        .map(|(rival, subject)| (rival.name.clone(), subject))
+        .collect();
     for load in loads {
-        let mut rounds = Vec::new();
-        for round in 1..=comparison.rounds {
-            let mut measurements = Vec::new();
-            for (rival, subject) in &subjects {
-                progress.show(&format!("{}: round {round}, {}", load.name(), rival.name));
-                let failed = |failure: Failure| {
-                    let text = format!("{} under {}: {failure}", rival.name, load.name());
-                    Failure::new(text)
-                };
-                measurements.push(measure(subject, load, settings, progress).map_err(failed)?);
-            }
-            rounds.push(measurements);
-        }
-        let names: Vec<&str> = subjects.iter().map(|(rival, _)| &*rival.name).collect();
-        progress.clear();
-        printer.print(&text(load, &names, &rounds), json(load, &names, &rounds))?;
+        let rounds = Rounds::measure(comparison.rounds, &subjects, load, settings, progress)?;
+        printer.print(&text(load, &rounds), json(load, &rounds))?;
     }
     Ok(())
 }
@@ -159,25 +119,14 @@ fn subject(rival: &Rival, listener: Option<TcpListener>) -> Subject {
 
 /// The ratios of this router's figures to another program's.
 fn ratio(
-    rounds: &[Vec<Measurement>],
+    rounds: &Rounds,
     rival: usize,
     figure: impl Fn(&Measurement) -> Option<f64>,
-) -> Option<Ratio> {
-    let ratios = rounds.iter().map(|round| {
+) -> Option<Spread> {
+    rounds.spread(|round| {
         let (own, other) = (figure(&round[0])?, figure(&round[rival])?);
         (other > 0.0).then_some(own / other)
-    });
-    Ratio::of(ratios.collect::<Option<_>>()?)
-}
-
-/// The middle one of a program's figures.
-fn median(
-    rounds: &[Vec<Measurement>],
-    rival: usize,
-    figure: impl Fn(&Measurement) -> Option<f64>,
-) -> Option<f64> {
-    let figures = rounds.iter().map(|round| figure(&round[rival]));
-    Ratio::of(figures.collect::<Option<_>>()?).map(|figures| figures.median)
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -186,52 +135,50 @@ fn p99(measurement: &Measurement) -> Option<f64> {
     (!latencies.is_empty()).then(|| latencies.value_at_quantile(0.99) as f64)
 }
 
-/// One load as text: a line for each program, then what is wrong.
-fn text(load: &Load, names: &[&str], rounds: &[Vec<Measurement>]) -> String {
-    let mut lines = vec![load.name()];
-    for (index, name) in names.iter().enumerate() {
-        let cost = median(rounds, index, Measurement::cost)
+/// One load as text.
+fn text(load: &Load, rounds: &Rounds) -> String {
+    rounds.text(load, |index, name| {
+        let cost = rounds
+            .median(index, Measurement::cost)
             .map_or("–".into(), |cost| format!("{} µs", three_digits(cost)));
-        let rate = median(rounds, index, |one| Some(one.rate())).unwrap_or_default();
+        let rate = rounds.median(index, |one| Some(one.rate()));
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a latency is a whole number of nanoseconds"
         )]
-        let latency = median(rounds, index, p99).map_or("–".into(), |ns| nanoseconds(ns as u64));
+        let latency = rounds
+            .median(index, p99)
+            .map_or("–".into(), |ns| nanoseconds(ns as u64));
         let mut line = format!(
             "  {name:<9} {cost:>9} CPU a message  {:>11} msg/s  p99 {latency:>8}",
-            report::whole(rate)
+            report::whole(rate.unwrap_or_default())
         );
         if index > 0
             && let Some(ratio) = ratio(rounds, index, Measurement::cost)
         {
             line.push_str(&format!("  causeway/{name} CPU {}", ratio.text()));
         }
-        lines.push(line);
-        let complaints = rounds
-            .iter()
-            .flat_map(|round| report::complaints(&round[index]));
-        lines.extend(complaints.map(|text| format!("    {text}")));
-    }
-    lines.join("\n")
+        line
+    })
 }
 
 /// One load as JSON: all rounds, and the ratios.
-fn json(load: &Load, names: &[&str], rounds: &[Vec<Measurement>]) -> Json {
+fn json(load: &Load, rounds: &Rounds) -> Json {
     let all: Vec<Json> = rounds
+        .measured
         .iter()
         .map(|round| {
-            let named = names.iter().zip(round);
+            let named = rounds.names.iter().zip(round);
             named
-                .map(|(name, one)| ((*name).to_owned(), report::json(one)))
+                .map(|(name, one)| (name.clone(), report::json(one)))
                 .collect()
         })
         .map(Json::Object)
         .collect();
     let mut ratios = serde_json::Map::new();
-    for (index, name) in names.iter().enumerate().skip(1) {
-        let figures: [(&str, Option<Ratio>); 3] = [
+    for (index, name) in rounds.names.iter().enumerate().skip(1) {
+        let figures: [(&str, Option<Spread>); 3] = [
             ("cpu_per_message", ratio(rounds, index, Measurement::cost)),
             ("throughput", ratio(rounds, index, |one| Some(one.rate()))),
             ("latency_p99", ratio(rounds, index, p99)),
@@ -242,19 +189,7 @@ fn json(load: &Load, names: &[&str], rounds: &[Vec<Measurement>]) -> Json {
         let known = known
             .map(|(name, ratio)| (name.to_owned(), ratio))
             .collect();
-        ratios.insert((*name).to_owned(), Json::Object(known));
+        ratios.insert(name.clone(), Json::Object(known));
     }
     json!({ "load": report::load_json(load), "rounds": all, "ratios": ratios })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_one_of_the_rounds() {
-        let ratio = Ratio::of(vec![0.3, 0.1, 0.2]).unwrap();
-        assert_eq!(ratio.text(), "0.2 (0.1 to 0.3)");
-        assert!(Ratio::of(Vec::new()).is_none());
-    }
 }

@@ -1,19 +1,19 @@
 //! What a hop costs: lines of this router, senders at one end and receivers at the other.
 //!
-//! Owns the routers of the lines and how their figures stand beside those of one router alone. As
-//! in a comparison, all are measured in turn within a round, and the median of the rounds' ratios
-//! is the result; the ratio of a line is that of its dearest router.
+//! Owns the routers of the lines and how their figures stand beside those of one router alone; the
+//! ratio of a line is that of its dearest router.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::cli::bench::compare::{Comparison, Ratio};
+use crate::cli::bench::compare::Comparison;
 use crate::cli::bench::load::Load;
-use crate::cli::bench::measure::{Measurement, Settings, Subject, measure};
+use crate::cli::bench::measure::{Settings, Subject, measure};
 use crate::cli::bench::report::{self, Printer};
 use crate::cli::bench::rival::{Rival, Workshop, free_port, own_command};
+use crate::cli::bench::rounds::{Rounds, Spread};
 use crate::cli::client::endpoint::Endpoint;
 use crate::cli::failure::Failure;
 use crate::cli::quantity::three_digits;
@@ -116,56 +116,40 @@ pub(super) fn loads(
         line.settle(settings, progress)?;
         lines.push(line);
     }
+    let subjects: Vec<_> = lines
+        .iter()
+        .map(|line| (line.name(), &line.subject))
+        .collect();
     for load in loads {
-        let mut rounds: Vec<Vec<Measurement>> = Vec::new();
-        for round in 1..=comparison.rounds {
-            let mut measurements = Vec::new();
-            for line in &lines {
-                progress.show(&format!("{}: round {round}, {}", load.name(), line.name()));
-                measurements.push(measure(&line.subject, load, settings, progress)?);
-            }
-            rounds.push(measurements);
-        }
-        progress.clear();
-        let names: Vec<String> = lines.iter().map(Line::name).collect();
-        printer.print(&text(load, &names, &rounds), json(load, &names, &rounds))?;
+        let rounds = Rounds::measure(comparison.rounds, &subjects, load, settings, progress)?;
+        printer.print(&text(load, &rounds), json(load, &rounds))?;
     }
     Ok(())
 }
 
 /// The ratio of the dearest router of a line to one alone, round by round.
-fn ratio(rounds: &[Vec<Measurement>], line: usize) -> Option<Ratio> {
-    let ratios = rounds.iter().map(|round| {
+fn ratio(rounds: &Rounds, line: usize) -> Option<Spread> {
+    rounds.spread(|round| {
         let alone = round[0].cost()?;
         let dearest = round[line].costs().into_iter().max_by(f64::total_cmp)?;
         (alone > 0.0).then_some(dearest / alone)
-    });
-    Ratio::of(ratios.collect::<Option<_>>()?)
+    })
 }
 
-/// The middle one of the costs of one router of a line.
-fn cost(rounds: &[Vec<Measurement>], line: usize, place: usize) -> Option<f64> {
-    let costs = rounds
-        .iter()
-        .map(|round| round[line].costs().get(place).copied());
-    Ratio::of(costs.collect::<Option<_>>()?).map(|costs| costs.median)
-}
-
-fn costs(rounds: &[Vec<Measurement>], line: usize) -> Vec<f64> {
+/// The middle one of the costs of each router of a line.
+fn costs(rounds: &Rounds, line: usize) -> Vec<f64> {
     (0..=line)
-        .filter_map(|place| cost(rounds, line, place))
+        .filter_map(|place| rounds.median(line, |one| one.costs().get(place).copied()))
         .collect()
 }
 
-fn text(load: &Load, names: &[String], rounds: &[Vec<Measurement>]) -> String {
-    let mut lines = vec![load.name()];
-    for (index, name) in names.iter().enumerate() {
+fn text(load: &Load, rounds: &Rounds) -> String {
+    rounds.text(load, |index, name| {
         let costs: Vec<String> = costs(rounds, index).into_iter().map(three_digits).collect();
-        let rates = rounds.iter().map(|round| round[index].rate()).collect();
-        let rate = Ratio::of(rates).map_or(0.0, |rates| rates.median);
+        let rate = rounds.median(index, |one| Some(one.rate()));
         let mut line = format!(
             "  {name:<10} {:>11} msg/s  {} µs CPU a message and router",
-            report::whole(rate),
+            report::whole(rate.unwrap_or_default()),
             costs.join(", ")
         );
         if index > 0
@@ -173,17 +157,12 @@ fn text(load: &Load, names: &[String], rounds: &[Vec<Measurement>]) -> String {
         {
             line.push_str(&format!("  dearest/alone {}", ratio.text()));
         }
-        lines.push(line);
-        let complaints = rounds
-            .iter()
-            .flat_map(|round| report::complaints(&round[index]));
-        lines.extend(complaints.map(|text| format!("    {text}")));
-    }
-    lines.join("\n")
+        line
+    })
 }
 
-fn json(load: &Load, names: &[String], rounds: &[Vec<Measurement>]) -> Json {
-    let lines: Vec<Json> = (0..names.len())
+fn json(load: &Load, rounds: &Rounds) -> Json {
+    let lines: Vec<Json> = (0..rounds.names.len())
         .map(|index| {
             let ratio = ratio(rounds, index).map(|ratio| ratio.json());
             json!({

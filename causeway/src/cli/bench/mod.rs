@@ -30,6 +30,7 @@ mod process;
 mod receiver;
 mod report;
 mod rival;
+mod rounds;
 mod sender;
 mod socket;
 mod stage;
