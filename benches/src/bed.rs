@@ -150,14 +150,11 @@ impl Bed {
         let mut engine = Connection::new(Arc::new(config), self.now);
         let mut output = SendQueue::new();
         engine.start(&mut output);
-        let accepted = NewConnection {
-            connection: ConnectionId(number),
-            settings: Arc::new(listener()),
-            hostname: None,
-            peer: format!("bed:{number}"),
-            traced: false,
-            join: None,
-        };
+        let accepted = NewConnection::accepted(
+            ConnectionId(number),
+            Arc::new(listener()),
+            format!("bed:{number}"),
+        );
         let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
         self.clients.push(Client {
             shard,

@@ -319,15 +319,7 @@ impl Control {
                     self.plane.dial_failed(dial.connection, text, now);
                 }
                 Outcome::Connected(dial, stream) if self.plane.dialled(dial.connection) => {
-                    let connection = NewConnection {
-                        connection: dial.connection,
-                        settings: dial.settings,
-                        peer: format!("{}:{}", dial.host, dial.port),
-                        hostname: Some(dial.host),
-                        traced: false,
-                        join: dial.join,
-                    };
-                    self.hand_over(stream, connection, now);
+                    self.hand_over(stream, dial.connected(), now);
                 }
                 Outcome::Connected(..) => {}
             }
@@ -412,14 +404,8 @@ impl Control {
             self.log.line(Module::Policy, Level::Info, text);
             return;
         }
-        let connection = NewConnection {
-            connection: self.plane.deal_connection(),
-            settings,
-            peer: peer.to_string(),
-            hostname: None,
-            traced: false,
-            join: None,
-        };
+        let connection =
+            NewConnection::accepted(self.plane.deal_connection(), settings, peer.to_string());
         self.hand_over(stream, connection, now);
     }
 

@@ -182,6 +182,25 @@ pub struct NewConnection {
     pub join: Option<Join>,
 }
 
+impl NewConnection {
+    /// A connection that a peer made, of which nothing is traced.
+    #[must_use]
+    pub fn accepted(
+        connection: ConnectionId,
+        settings: Arc<ConnectionSettings>,
+        peer: String,
+    ) -> Self {
+        Self {
+            connection,
+            settings,
+            peer,
+            hostname: None,
+            traced: false,
+            join: None,
+        }
+    }
+}
+
 /// The trunk that a connection is to belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {

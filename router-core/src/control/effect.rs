@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::ids::ConnectionId;
-use crate::settings::{ConnectionSettings, Join};
+use crate::settings::{ConnectionSettings, Join, NewConnection};
 
 /// The identity of a listener in management: `listener/<host>:<port>[:<name>]`.
 pub type ListenerIdentity = Arc<str>;
@@ -46,6 +46,21 @@ pub struct Dial {
     pub settings: Arc<ConnectionSettings>,
     /// The trunk that the connection is to belong to, if it is not the first.
     pub join: Option<Join>,
+}
+
+impl Dial {
+    /// The connection that was made, of which nothing is traced.
+    #[must_use]
+    pub fn connected(self) -> NewConnection {
+        NewConnection {
+            connection: self.connection,
+            settings: self.settings,
+            peer: format!("{}:{}", self.host, self.port),
+            hostname: Some(self.host),
+            traced: false,
+            join: self.join,
+        }
+    }
 }
 
 /// A connector to keep connected.

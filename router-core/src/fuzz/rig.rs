@@ -133,12 +133,12 @@ impl Rig {
         let shard = shard % self.shards.len();
         self.connections += 1;
         let accepted = NewConnection {
-            connection: ConnectionId(self.connections),
-            settings: Arc::new(listener(idle)),
-            peer: format!("rig:{peer}"),
-            hostname: None,
             traced: self.connections.is_multiple_of(3),
-            join: None,
+            ..NewConnection::accepted(
+                ConnectionId(self.connections),
+                Arc::new(listener(idle)),
+                format!("rig:{peer}"),
+            )
         };
         let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
         self.peers[peer].at = Some((shard, key));

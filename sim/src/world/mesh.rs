@@ -98,22 +98,12 @@ impl World {
         };
         self.say(|| format!("wire {wire}: {dialler:?} to {listener:?}{part}"));
         let called = &mut self.nodes[plan.listener()].control;
-        let accepted = NewConnection {
-            connection: called.deal_connection(),
-            settings: plan.settings(Side::Listener),
-            peer: format!("192.0.2.2:{wire}"),
-            hostname: None,
-            traced: false,
-            join: None,
-        };
-        let dialled = NewConnection {
-            connection: dial.connection,
-            settings: dial.settings,
-            peer: format!("{}:{}", dial.host, dial.port),
-            hostname: Some(dial.host),
-            traced: false,
-            join: dial.join,
-        };
+        let accepted = NewConnection::accepted(
+            called.deal_connection(),
+            plan.settings(Side::Listener),
+            format!("192.0.2.2:{wire}"),
+        );
+        let dialled = dial.connected();
         let ends = [
             (dialler, Side::Dialler, dialled),
             (listener, Side::Listener, accepted),

@@ -22,14 +22,11 @@ impl World {
             self.agenda.add(self.now + AGAIN, Occurrence::Join(peer));
             return;
         }
-        let accepted = NewConnection {
-            connection: self.nodes[node].control.deal_connection(),
-            settings: Arc::clone(&self.listeners[plan.listener]),
-            hostname: None,
-            peer: format!("192.0.2.1:{peer}"),
-            traced: false,
-            join: None,
-        };
+        let accepted = NewConnection::accepted(
+            self.nodes[node].control.deal_connection(),
+            Arc::clone(&self.listeners[plan.listener]),
+            format!("192.0.2.1:{peer}"),
+        );
         self.say(|| format!("peer {peer} comes"));
         let wire = (self.peers[peer].wire, Side::Listener);
         self.nodes[node].accept(shard, wire, accepted, self.now);

@@ -52,14 +52,8 @@ impl Pair {
             traced: false,
             join: None,
         };
-        let accepted = NewConnection {
-            connection: ConnectionId(9),
-            settings: settings(None, 4),
-            peer: "127.0.0.1:4".to_owned(),
-            hostname: None,
-            traced: false,
-            join: None,
-        };
+        let accepted =
+            NewConnection::accepted(ConnectionId(9), settings(None, 4), "127.0.0.1:4".to_owned());
         let now = Time::from_millis(1);
         let keys = [
             dialler.shards[0].accept(dialled, Box::new(Clear), now),

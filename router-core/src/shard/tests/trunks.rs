@@ -219,15 +219,7 @@ impl Pair {
         while let Some(effect) = self.worlds[0].control.poll_effect() {
             let Effect::Dial(dial) = effect else { continue };
             assert!(self.worlds[0].control.dialled(dial.connection));
-            let outgoing = NewConnection {
-                connection: dial.connection,
-                settings: dial.settings,
-                peer: "b:1".to_owned(),
-                hostname: Some(dial.host),
-                traced: false,
-                join: dial.join,
-            };
-            self.connect(outgoing);
+            self.connect(dial.connected());
             dialled = true;
         }
         dialled
@@ -236,14 +228,11 @@ impl Pair {
     fn connect(&mut self, outgoing: NewConnection) -> Wire {
         let [a, b] = &mut self.worlds;
         let connection = b.control.deal_connection();
-        let incoming = NewConnection {
+        let incoming = NewConnection::accepted(
             connection,
-            settings: settings(b, None).into(),
-            peer: format!("a:{}", 40_000 + connection.0),
-            hostname: None,
-            traced: false,
-            join: None,
-        };
+            settings(b, None).into(),
+            format!("a:{}", 40_000 + connection.0),
+        );
         let mut ends = Vec::new();
         for (world, new) in [(a, outgoing), (b, incoming)] {
             let shard = shard_for(world, &new);

@@ -147,14 +147,11 @@ impl World {
         let mut output = SendQueue::new();
         engine.start(&mut output);
         let connection = self.control.deal_connection();
-        let accepted = NewConnection {
+        let accepted = NewConnection::accepted(
             connection,
-            settings: Arc::new(self.listener.clone()),
-            hostname: None,
-            peer: format!("127.0.0.1:{}", 40_000 + connection.0),
-            traced: false,
-            join: None,
-        };
+            Arc::new(self.listener.clone()),
+            format!("127.0.0.1:{}", 40_000 + connection.0),
+        );
         let key = self.shards[shard].accept(accepted, transform, self.now);
         self.peers.push(Peer {
             shard,
