@@ -53,6 +53,8 @@ pub(crate) struct Worker {
     sockets: Vec<Option<Slot>>,
     /// Sockets that may give something, each once.
     readable: VecDeque<usize>,
+    /// Sockets with something to read whose connections are behind with what was read.
+    behind: Vec<usize>,
     /// Sockets that have become writable since the last round.
     writable: Vec<usize>,
     lingering: Lingering,
@@ -143,6 +145,7 @@ impl Worker {
             spin,
             sockets: Vec::new(),
             readable: VecDeque::new(),
+            behind: Vec::new(),
             writable: Vec::new(),
             lingering: Lingering::default(),
             notices: Vec::new(),
@@ -178,6 +181,7 @@ impl Worker {
 
     /// How long `poll` may sleep: not at all while there is something to do.
     fn sleep(&mut self) -> Option<Duration> {
+        self.requeue();
         let busy = self.shard.is_runnable() || !self.readable.is_empty();
         let now = self.clock.now();
         self.load.pause(now);
@@ -282,6 +286,7 @@ impl Worker {
 
     fn read_sockets(&mut self, now: Time) -> usize {
         let mut bytes = 0;
+        self.requeue();
         for _ in 0..self.readable.len() {
             let Some(index) = self.readable.pop_front() else {
                 break;
@@ -289,12 +294,33 @@ impl Worker {
             bytes += self.read_socket(index, now);
             if let Some(Some(slot)) = self.sockets.get_mut(index) {
                 slot.queued = slot.socket.is_readable();
-                if slot.queued {
-                    self.readable.push_back(index);
+                match slot.queued {
+                    true if self.shard.is_behind(slot.key) => self.behind.push(index),
+                    true => self.readable.push_back(index),
+                    false => {}
                 }
             }
         }
         bytes
+    }
+
+    /// Sockets whose connections have caught up are read again.
+    fn requeue(&mut self) {
+        let Self {
+            behind,
+            readable,
+            shard,
+            sockets,
+            ..
+        } = self;
+        behind.retain(|&index| {
+            let slot = sockets.get(index).and_then(Option::as_ref);
+            let stays = slot.is_some_and(|slot| shard.is_behind(slot.key));
+            if !stays && slot.is_some() {
+                readable.push_back(index);
+            }
+            stays
+        });
     }
 
     /// Reads one socket up to its budget; how many bytes.

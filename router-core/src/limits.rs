@@ -1,7 +1,8 @@
 //! Every bound by its name: what a peer can make the router hold, wait for or do at once.
 //!
 //! Owns numbers only. Decision: bounds are constants here unless the configuration sets them;
-//! then the constant is the default. Windows bound memory, so queues need no bound of their own.
+//! then the constant is the default. Windows bound memory, and receipts what has none, so mailboxes
+//! need no bound of their own.
 //!
 //! # The sum
 //!
@@ -18,8 +19,9 @@
 //! ```
 //!
 //! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
-//! its receive window, `RECEIVE_WINDOW` and two blocks of `READ_BYTES_PER_TURN`, and its pipe to
-//! the management agent holds at most `IN_PROCESS_DEPTH` × `IN_PROCESS_MESSAGE_BYTES`.
+//! what is under way to each other thread, `TRANSIT_BYTES` and a frame more for each connection;
+//! its receive window, `RECEIVE_WINDOW` and two blocks of `READ_BYTES_PER_TURN`; and its pipe to
+//! the management agent, which holds at most `IN_PROCESS_DEPTH` × `IN_PROCESS_MESSAGE_BYTES`.
 
 use std::time::Duration;
 
@@ -48,6 +50,10 @@ pub const LANE_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of settled deliveries that wait for all consumers of one connection before further ones
 /// are dropped at once.
 pub const CONNECTION_LANE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of settled deliveries, or of letters to the control plane, that a shard may have on their
+/// way to one other thread before the connections by which they come are not read any further.
+pub const TRANSIT_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of deliveries held for one connection beyond which none of its sessions gets window back.
 pub const CONNECTION_BYTES: u64 = 64 * 1024 * 1024;

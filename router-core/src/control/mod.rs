@@ -492,6 +492,10 @@ impl ControlPlane {
                 | Command::Retire
                 | Command::Shutdown => {}
             },
+            Mail::Receipt { from, bytes } => {
+                let by = ShardId(self.shards);
+                self.outboxes.push(from, Mail::Received { by, bytes });
+            }
             Mail::Answer(answer) => self.gather.answer(*answer),
             // Answers are settled at once and messages are sent settled, so there is nothing left
             // to settle, to come home or to make room for.
@@ -499,6 +503,7 @@ impl ControlPlane {
             | Mail::Dispose { .. }
             | Mail::Returned(_)
             | Mail::Progress { .. }
+            | Mail::Received { .. }
             | Mail::Window { .. }
             | Mail::Swept { .. }
             | Mail::Routes(..)

@@ -84,6 +84,20 @@ pub enum Mail {
         /// The number of its drain.
         sweep: u32,
     },
+    /// Asks for a receipt for so many bytes of letters before this one.
+    Receipt {
+        /// Who asks.
+        from: ShardId,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// The receipt: the letters were taken.
+    Received {
+        /// Who has taken them.
+        by: ShardId,
+        /// Bytes.
+        bytes: u64,
+    },
     /// A new routing snapshot and the keys whose routes differ from the one before.
     Routes(Arc<RouteTable>, Arc<[AddressKey]>),
     /// A new snapshot of what leads to other routers.

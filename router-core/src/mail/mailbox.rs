@@ -1,7 +1,8 @@
 //! The way into a shard: a queue of batches that anyone may post to and one shard takes from.
 //!
 //! Owns the queue and its doorbell; waking is the poster's affair. Decision: no capacity. What may
-//! lie in a mailbox is bounded by pipe windows and unsettled counts, so posting never blocks.
+//! lie in a mailbox is bounded by pipe windows and unsettled counts, and for what has neither by
+//! receipts, so posting never blocks.
 
 use crossbeam_queue::SegQueue;
 use crossbeam_utils::CachePadded;

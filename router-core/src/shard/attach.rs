@@ -18,7 +18,7 @@ use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{Bind, BoundLink, Command, Mail};
+use crate::mail::{Bind, BoundLink, Command};
 use crate::notice::{Notice, TerminusText};
 use crate::route::Treatment;
 
@@ -278,7 +278,8 @@ impl Shard {
             link,
             id,
         };
-        self.post(self.control(), Mail::Command(Box::new(Command::Bind(bind))));
+        let bytes = bind.key.len();
+        self.tell_control(Command::Bind(bind), bytes);
     }
 
     /// The control plane has published a consumer's binding: the peer gets its answer.

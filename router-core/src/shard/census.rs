@@ -43,6 +43,8 @@ pub struct Census {
     pub connection_lane_bytes: u64,
     /// The most settled deliveries in one lane beyond its capacity.
     pub lane_excess: usize,
+    /// The most bytes under way to another thread without a window.
+    pub transit: u64,
     /// Deliveries in lanes beyond what their pipes' windows allow.
     pub window_excess: usize,
     /// How far running sums are from what they sum up, all differences together.
@@ -98,6 +100,7 @@ impl Shard {
             pipes: self.pipes.to.len(),
             addresses: self.producers.len() + self.consumers.len(),
             waiting: self.doubtful.len(),
+            transit: self.transit.most(),
             ..Census::default()
         };
         let mut windows = BTreeMap::<(Key, ShardId), usize>::new();

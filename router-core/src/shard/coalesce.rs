@@ -185,7 +185,8 @@ impl Shard {
         let deadline = match conn.phase {
             Phase::Closing => Some(*conn.linger.get_or_insert(now + limits::CLOSE_LINGER)),
             Phase::Opening | Phase::Open => {
-                let silence = conn.vigil.deadline().map(|at| at + self.asleep);
+                let silence = conn.vigil.deadline().filter(|_| !conn.paused);
+                let silence = silence.map(|at| at + self.asleep);
                 [conn.engine.poll_timeout(), silence]
                     .into_iter()
                     .flatten()

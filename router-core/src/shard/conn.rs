@@ -62,6 +62,8 @@ pub(super) struct Conn {
     pub(super) dirty: Vec<InLinkKey>,
     /// It is in the shard's list of connections to look after at the end of the turn.
     pub(super) touched: bool,
+    /// Too much that came by it is under way to another thread: it is not read.
+    pub(super) paused: bool,
     /// It is in the shard's list of connections with undecoded input.
     pub(super) backlogged: bool,
     /// It is in the shard's list of connections with bytes for the socket.
@@ -204,6 +206,11 @@ impl Conn {
         if kind == LinkType::InterRouter {
             self.carried.0 = self.carried.0.wrapping_add(1);
         }
+    }
+
+    /// Whether nothing more is to be read for the time being.
+    pub(super) fn is_held(&self) -> bool {
+        self.paused || self.trunk == Trunking::Asking
     }
 
     /// Which side connected.

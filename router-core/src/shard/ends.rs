@@ -117,10 +117,7 @@ impl Shard {
                 key: AddressKey::clone(address),
                 link: BoundLink::In(self.id, key),
             };
-            self.post(
-                self.control(),
-                Mail::Command(Box::new(Command::Unbind(unbind))),
-            );
+            self.tell_control(Command::Unbind(unbind), 0);
         }
         self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
     }
@@ -215,7 +212,7 @@ impl Shard {
         }
         if link.kind != LinkType::Endpoint {
             let down = Command::LinkDown(self.out_key(out));
-            self.post(self.control(), Mail::Command(Box::new(down)));
+            self.tell_control(down, 0);
             self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
             return;
         }
@@ -228,10 +225,7 @@ impl Shard {
             key: AddressKey::clone(&link.key),
             link: bound,
         };
-        self.post(
-            self.control(),
-            Mail::Command(Box::new(Command::Unbind(unbind))),
-        );
+        self.tell_control(Command::Unbind(unbind), 0);
         self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
     }
 

@@ -46,7 +46,7 @@ impl Shard {
             heads: parcel.heads,
             payload: parcel.payload,
         };
-        self.post(target.shard, Mail::Forward(forward));
+        self.post_forward(target.shard, forward);
     }
 
     /// A delivery goes to all that consume its address.
@@ -92,7 +92,16 @@ impl Shard {
                 heads: parcel.heads.clone(),
                 payload: parcel.payload.clone(),
             };
-            self.post(shard, Mail::Forward(forward));
+            self.post_forward(shard, forward);
+        }
+    }
+
+    fn post_forward(&mut self, to: ShardId, forward: Forward) {
+        if forward.origin.delivery.is_some() {
+            self.post(to, Mail::Forward(forward));
+        } else {
+            let bytes = forward.payload.len();
+            self.post_counted(to, Mail::Forward(forward), bytes);
         }
     }
 }

@@ -42,6 +42,11 @@ impl Shard {
             Mail::Progress { to, from, bytes } => self.take_progress(to, from, bytes),
             Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
             Mail::Swept { link, sweep } => self.swept(link.link, sweep),
+            Mail::Receipt { from, bytes } => {
+                let by = self.id;
+                self.post(from, Mail::Received { by, bytes });
+            }
+            Mail::Received { by, bytes } => self.take_receipt(by, bytes, now),
             Mail::Routes(table, changed) => self.take_routes(table, &changed),
             Mail::Paths(paths) => self.take_paths(paths),
             Mail::Command(command) => self.take_command(*command, now),

@@ -26,6 +26,7 @@ mod pins;
 mod pipe;
 mod quiet;
 mod rate;
+mod receipts;
 mod records;
 mod report;
 mod scrub;
@@ -34,6 +35,7 @@ mod stalled;
 mod state;
 mod stream;
 mod termini;
+mod transit;
 mod trunks;
 mod turns;
 mod vigil;
@@ -103,6 +105,7 @@ impl Shard {
             stalled: Vec::new(),
             dirty: Vec::new(),
             touched: false,
+            paused: false,
             backlogged: false,
             writing: false,
             container: None,
@@ -168,7 +171,7 @@ impl Shard {
     #[must_use]
     pub fn is_behind(&self, key: ConnKey) -> bool {
         let conn = self.conns.get(key);
-        conn.is_some_and(|conn| conn.backlogged || conn.trunk == Trunking::Asking)
+        conn.is_some_and(|conn| conn.backlogged || conn.is_held())
     }
 
     /// The socket has ended or failed.
@@ -207,6 +210,7 @@ impl Shard {
         self.coalesce(now);
         self.take_own_mail(now);
         self.run_timers(now);
+        self.ask_receipts();
         self.doubts_due = !self.doubtful.is_empty();
     }
 
@@ -326,15 +330,22 @@ impl Shard {
 
     /// Decodes what a connection has received, up to the budget of a turn.
     fn decode(&mut self, key: ConnKey, now: Time) {
+        self.transit.look_anew();
         for _ in 0..limits::FRAMES_PER_TURN {
             let Some(conn) = self.conns.get_mut(key) else {
                 return;
             };
-            if conn.phase == Phase::Closing || conn.trunk == Trunking::Asking {
+            if conn.phase == Phase::Closing || conn.is_held() {
                 return;
             }
             match conn.poll_event(now) {
-                Ok(Some(event)) => self.handle_event(key, event, now),
+                Ok(Some(event)) => {
+                    self.handle_event(key, event, now);
+                    if self.pause_if_clogged(key) {
+                        self.touch(key);
+                        return;
+                    }
+                }
                 Ok(None) => {
                     self.touch(key);
                     return;

@@ -7,7 +7,7 @@
 
 use amqp_codec::{Attach, DeliveryState, Encoded, Role, Value};
 use amqp_proto::{LinkKey, SessionKey};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::conn::{LinkSlot, Withheld};
 use super::link::{InLink, InTarget, NewLink, OutLink};
@@ -17,7 +17,7 @@ use super::termini::{CONTROL, DATA, answer_to, pair_attach};
 use crate::ids::{AddressKey, ConnKey, InLinkKey, Key};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{Command, Mail, RouterLink};
+use crate::mail::{Command, RouterLink};
 use crate::route::PRIORITIES;
 use crate::settings::ConnectionRole;
 
@@ -220,7 +220,7 @@ impl Shard {
             capacity: conn.settings.link_capacity,
             cost: conn.settings.cost.max(asked),
         };
-        self.post(self.control(), Mail::Command(Box::new(Command::LinkUp(up))));
+        self.tell_control(Command::LinkUp(up), 0);
     }
 
     /// A message of the routing protocol: the control plane reads it.
@@ -232,8 +232,8 @@ impl Shard {
             for chunk in parcel.payload.chunks() {
                 message.extend_from_slice(chunk);
             }
-            let command = Command::Routing(connection, Bytes::from(message));
-            self.post(self.control(), Mail::Command(Box::new(command)));
+            let bytes = message.len();
+            self.tell_control(Command::Routing(connection, message.freeze()), bytes);
             self.refuse_parcel(parcel, DeliveryState::Accepted);
         } else {
             self.refuse_parcel(parcel, DeliveryState::Released);

@@ -12,7 +12,7 @@ use super::trunks::TrunkWords;
 use super::vigil::{LOSS_DETECTION, wish};
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
-use crate::mail::{Command, Dialled, Mail};
+use crate::mail::{Command, Dialled};
 use crate::notice::{NetworkNotice, Notice, Opened};
 use crate::settings::{ConnectionRole, ConnectionSettings, RouterSettings};
 
@@ -113,7 +113,7 @@ impl Shard {
         }
         self.note_annotations(&opened);
         if is_dialled {
-            self.tell_control(Dialled::Opened(opened));
+            self.tell_control(Command::Dialled(Dialled::Opened(opened)), 0);
         }
         if is_router {
             self.begin_vigil(key);
@@ -294,16 +294,12 @@ impl Shard {
             && conn.phase != Phase::Closing
         {
             let connection = conn.id;
-            self.tell_control(Dialled::Ended {
+            let ended = Dialled::Ended {
                 connection,
                 failure,
-            });
+            };
+            self.tell_control(Command::Dialled(ended), 0);
         }
-    }
-
-    pub(super) fn tell_control(&mut self, report: Dialled) {
-        let command = Box::new(Command::Dialled(report));
-        self.post(self.control(), Mail::Command(command));
     }
 
     /// An administrator wants the connection gone: no Close, just an end.

@@ -14,6 +14,7 @@ use chacha20::rand_core::{Rng as _, SeedableRng as _};
 use super::conn::{Conn, LinkSlot};
 use super::link::{InLink, OutLink};
 use super::pipe::PipeTx;
+use super::transit::Transit;
 use super::wheel::Wheel;
 use super::window::ReadWindow;
 use crate::address::AddressContext;
@@ -111,6 +112,8 @@ pub struct Shard {
     /// What addresses have carried here, but for what links have not yet reported.
     pub(super) carried: Table<AddressId, AddressCounters>,
     pub(super) outboxes: Outboxes,
+    /// What is on its way to other threads without a window.
+    pub(super) transit: Transit,
     /// Connections to look after at the end of the turn.
     pub(super) touched: Vec<ConnKey>,
     /// Connections with input not yet decoded.
@@ -243,6 +246,7 @@ impl Shard {
             behind: Vec::new(),
             carried: Table::with_hasher(hasher),
             outboxes: Outboxes::new(id, usize::from(shards) + 1),
+            transit: Transit::new(usize::from(shards) + 1),
             touched: Vec::new(),
             backlog: VecDeque::new(),
             writing: VecDeque::new(),

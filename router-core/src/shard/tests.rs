@@ -10,6 +10,7 @@ mod routing;
 mod settling;
 mod silence;
 mod streams;
+mod transit;
 mod trunks;
 mod windows;
 mod world;

@@ -19,7 +19,7 @@ use super::conn::Trunking;
 use super::state::Shard;
 use crate::ids::{ConnKey, ConnectionId, TrunkToken};
 use crate::limits;
-use crate::mail::{Command, Mail, TrunkEvent, TrunkNews, TrunkPeer};
+use crate::mail::{Command, TrunkEvent, TrunkNews, TrunkPeer};
 use crate::notice::Notice;
 use crate::settings::{ConnectionRole, ConnectionSettings, Join, RouterMode};
 
@@ -246,7 +246,7 @@ impl Shard {
             shard,
             what,
         });
-        self.post(self.control(), Mail::Command(Box::new(news)));
+        self.tell_control(news, 0);
     }
 
     /// Takes note of how busy the driver was with this shard in the last second, in percent: a

@@ -97,7 +97,8 @@ impl Shard {
             vigil.doubt = None;
         }
         let overdue = vigil.deadline().is_some_and(|deadline| deadline <= waking);
-        if !overdue || conn.phase != Phase::Open {
+        // Who is not read cannot be heard.
+        if !overdue || conn.phase != Phase::Open || conn.paused {
             return false;
         }
         let who = conn.container.as_deref().unwrap_or("unknown");

@@ -22,6 +22,10 @@ pub(crate) use self::scene::Scene;
 /// Bytes of the largest message and frame that a peer here makes.
 const LARGEST: u64 = 2 * 1024 * 1024;
 
+/// What may be under way to a thread beyond its bound: what each connection may add before it is no
+/// longer read.
+const TRANSIT_SURPLUS: u64 = 4 * LARGEST;
+
 /// What a message's end says, without its details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
@@ -47,6 +51,11 @@ pub(crate) fn bounds(census: &Census) {
         census.lane_bytes <= limits::LANE_BYTES + LARGEST,
         "{} bytes of settled deliveries are in a lane",
         census.lane_bytes
+    );
+    assert!(
+        census.transit <= limits::TRANSIT_BYTES + TRANSIT_SURPLUS,
+        "{} bytes are under way to a thread without a window",
+        census.transit
     );
     assert_eq!(census.window_excess, 0, "a pipe's window was exceeded");
     assert_eq!(census.drift, 0, "an account is wrong");

@@ -235,12 +235,7 @@ fn class_8_churn_of_links() {
     scene.goes_on();
     let mut reads_not = peer(&scene);
     flood_unread(&mut reads_not, &frames, 1);
-    scene.goes_on();
-    assert!(
-        scene.growth() < 2 * GROWTH_MAX,
-        "grown by {}",
-        scene.growth()
-    );
+    scene.stays_below(2 * GROWTH_MAX);
     reads.vanish();
     reads_not.vanish();
     scene.ends_well();

@@ -271,17 +271,28 @@ impl Peer {
 
     /// The connection is as good as before: a session begins and ends on it.
     pub(crate) fn is_alive(&mut self) {
+        self.shows_life(|_| ());
+    }
+
+    /// The same, for one who wants to know what comes before the answer.
+    pub(crate) fn shows_life(&mut self, mut meanwhile: impl FnMut(&Performative)) {
         self.send(LIFE_SIGN, &Performative::Begin(Box::new(begin())));
         let (channel, ..) = self.until(|performative| {
-            matches!(performative, Performative::Begin(begin)
-                if begin.remote_channel == Some(LIFE_SIGN))
+            let is_it = matches!(performative, Performative::Begin(begin)
+                if begin.remote_channel == Some(LIFE_SIGN));
+            if !is_it {
+                meanwhile(performative);
+            }
+            is_it
         });
         self.send(LIFE_SIGN, &Performative::End(End { error: None }));
-        while self
-            .until(|performative| matches!(performative, Performative::End(_)))
-            .0
-            != channel
-        {}
+        loop {
+            let (from, performative, _) = self.until(|_| true);
+            if from == channel && matches!(performative, Performative::End(_)) {
+                return;
+            }
+            meanwhile(&performative);
+        }
     }
 
     /// Reads and drops all that comes, in a thread, until the end; how many bytes it was.

@@ -8,8 +8,11 @@ use amqp_codec::{Flow, Performative, Transfer};
 use super::peer::{Peer, transfer};
 use crate::harness::{PATIENCE, Router};
 
-/// Silence after which nothing more is expected: how long a test looks, not how fast a router is.
-const QUIET: Duration = Duration::from_millis(700);
+/// A silence after which the router is asked whether it is alive.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// So many silences, each followed by a sign of life, and nothing more is expected.
+const SILENCES: usize = 3;
 
 /// One link of one peer, on channel 0.
 pub(crate) struct Pump {
@@ -100,19 +103,32 @@ impl Pump {
         true
     }
 
-    /// Waits for a frame; `false` if none comes for a while.
+    /// Waits for a frame; `false` if none comes although the router is alive: silence alone may
+    /// only say that the router had no processor.
     fn wait(&mut self) -> bool {
+        for _ in 0..SILENCES {
+            if self.hears() {
+                return true;
+            }
+            let mut heard = Vec::new();
+            self.peer.shows_life(|other| heard.push(other.clone()));
+            if !heard.is_empty() {
+                heard
+                    .into_iter()
+                    .for_each(|performative| self.note(performative));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a frame comes within a moment.
+    fn hears(&mut self) -> bool {
         self.peer.stream.set_read_timeout(Some(QUIET)).unwrap();
         let waited = self.peer.try_next();
         self.peer.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         match waited {
-            Ok(Some((_, Performative::Flow(flow), _))) => self.take(&flow),
-            Ok(Some((_, Performative::Disposition(_), _))) => {}
-            Ok(Some((_, Performative::Transfer(_), _))) => {}
-            Ok(Some((_, Performative::Detach(detach), _))) => {
-                self.detached = detach.error.map(|error| error.condition.to_string());
-            }
-            Ok(Some((_, other, _))) => panic!("{other:?}"),
+            Ok(Some((_, performative, _))) => self.note(performative),
             Ok(None) => panic!("the end"),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 return false;
@@ -120,6 +136,17 @@ impl Pump {
             Err(error) => panic!("{error}"),
         }
         true
+    }
+
+    fn note(&mut self, performative: Performative) {
+        match performative {
+            Performative::Flow(flow) => self.take(&flow),
+            Performative::Disposition(_) | Performative::Transfer(_) => {}
+            Performative::Detach(detach) => {
+                self.detached = detach.error.map(|error| error.condition.to_string());
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn take(&mut self, flow: &Flow) {

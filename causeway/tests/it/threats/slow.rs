@@ -247,12 +247,7 @@ fn class_5_streams_that_nobody_takes_stay_bounded() {
         let whole = pump.parts(&transfer(0, 0), endless, true);
         assert!(!whole, "a stream that nobody takes is held back");
     }
-    scene.goes_on();
-    let growth = scene.growth();
-    assert!(
-        growth < 3 * GROWTH_MAX,
-        "grown by {growth} bytes for three streams"
-    );
+    scene.stays_below(3 * GROWTH_MAX);
     for pump in &mut pumps {
         pump.peer.is_alive();
     }

@@ -17,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 use crate::control::{ControlConfig, ControlPlane};
 use crate::counters::Counters;
 use crate::ids::{ConnKey, ShardId};
+use crate::mail::{Batch, Command, Mail};
 use crate::notice::Notice;
 use crate::route::Treatment;
 use crate::settings::{
@@ -38,6 +39,8 @@ pub(super) struct World {
     pub(super) wires: BTreeMap<(usize, ConnKey), Vec<u8>>,
     /// Those of them that the router has closed.
     pub(super) closed: Vec<(usize, ConnKey)>,
+    /// Threads that do not take their mail, and the batches that wait for them.
+    pub(super) busy: BTreeMap<ShardId, Vec<Batch>>,
 }
 
 /// An AMQP client.
@@ -112,6 +115,7 @@ impl World {
             now: Time::from_millis(1),
             wires: BTreeMap::new(),
             closed: Vec::new(),
+            busy: BTreeMap::new(),
         }
     }
 
@@ -451,7 +455,29 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, to: ShardId, batch: crate::mail::Batch) {
+    /// A thread has something else to do than to take its mail.
+    pub(super) fn keep_busy(&mut self, thread: ShardId) {
+        self.busy.insert(thread, Vec::new());
+    }
+
+    /// It has not any more; the most bytes of settled messages and of the routing protocol that
+    /// were in its mailbox.
+    pub(super) fn let_take_mail(&mut self, thread: ShardId) -> usize {
+        let batches = self.busy.remove(&thread).unwrap_or_default();
+        let bytes = batches.iter().flat_map(|batch| &batch.mail).map(weight);
+        let bytes = bytes.sum();
+        for batch in batches {
+            self.deliver(thread, batch);
+        }
+        self.run();
+        bytes
+    }
+
+    fn deliver(&mut self, to: ShardId, batch: Batch) {
+        if let Some(waiting) = self.busy.get_mut(&to) {
+            waiting.push(batch);
+            return;
+        }
         match self.shards.get_mut(to.index()) {
             Some(shard) => shard.take_mail(batch, self.now),
             None => self.control.handle_mail(batch),
@@ -470,14 +496,19 @@ impl World {
         if *gone || output.is_empty() {
             return false;
         }
-        let bytes = output.to_bytes();
-        output.consume(bytes.len());
         let shard = &mut self.shards[*shard];
+        let bytes = output.to_bytes();
+        let mut fed = 0;
         for chunk in bytes.chunks(8192) {
+            if shard.is_behind(*key) {
+                break;
+            }
             shard.window()[..chunk.len()].copy_from_slice(chunk);
             shard.received(*key, chunk.len(), self.now);
+            fed += chunk.len();
         }
-        true
+        output.consume(fed);
+        fed > 0
     }
 
     /// A shard's bytes to its peers.
@@ -510,6 +541,18 @@ impl World {
             }
         }
         moved
+    }
+}
+
+/// Bytes of messages in a letter for which nothing comes back.
+fn weight(mail: &Mail) -> usize {
+    match mail {
+        Mail::Forward(forward) if forward.origin.delivery.is_none() => forward.payload.len(),
+        Mail::Command(command) => match &**command {
+            Command::Routing(_, message) => message.len(),
+            _ => 0,
+        },
+        _ => 0,
     }
 }
 
