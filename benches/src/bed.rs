@@ -1,4 +1,4 @@
-//! A router in memory, with clients: real shards, the real control plane, no sockets or threads.
+//! Routers in memory, with clients: real shards, real control planes, no sockets or threads.
 //!
 //! Owns the carrying of bytes and mail between them, always in the same order and at the same
 //! time, so that two runs cost the same. It never measures. Decision: the clients are protocol
@@ -6,6 +6,7 @@
 //! seen all the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp_codec::{
     Attach, DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode, Source, Str,
@@ -16,7 +17,7 @@ use amqp_proto::{
     SessionKey, Time,
 };
 use bytes::Bytes;
-use router_core::control::{ControlConfig, ControlPlane};
+use router_core::control::{Connect, ControlConfig, ControlPlane, Effect};
 use router_core::counters::Counters;
 use router_core::ids::{ConnKey, ConnectionId, ShardId};
 use router_core::mail::Batch;
@@ -30,18 +31,41 @@ use router_core::shard::{Shard, ShardConfig};
 /// Credit of a consumer: more than any round sends.
 const CREDIT: u32 = 1_000;
 
-/// The router and everybody attached to it.
+/// Connections that were accepted are numbered from here on.
+const ACCEPTED: u64 = 1_000;
+/// The connector of each router that has one.
+const CONNECTOR: &str = "connector";
+/// How long a network is left to itself before it is measured: until all know all.
+const SETTLING: Duration = Duration::from_secs(20);
+/// How often it has a turn in that time.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Routers in a line, and everybody attached to them.
 pub(crate) struct Bed {
-    shards: Vec<Shard>,
-    control: ControlPlane,
+    routers: Vec<Router>,
+    /// Between neighbours, both ends of each.
+    wires: Vec<[Plug; 2]>,
     clients: Vec<Client>,
     now: Time,
 }
 
-/// A client with one session and one link.
-struct Client {
+/// One router.
+struct Router {
+    shards: Vec<Shard>,
+    control: ControlPlane,
+}
+
+/// A router's end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Plug {
+    router: usize,
     shard: usize,
     key: ConnKey,
+}
+
+/// A client with one session and one link.
+struct Client {
+    plug: Plug,
     engine: Connection,
     session: Option<SessionKey>,
     link: Option<LinkKey>,
@@ -59,51 +83,57 @@ struct Client {
 impl Bed {
     /// A router of so many shards that deals unconfigured addresses as `treatment` has it.
     pub(crate) fn new(shards: u16, treatment: Treatment) -> Self {
-        let settings = Arc::new(RouterSettings {
-            id: Arc::from("bed"),
-            default_treatment: treatment,
-            version: "bench",
-            mode: RouterMode::Standalone,
-            timers: MeshTimers::default(),
-            trunk_connections: 1,
-        });
-        let counters = Counters::new(shards);
-        let control = ControlPlane::new(ControlConfig {
-            instance: 1,
-            settings: Arc::clone(&settings),
-            shards,
-            seed: 1,
-            counters: Arc::clone(&counters),
-        });
-        let shard = |id: u16| {
-            Shard::new(ShardConfig {
-                id: ShardId(id),
-                shards,
-                settings: Arc::clone(&settings),
-                seed: u64::from(id) + 1,
-                secret: [id.to_le_bytes()[0]; 32],
-                table: Arc::clone(control.table()),
-                counters: counters.writer(ShardId(id)),
-            })
-        };
-        let shards = (0..shards).map(shard).collect();
         Self {
-            shards,
-            control,
+            routers: vec![Router::new(
+                "bed",
+                RouterMode::Standalone,
+                shards,
+                treatment,
+            )],
+            wires: Vec::new(),
             clients: Vec::new(),
             now: Time::from_millis(1),
         }
     }
 
-    /// Connects a client to a shard and attaches a producer of an address.
-    pub(crate) fn producer(&mut self, shard: usize, address: &str, settled: bool) {
+    /// So many routers of one shard, each joined to the next.
+    pub(crate) fn line(routers: usize, treatment: Treatment) -> Self {
+        let interior = |number| {
+            let id = format!("bed-{number}");
+            Router::new(&id, RouterMode::Interior, 1, treatment)
+        };
+        let mut bed = Self {
+            routers: (0..routers).map(interior).collect(),
+            ..Self::new(1, treatment)
+        };
+        for dialler in 1..routers {
+            let number = bed.routers[dialler].dial(bed.now);
+            let dialled = bed.plug(dialler, 0, number, between(true));
+            let number = bed.number();
+            let accepted = bed.plug(dialler - 1, 0, number, between(false));
+            bed.wires.push([dialled, accepted]);
+        }
+        bed
+    }
+
+    /// Lets time go by until the routers know of each other and of each other's addresses.
+    pub(crate) fn settle(&mut self) {
+        let end = self.now + SETTLING;
+        while self.now < end {
+            self.now = self.now + PACE;
+            self.run();
+        }
+    }
+
+    /// Connects a client to a router's shard and attaches a producer of an address.
+    pub(crate) fn producer(&mut self, at: (usize, usize), address: &str, settled: bool) {
         let target = Target {
             address: Some(Str::copy(address)),
             ..Target::default()
         };
         let target = Some(TargetArchetype::Target(Box::new(target)));
         self.attach(
-            shard,
+            at,
             Attach {
                 initial_delivery_count: Some(0),
                 target,
@@ -115,15 +145,15 @@ impl Bed {
         }
     }
 
-    /// Connects a client to a shard and attaches a consumer of an address, with credit.
-    pub(crate) fn consumer(&mut self, shard: usize, address: &str) {
+    /// Connects a client to a router's shard and attaches a consumer of an address, with credit.
+    pub(crate) fn consumer(&mut self, at: (usize, usize), address: &str) {
         let source = Source {
             address: Some(Str::copy(address)),
             ..Source::default()
         };
         let target = Some(TargetArchetype::Target(Box::default()));
         self.attach(
-            shard,
+            at,
             Attach {
                 target,
                 ..attach(Role::Receiver, source)
@@ -139,7 +169,26 @@ impl Bed {
         self.run();
     }
 
-    fn attach(&mut self, shard: usize, attach: Attach) {
+    /// The number of the next connection that a router accepts.
+    fn number(&self) -> ConnectionId {
+        ConnectionId(ACCEPTED + (self.clients.len() + self.wires.len()) as u64)
+    }
+
+    /// A connection of a router's shard.
+    fn plug(
+        &mut self,
+        router: usize,
+        shard: usize,
+        connection: ConnectionId,
+        settings: ConnectionSettings,
+    ) -> Plug {
+        let peer = format!("bed:{}", connection.0);
+        let connection = NewConnection::accepted(connection, Arc::new(settings), peer);
+        let key = self.routers[router].shards[shard].accept(connection, Box::new(Clear), self.now);
+        Plug { router, shard, key }
+    }
+
+    fn attach(&mut self, (router, shard): (usize, usize), attach: Attach) {
         let number = self.clients.len() as u64 + 1;
         let config = Config {
             initiator: true,
@@ -150,15 +199,9 @@ impl Bed {
         let mut engine = Connection::new(Arc::new(config), self.now);
         let mut output = SendQueue::new();
         engine.start(&mut output);
-        let accepted = NewConnection::accepted(
-            ConnectionId(number),
-            Arc::new(listener()),
-            format!("bed:{number}"),
-        );
-        let key = self.shards[shard].accept(accepted, Box::new(Clear), self.now);
+        let plug = self.plug(router, shard, self.number(), listener());
         self.clients.push(Client {
-            shard,
-            key,
+            plug,
             engine,
             session: None,
             link: None,
@@ -218,46 +261,113 @@ impl Bed {
     fn step(&mut self) -> bool {
         let mut moved = false;
         for client in &mut self.clients {
-            moved |= client.feed(&mut self.shards[client.shard], self.now);
+            let shard = &mut self.routers[client.plug.router].shards[client.plug.shard];
+            moved |= client.feed(shard, self.now);
         }
-        for index in 0..self.shards.len() {
-            self.shards[index].turn(self.now);
-            let posted: Vec<_> = self.shards[index].outboxes().drain().collect();
-            moved |= self.deliver(posted);
-            moved |= self.write(index);
-            moved |= self.shards[index].is_runnable();
-            self.shards[index].finish(&mut Vec::new());
-        }
-        self.control.turn(self.now);
-        let posted: Vec<_> = self.control.outboxes().drain().collect();
-        moved | self.deliver(posted)
-    }
-
-    fn deliver(&mut self, posted: Vec<(ShardId, Batch)>) -> bool {
-        let moved = !posted.is_empty();
-        for (to, batch) in posted {
-            match self.shards.get_mut(to.index()) {
-                Some(shard) => shard.take_mail(batch, self.now),
-                None => self.control.handle_mail(batch),
+        for router in 0..self.routers.len() {
+            for index in 0..self.routers[router].shards.len() {
+                let shard = &mut self.routers[router].shards[index];
+                shard.turn(self.now);
+                let posted: Vec<_> = shard.outboxes().drain().collect();
+                moved |= self.routers[router].deliver(posted, self.now);
+                moved |= self.write(router, index);
+                let shard = &mut self.routers[router].shards[index];
+                moved |= shard.is_runnable();
+                shard.finish(&mut Vec::new());
             }
+            let control = &mut self.routers[router].control;
+            control.turn(self.now);
+            let posted: Vec<_> = control.outboxes().drain().collect();
+            moved |= self.routers[router].deliver(posted, self.now);
         }
         moved
     }
 
-    /// What a shard has to say, to its clients.
-    fn write(&mut self, index: usize) -> bool {
+    /// What a shard has to say, to its clients and neighbours.
+    fn write(&mut self, router: usize, shard: usize) -> bool {
         let mut moved = false;
-        while let Some(key) = self.shards[index].poll_output() {
-            let Some(queue) = self.shards[index].output(key) else {
+        while let Some(key) = self.routers[router].shards[shard].poll_output() {
+            let Some(queue) = self.routers[router].shards[shard].output(key) else {
                 continue;
             };
             let bytes = queue.to_bytes();
             queue.consume(bytes.len());
-            self.shards[index].wrote(key);
+            self.routers[router].shards[shard].wrote(key);
             moved = true;
-            let mine = |client: &&mut Client| client.shard == index && client.key == key;
-            if let Some(client) = self.clients.iter_mut().find(mine) {
+            let plug = Plug { router, shard, key };
+            let other_end = |wire: &[Plug; 2]| match *wire {
+                [one, other] if one == plug => Some(other),
+                [other, one] if one == plug => Some(other),
+                _ => None,
+            };
+            if let Some(client) = self.clients.iter_mut().find(|client| client.plug == plug) {
                 client.take(Bytes::from(bytes), self.now);
+            } else if let Some(peer) = self.wires.iter().find_map(other_end) {
+                let shard = &mut self.routers[peer.router].shards[peer.shard];
+                hand_over(shard, peer.key, &bytes, self.now);
+            }
+        }
+        moved
+    }
+}
+
+impl Router {
+    fn new(id: &str, mode: RouterMode, shards: u16, treatment: Treatment) -> Self {
+        let settings = Arc::new(RouterSettings {
+            id: Arc::from(id),
+            default_treatment: treatment,
+            version: "bench",
+            mode,
+            timers: MeshTimers::default(),
+            trunk_connections: 1,
+        });
+        let counters = Counters::new(shards);
+        let control = ControlPlane::new(ControlConfig {
+            instance: 1,
+            settings: Arc::clone(&settings),
+            shards,
+            seed: 1,
+            counters: Arc::clone(&counters),
+        });
+        let shard = |id: u16| {
+            Shard::new(ShardConfig {
+                id: ShardId(id),
+                shards,
+                settings: Arc::clone(&settings),
+                seed: u64::from(id) + 1,
+                secret: [id.to_le_bytes()[0]; 32],
+                table: Arc::clone(control.table()),
+                counters: counters.writer(ShardId(id)),
+            })
+        };
+        let shards = (0..shards).map(shard).collect();
+        Self { shards, control }
+    }
+
+    /// Has a connector dial. Gives the number of the connection.
+    fn dial(&mut self, now: Time) -> ConnectionId {
+        self.control.connect(Connect {
+            identity: Arc::from(CONNECTOR),
+            host: String::new(),
+            port: String::new(),
+            settings: Arc::new(between(true)),
+        });
+        self.control.turn(now);
+        let effect = self.control.poll_effect();
+        let Some(Effect::Dial(dial)) = effect else {
+            unreachable!("a new connector dials at once");
+        };
+        assert!(self.control.dialled(dial.connection), "it was wanted");
+        dial.connection
+    }
+
+    /// Carries mail. False: there was none.
+    fn deliver(&mut self, posted: Vec<(ShardId, Batch)>, now: Time) -> bool {
+        let moved = !posted.is_empty();
+        for (to, batch) in posted {
+            match self.shards.get_mut(to.index()) {
+                Some(shard) => shard.take_mail(batch, now),
+                None => self.control.handle_mail(batch),
             }
         }
         moved
@@ -302,14 +412,7 @@ impl Client {
         }
         let bytes = self.output.to_bytes();
         self.output.consume(bytes.len());
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let window = shard.window();
-            let count = window.len().min(rest.len());
-            window[..count].copy_from_slice(&rest[..count]);
-            shard.received(self.key, count, now);
-            rest = &rest[count..];
-        }
+        hand_over(shard, self.plug.key, &bytes, now);
         true
     }
 
@@ -358,6 +461,18 @@ impl Client {
     }
 }
 
+/// A shard reads what has come for a connection.
+fn hand_over(shard: &mut Shard, key: ConnKey, bytes: &[u8], now: Time) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let window = shard.window();
+        let count = window.len().min(rest.len());
+        window[..count].copy_from_slice(&rest[..count]);
+        shard.received(key, count, now);
+        rest = &rest[count..];
+    }
+}
+
 fn attach(role: Role, source: Source) -> Attach {
     Attach {
         name: Str::from("link"),
@@ -366,6 +481,20 @@ fn attach(role: Role, source: Source) -> Attach {
         rcv_settle_mode: ReceiverSettleMode::First,
         source: Some(source),
         ..Attach::default()
+    }
+}
+
+/// Of a connection between routers.
+fn between(dials: bool) -> ConnectionSettings {
+    ConnectionSettings {
+        connector: dials.then(|| Arc::from(CONNECTOR)),
+        role: ConnectionRole::InterRouter,
+        sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
+        strip_annotations: StripAnnotations {
+            inbound: false,
+            outbound: false,
+        },
+        ..listener()
     }
 }
 

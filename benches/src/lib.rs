@@ -7,6 +7,7 @@
 
 mod bed;
 mod codec;
+mod hop;
 mod mailbox;
 mod mesh;
 mod route_choose;
@@ -26,6 +27,7 @@ pub fn workloads() -> Vec<Workload> {
         mesh::workloads(),
         route_choose::workloads(),
         shard::workloads(),
+        hop::workloads(),
     ]
     .concat()
 }

@@ -89,9 +89,9 @@ fn unit(scene: Scene) -> Unit {
     for pair in 0..scene.pairs {
         let address = format!("bench/{pair}");
         for _ in 0..scene.consumers {
-            bed.consumer(usize::from(scene.is_far), &address);
+            bed.consumer((0, usize::from(scene.is_far)), &address);
         }
-        bed.producer(0, &address, scene.settled);
+        bed.producer((0, 0), &address, scene.settled);
     }
     let message = MessageBuilder::new()
         .data(Bytes::from(vec![b'x'; scene.bytes]))
