@@ -13,7 +13,7 @@ mod scan;
 mod whole;
 
 pub use annotations::{
-    AnnotationError, RouterAnnotations, Split, Trace, TraceIter, UserEntries, compose, split,
+    AnnotationError, RouterAnnotations, Split, Trace, TraceIter, UserEntries, compose, room, split,
 };
 pub use build::MessageBuilder;
 pub use parse::parse;

@@ -123,6 +123,9 @@ pub const HANDSHAKE_TIME_OUT: Duration = Duration::from_secs(10);
 /// Transfer frames of one delivery.
 pub const TRANSFERS_PER_DELIVERY: u32 = 262_144;
 
+/// Bytes of a message's leading sections that its link remembers for the next one.
+pub const HEAD_KEPT: usize = 512;
+
 /// Consumers that are weighed for one balanced delivery.
 pub const BALANCED_SCAN: usize = 64;
 

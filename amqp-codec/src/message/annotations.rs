@@ -312,6 +312,26 @@ fn read_trace(reader: &mut Reader<'_>) -> Result<Trace, AnnotationError> {
     Ok(trace)
 }
 
+/// As many bytes as [`compose`] appends, or a few more.
+#[must_use]
+pub fn room(user: UserEntries<'_>, router: &RouterAnnotations, own_id: Option<&str>) -> usize {
+    /// Descriptor, sizes and counts in their wide forms, phase and stream.
+    const FRAME: usize = 3 + 9 + 9 + 2 * 5;
+    /// Format code and length of a key or a text.
+    const TEXT: usize = 5;
+    let keys = [PHASE, STREAM, TO, INGRESS, TRACE];
+    let keys: usize = keys.iter().map(|key| TEXT + key.len()).sum();
+    let texts = [&router.to, &router.ingress];
+    let texts: usize = texts
+        .into_iter()
+        .flatten()
+        .map(|text| TEXT + text.as_bytes().len())
+        .sum();
+    // The own id may be there twice.
+    let own = own_id.map_or(0, |id| 2 * (TEXT + id.len()));
+    FRAME + keys + user.bytes.len() + texts + router.trace.items.len() + own
+}
+
 /// Appends a message-annotations section: the user's entries as they came, then the router's in
 /// the order phase, stream, to, ingress, trace. Appends nothing if there is no entry.
 ///
@@ -327,6 +347,7 @@ pub fn compose(
     if user.count == 0 && own_id.is_none() && router.is_empty() {
         return;
     }
+    out.reserve(room(user, router, own_id));
     out.put_slice(&[
         format::DESCRIBED,
         format::SMALL_ULONG,

@@ -1,7 +1,9 @@
 //! Router annotations: taken apart, put together, refused.
 
 use crate::{encoded, hex};
-use amqp_codec::message::{AnnotationError, RouterAnnotations, Trace, UserEntries, compose, split};
+use amqp_codec::message::{
+    AnnotationError, RouterAnnotations, Trace, UserEntries, compose, room, split,
+};
 use amqp_codec::{Map, Value};
 use bytes::{Bytes, BytesMut};
 
@@ -18,7 +20,9 @@ fn section(entries: &[(&'static str, Value)]) -> Bytes {
 }
 
 fn composed(user: UserEntries<'_>, router: &RouterAnnotations, own_id: Option<&str>) -> Bytes {
-    encoded(|out| compose(user, router, own_id, out))
+    let section = encoded(|out| compose(user, router, own_id, out));
+    assert!(section.len() <= room(user, router, own_id));
+    section
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! Decision: messages are routed after the routes of a turn are published, so that an answer finds
 //! the consumer that came in the same turn as its request.
 
+use std::sync::Arc;
+
 use amqp_codec::message::{Depth, RouterAnnotations, UserEntries, compose, gather, scan};
 use amqp_proto::{Payload, Time};
 use bytes::{Bytes, BytesMut};
@@ -146,7 +148,7 @@ impl Sender {
 
 /// The leading sections of a message of the router's own for links that carry router annotations.
 /// It has none of its own; one that has goes out as it is.
-fn annotated(payload: &Payload, router: &str) -> Option<Box<Heads>> {
+fn annotated(payload: &Payload, router: &str) -> Option<Arc<Heads>> {
     let sections = scan(payload.chunks(), Depth::MessageAnnotations).ok()?;
     if sections.message_annotations.is_some() {
         return None;
@@ -160,7 +162,7 @@ fn annotated(payload: &Payload, router: &str) -> Option<Box<Heads>> {
         count: 0,
     };
     compose(none, &RouterAnnotations::default(), Some(router), &mut head);
-    Some(Box::new(Heads {
+    Some(Arc::new(Heads {
         replaces,
         stripped: None,
         annotated: Some(head.freeze()),

@@ -10,6 +10,8 @@
 //!
 //! A delivery that is whole and settled when it is forwarded never gets a record.
 
+use std::sync::Arc;
+
 use amqp_codec::DeliveryState;
 use amqp_proto::{Payload, SessionKey};
 
@@ -84,7 +86,7 @@ pub struct Waiting {
     /// The message.
     pub payload: Payload,
     /// Its rewritten leading sections.
-    pub heads: Option<Box<Heads>>,
+    pub heads: Option<Arc<Heads>>,
     /// The state on the producer's transfer.
     pub state: Option<Box<DeliveryState>>,
     /// All of the message is there.
@@ -103,7 +105,7 @@ pub struct Journey {
     /// Where it entered the network; `None`: it does not say, so here.
     pub entry: Option<Entry>,
     /// The routers that have sent it, of those that are known.
-    pub trace: Vec<u16>,
+    pub trace: Option<Arc<[u16]>>,
 }
 
 impl Default for Journey {
@@ -111,7 +113,7 @@ impl Default for Journey {
         Self {
             priority: DEFAULT_PRIORITY,
             entry: None,
-            trace: Vec::new(),
+            trace: None,
         }
     }
 }

@@ -134,7 +134,7 @@ pub struct Forward {
     /// The state that the producer's transfer carried (transactional, for instance).
     pub state: Option<Box<DeliveryState>>,
     /// Leading sections that replace the first bytes of `payload`; `None`: send as received.
-    pub heads: Option<Box<Heads>>,
+    pub heads: Option<Arc<Heads>>,
     /// The message as received.
     pub payload: Payload,
 }

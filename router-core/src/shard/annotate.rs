@@ -4,36 +4,17 @@
 //! Both forms of the leading sections are made here, because only here the address and the trace
 //! are known; the consumer's link decides which of them goes out.
 
-use amqp_codec::message::{
-    Depth, RouterAnnotations, Sections, UserEntries, compose, gather, scan, split,
-};
-use amqp_codec::{DecodeErrorKind, Str};
+use amqp_codec::DecodeErrorKind;
+use amqp_codec::message::{Depth, Sections, gather, scan, split};
 use amqp_proto::Payload;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::head::{Head, Mark};
 use super::link::InTarget;
 use super::parcel::{Parcel, is_large};
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
 use crate::inspect::LinkType;
-use crate::mail::Heads;
-
-/// The message annotations of a delivery, taken apart.
-pub(super) struct Annotations {
-    /// The user's entries, encoded one after the other, and how many items they are.
-    user: (Bytes, u32),
-    /// What routers said, where that is honoured.
-    pub(super) router: RouterAnnotations,
-    /// The section has more than the user's entries.
-    foreign: bool,
-}
-
-impl Annotations {
-    /// How many routers have sent the message.
-    pub(super) fn hops(&self) -> usize {
-        self.router.trace.len()
-    }
-}
 
 impl Shard {
     /// Whether what comes by a link may say what routers say to each other.
@@ -44,25 +25,50 @@ impl Shard {
             || link.is_some_and(|link| link.kind != LinkType::Endpoint)
     }
 
-    /// Takes a message's annotations apart; `None` if it has none. The error is for the producer.
-    pub(super) fn read_annotations(
-        &self,
+    /// What the leading sections of a message say that has come by a link; `None`: nothing that
+    /// matters. They are read only if those of the message before were others. The error is for
+    /// the producer.
+    pub(super) fn head_by(
+        &mut self,
+        key: InLinkKey,
         parcel: &Parcel,
         sections: &Sections,
-    ) -> Result<Option<Annotations>, String> {
-        let Some(range) = &sections.message_annotations else {
+    ) -> Result<Option<Box<Head>>, String> {
+        if sections.message_annotations.is_none() && self.paths.neighbors().is_empty() {
             return Ok(None);
-        };
+        }
+        let last = self
+            .in_links
+            .get_mut(key)
+            .and_then(|link| link.last_head.take());
+        let length = length_of(sections);
+        if let Some(head) = last
+            && head.is_of(parcel.payload.chunks(), length, self.topology)
+        {
+            return Ok(Some(head));
+        }
+        let head = self.read_head(parcel, sections)?;
+        Ok(Some(Box::new(head)))
+    }
+
+    /// Remembers what the leading sections of a link's last message were.
+    pub(super) fn keep_head(&mut self, key: InLinkKey, head: Box<Head>) {
+        if head.is_short()
+            && let Some(link) = self.in_links.get_mut(key)
+        {
+            link.last_head = Some(head);
+        }
+    }
+
+    /// Reads the leading sections of a message. The error is for the producer.
+    pub(super) fn read_head(&self, parcel: &Parcel, sections: &Sections) -> Result<Head, String> {
+        let bytes = gather(parcel.payload.chunks(), &(0..length_of(sections)));
+        // In memory of its own: it may be kept for longer than the window it was read into.
+        let bytes = Bytes::copy_from_slice(&bytes);
         let honour = self.honours(parcel.conn, parcel.link);
-        let section = gather(parcel.payload.chunks(), range);
-        let split = split(&section, honour).map_err(|error| error.to_string())?;
-        let user = (section.slice_ref(split.user.bytes), split.user.count);
-        let foreign = user.0.as_ptr_range().end != section.as_ptr_range().end;
-        Ok(Some(Annotations {
-            user,
-            router: split.router,
-            foreign,
-        }))
+        let mut head = Head::read(bytes, leading_end(sections), honour, self.topology)?;
+        head.journey = self.journey(sections, head.annotations.as_ref());
+        Ok(head)
     }
 
     /// Composes the annotations of a message that was meant for consumers without: it may meet any.
@@ -74,63 +80,24 @@ impl Shard {
         let Ok(sections) = scan(parcel.payload.chunks(), Depth::MessageAnnotations) else {
             return;
         };
-        if let Ok(annotations) = self.read_annotations(parcel, &sections) {
-            self.rewrite_head(parcel, &sections, annotations, true);
+        if let Ok(mut head) = self.read_head(parcel, &sections) {
+            self.rewrite_head(parcel, &mut head, true);
         }
     }
 
     /// Replaces the leading sections where they may not go out as they came in.
-    pub(super) fn rewrite_head(
-        &self,
-        parcel: &mut Parcel,
-        sections: &Sections,
-        annotations: Option<Annotations>,
-        annotated: bool,
-    ) {
-        let foreign = annotations
-            .as_ref()
-            .is_some_and(|annotations| annotations.foreign);
-        if !foreign && !annotated {
-            return;
-        }
-        let (user, mut router) = match annotations {
-            Some(Annotations { user, router, .. }) => (user, router),
-            None => ((Bytes::new(), 0), RouterAnnotations::default()),
-        };
-        let start = leading_end(sections);
-        let replaces = sections
-            .message_annotations
-            .as_ref()
-            .map_or(start, |range| range.end);
-        let before = gather(parcel.payload.chunks(), &(0..start));
-        let stripped = foreign.then(|| {
-            let mut head = BytesMut::from(&before[..]);
-            head.extend_from_slice(&user_only(&user));
-            head.freeze()
+    pub(super) fn rewrite_head(&self, parcel: &mut Parcel, head: &mut Head, annotated: bool) {
+        let link = parcel.link.and_then(|key| self.in_links.get(key));
+        let to = link.and_then(|link| match &link.target {
+            InTarget::Address { text, .. } => Some(text),
+            InTarget::Anonymous { .. } | InTarget::Control => None,
         });
-        let annotated = annotated.then(|| {
-            if let Some(InTarget::Address { text, .. }) = parcel
-                .link
-                .and_then(|key| self.in_links.get(key))
-                .map(|link| &link.target)
-            {
-                router.to = Some(Str::clone(text));
-            }
-            router.stream |= is_large(parcel.complete, &parcel.payload);
-            let own = format!("0/{}", self.settings.id);
-            let mut head = BytesMut::from(&before[..]);
-            let entries = UserEntries {
-                bytes: &user.0,
-                count: user.1,
-            };
-            compose(entries, &router, Some(&own), &mut head);
-            head.freeze()
+        let mark = annotated.then(|| Mark {
+            own: &self.trace_id,
+            to,
+            large: is_large(parcel.complete, &parcel.payload),
         });
-        parcel.heads = Some(Box::new(Heads {
-            replaces,
-            stripped,
-            annotated,
-        }));
+        parcel.heads = head.rewritten(mark);
     }
 }
 
@@ -183,13 +150,8 @@ fn leading_end(sections: &Sections) -> u32 {
         .unwrap_or(0)
 }
 
-/// A section of the user's entries alone; nothing if there are none.
-fn user_only(user: &(Bytes, u32)) -> Bytes {
-    let mut section = BytesMut::new();
-    let entries = UserEntries {
-        bytes: &user.0,
-        count: user.1,
-    };
-    compose(entries, &RouterAnnotations::default(), None, &mut section);
-    section.freeze()
+/// Where the message annotations end, or would begin if there were any.
+fn length_of(sections: &Sections) -> u32 {
+    let annotations = sections.message_annotations.as_ref();
+    annotations.map_or_else(|| leading_end(sections), |range| range.end)
 }

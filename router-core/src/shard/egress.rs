@@ -129,10 +129,10 @@ impl Shard {
             if let Some(pause) = why_not_begin(conn, link.link, link.session) {
                 return Some(pause);
             }
-            // Only now: what is not sent may go to a link that wants the other form.
-            apply_heads(queued, link.annotated);
         }
-        if queued.forward.payload.is_empty() && queued.end == End::More {
+        // Only now: what is not sent may go to a link that wants the other form.
+        let head = take_head(queued, link.annotated);
+        if head.is_empty() && queued.forward.payload.is_empty() && queued.end == End::More {
             return Some(Pause::Empty);
         }
         let settled = queued.forward.settled || link.settles;
@@ -141,23 +141,17 @@ impl Shard {
             tag,
         });
         let fresh = queued.begun.is_none();
-        let transfer = OutTransfer {
-            settled,
-            state: queued.forward.state.as_deref(),
-            more: queued.end == End::More,
-            aborted: queued.end == End::Aborted,
-            ..OutTransfer::new(
-                begun.record.map_or(0, |record| record.0.token()),
-                DeliveryTag::new(&begun.tag.to_le_bytes())?,
-            )
-        };
+        let transfer = transfer_of(queued, begun, settled)?;
         let sent = conn.engine.send_transfer(
             link.link,
             &transfer,
-            &[],
+            &head,
             &queued.forward.payload,
             &mut conn.output,
         );
+        if sent != Sent::Whole {
+            put_back(queued, head);
+        }
         if sent == Sent::Blocked {
             return Some(if conn.output.is_full() {
                 Pause::Queue
@@ -533,20 +527,36 @@ fn sent_record(queued: &Queued, origin: OutOrigin, link: Key, delivery_id: u32) 
     }
 }
 
-/// Puts the rewritten leading sections in front of what follows them.
-fn apply_heads(queued: &mut Queued, annotated: bool) {
+/// The transfer by which a delivery is sent, or goes on to be sent.
+fn transfer_of(queued: &Queued, begun: Begun, settled: bool) -> Option<OutTransfer<'_>> {
+    let tag = DeliveryTag::new(&begun.tag.to_le_bytes())?;
+    let token = begun.record.map_or(0, |record| record.0.token());
+    Some(OutTransfer {
+        settled,
+        state: queued.forward.state.as_deref(),
+        more: queued.end == End::More,
+        aborted: queued.end == End::Aborted,
+        ..OutTransfer::new(token, tag)
+    })
+}
+
+/// Not all of a delivery could be sent: from here on its new leading sections are a part of it.
+fn put_back(queued: &mut Queued, head: Bytes) {
+    if !head.is_empty() {
+        let rest = std::mem::replace(&mut queued.forward.payload, Payload::from(head));
+        queued.forward.payload.append(rest);
+    }
+}
+
+/// The rewritten leading sections, if there are any: what they replace is cut off.
+fn take_head(queued: &mut Queued, annotated: bool) -> Bytes {
     let Some(heads) = queued.forward.heads.take() else {
-        return;
+        return Bytes::new();
     };
-    let head: Option<Bytes> = if annotated {
-        heads.annotated.or(heads.stripped)
-    } else {
-        heads.stripped
+    let marked = heads.annotated.as_ref().filter(|_| annotated);
+    let Some(head) = marked.or(heads.stripped.as_ref()) else {
+        return Bytes::new();
     };
-    let Some(head) = head else { return };
-    let mut rest = std::mem::take(&mut queued.forward.payload);
-    rest.advance(heads.replaces as usize);
-    let mut payload = Payload::from(head);
-    payload.append(rest);
-    queued.forward.payload = payload;
+    queued.forward.payload.advance(heads.replaces as usize);
+    Bytes::clone(head)
 }

@@ -11,8 +11,9 @@ use amqp_codec::message::{Depth, Sections, scan, to_address};
 use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
 use amqp_proto::{InTransfer, LinkKey, Payload, Time};
 
-use super::annotate::{Annotations, Opening, depth_of, opening};
+use super::annotate::{Opening, depth_of, opening};
 use super::conn::LinkSlot;
+use super::head::Annotations;
 use super::link::{InTarget, Memo};
 use super::parcel::{Parcel, Verdict};
 use super::pins::{Outlook, Sender};
@@ -190,32 +191,38 @@ impl Shard {
             self.refuse_parcel(parcel, state);
             return;
         };
-        let annotations = match self.read_annotations(&parcel, &sections) {
-            Ok(annotations) => annotations,
+        let mut head = match self.head_by(key, &parcel, &sections) {
+            Ok(head) => head,
             Err(text) => {
                 self.refuse_parcel(parcel, rejected("amqp:invalid-field", &text));
                 return;
             }
         };
-        if let Some(annotations) = &annotations
+        let annotations = head.as_ref().and_then(|head| head.annotations.as_ref());
+        if let Some(annotations) = annotations
             && annotations.hops() > self.paths.radius() as usize + 1
         {
             // More routers than lie between any two of the network: it runs in a circle.
             self.refuse_parcel(parcel, DeliveryState::Released);
             return;
         }
-        parcel.journey = self.journey(&sections, annotations.as_ref());
+        if let Some(head) = &head {
+            parcel.journey = head.journey.clone();
+        }
         let verdict = if anonymous {
-            self.choose_anonymous(key, &parcel, &sections, annotations.as_ref())
+            self.choose_anonymous(key, &parcel, &sections, annotations)
         } else {
             self.choose_targeted(key, &parcel)
         };
-        self.rewrite_head(
-            &mut parcel,
-            &sections,
-            annotations,
-            verdict.wants_annotations(),
-        );
+        let annotated = verdict.wants_annotations();
+        if head.is_none() && annotated {
+            // Without annotations there is nothing to misread.
+            head = self.read_head(&parcel, &sections).ok().map(Box::new);
+        }
+        if let Some(mut head) = head {
+            self.rewrite_head(&mut parcel, &mut head, annotated);
+            self.keep_head(key, head);
+        }
         self.dispatch(parcel, verdict);
     }
 
@@ -344,13 +351,14 @@ impl Shard {
     /// The key of the address that a message went to; what it says of its way is read again, too.
     pub(super) fn recall_address(&mut self, parcel: &mut Parcel) -> Option<AddressKey> {
         let sections = scan(parcel.payload.chunks(), Depth::Properties).ok()?;
-        let annotations = self.read_annotations(parcel, &sections).ok()?;
-        parcel.journey = self.journey(&sections, annotations.as_ref());
+        let head = self.read_head(parcel, &sections).ok()?;
+        parcel.journey = head.journey.clone();
         match &self.in_links.get(parcel.link?)?.target {
             InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
             InTarget::Control => None,
             InTarget::Anonymous { .. } => {
-                let (to, phase) = destination(&parcel.payload, &sections, annotations.as_ref())?;
+                let (to, phase) =
+                    destination(&parcel.payload, &sections, head.annotations.as_ref())?;
                 lookup_key(&to, phase, None, &self.context, &mut self.text);
                 Some(AddressKey::from(self.text.as_str()))
             }
@@ -358,7 +366,11 @@ impl Shard {
     }
 
     /// What a message says of its way; nothing where there is no other router.
-    fn journey(&self, sections: &Sections, annotations: Option<&Annotations>) -> Journey {
+    pub(super) fn journey(
+        &self,
+        sections: &Sections,
+        annotations: Option<&Annotations>,
+    ) -> Journey {
         if self.paths.neighbors().is_empty() {
             return Journey::default();
         }
@@ -375,9 +387,7 @@ impl Shard {
             entry: router
                 .and_then(|router| router.ingress.as_ref())
                 .map(|text| entry(text)),
-            trace: router.map_or_else(Vec::new, |router| {
-                router.trace.iter().filter_map(index).collect()
-            }),
+            trace: router.map(|router| router.trace.iter().filter_map(index).collect()),
         }
     }
 
@@ -496,7 +506,7 @@ fn take_target(
                 &outlook,
                 priority,
                 journey.entry,
-                &journey.trace,
+                journey.trace.as_deref().unwrap_or_default(),
             );
             let mut shards = route.shards.clone();
             for link in &beyond {

@@ -59,6 +59,7 @@ impl Shard {
     /// A new topology: what waits may have a way again, or none any more.
     fn take_paths(&mut self, paths: Arc<Paths>) {
         let old = std::mem::replace(&mut self.paths, paths);
+        self.topology += 1;
         for link in old.neighbors().iter().flat_map(Neighbor::links) {
             if self.paths.behind(link).is_none() {
                 self.pipes.to.remove(&link);

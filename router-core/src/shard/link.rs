@@ -7,6 +7,7 @@ use std::sync::Arc;
 use amqp_codec::{Attach, Str};
 use amqp_proto::{LinkKey, SessionKey};
 
+use super::head::Head;
 use super::pin::Pin;
 use super::pipe::PipeRx;
 use super::rate::Rate;
@@ -58,6 +59,8 @@ pub(super) struct InLink {
     pub(super) zero_since: Option<u32>,
     /// The connections to neighbours that it uses, where there are several to choose from.
     pub(super) pins: Vec<Pin>,
+    /// The leading sections of its last message, if they said anything.
+    pub(super) last_head: Option<Box<Head>>,
 }
 
 /// What every new link brings.
@@ -112,6 +115,7 @@ impl InLink {
             rate: Rate::default(),
             zero_since: Some(second),
             pins: Vec::new(),
+            last_head: None,
         }
     }
 }

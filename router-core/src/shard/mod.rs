@@ -13,6 +13,7 @@ mod egress;
 mod ends;
 mod events;
 mod forward;
+mod head;
 mod ingress;
 mod lanes;
 mod letters;

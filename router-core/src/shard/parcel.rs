@@ -32,7 +32,7 @@ pub(super) struct Parcel {
     /// The state on the producer's transfer.
     pub(super) state: Option<Box<DeliveryState>>,
     /// Rewritten leading sections.
-    pub(super) heads: Option<Box<Heads>>,
+    pub(super) heads: Option<Arc<Heads>>,
     /// The message.
     pub(super) payload: Payload,
     /// A consumer that has sent it back.

@@ -78,6 +78,10 @@ pub struct Shard {
     pub(super) counters: CounterWriter,
     pub(super) table: Arc<RouteTable>,
     pub(super) paths: Arc<Paths>,
+    /// How many paths there have been.
+    pub(super) topology: u64,
+    /// Its router in a trace: `0/<id>`.
+    pub(super) trace_id: Box<str>,
     pub(super) tally: Tally,
     pub(super) window: ReadWindow,
     /// Engine settings of listeners, shared by their connections.
@@ -217,12 +221,14 @@ impl Shard {
             id,
             shards,
             context: AddressContext::new(&settings.id),
-            settings,
             names: ChaCha20Rng::from_seed(secret),
             counters,
             tally: Tally::new(table.boards(), id),
             table,
             paths: Arc::new(Paths::default()),
+            topology: 0,
+            trace_id: format!("0/{}", settings.id).into(),
+            settings,
             window: ReadWindow::new(),
             configs: Vec::new(),
             conns: Keyed::new(),
