@@ -241,6 +241,10 @@ pub const MESH_PATHS_HOLD_MAX: Duration = Duration::from_millis(100);
 /// again after four seconds at the earliest, unless it is told otherwise.
 pub const MESH_COPY_TIME: Duration = Duration::from_millis(900);
 
+/// Messages to all routers that are remembered for that time: in a network of a thousand all may
+/// tell everything at once.
+pub const MESH_FLOODS: usize = 16_384;
+
 /// Time between two advertisements while ever more distant routers come to be known, which have not
 /// heard the one before: it goes no further than the network is known to reach.
 pub const MESH_GROWTH_INTERVAL: Duration = Duration::from_millis(500);

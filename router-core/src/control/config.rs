@@ -16,7 +16,7 @@ pub struct ControlConfig {
     /// The second, since the epoch, in which this life of the router began: never one that an
     /// earlier life under the same id has used, because that is how others tell lives apart.
     pub instance: i64,
-    /// Keys the hashes of the routing table.
+    /// Keys the hashes of the routing table and of what routers tell all.
     pub seed: u64,
     /// The counters of all shards, to be read.
     pub counters: Arc<Counters>,
@@ -29,6 +29,7 @@ impl ControlConfig {
         MeshSettings {
             id: Arc::clone(&self.settings.id),
             instance: self.instance,
+            seed: self.seed,
             hello_interval: timers.hello_interval,
             hello_max_age: timers.hello_max_age,
             ra_interval: timers.ra_interval,

@@ -89,10 +89,22 @@ impl<'a> Envelope<'a> {
 
     /// What it says.
     pub(super) fn control(&self) -> Result<Control<'a>, Misdeed> {
+        let (rest, start) = self.said()?;
+        wire::control(rest, (self.sections.rest - start) as usize)
+    }
+
+    /// Whether it may be told to all: a hello and a question may not, in whatever version. `said`
+    /// is what it says.
+    pub(super) fn is_for_all(&self, said: &[u8]) -> bool {
+        !matches!(wire::opcode(said), Ok("HELLO" | "LSR" | "MAR"))
+    }
+
+    /// What it says, encoded, and where that begins: the same in every copy.
+    pub(super) fn said(&self) -> Result<(&'a [u8], u32), Misdeed> {
         let properties = self.sections.application_properties.as_ref();
         let start = properties.ok_or(Misdeed::Missing("opcode"))?.start;
-        let rest = self.payload.get(start as usize..).unwrap_or_default();
-        wire::control(rest, (self.sections.rest - start) as usize)
+        let said = self.payload.get(start as usize..).unwrap_or_default();
+        Ok((said, start))
     }
 
     /// The same message with another router, given as `0/<id>`, at the end of its trace.

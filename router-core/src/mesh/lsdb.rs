@@ -32,25 +32,6 @@ pub(super) enum Life {
     Past,
 }
 
-/// A message of a router to all that was passed on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PassedOn {
-    pub(super) instance: Option<i64>,
-    pub(super) numbers: [i64; 2],
-    pub(super) distance: usize,
-    pub(super) at: Time,
-}
-
-impl PassedOn {
-    /// Whether another is a copy of it that gets no further. The same is said again after a while,
-    /// to confirm it.
-    pub(super) fn covers(&self, copy: &Self) -> bool {
-        (self.instance, self.numbers) == (copy.instance, copy.numbers)
-            && self.distance <= copy.distance
-            && copy.at.saturating_sub(self.at) < limits::MESH_COPY_TIME
-    }
-}
-
 /// One router; this one has a record too, which only holds its neighbours.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -82,8 +63,6 @@ pub(super) struct Node {
     /// It has asked for our addresses.
     pub(super) owed_addresses: Ask,
     pub(super) addresses: Addresses,
-    /// Its last advertisement, change of addresses and link state that were passed on.
-    pub(super) passed_on: [Option<PassedOn>; 3],
 }
 
 impl Node {
@@ -107,7 +86,6 @@ impl Node {
             owed_link_state: Ask::default(),
             owed_addresses: Ask::default(),
             addresses: Addresses::default(),
-            passed_on: [None; 3],
         }
     }
 

@@ -36,7 +36,7 @@ pub enum Misdeed {
     Annotations(&'static str),
     /// Its sections cannot be read.
     Decode(DecodeError),
-    /// It is for nothing that routers talk about.
+    /// It is for nothing that routers talk about, or asks all what is asked of one.
     Destination,
     /// It says it comes from a router whose name somebody else here or elsewhere has.
     Duplicate {
@@ -97,7 +97,9 @@ impl fmt::Display for Misdeed {
             ),
             Self::Annotations(what) => write!(formatter, "annotations: {what}"),
             Self::Decode(error) => write!(formatter, "not a message: {error}"),
-            Self::Destination => formatter.write_str("not addressed to a part of the routers"),
+            Self::Destination => {
+                formatter.write_str("not addressed to a part of the routers that may get it")
+            }
             Self::Duplicate { id } => write!(
                 formatter,
                 "another router is called {id}, too: if it is not the same one after a restart, \

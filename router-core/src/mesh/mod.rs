@@ -10,6 +10,7 @@ mod damp;
 mod engine;
 mod envelope;
 mod event;
+mod flood;
 mod hello;
 mod lsdb;
 mod misdeed;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::limits;
 use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::event::MeshEvent;
-use crate::mesh::lsdb::{Life, PassedOn};
+use crate::mesh::lsdb::Life;
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::read::Values;
@@ -45,20 +45,7 @@ impl State {
         match &envelope.destination {
             Destination::Neighbor => Ok(()),
             Destination::Own => self.handle(&envelope.control()?),
-            Destination::All => match envelope.control() {
-                Ok(control) if *control.id == *self.settings.id => Err(Misdeed::OurIdentity),
-                Ok(control) => {
-                    if self.is_to_be_passed(&control, envelope.distance()) {
-                        self.pass_to_all(from, &envelope);
-                    }
-                    self.handle(&control)
-                }
-                Err(misdeed @ Misdeed::Version { .. }) => {
-                    self.pass_to_all(from, &envelope);
-                    Err(misdeed)
-                }
-                Err(misdeed) => Err(misdeed),
-            },
+            Destination::All => self.told_to_all(from, &envelope),
             Destination::Router(id) => {
                 self.pass_to(id, from, &envelope);
                 Ok(())
@@ -66,36 +53,37 @@ impl State {
         }
     }
 
-    /// Whether what is addressed to all has to be passed on. A copy of what has just been passed on
-    /// reaches nobody new, unless it has come by fewer routers and may therefore go further; in a
-    /// network of many circles there are very many copies.
-    fn is_to_be_passed(&mut self, control: &Control<'_>, distance: usize) -> bool {
-        let (kind, numbers) = match control.body {
-            Body::Advertisement {
-                link_sequence,
-                mobile_sequence,
-            } => (0, [link_sequence, mobile_sequence]),
-            Body::Addresses { sequence, .. } => (1, [sequence, 0]),
-            Body::LinkState { sequence, .. } => (2, [sequence, 0]),
-            _ => return true,
-        };
-        let now = self.times.now;
-        let index = self.nodes.find(control.id);
-        let Some(node) = index.and_then(|index| self.nodes.get_mut(index)) else {
-            return true;
-        };
-        let copy = PassedOn {
-            instance: control.instance,
-            numbers,
-            distance,
-            at: now,
-        };
-        let before = node.passed_on[kind].as_ref();
-        if before.is_some_and(|before| before.covers(&copy)) {
-            return false;
+    /// Takes what is addressed to all, and passes it on if it is no copy; in a network of many
+    /// circles there are very many. What a newer version says is passed on unread.
+    fn told_to_all(&mut self, from: NeighborLink, envelope: &Envelope<'_>) -> Result<(), Misdeed> {
+        let (said, _) = envelope.said()?;
+        if !envelope.is_for_all(said) {
+            return Err(Misdeed::Destination);
         }
-        node.passed_on[kind] = Some(copy);
-        true
+        let control = envelope.control();
+        match &control {
+            Ok(Control { id, .. }) if **id == *self.settings.id => {
+                return Err(Misdeed::OurIdentity);
+            }
+            Err(Misdeed::Version { id, .. }) if *id == self.settings.id => {
+                return Err(Misdeed::OurIdentity);
+            }
+            Ok(Control {
+                body:
+                    Body::Addresses {
+                        change: Change::All { .. },
+                        ..
+                    },
+                ..
+            }) => return Err(Misdeed::Destination),
+            Ok(_) | Err(Misdeed::Version { .. }) => {}
+            Err(misdeed) => return Err(misdeed.clone()),
+        }
+        let now = self.times.now;
+        if self.floods.is_new(said, envelope.distance(), now) {
+            self.pass_to_all(from, envelope);
+        }
+        self.handle(&control?)
     }
 
     /// Passes a message on to every neighbour that has not had it.

@@ -15,6 +15,7 @@ use crate::address::AddressContext;
 use crate::limits;
 use crate::mesh::damp::{Bucket, Damper};
 use crate::mesh::event::MeshEvent;
+use crate::mesh::flood::Floods;
 use crate::mesh::hello::{Links, Turn};
 use crate::mesh::lsdb::{Node, Nodes};
 use crate::mesh::misdeed::Misdeed;
@@ -31,6 +32,8 @@ pub struct MeshSettings {
     pub id: Arc<str>,
     /// The second in which it began, which tells its lives apart.
     pub instance: i64,
+    /// Keys the numbers by which it knows again what others tell all.
+    pub seed: u64,
     /// Time between two hellos.
     pub hello_interval: Duration,
     /// Silence after which a neighbour is gone.
@@ -50,6 +53,7 @@ impl MeshSettings {
         Self {
             id: id.into(),
             instance,
+            seed: 0,
             hello_interval: Duration::from_secs(1),
             hello_max_age: Duration::from_secs(3),
             ra_interval: Duration::from_secs(30),
@@ -70,6 +74,7 @@ pub(super) struct State {
     pub(super) links: Links,
     pub(super) nodes: Nodes,
     pub(super) own_addresses: OwnAddresses,
+    pub(super) floods: Floods,
     /// The number of the own link state as others know it, and what it says.
     pub(super) sequence: i64,
     pub(super) announced: Vec<(Arc<str>, u32)>,
@@ -143,6 +148,7 @@ impl State {
             links: Links::new(&own, settings.hello_interval, settings.hello_max_age),
             nodes: Nodes::new(&own, now),
             own_addresses: OwnAddresses::default(),
+            floods: Floods::new(settings.seed),
             sequence: 0,
             announced: Vec::new(),
             computed: Computed::default(),

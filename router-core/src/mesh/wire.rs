@@ -132,7 +132,7 @@ pub(super) fn control(bytes: &[u8], body_at: usize) -> Result<Control<'_>, Misde
 }
 
 /// The value of `opcode` in the application properties, which `bytes` begin with.
-fn opcode(bytes: &[u8]) -> Result<&str, Misdeed> {
+pub(super) fn opcode(bytes: &[u8]) -> Result<&str, Misdeed> {
     let Ok(Item::Map(mut entries)) = section(bytes, APPLICATION_PROPERTIES) else {
         return Err(Misdeed::Missing("opcode"));
     };

@@ -260,6 +260,48 @@ fn copies_are_passed_on_only_if_they_can_go_further() {
 }
 
 #[test]
+fn copies_are_known_whoever_said_it_and_in_whatever_version() {
+    let mut lone = Lone::with_neighbors();
+    let context = AddressContext::new("A");
+    let ghost = writer_of("ghost", 7);
+    let nobody = ghost.address_change(1, keys(&["M0a"]), std::iter::empty());
+    let nobody = Envelope::read(&nobody, &context).unwrap().passed_on("0/B");
+    let newer = replaced(&b().advertisement(9, 9), b"pv\x54\x01", b"pv\x54\x02");
+    for message in [&nobody[..], &newer] {
+        lone.take();
+        for _ in 0..50 {
+            lone.hear(TO_B, message).ok();
+        }
+        assert_eq!(lone.sent(TO_C).len(), 1);
+        lone.pass(1000);
+        lone.take();
+        lone.hear(TO_B, message).ok();
+        assert_eq!(lone.sent(TO_C).len(), 1, "said again, to confirm it");
+    }
+}
+
+#[test]
+fn what_is_asked_of_one_is_not_asked_of_all() {
+    let mut lone = Lone::with_neighbors();
+    let old = [
+        b().link_state_request("all"),
+        b().address_request("all", 0),
+        b().address_answer("all", &b().all_addresses(1, keys(&["M0a"]))),
+    ];
+    let newer = replaced(&old[0], b"pv\x54\x01", b"pv\x54\x02");
+    lone.take();
+    for message in old.iter().map(|message| &message[..]).chain([&newer[..]]) {
+        assert_eq!(lone.hear(TO_B, message), Err(Misdeed::Destination));
+        assert_eq!((lone.sent(TO_B), lone.sent(TO_C)), (vec![], vec![]));
+    }
+    let us = writer_of("A", 7).advertisement(9, 9);
+    let us = replaced(&replaced(&us, b"0/A", b"0/B"), b"0/A", b"0/B");
+    let newer = replaced(&us, b"pv\x54\x01", b"pv\x54\x02");
+    assert_eq!(lone.hear(TO_B, &newer), Err(Misdeed::OurIdentity));
+    assert_eq!(lone.sent(TO_C), Vec::<&str>::new());
+}
+
+#[test]
 fn a_message_that_has_gone_too_far_is_dropped() {
     let mut lone = Lone::with_neighbors();
     let mut message = b().advertisement(1, 0).to_vec();
