@@ -237,6 +237,10 @@ pub const MESH_PATHS_HOLD: Duration = Duration::from_millis(20);
 /// take some milliseconds.
 pub const MESH_PATHS_HOLD_MAX: Duration = Duration::from_millis(100);
 
+/// Losses of own neighbours that are told, and that have the own paths found anew, in a second
+/// although other changes are held back, and the burst.
+pub const MESH_LOSSES_PER_SECOND: u64 = 4;
+
 /// Time for which a second copy of what a router says to all is taken for a copy. It says the same
 /// again after four seconds at the earliest, unless it is told otherwise.
 pub const MESH_COPY_TIME: Duration = Duration::from_millis(900);

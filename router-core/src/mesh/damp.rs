@@ -2,7 +2,8 @@
 //!
 //! Owns the arithmetic of time. Decision: the first of a row is never held back, so that a network
 //! at rest reacts at once, and each further one twice as long as the one before. Of neighbours that
-//! come and go, the loss is told at once every time; it is their return that is held back.
+//! come and go, losses are told at once whatever the row, a few a second; it is their return that
+//! is held back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -84,6 +84,8 @@ pub(super) struct State {
     pub(super) times: Times,
     pub(super) change_damper: Damper,
     pub(super) paths_damper: Damper,
+    /// How many losses may pass by each of them.
+    pub(super) losses: [Bucket; 2],
     /// How many bytes of address lists may be sent.
     pub(super) answers: Bucket,
     pub(super) output: VecDeque<(NeighborLink, Bytes)>,
@@ -111,8 +113,12 @@ pub(super) struct Marks {
     pub(super) neighbors: bool,
     /// The others do not know the own link state.
     pub(super) announce: bool,
+    /// They still believe in a neighbour that is lost.
+    pub(super) lost: bool,
     /// A link state is another than before.
     pub(super) recompute: bool,
+    /// The own paths may lead to a neighbour that is lost.
+    pub(super) cut: bool,
     /// The snapshot is out of date.
     pub(super) publish: bool,
     /// An advertisement is to be sent at once.
@@ -169,6 +175,7 @@ impl State {
             },
             change_damper: Damper::new(limits::MESH_CHANGE_HOLD, limits::MESH_CHANGE_HOLD_MAX),
             paths_damper: Damper::new(limits::MESH_PATHS_HOLD, limits::MESH_PATHS_HOLD_MAX),
+            losses: [const { Bucket::new(limits::MESH_LOSSES_PER_SECOND) }; 2],
             answers: Bucket::new(limits::MESH_ANSWER_BYTES_PER_SECOND),
             output: VecDeque::new(),
             events: VecDeque::new(),

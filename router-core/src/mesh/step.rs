@@ -12,6 +12,7 @@ use amqp_proto::Time;
 use bytes::Bytes;
 
 use crate::limits;
+use crate::mesh::damp::Bucket;
 use crate::mesh::event::MeshEvent;
 use crate::mesh::lsdb::Node;
 use crate::mesh::names::{NeighborLink, RouterIndex};
@@ -41,12 +42,15 @@ impl State {
         let marks = &self.marks;
         let at_once =
             marks.neighbors || marks.publish || marks.advertise || !marks.greet.is_empty();
+        let [tell, find] = self.losses.each_ref().map(Bucket::opens);
         let announce = marks.announce.then(|| self.change_damper.ready());
         let compute = marks.recompute.then(|| self.paths_damper.ready());
         let times = [
             at_once.then_some(self.times.now),
             announce,
             compute,
+            (marks.announce && marks.lost).then_some(tell),
+            (marks.recompute && marks.cut).then_some(find),
             marks.asks.first().map(|(at, _)| *at),
             self.own_addresses.due(),
         ];
@@ -124,28 +128,46 @@ impl State {
                 peers.insert(index, cost);
             }
         }
-        if self
-            .nodes
-            .set_peers(RouterIndex::OWN.0, peers.into_iter().collect())
-        {
+        let own = RouterIndex::OWN.0;
+        let mut before = self.nodes.get(own).into_iter().flat_map(Node::peers);
+        let is_cut = before.any(|(peer, _)| !peers.contains_key(peer));
+        if self.nodes.set_peers(own, peers.into_iter().collect()) {
             self.marks.recompute = true;
+            self.marks.cut |= is_cut;
         }
-        let costs = self.links.costs();
-        self.marks.announce = !costs.eq(self.announced.iter().map(|(id, cost)| (id, *cost)));
+        let mut announced = self.announced.iter();
+        self.marks.lost = announced.any(|(id, _)| self.links.to(id).is_none());
+        self.marks.announce = self.is_unannounced();
+    }
+
+    fn is_unannounced(&self) -> bool {
+        let announced = self.announced.iter().map(|(id, cost)| (id, *cost));
+        !self.links.costs().eq(announced)
     }
 
     /// Gives the own link state a new number, tells it to all, and has it advertised. The others
     /// need not ask: while ways change a question is easily lost, and it takes three journeys.
+    ///
+    /// While changes are held back losses are told all the same, and nothing but them: so whoever
+    /// comes and goes is told of no more often than it was told of as new.
     fn announce(&mut self) {
         let now = self.times.now;
-        if !self.marks.announce || self.change_damper.ready() > now {
+        let [losses, _] = &mut self.losses;
+        if !self.marks.announce {
+            return;
+        } else if self.change_damper.ready() <= now {
+            self.change_damper.acted(now);
+            let costs = self.links.costs().map(|(id, cost)| (Arc::clone(id), cost));
+            self.announced = costs.collect();
+        } else if self.marks.lost && losses.is_open(now) {
+            losses.take(1, now);
+            self.announced.retain(|(id, _)| self.links.to(id).is_some());
+        } else {
             return;
         }
-        self.marks.announce = false;
-        self.change_damper.acted(now);
+        self.marks.lost = false;
+        self.marks.announce = self.is_unannounced();
         self.sequence += 1;
-        let costs = self.links.costs().map(|(id, cost)| (Arc::clone(id), cost));
-        self.announced = costs.collect();
         let peers = self.announced.iter().map(|(id, cost)| (&**id, *cost));
         let message = self.writer.link_state("all", self.sequence, peers);
         self.flood(&message);
@@ -190,12 +212,19 @@ impl State {
     /// Finds the own paths anew; the trees of the others follow in slices.
     fn compute(&mut self) {
         let now = self.times.now;
-        if !self.marks.recompute || self.paths_damper.ready() > now {
+        let [_, losses] = &mut self.losses;
+        if !self.marks.recompute {
+            return;
+        } else if self.paths_damper.ready() <= now {
+            self.paths_damper.acted(now);
+        } else if self.marks.cut && losses.is_open(now) {
+            losses.take(1, now);
+        } else {
             return;
         }
         self.marks.recompute = false;
+        self.marks.cut = false;
         self.marks.publish = true;
-        self.paths_damper.acted(now);
         self.times.topology_changed = Some(now);
         self.times.flux_until = now + self.settings.ra_interval_flux * 2;
         let size = self.nodes.size();
