@@ -94,6 +94,12 @@ impl Node {
         &self.peers
     }
 
+    /// Whether it says that another is its neighbour.
+    pub(super) fn names(&self, other: u16) -> bool {
+        let place = self.peers.binary_search_by_key(&other, |(peer, _)| *peer);
+        place.is_ok()
+    }
+
     /// Judges the life from which a message comes. `direct` is a message from a neighbour itself;
     /// `alive` means that it is a neighbour and the known life is heard.
     ///

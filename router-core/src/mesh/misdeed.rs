@@ -70,6 +70,8 @@ pub enum Misdeed {
     Routers,
     /// A sequence number below zero or beyond belief.
     Sequence(&'static str),
+    /// It comes from a router that has not said hello on this link.
+    Stranger,
     /// A text or list that is empty or longer than allowed.
     TooLong(&'static str),
     /// The last router in its trace is not the one that sent it.
@@ -118,6 +120,7 @@ impl fmt::Display for Misdeed {
             Self::Cost => formatter.write_str("cost out of range"),
             Self::Routers => write!(formatter, "more than {MESH_ROUTERS} routers"),
             Self::Sequence(field) => write!(formatter, "sequence {field} out of range"),
+            Self::Stranger => formatter.write_str("a message on a link before any hello"),
             Self::TooLong(field) => write!(formatter, "field {field} is empty or too long"),
             Self::Trace => formatter.write_str("the trace does not end with its sender"),
             Self::UnknownLink => formatter.write_str("on a link that is not there"),

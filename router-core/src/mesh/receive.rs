@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::limits;
 use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::event::MeshEvent;
-use crate::mesh::lsdb::Life;
+use crate::mesh::lsdb::{Life, Node};
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::read::Values;
@@ -33,9 +33,11 @@ impl State {
         }
         link.bucket
             .take(1 + payload.len() as u64 / BYTES_AS_MESSAGE, now);
-        let neighbor = self.links.heard_on(from);
-        if let (Some(last), Some(neighbor)) = (envelope.passed().last(), neighbor)
-            && *last != **neighbor
+        let neighbor = self.links.heard_on(from).ok_or(Misdeed::Stranger)?;
+        if envelope
+            .passed()
+            .last()
+            .is_some_and(|last| *last != **neighbor)
         {
             return Err(Misdeed::Trace);
         }
@@ -150,6 +152,10 @@ impl State {
         }
         let now = self.times.now;
         self.links.check(from, control.id, control.instance, now)?;
+        if self.is_elsewhere(from, control) {
+            let id = control.id.into();
+            return Err(Misdeed::Duplicate { id });
+        }
         let index = if sees_us {
             Some(self.enter(control.id)?)
         } else {
@@ -168,6 +174,28 @@ impl State {
             self.attend(index);
         }
         Ok(())
+    }
+
+    /// Whether another life of a router that says hello is connected to the network elsewhere: its
+    /// neighbours there say that they see it. Those of one that has ended, here or there, do not
+    /// for long, so it is soon believed in its new life, or at its new place.
+    fn is_elsewhere(&self, from: NeighborLink, control: &Control<'_>) -> bool {
+        let index = self.nodes.find(control.id);
+        let Some((index, node)) = index.and_then(|index| Some((index, self.nodes.get(index)?)))
+        else {
+            return false;
+        };
+        if node.instance.is_none() || node.instance == control.instance {
+            return false;
+        }
+        let mut peers = node.peers().iter().map(|(peer, _)| *peer);
+        peers.any(|peer| {
+            let names_it = |node: &Node| node.names(index);
+            let first = self.computed.tree.reach(peer).map(|reach| reach.first);
+            let first = first.and_then(|first| self.nodes.get(first));
+            let link = first.and_then(|first| self.links.to(&first.id));
+            self.nodes.get(peer).is_some_and(names_it) && link.is_some_and(|link| link != from)
+        })
     }
 
     fn advertisement(

@@ -233,6 +233,8 @@ impl State {
                 }
                 Turn::Up { link, id } => (Arc::clone(&id), MeshEvent::NeighborUp { link, id }),
                 Turn::Moved { link, id } => {
+                    // Nothing else counts before it has heard one on this link.
+                    self.marks.greet.push(link);
                     (Arc::clone(&id), MeshEvent::NeighborMoved { link, id })
                 }
                 Turn::Down { link, id } => (Arc::clone(&id), MeshEvent::NeighborDown { link, id }),

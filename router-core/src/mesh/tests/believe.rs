@@ -815,3 +815,63 @@ fn what_lies_behind_a_lost_neighbour_is_reached_the_other_way_at_once() {
     lone.engine.link_down(TO_B, lone.now);
     assert_eq!(cost(&lone, "D"), Some(22), "without a tick between");
 }
+
+#[test]
+fn who_is_connected_elsewhere_cannot_be_claimed() {
+    let mut lone = Lone::with_neighbors();
+    let context = AddressContext::new("A");
+    let far = |payload: &Bytes| Envelope::read(payload, &context).unwrap().passed_on("0/C");
+    let (c, d) = (writer_of("C", 100), writer_of("D", 100));
+    let seen = c.link_state("A", 1, [("A", 1), ("D", 1)].into_iter());
+    lone.hear(TO_C, &seen).unwrap();
+    lone.hear(TO_C, &far(&d.advertisement(1, 0))).unwrap();
+    let sees = d.link_state("A", 1, [("C", 1)].into_iter());
+    lone.hear(TO_C, &far(&sees)).unwrap();
+    lone.pass(500);
+    let link = NeighborLink(3);
+    lone.engine.link_up(link, 1, lone.now);
+    let claim = writer_of("D", 900);
+    let hello = claim.hello(["A"].into_iter());
+    lone.take();
+    for _ in 0..20 {
+        let refused = Err(Misdeed::Duplicate { id: "D".into() });
+        assert_eq!(lone.hear(link, &hello), refused);
+        let more = claim.link_state("A", 9, [("A", 1)].into_iter());
+        assert_eq!(lone.hear(link, &more), Err(Misdeed::Stranger));
+        lone.pass(1000);
+    }
+    let told = lone.take();
+    let is_said =
+        |event: &MeshEvent| matches!(event, MeshEvent::Misbehaved { link: on, .. } if *on == link);
+    assert!(told.iter().any(is_said));
+    assert!(
+        !told
+            .iter()
+            .any(|event| matches!(event, MeshEvent::Restarted { .. }))
+    );
+
+    let parted = c.link_state("A", 2, [("A", 1)].into_iter());
+    lone.hear(TO_C, &parted).unwrap();
+    assert_eq!(lone.hear(link, &hello), Ok(()), "it may have moved here");
+}
+
+#[test]
+fn nothing_but_a_hello_is_taken_from_a_stranger() {
+    let mut lone = Lone::with_neighbors();
+    let link = NeighborLink(3);
+    lone.engine.link_up(link, 1, lone.now);
+    lone.take();
+    let said = [
+        writer_of("X", 1).advertisement(1, 1),
+        writer_of("X", 1).link_state_request("A"),
+        writer_of("X", 1).link_state_request("C"),
+    ];
+    for message in &said {
+        assert_eq!(lone.hear(link, message), Err(Misdeed::Stranger));
+    }
+    assert_eq!(lone.engine.nodes().len(), 3);
+    assert_eq!((lone.sent(TO_B), lone.sent(TO_C)), (vec![], vec![]));
+    let hello = writer_of("X", 1).hello(std::iter::empty());
+    lone.hear(link, &hello).unwrap();
+    assert_eq!(lone.hear(link, &said[0]), Ok(()));
+}

@@ -138,6 +138,19 @@ fn a_router_that_restarts_is_learnt_anew() {
 }
 
 #[test]
+fn a_router_that_restarts_at_another_place_is_back_at_once() {
+    let mut network = Network::of("A-B B-C C-D D-B A-E");
+    network.subscribe("D", "M0old", true);
+    network.run(6000);
+    network.kill("D");
+    network.connect("D", "E", 1);
+    network.subscribe("D", "M0new", true);
+    network.run(1500);
+    network.forgive();
+    network.assert_settled();
+}
+
+#[test]
 fn a_router_that_restarts_in_the_same_second_is_found_out() {
     let mut network = Network::of("A-B B-C");
     for number in 0..5 {
