@@ -136,12 +136,11 @@ impl Addresses {
         self.keys.len()
     }
 
-    /// Its addresses have got this far; if that is further than known, all must be asked for.
+    /// Its addresses have got this far; if that is further than known, all must be asked for. A
+    /// list that was asked for may be on its way for long: that it has changed is no reason to ask
+    /// for another meanwhile.
     pub(super) fn advertised(&mut self, sequence: i64) {
         if sequence > self.sequence {
-            if sequence > self.advertised {
-                self.ask.hurry();
-            }
             self.ask.want();
         }
         self.advertised = sequence;

@@ -17,7 +17,7 @@ use crate::mesh::event::MeshEvent;
 use crate::mesh::lsdb::Node;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::paths::{Paths, RouterPath};
-use crate::mesh::spf::{Graph, Round, own_tree};
+use crate::mesh::spf::{Graph, Round, Tree, own_tree};
 use crate::mesh::state::{State, next_ask};
 
 /// Time between two looks at what has grown old.
@@ -233,12 +233,17 @@ impl State {
             .by_id()
             .map(|(index, node)| (index, node.peers()));
         let graph = Graph::new(routers, size);
-        self.computed.tree = own_tree(&graph, RouterIndex::OWN.0, size);
+        let tree = own_tree(&graph, RouterIndex::OWN.0, size);
+        let before = std::mem::replace(&mut self.computed.tree, tree);
         self.begin_round(graph);
-        // What was asked may have gone a way that is no more.
-        for (_, node) in self.nodes.others() {
+        // What was asked may have gone a way that is no more. Link states are short; but lists of
+        // addresses may be long, and on their way for long.
+        let first = |tree: &Tree, index| tree.reach(index).map(|reach| reach.first);
+        for (index, node) in self.nodes.others() {
             node.ask.doubt();
-            node.addresses.ask.doubt();
+            if first(&before, index) != first(&self.computed.tree, index) {
+                node.addresses.ask.doubt();
+            }
         }
         self.attend_all();
     }

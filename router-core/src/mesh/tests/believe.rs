@@ -875,3 +875,41 @@ fn nothing_but_a_hello_is_taken_from_a_stranger() {
     lone.hear(link, &hello).unwrap();
     assert_eq!(lone.hear(link, &said[0]), Ok(()));
 }
+
+#[test]
+fn a_list_of_addresses_is_asked_for_again_only_if_the_way_is_another() {
+    let mut lone = Lone::with_neighbors();
+    let context = AddressContext::new("A");
+    let far = |payload: &Bytes| Envelope::read(payload, &context).unwrap().passed_on("0/B");
+    let (c, d) = (writer_of("C", 100), writer_of("D", 100));
+    let ring = |lone: &mut Lone, sequence, cost| {
+        let peers = [("A", 1), ("D", cost)].into_iter();
+        lone.hear(TO_B, &b().link_state("A", sequence, peers))
+            .unwrap();
+    };
+    ring(&mut lone, 1, 1);
+    let dear = [("A", 1), ("D", 50)].into_iter();
+    lone.hear(TO_C, &c.link_state("A", 1, dear)).unwrap();
+    let own = d.link_state("A", 1, [("B", 1), ("C", 1)].into_iter());
+    lone.hear(TO_B, &far(&own)).unwrap();
+    lone.pass(1000);
+    lone.hear(TO_B, &far(&d.advertisement(1, 1))).unwrap();
+    lone.pass(8000);
+    lone.take();
+    let mut asked = 0;
+    for sequence in 2..12 {
+        ring(&mut lone, sequence, u32::try_from(sequence).unwrap());
+        lone.hear(TO_B, &far(&d.advertisement(1, sequence)))
+            .unwrap();
+        lone.pass(300);
+        asked += lone
+            .sent(TO_B)
+            .iter()
+            .filter(|sent| **sent == "MAR")
+            .count();
+    }
+    assert!(asked <= 1, "{asked} times in three seconds");
+    ring(&mut lone, 12, 99);
+    lone.pass(300);
+    assert!(lone.sent(TO_C).contains(&"MAR"), "it leads round by C now");
+}
