@@ -196,6 +196,16 @@ pub const MESH_ADDRESSES: usize = 1 << 22;
 /// Messages a second that one neighbour may have handled or passed on, and the burst it may save.
 pub const MESH_MESSAGES_PER_SECOND: u64 = 20_000;
 
+/// Hellos a second from one neighbour, and the burst: one is due, and some more when it finds out
+/// something new.
+pub const MESH_HELLOS_PER_SECOND: u64 = 20;
+
+/// Bytes of a hello: it names all who are heard.
+pub const MESH_HELLO_BYTES: usize = 2 * 1024 * 1024;
+
+/// Connections that are gone and whose neighbours' account of misdeeds is still kept.
+pub const MESH_METERS: usize = 4096;
+
 /// Bytes a second of complete address lists that are sent when asked for, and the burst.
 pub const MESH_ANSWER_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 

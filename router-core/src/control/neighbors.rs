@@ -58,7 +58,6 @@ pub(super) struct Neighbors {
     trunks: BTreeMap<ConnectionId, Trunk>,
     /// The trunks of connections that are not the first of theirs.
     joined: BTreeMap<ConnectionId, ConnectionId>,
-    last_number: u32,
     waiting: Vec<Waiting>,
     /// What is to be said beside the protocol, by connections of the trunks to which.
     said: Vec<(ConnectionId, Bytes)>,
@@ -76,7 +75,6 @@ impl Neighbors {
             engine: Engine::new(settings, Time::ZERO),
             trunks: BTreeMap::new(),
             joined: BTreeMap::new(),
-            last_number: 0,
             waiting: Vec::new(),
             said: Vec::new(),
             changed: false,
@@ -244,18 +242,15 @@ impl Neighbors {
         let Self {
             engine,
             trunks,
-            last_number,
             changed,
             ..
         } = self;
-        let trunk = trunks.entry(first).or_insert_with(|| {
-            *last_number += 1;
-            Trunk {
-                number: NeighborLink(*last_number),
-                capacity: link.capacity,
-                cost: link.cost,
-                members: Vec::new(),
-            }
+        // Whoever gives its links up and takes them again is still who it was.
+        let trunk = trunks.entry(first).or_insert_with(|| Trunk {
+            number: NeighborLink(first.0),
+            capacity: link.capacity,
+            cost: link.cost,
+            members: Vec::new(),
         });
         let (before, number, cost) = (trunk.control(), trunk.number, trunk.cost);
         let member = trunk.member(link.connection);

@@ -66,7 +66,7 @@ impl Victim {
 
     /// One act; gives what follows it in the script.
     fn perform<'a>(&mut self, act: u8, script: &'a [u8]) -> &'a [u8] {
-        let link = NeighborLink(u32::from(act & 3));
+        let link = NeighborLink(u64::from(act & 3));
         match act >> 4 {
             0..8 => {
                 let (length, rest) = script.split_first_chunk().unwrap_or((&[0; 2], &[]));

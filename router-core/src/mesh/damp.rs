@@ -184,6 +184,11 @@ impl Bucket {
         self.full_at <= now + Duration::from_secs(1)
     }
 
+    /// Whether nothing is missing from it.
+    pub(super) fn is_full(&self, now: Time) -> bool {
+        self.full_at <= now
+    }
+
     /// When there will be.
     pub(super) fn opens(&self) -> Time {
         let wait = self

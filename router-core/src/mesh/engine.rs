@@ -121,7 +121,7 @@ impl Engine {
             .state
             .links
             .get_mut(link)
-            .and_then(|state| state.report.count(now));
+            .and_then(|state| state.meter.report.count(now));
         if let Some(more) = more {
             let (neighbor, why) = (neighbor.clone(), why.clone());
             self.state.tell(MeshEvent::Misbehaved {

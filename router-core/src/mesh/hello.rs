@@ -54,9 +54,36 @@ pub(super) enum Turn {
 pub(super) struct Link {
     cost: u32,
     heard: Option<Heard>,
-    /// What may still come in.
-    pub(super) bucket: Bucket,
+    pub(super) meter: Meter,
+}
+
+/// What may still come in by a connection, and what was wrong with what came. It outlives the
+/// control links, which whoever is at the other end can make anew at will.
+#[derive(Debug)]
+pub(super) struct Meter {
+    pub(super) messages: Bucket,
+    pub(super) hellos: Bucket,
     pub(super) report: Report,
+}
+
+impl Meter {
+    fn new() -> Self {
+        let report = Report {
+            next: Time::ZERO,
+            wait: Duration::ZERO,
+            more: 0,
+        };
+        Self {
+            messages: Bucket::new(limits::MESH_MESSAGES_PER_SECOND),
+            hellos: Bucket::new(limits::MESH_HELLOS_PER_SECOND),
+            report,
+        }
+    }
+
+    /// Whether a new one would say the same.
+    fn is_even(&self, now: Time) -> bool {
+        self.messages.is_full(now) && self.hellos.is_full(now) && self.report.next <= now
+    }
 }
 
 /// Who is at the other end.
@@ -113,6 +140,8 @@ pub(super) struct Links {
     /// Hellos elsewhere after which a router with the lower id gives up its choice.
     obstinacy: u32,
     links: BTreeMap<NeighborLink, Link>,
+    /// Those of links that are gone, which may come back.
+    meters: BTreeMap<NeighborLink, Meter>,
     neighbors: BTreeMap<Arc<str>, Neighbor>,
     /// How many links were ever confirmed.
     confirmations: u64,
@@ -127,6 +156,7 @@ impl Links {
             max_age,
             obstinacy: u32::try_from(beats).unwrap_or(u32::MAX).max(PATIENCE),
             links: BTreeMap::new(),
+            meters: BTreeMap::new(),
             neighbors: BTreeMap::new(),
             confirmations: 0,
             flaps: Flaps::default(),
@@ -135,26 +165,29 @@ impl Links {
 
     /// A connection has its control links.
     pub(super) fn open(&mut self, link: NeighborLink, cost: u32) {
-        let report = Report {
-            next: Time::ZERO,
-            wait: Duration::ZERO,
-            more: 0,
-        };
         let link_state = Link {
             cost: cost.min(limits::MESH_COST),
             heard: None,
-            bucket: Bucket::new(limits::MESH_MESSAGES_PER_SECOND),
-            report,
+            meter: self.meters.remove(&link).unwrap_or_else(Meter::new),
         };
         self.links.insert(link, link_state);
     }
 
     /// A connection has lost them.
     pub(super) fn close(&mut self, link: NeighborLink, now: Time) -> Vec<Turn> {
-        match self.links.remove(&link) {
-            Some(_) => self.leave(link, now),
-            None => Vec::new(),
+        let Some(state) = self.links.remove(&link) else {
+            return Vec::new();
+        };
+        if self.meters.len() < limits::MESH_METERS {
+            self.meters.insert(link, state.meter);
         }
+        self.leave(link, now)
+    }
+
+    /// Forgets what connections that are gone have sent and done, as soon as that makes no
+    /// difference.
+    pub(super) fn tidy_up(&mut self, now: Time) {
+        self.meters.retain(|_, meter| !meter.is_even(now));
     }
 
     pub(super) fn get_mut(&mut self, link: NeighborLink) -> Option<&mut Link> {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use amqp_codec::DecodeError;
 
 use crate::limits::{
-    MESH_ADDRESSES, MESH_ADDRESSES_PER_ROUTER, MESH_MESSAGES_PER_SECOND, MESH_ROUTERS,
+    MESH_ADDRESSES, MESH_ADDRESSES_PER_ROUTER, MESH_HELLOS_PER_SECOND, MESH_MESSAGES_PER_SECOND,
+    MESH_ROUTERS,
 };
 use crate::mesh::names::NeighborLink;
 
@@ -109,7 +110,8 @@ impl fmt::Display for Misdeed {
             ),
             Self::Flood => write!(
                 formatter,
-                "more than {MESH_MESSAGES_PER_SECOND} messages in a second"
+                "more than {MESH_MESSAGES_PER_SECOND} messages or {MESH_HELLOS_PER_SECOND} hellos \
+                 in a second"
             ),
             Self::Identity { id } => write!(formatter, "the link's router now says it is {id}"),
             Self::Large => formatter.write_str("message too large"),

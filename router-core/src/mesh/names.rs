@@ -18,6 +18,7 @@ impl RouterIndex {
     }
 }
 
-/// The control links of one connection to another router, numbered by the caller.
+/// The control links of one connection to another router, numbered by the caller: links that come
+/// anew on the same connection have the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NeighborLink(pub u32);
+pub struct NeighborLink(pub u64);

@@ -24,15 +24,27 @@ impl State {
     pub(super) fn receive(&mut self, from: NeighborLink, payload: &[u8]) -> Result<(), Misdeed> {
         let now = self.times.now;
         let link = self.links.get_mut(from).ok_or(Misdeed::UnknownLink)?;
-        let envelope = Envelope::read(payload, &self.context)?;
-        if envelope.destination == Destination::Neighbor {
-            return self.hello(from, &envelope.control()?);
-        }
-        if !link.bucket.is_open(now) {
+        let (messages, hellos) = (&mut link.meter.messages, &mut link.meter.hellos);
+        if !messages.is_open(now) && !hellos.is_open(now) {
             return Err(Misdeed::Flood);
         }
-        link.bucket
-            .take(1 + payload.len() as u64 / BYTES_AS_MESSAGE, now);
+        let envelope = Envelope::read(payload, &self.context)?;
+        let is_hello = envelope.destination == Destination::Neighbor;
+        let cost = 1 + payload.len() as u64 / BYTES_AS_MESSAGE;
+        let (meter, cost) = match is_hello {
+            true => (hellos, 1),
+            false => (messages, cost),
+        };
+        if !meter.is_open(now) {
+            return Err(Misdeed::Flood);
+        }
+        meter.take(cost, now);
+        if is_hello {
+            if payload.len() > limits::MESH_HELLO_BYTES {
+                return Err(Misdeed::Large);
+            }
+            return self.hello(from, &envelope.control()?);
+        }
         let neighbor = self.links.heard_on(from).ok_or(Misdeed::Stranger)?;
         if envelope
             .passed()

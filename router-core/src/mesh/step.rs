@@ -97,6 +97,7 @@ impl State {
         }
         self.times.upkeep = now + UPKEEP;
         self.own_addresses.tidy_up(now);
+        self.links.tidy_up(now);
         let expired = self.nodes.expire(self.settings.remote_ls_max_age, now);
         self.marks.recompute |= expired;
         for (index, node) in self.nodes.bury() {

@@ -195,8 +195,8 @@ impl Network {
             let Some(to) = number(&path.id) else {
                 return false;
             };
-            let way = path.link.map(|NeighborLink(wire)| {
-                let ends = self.wires[wire as usize].ends;
+            let way = path.link.map(|link| {
+                let ends = self.wires[wire_of(link)].ends;
                 let first = if ends[0] == at { ends[1] } else { ends[0] };
                 (path.cost, first)
             });
@@ -238,8 +238,8 @@ impl Network {
             }
         }
         let mut output = Vec::new();
-        while let Some((NeighborLink(wire), payload)) = router.engine.poll_output() {
-            output.push((wire as usize, payload));
+        while let Some((link, payload)) = router.engine.poll_output() {
+            output.push((wire_of(link), payload));
         }
         let due = router.engine.next_due().max(time);
         if due < router.wake {
@@ -394,5 +394,10 @@ impl Network {
 }
 
 fn link(wire: usize) -> NeighborLink {
-    NeighborLink(u32::try_from(wire).unwrap_or(u32::MAX))
+    NeighborLink(wire as u64)
+}
+
+/// The wire that a link is an end of.
+fn wire_of(link: NeighborLink) -> usize {
+    usize::try_from(link.0).unwrap_or(usize::MAX)
 }

@@ -739,7 +739,7 @@ fn its_own_sleep_is_not_its_neighbours_silence() {
 
 impl Lone {
     /// Strangers come and go, each under a name of its own, four times a second.
-    fn be_pestered(&mut self, times: u32) {
+    fn be_pestered(&mut self, times: u64) {
         for number in 0..times {
             let link = NeighborLink(10 + number);
             self.engine.link_up(link, 1, self.now);
@@ -912,4 +912,43 @@ fn a_list_of_addresses_is_asked_for_again_only_if_the_way_is_another() {
     ring(&mut lone, 12, 99);
     lone.pass(300);
     assert!(lone.sent(TO_C).contains(&"MAR"), "it leads round by C now");
+}
+
+#[test]
+fn who_takes_its_links_anew_has_sent_what_it_has_sent() {
+    let mut lone = Lone::with_neighbors();
+    let advertisement = b().advertisement(1, 0);
+    let hello = b().hello(["A"].into_iter());
+    let mut taken = 0;
+    for _ in 0..20 {
+        lone.engine.link_down(TO_B, lone.now);
+        lone.engine.link_up(TO_B, 1, lone.now);
+        lone.hear(TO_B, &hello).ok();
+        for _ in 0..limits::MESH_MESSAGES_PER_SECOND / 10 {
+            taken += u64::from(lone.hear(TO_B, &advertisement).is_ok());
+            lone.engine.poll_output();
+        }
+    }
+    assert!(taken <= limits::MESH_MESSAGES_PER_SECOND + 1, "{taken}");
+    let is_said = |event: &MeshEvent| matches!(event, MeshEvent::Misbehaved { .. });
+    let said = lone.take().iter().filter(|event| is_said(event)).count();
+    assert_eq!(said, 1, "one line in ten seconds");
+}
+
+#[test]
+fn hellos_come_a_few_in_a_second() {
+    let mut lone = Lone::with_neighbors();
+    lone.pass(1100);
+    let hello = b().hello(["A"].into_iter());
+    let mut taken = 0;
+    for _ in 0..1000 {
+        taken += u64::from(lone.hear(TO_B, &hello).is_ok());
+    }
+    assert!((5..=21).contains(&taken), "{taken}");
+    assert_eq!(lone.hear(TO_B, &b().advertisement(1, 0)), Ok(()));
+    let names: Vec<String> = (0..2000).map(|name| format!("{name:01500}")).collect();
+    let large = writer_of("C", 100).hello(names.iter().map(String::as_str));
+    assert_eq!(lone.hear(TO_C, &large), Err(Misdeed::Large));
+    lone.pass(1000);
+    assert_eq!(lone.hear(TO_B, &hello), Ok(()));
 }

@@ -235,7 +235,7 @@ impl Network {
             output.push((link, payload));
         }
         for (NeighborLink(wire), payload) in output {
-            self.fly(wire as usize, id, payload);
+            self.fly(usize::try_from(wire).unwrap(), id, payload);
         }
     }
 
@@ -484,5 +484,5 @@ impl View {
 }
 
 pub(super) fn link(wire: usize) -> NeighborLink {
-    NeighborLink(u32::try_from(wire).unwrap())
+    NeighborLink(wire as u64)
 }
