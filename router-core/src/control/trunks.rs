@@ -114,8 +114,13 @@ impl Trunks {
                 out.push(shard, Mail::Command(Box::new(answer)));
             }
             TrunkEvent::Joined(trunk) => {
-                self.joined(connection, shard, trunk);
-                neighbors.join(connection, trunk);
+                if self.joined(connection, shard, trunk) {
+                    neighbors.join(connection, trunk);
+                } else {
+                    // All others were lost meanwhile, and their connector dials by itself.
+                    let close = Command::Connection(connection, ConnectionCommand::Close);
+                    out.push(shard, Mail::Command(Box::new(close)));
+                }
             }
             TrunkEvent::Busy => {
                 if self.busy(connection) {
@@ -197,13 +202,17 @@ impl Trunks {
         Ok(*id)
     }
 
-    /// The neighbour has admitted a connection that this router has dialled.
-    fn joined(&mut self, connection: ConnectionId, shard: ShardId, of: ConnectionId) {
-        if let Some(trunk) = self.trunks.get_mut(&of) {
-            trunk.members.push((connection, shard));
-            trunk.opening = None;
-            trunk.retry.reset();
-        }
+    /// The neighbour has admitted a connection that this router has dialled; whether the trunk is
+    /// still there.
+    #[must_use]
+    fn joined(&mut self, connection: ConnectionId, shard: ShardId, of: ConnectionId) -> bool {
+        let Some(trunk) = self.trunks.get_mut(&of) else {
+            return false;
+        };
+        trunk.members.push((connection, shard));
+        trunk.opening = None;
+        trunk.retry.reset();
+        true
     }
 
     /// A shard of a trunk is busy because of it, here or at the neighbour; whether the neighbour is

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::TrunkToken;
+use crate::mesh::MeshSettings;
 
 fn peer(token: u128, container: &str) -> TrunkPeer {
     TrunkPeer {
@@ -54,6 +55,43 @@ fn who_dialled_is_not_joined_and_who_was_dialled_does_not_dial() {
     let mut trunks = accepted();
     assert!(trunks.busy(ConnectionId(1)), "it asks the other one to");
     assert_eq!(trunks.next_deadline(), None);
+}
+
+/// What the shards are told when something happens to a connection.
+fn told(trunks: &mut Trunks, connection: u64, what: TrunkEvent) -> Vec<Command> {
+    let mut neighbors = Neighbors::new(ShardId(2), MeshSettings::new("A", 1));
+    let mut out = Outboxes::new(ShardId(2), 3);
+    let news = TrunkNews {
+        connection: ConnectionId(connection),
+        shard: ShardId(1),
+        what,
+    };
+    let mut connectors = Connectors::new(1);
+    trunks.take(news, Some(&mut neighbors), &mut connectors, &mut out);
+    let mail = out.drain().flat_map(|(_, batch)| batch.mail);
+    let commands = mail.filter_map(|mail| match mail {
+        Mail::Command(command) => Some(*command),
+        _ => None,
+    });
+    commands.collect()
+}
+
+#[test]
+fn who_joins_a_trunk_that_is_gone_is_closed() {
+    let mut trunks = Trunks::new(1);
+    trunks.opened(ConnectionId(1), ShardId(0), peer(5, "B"), 3, true);
+    let joined = || TrunkEvent::Joined(ConnectionId(1));
+    assert!(told(&mut trunks, 2, joined()).is_empty());
+    told(&mut trunks, 1, TrunkEvent::Left);
+    told(&mut trunks, 2, TrunkEvent::Left);
+    let late = told(&mut trunks, 3, joined());
+    assert!(matches!(
+        late[..],
+        [Command::Connection(
+            ConnectionId(3),
+            ConnectionCommand::Close
+        )]
+    ));
 }
 
 #[test]
