@@ -111,6 +111,15 @@ pub fn choose(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windo
     {
         return only(consumer, passage);
     }
+    if let ([], [], [remote]) = (&*route.consumers, &*route.in_process, &*route.routers) {
+        match route.treatment {
+            Treatment::AnycastBalanced => return only_router(remote, passage, true),
+            Treatment::AnycastClosest | Treatment::LinkBalanced => {
+                return only_router(remote, passage, false);
+            }
+            Treatment::MulticastFlood | Treatment::Multicast | Treatment::Unavailable => {}
+        }
+    }
     among(route, tally, passage)
 }
 
@@ -127,6 +136,28 @@ fn only(consumer: &Consumer, passage: &Passage<'_, impl Windows>) -> Choice {
     }
 }
 
+/// The choice where only one other router has consumers; `lies_between`: only if this one is on the
+/// way to it from where the delivery entered.
+fn only_router(
+    remote: &RemoteRouter,
+    passage: &Passage<'_, impl Windows>,
+    lies_between: bool,
+) -> Choice {
+    let Some(way) = passage.way(remote) else {
+        return Choice::Unroutable;
+    };
+    if lies_between && !Paths::is_valid(way.path, passage.entry) {
+        return Choice::Unroutable;
+    }
+    if !passage.is_free(&way) {
+        return Choice::Wait;
+    }
+    Choice::One {
+        target: way.link,
+        slot: remote_slot(remote, passage.settled),
+    }
+}
+
 impl From<&Consumer> for Choice {
     fn from(consumer: &Consumer) -> Self {
         Self::One {
@@ -138,17 +169,21 @@ impl From<&Consumer> for Choice {
 
 /// The choice among several, or none.
 fn among(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
-    if !route.is_reachable(passage.paths) {
-        return Choice::Unroutable;
-    }
     match route.treatment {
-        Treatment::MulticastFlood | Treatment::Multicast => return Choice::Each,
+        Treatment::MulticastFlood | Treatment::Multicast => {
+            return match route.is_reachable(passage.paths) {
+                true => Choice::Each,
+                false => Choice::Unroutable,
+            };
+        }
         Treatment::Unavailable => return Choice::Unroutable,
         Treatment::AnycastClosest | Treatment::AnycastBalanced | Treatment::LinkBalanced => {}
     }
-    let choice = in_process(route, tally, passage);
-    if choice != Choice::Unroutable {
-        return choice;
+    if !route.in_process.is_empty() {
+        let choice = in_process(route, tally, passage);
+        if choice != Choice::Unroutable {
+            return choice;
+        }
     }
     match route.treatment {
         Treatment::AnycastBalanced => balanced(route, tally, passage),
@@ -188,16 +223,29 @@ fn closest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>
 
 /// The routers of least cost in rotation: two behind one neighbour are two turns.
 fn nearest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
-    let ways = || {
-        let ways = route.routers.iter();
-        ways.filter_map(|remote| Some((remote, passage.way(remote)?)))
-    };
-    let Some(least) = ways().map(|(_, way)| way.path.cost).min() else {
+    let cost = |remote: &RemoteRouter| passage.paths.to(remote.router).map(|path| path.cost);
+    let (mut least, mut count) = (u32::MAX, 0);
+    for remote in &route.routers {
+        // The way is looked for only where the cost leaves it a chance.
+        if let Some(cost) = cost(remote).filter(|&cost| cost <= least)
+            && passage.way(remote).is_some()
+        {
+            count = if cost == least { count + 1 } else { 1 };
+            least = cost;
+        }
+    }
+    if count == 0 {
         return Choice::Unroutable;
+    }
+    let near = || {
+        let near = route.routers.iter();
+        let near = near.filter(|remote| cost(remote) == Some(least));
+        near.filter_map(|remote| Some((remote, passage.way(remote)?)))
     };
-    let near = || ways().filter(|(_, way)| way.path.cost == least);
-    let count = near().count();
-    let turn = tally.turn(route.turn_slot, count);
+    let turn = match count {
+        1 => 0,
+        _ => tally.turn(route.turn_slot, count),
+    };
     for (remote, way) in near().skip(turn).chain(near().take(turn)) {
         if passage.is_free(&way) {
             if count > 1 {
@@ -309,29 +357,33 @@ fn weigh_routers(
     none: &mut Choice,
 ) {
     let paths = passage.paths;
-    let mut outstanding = vec![0_u32; paths.neighbors().len()];
+    let mut outstanding = tally.take_scratch(paths.neighbors().len());
     for remote in &route.routers {
         if let Some(path) = paths.to(remote.router) {
+            let load = tally.load(remote.slot);
             let sum = &mut outstanding[usize::from(path.neighbor)];
-            *sum = sum.saturating_add(tally.load(remote.slot));
+            *sum = sum.saturating_add(load);
         }
     }
     for remote in &route.routers {
-        let Some(way) = passage.way(remote) else {
+        let Some(path) = paths.to(remote.router) else {
             continue;
         };
-        let path = way.path;
-        if !Paths::is_valid(path, passage.entry) {
-            continue;
-        }
         let capacity = paths
             .neighbor(path.neighbor)
             .map_or(0, |neighbor| neighbor.capacity);
         let load = outstanding[usize::from(path.neighbor)];
         let weight = (load >= capacity, load.saturating_add(path.cost));
+        // What is cheap to know comes first: there may be a thousand of them.
         if best.as_ref().is_some_and(|best| weight >= best.weight) {
             continue;
         }
+        if !Paths::is_valid(path, passage.entry) {
+            continue;
+        }
+        let Some(way) = passage.way(remote) else {
+            continue;
+        };
         if !passage.is_free(&way) {
             *none = Choice::Wait;
             continue;
@@ -342,6 +394,7 @@ fn weigh_routers(
         };
         *best = Some(Best { choice, weight });
     }
+    tally.keep_scratch(outstanding);
 }
 
 /// The links on which copies of a multicast delivery leave for other routers, each neighbour once:
@@ -357,6 +410,9 @@ pub fn copies(
     entry: Option<Entry>,
     trace: &[u16],
 ) -> Vec<OutLinkKey> {
+    if route.routers.is_empty() {
+        return Vec::new();
+    }
     let entry = match entry {
         None => Entry::Here,
         Some(Entry::Router(router)) => Entry::Router(router),

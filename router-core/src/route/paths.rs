@@ -128,9 +128,11 @@ pub struct Paths {
     /// Indices of all known routers, reachable or not, by id.
     known: BTreeMap<Arc<str>, u16>,
     radius: u32,
-    /// The links to neighbours with several connections, ascending, each with the places of the
-    /// neighbour and of the connection.
-    trunk_links: Vec<(OutLinkKey, u16, u16)>,
+    /// The links to neighbours, ascending, each with the places of the neighbour and of the
+    /// connection.
+    links: Vec<(OutLinkKey, u16, u16)>,
+    /// Some neighbour has several connections.
+    has_trunks: bool,
 }
 
 impl Paths {
@@ -142,13 +144,15 @@ impl Paths {
         known: BTreeMap<Arc<str>, u16>,
         radius: u32,
     ) -> Self {
-        let trunk_links = trunk_links(&neighbors);
+        let links = links(&neighbors);
+        let has_trunks = neighbors.iter().any(|neighbor| neighbor.members.len() > 1);
         Self {
             paths,
             neighbors,
             known,
             radius,
-            trunk_links,
+            links,
+            has_trunks,
         }
     }
 
@@ -173,26 +177,32 @@ impl Paths {
     /// The neighbour to which a link leads.
     #[must_use]
     pub fn behind(&self, link: OutLinkKey) -> Option<&Neighbor> {
-        self.neighbors
-            .iter()
-            .find(|neighbor| neighbor.members.iter().any(|member| member.has(link)))
+        let (neighbor, _) = self.place_of(link)?;
+        self.neighbor(neighbor)
     }
 
     /// Whether there are several connections to some neighbour.
     #[must_use]
     pub fn has_trunks(&self) -> bool {
-        !self.trunk_links.is_empty()
+        self.has_trunks
     }
 
     /// The neighbour with several connections to which a link leads, and the connection it is on.
     #[must_use]
     pub fn trunk_of(&self, link: OutLinkKey) -> Option<(&Neighbor, &Member)> {
-        let found = self
-            .trunk_links
-            .binary_search_by_key(&link, |entry| entry.0);
-        let (_, neighbor, member) = *self.trunk_links.get(found.ok()?)?;
+        let (neighbor, member) = self.place_of(link)?;
         let neighbor = self.neighbor(neighbor)?;
+        if neighbor.members.len() < 2 {
+            return None;
+        }
         Some((neighbor, neighbor.members.get(usize::from(member))?))
+    }
+
+    /// The places of a link's neighbour and connection.
+    fn place_of(&self, link: OutLinkKey) -> Option<(u16, u16)> {
+        let found = self.links.binary_search_by_key(&link, |entry| entry.0);
+        let (_, neighbor, member) = *self.links.get(found.ok()?)?;
+        Some((neighbor, member))
     }
 
     /// The neighbours with several connections.
@@ -224,13 +234,10 @@ impl Paths {
     }
 }
 
-/// The links to neighbours with several connections, in their order.
-fn trunk_links(neighbors: &[Neighbor]) -> Vec<(OutLinkKey, u16, u16)> {
+/// The links to neighbours, in their order.
+fn links(neighbors: &[Neighbor]) -> Vec<(OutLinkKey, u16, u16)> {
     let mut found = Vec::new();
     for (neighbor, place) in neighbors.iter().zip(0..) {
-        if neighbor.members.len() < 2 {
-            continue;
-        }
         for (member, at) in neighbor.members.iter().zip(0..) {
             let links = member.links.iter().flatten();
             found.extend(links.map(|link| (*link, place, at)));

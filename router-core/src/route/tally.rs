@@ -92,6 +92,8 @@ pub struct Tally {
     round: u32,
     /// Choices in this round.
     choices: u32,
+    /// Room for sums while a choice is made.
+    scratch: Vec<u32>,
 }
 
 /// The sum of a slot over the boards of the other shards.
@@ -117,6 +119,7 @@ impl Tally {
             early: Vec::new(),
             round: 1,
             choices: 0,
+            scratch: Vec::new(),
         }
     }
 
@@ -152,6 +155,19 @@ impl Tally {
     fn forget(&mut self) {
         self.others.fill(Others::default());
         self.round = 1;
+    }
+
+    /// So many zeros, in memory that is used again.
+    pub(super) fn take_scratch(&mut self, count: usize) -> Vec<u32> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch.resize(count, 0);
+        scratch
+    }
+
+    /// Gives back what [`take_scratch`](Self::take_scratch) has given.
+    pub(super) fn keep_scratch(&mut self, scratch: Vec<u32>) {
+        self.scratch = scratch;
     }
 
     /// Notes that a choice was made from what the boards show.

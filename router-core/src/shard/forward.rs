@@ -74,26 +74,30 @@ impl Shard {
                 self.note_pin(parcel.link, link, false);
             }
         }
-        for shard in shards {
-            let forward = Forward {
-                origin: Origin {
-                    shard: self.id,
-                    delivery: record,
-                },
-                to: Target::Fan(address),
-                address,
-                slot: NO_SLOT,
-                born: parcel.born,
-                settled: parcel.settled,
-                complete: parcel.complete,
-                counted: true,
-                beyond: beyond.clone(),
-                state: parcel.state.clone(),
-                heads: parcel.heads.clone(),
-                payload: parcel.payload.clone(),
-            };
-            self.post_forward(shard, forward);
+        let forward = Forward {
+            origin: Origin {
+                shard: self.id,
+                delivery: record,
+            },
+            to: Target::Fan(address),
+            address,
+            slot: NO_SLOT,
+            born: parcel.born,
+            settled: parcel.settled,
+            complete: parcel.complete,
+            counted: true,
+            beyond,
+            state: parcel.state,
+            heads: parcel.heads,
+            payload: parcel.payload,
+        };
+        let Some((last, others)) = shards.split_last() else {
+            return;
+        };
+        for &shard in others {
+            self.post_forward(shard, forward.clone());
         }
+        self.post_forward(*last, forward);
     }
 
     fn post_forward(&mut self, to: ShardId, forward: Forward) {

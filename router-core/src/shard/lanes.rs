@@ -61,9 +61,7 @@ impl Shard {
             forward.payload.settle();
         }
         let Some(origin) = origin_of(&forward) else {
-            for link in links {
-                self.queue(link, forward.clone(), None, shared);
-            }
+            self.queue_copies(&links, forward, None, shared);
             return;
         };
         if links.is_empty() {
@@ -80,9 +78,18 @@ impl Shard {
             sent: Vec::new(),
         }));
         self.by_origin.insert(origin, Incoming::Fan(key));
-        for link in links {
-            self.queue(link, forward.clone(), Some(key), shared);
+        self.queue_copies(&links, forward, Some(key), shared);
+    }
+
+    /// Appends a delivery to several lanes.
+    fn queue_copies(&mut self, to: &[Key], forward: Forward, fan: Option<FanKey>, kept: bool) {
+        let Some((last, others)) = to.split_last() else {
+            return;
+        };
+        for &link in others {
+            self.queue(link, forward.clone(), fan, kept);
         }
+        self.queue(*last, forward, fan, kept);
     }
 
     /// Appends a delivery to a lane; settled ones obey the drop rule. `kept`: it does not hold the

@@ -479,6 +479,9 @@ fn closest_takes_local_consumers_then_the_nearest_routers_in_turn() {
     assert_eq!(dealt(&mut world, &[0, 100, 101]), [100, 0, 0]);
     let mut world = with_routers(closest, &[], &[5, 5, 6]);
     assert_eq!(dealt(&mut world, &[100, 101, 102]), [50, 50, 0]);
+    let mut world = with_routers(closest, &[], &[6, 5, 7, 5]);
+    assert_eq!(dealt(&mut world, &[100, 101, 102, 103]), [0, 50, 0, 50]);
+    assert_eq!(index(world.choose(false, &[link(101), link(103)])), 100);
     world.paths = Paths::default();
     assert_eq!(world.choose(false, &[]), Choice::Unroutable);
 }
@@ -514,6 +517,20 @@ fn balanced_sends_on_only_what_may_pass_here() {
     assert_eq!(index(entered(&mut world, Entry::Router(9))), 100);
     assert_eq!(entered(&mut world, Entry::Router(8)), Choice::Unroutable);
     assert_eq!(index(entered(&mut world, Entry::Unknown)), 100);
+}
+
+#[test]
+fn where_one_router_alone_has_consumers_its_window_and_what_came_back_count() {
+    for treatment in [Treatment::AnycastBalanced, Treatment::AnycastClosest] {
+        let mut world = with_routers(treatment, &[], &[1]);
+        assert_eq!(index(world.choose(false, &[])), 100);
+        assert_eq!(world.choose(false, &[link(100)]), Choice::Unroutable);
+        world.shut.0.insert(link(100));
+        assert_eq!(world.choose(false, &[]), Choice::Wait);
+        assert_eq!(index(world.choose(true, &[])), 100);
+        world.paths = Paths::default();
+        assert_eq!(world.choose(true, &[]), Choice::Unroutable);
+    }
 }
 
 #[test]
