@@ -17,7 +17,7 @@ use amqp_proto::Time;
 use router_core::control::{ControlPlane, Gathered, QueryId, Request as Delivery};
 use router_core::inspect::Subject;
 use router_core::mesh::NodeRow;
-use router_core::notice::Notice;
+use router_core::notice::{Notice, cut};
 
 use crate::create;
 use crate::describe;
@@ -455,7 +455,7 @@ fn conclude(
 
 fn fail(reply: &Reply, operation: &str, failure: Failure, control: &mut ControlPlane) {
     let operation = crate::schema::shortened(operation).into_owned();
-    let description = failure.text.clone();
+    let description = cut(&failure.text);
     control.note(Notice::ManagementFailed {
         operation,
         description,

@@ -8,6 +8,9 @@ use crate::status::{Failure, Status};
 use crate::store::not_implemented;
 use crate::wire::Content;
 
+/// Errors of one request that its answer tells one by one.
+const ERRORS_TOLD: usize = 10;
+
 /// The entity that a request describes; its name and type may stand in the application properties
 /// or in the body.
 pub(crate) fn read(content: &Content) -> Result<Entity, Failure> {
@@ -35,7 +38,12 @@ pub(crate) fn read(content: &Content) -> Result<Entity, Failure> {
     match validate(&of_type, &attributes, Source::Request) {
         Ok(validated) => Ok(validated.entity),
         Err(errors) => {
-            let texts: Vec<_> = errors.into_iter().map(|error| error.text).collect();
+            let more = errors.len().saturating_sub(ERRORS_TOLD);
+            let errors = errors.into_iter().take(ERRORS_TOLD);
+            let mut texts: Vec<_> = errors.map(|error| error.text).collect();
+            if more > 0 {
+                texts.push(format!("and {more} more"));
+            }
             Err(Failure::bad_request(texts.join("; ")))
         }
     }

@@ -148,6 +148,12 @@ pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// How long a server may take to be resolved and connected.
 pub const DIAL_TIME_OUT: Duration = Duration::from_secs(10);
 
+/// Bytes of a peer's text in a notice; the rest of it is not told.
+pub const NOTICE_TEXT_BYTES: usize = 512;
+
+/// Capabilities of a terminus that a notice names; of further ones it has the number.
+pub const NOTICE_CAPABILITIES: usize = 8;
+
 /// Servers that a peer may name to a connector, besides the configured one.
 pub const FAILOVER_SERVERS: usize = 16;
 

@@ -1,5 +1,7 @@
 //! What happened, as values: the log, the tests and the simulator read them. Nothing is noted per
 //! delivery. The deterministic crates write no text; `causeway` puts notices into words.
+//!
+//! Decision: what peers say is cut here, where a notice is made, since notices may wait for a disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use amqp_proto::Tapped;
 
 use crate::ids::{AddressKey, ConnectionId, Direction, LinkId};
 use crate::inspect::LinkCounters;
+use crate::limits;
 
 /// One event worth a line in a log.
 #[derive(Clone, Debug)]
@@ -121,6 +124,60 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// The bytes that it keeps in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let beside = match self {
+            Self::ConnectionAccepted { listener, peer, .. } => listener.len() + peer.len(),
+            Self::ConnectionOpened(opened) => opened.bytes(),
+            Self::ConnectionClosed { .. } | Self::ConnectionForced { .. } => 0,
+            Self::ConnectionFailed {
+                listener,
+                peer,
+                condition,
+                description,
+                ..
+            } => length(listener.as_deref()) + peer.len() + condition.len() + description.len(),
+            Self::LinkAttached { source, target, .. } => source.bytes() + target.bytes(),
+            Self::LinkEnded { .. } => size_of::<LinkCounters>(),
+            Self::LinkRefused { name, .. } => name.len(),
+            Self::PeerMisbehaved {
+                condition,
+                description,
+                ..
+            } => condition.len() + description.len(),
+            Self::Frame { frame, .. } => {
+                size_of::<Tapped>() + frame.performative.len() + frame.payload.len()
+            }
+            Self::ManagementFailed {
+                operation,
+                description,
+            } => operation.len() + description.len(),
+            Self::Network(NetworkNotice::RouterMisbehaved { why, .. }) => why.len(),
+            // Ids, which the rest of the router keeps as well.
+            Self::Network(_) => 0,
+            Self::AddressAdded { key } | Self::AddressRemoved { key } => key.len(),
+        };
+        size_of::<Self>() + beside
+    }
+}
+
+/// A peer's text as a notice has it: cut where it is longer than
+/// [`NOTICE_TEXT_BYTES`](limits::NOTICE_TEXT_BYTES).
+#[must_use]
+pub fn cut(text: &str) -> String {
+    if text.len() <= limits::NOTICE_TEXT_BYTES {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(limits::NOTICE_TEXT_BYTES);
+    format!("{}...", &text[..end])
+}
+
+fn length(text: Option<&str>) -> usize {
+    text.map_or(0, str::len)
+}
+
 /// What a router of a network finds out about the others.
 #[derive(Clone, Debug)]
 pub enum NetworkNotice {
@@ -220,6 +277,14 @@ pub struct Opened {
     pub properties: Option<Encoded>,
 }
 
+impl Opened {
+    fn bytes(&self) -> usize {
+        let properties = self.properties.as_ref().map_or(0, |p| p.as_bytes().len());
+        let optional = length(self.mechanism.as_deref()) + length(self.user.as_deref());
+        size_of::<Self>() + self.peer.len() + optional + self.container.len() + properties
+    }
+}
+
 /// A terminus as the log shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TerminusText {
@@ -235,8 +300,18 @@ pub struct TerminusText {
     pub expiry: Option<&'static str>,
     /// Seconds until an expired terminus is forgotten.
     pub timeout: u32,
-    /// Its capabilities.
+    /// Its capabilities, up to [`NOTICE_CAPABILITIES`](limits::NOTICE_CAPABILITIES).
     pub capabilities: Vec<String>,
+    /// Further capabilities that it has.
+    pub more_capabilities: usize,
+}
+
+impl TerminusText {
+    fn bytes(&self) -> usize {
+        let capabilities = self.capabilities.iter();
+        let capabilities = capabilities.map(|text| size_of::<String>() + text.len());
+        size_of::<Self>() + length(self.address.as_deref()) + capabilities.sum::<usize>()
+    }
 }
 
 /// How a link ended.

@@ -1,7 +1,8 @@
 //! The queue to the thread that writes the log, and the thread.
 //!
-//! Whoever has something to say never waits for a disk: beyond [`PENDING_MAX`] lines in the queue
-//! new ones are dropped and counted, and the log says how many were.
+//! Whoever has something to say never waits for a disk: what is beyond [`PENDING_BYTES`] in the
+//! queue is dropped and counted, and the log says how much was. What no level asks for never enters
+//! it.
 
 use std::collections::VecDeque;
 use std::panic::Location;
@@ -20,8 +21,11 @@ use super::sink::{Line, Row, Sink, remember};
 use super::words;
 use crate::clock::time_of_day;
 
-/// Lines and notices that may wait to be written.
-const PENDING_MAX: usize = 65_536;
+/// Bytes of lines and notices that may wait to be written, each with what it takes without text.
+const PENDING_BYTES: usize = 16 * 1024 * 1024;
+
+/// Notices of a turn for which the vector that brings them keeps room.
+const NOTICES_KEPT: usize = 1024;
 
 /// Lines written between two flushes while more are waiting.
 const FLUSH_EVERY: usize = 256;
@@ -38,7 +42,9 @@ pub struct Log {
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Bytes that wait.
     pending: AtomicUsize,
+    /// Lines and notices for which there was no room.
     dropped: AtomicU64,
     levels: [AtomicU8; Module::ALL.len()],
     rows: Mutex<VecDeque<Row>>,
@@ -65,6 +71,13 @@ impl Log {
     ///
     /// An output that cannot be opened, or no thread, as a text for the user.
     pub fn start(settings: &LogSettings) -> Result<Self, String> {
+        let (log, writer) = Self::with_writer(settings)?;
+        writer.start()?;
+        Ok(log)
+    }
+
+    /// A handle, and what writes once it is let run.
+    fn with_writer(settings: &LogSettings) -> Result<(Self, Writer), String> {
         let sink = Sink::new(settings)?;
         let (queue, entries) = mpsc::channel();
         let shared = Arc::new(Shared::default());
@@ -74,11 +87,7 @@ impl Log {
             sink,
             shared: Arc::clone(&shared),
         };
-        thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|error| format!("Failed to start the log's thread: {error}"))?;
-        Ok(Self { queue, shared })
+        Ok((Self { queue, shared }, writer))
     }
 
     /// Takes new settings.
@@ -108,9 +117,12 @@ impl Log {
     /// Writes a line.
     #[track_caller]
     pub fn line(&self, module: Module, level: Level, text: impl Into<String>) {
-        if self.is_enabled(module, level) && self.admit(1) {
-            let source = Location::caller();
-            let (time, text) = (time_of_day(), text.into());
+        if !self.is_enabled(module, level) {
+            return;
+        }
+        let text = text.into();
+        if self.admit(bytes_of(&text)) {
+            let (time, source) = (time_of_day(), Location::caller());
             self.send(Entry::Line {
                 time,
                 module,
@@ -123,10 +135,19 @@ impl Log {
 
     /// Writes what happened in a turn; leaves `notices` empty.
     pub fn notices(&self, notices: &mut Vec<Notice>) {
-        if !notices.is_empty() && self.admit(notices.len()) {
-            self.send(Entry::Notices(time_of_day(), std::mem::take(notices)));
+        let wanted = notices.drain(..).filter(|notice| self.is_wanted(notice));
+        let admitted: Vec<_> = wanted.filter(|notice| self.admit(notice.bytes())).collect();
+        notices.shrink_to(NOTICES_KEPT);
+        if !admitted.is_empty() {
+            self.send(Entry::Notices(time_of_day(), admitted));
         }
-        notices.clear();
+    }
+
+    /// Whether a notice would be written. A frame is only noted if someone wants it: by the level,
+    /// or for that connection alone.
+    fn is_wanted(&self, notice: &Notice) -> bool {
+        let (module, level) = words::rank(notice);
+        matches!(notice, Notice::Frame { .. }) || self.is_enabled(module, level)
     }
 
     /// The newest lines, the oldest of them first, at most `count`.
@@ -150,14 +171,13 @@ impl Log {
         answered.recv_timeout(FLUSH_PATIENCE).unwrap_or_default();
     }
 
-    fn admit(&self, entries: usize) -> bool {
-        let admitted = self.shared.pending.load(Ordering::Relaxed) < PENDING_MAX;
-        if admitted {
-            self.shared.pending.fetch_add(entries, Ordering::Relaxed);
-        } else {
-            self.shared
-                .dropped
-                .fetch_add(entries as u64, Ordering::Relaxed);
+    /// Takes room in the queue for so many bytes, or counts what does not get it.
+    fn admit(&self, bytes: usize) -> bool {
+        let room = |pending: usize| Some(pending + bytes).filter(|&all| all <= PENDING_BYTES);
+        let (relaxed, shared) = (Ordering::Relaxed, &self.shared);
+        let admitted = shared.pending.fetch_update(relaxed, relaxed, room).is_ok();
+        if !admitted {
+            shared.dropped.fetch_add(1, relaxed);
         }
         admitted
     }
@@ -183,6 +203,14 @@ struct Writer {
 }
 
 impl Writer {
+    /// Lets it run in a thread of its own.
+    fn start(self) -> Result<(), String> {
+        let thread = thread::Builder::new().name("log".to_owned());
+        let started = thread.spawn(move || self.run());
+        let failure = |error| format!("Failed to start the log's thread: {error}");
+        started.map(|_| ()).map_err(failure)
+    }
+
     fn run(mut self) {
         let mut unflushed = 0;
         while let Some(entry) = self.next(&mut unflushed) {
@@ -217,7 +245,6 @@ impl Writer {
                 text,
                 source,
             } => {
-                self.done(1);
                 self.write(&Line {
                     time,
                     module,
@@ -226,11 +253,12 @@ impl Writer {
                     text: &text,
                     source,
                 });
+                self.done(bytes_of(&text));
             }
             Entry::Notices(time, notices) => {
-                self.done(notices.len());
                 for notice in notices {
                     self.notice(time, &notice);
+                    self.done(notice.bytes());
                 }
             }
             Entry::Configure(settings, answer) => {
@@ -250,20 +278,15 @@ impl Writer {
 
     fn notice(&mut self, time: SystemTime, notice: &Notice) {
         let (module, level) = words::rank(notice);
-        let bits = self.shared.levels[module.index()].load(Ordering::Relaxed);
-        // A frame is only noted if someone wants it: by the level, or for that connection alone.
-        let wanted = matches!(notice, Notice::Frame { .. });
-        if wanted || Levels::from_bits(bits).contains(level) {
-            let said = words::say(notice);
-            self.write(&Line {
-                time,
-                module,
-                level,
-                wanted,
-                text: &said.text,
-                source: said.source,
-            });
-        }
+        let said = words::say(notice);
+        self.write(&Line {
+            time,
+            module,
+            level,
+            wanted: matches!(notice, Notice::Frame { .. }),
+            text: &said.text,
+            source: said.source,
+        });
     }
 
     fn write(&mut self, line: &Line<'_>) {
@@ -296,9 +319,14 @@ impl Writer {
         });
     }
 
-    fn done(&self, entries: usize) {
-        self.shared.pending.fetch_sub(entries, Ordering::Relaxed);
+    fn done(&self, bytes: usize) {
+        self.shared.pending.fetch_sub(bytes, Ordering::Relaxed);
     }
+}
+
+/// What a line takes in the queue.
+fn bytes_of(text: &str) -> usize {
+    size_of::<Entry>() + text.len()
 }
 
 #[cfg(test)]
@@ -328,6 +356,46 @@ mod tests {
         let texts: Vec<_> = log.recent(10).into_iter().map(|row| row.text).collect();
         assert_eq!(texts, ["first", "[C7] Connection Closed"]);
         assert_eq!(log.recent(1)[0].text, "[C7] Connection Closed");
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_and_what_is_lost_is_counted() {
+        let (log, writer) = Log::with_writer(&quiet()).unwrap();
+        let said = 100_000;
+        let refused = |number| Notice::LinkRefused {
+            connection: ConnectionId(number),
+            name: "x".repeat(300),
+            condition: "amqp:not-found",
+            description: "Node not found",
+        };
+        let mut notices: Vec<_> = (1..=said).map(refused).collect();
+        let each = notices[0].bytes();
+        log.notices(&mut notices);
+        writer.start().unwrap();
+        log.flush();
+        let text = log.recent(1).pop().unwrap().text;
+        let lost = text.strip_suffix(" lines of the log were lost: the log could not keep up");
+        let lost: u64 = lost.expect(&text).parse().unwrap();
+        let kept = usize::try_from(said - lost).unwrap();
+        assert!(kept > 0 && kept * each <= PENDING_BYTES, "{kept} of {each}");
+        log.line(Module::Server, Level::Notice, "there is room again");
+        log.flush();
+        assert_eq!(log.recent(1)[0].text, "there is room again");
+    }
+
+    #[test]
+    fn what_no_level_asks_for_takes_no_room() {
+        let (log, writer) = Log::with_writer(&quiet()).unwrap();
+        let key = router_core::ids::AddressKey::from("Mq".repeat(100));
+        let added = Notice::AddressAdded { key };
+        log.notices(&mut vec![added; 200_000]);
+        log.notices(&mut vec![Notice::ConnectionClosed {
+            connection: ConnectionId(7),
+        }]);
+        writer.start().unwrap();
+        log.flush();
+        let texts: Vec<_> = log.recent(10).into_iter().map(|row| row.text).collect();
+        assert_eq!(texts, ["[C7] Connection Closed"]);
     }
 
     #[test]

@@ -319,7 +319,10 @@ fn terminus(terminus: &TerminusText) -> String {
         [] => {}
         [one] => text.push_str(&format!(" caps:{}", symbol(one))),
         several => {
-            let several: Vec<_> = several.iter().map(symbol).collect();
+            let mut several: Vec<_> = several.iter().map(symbol).collect();
+            if terminus.more_capabilities > 0 {
+                several.push(format!("... {} more", terminus.more_capabilities));
+            }
             text.push_str(&format!(" caps:@PN_SYMBOL[{}]", several.join(", ")));
         }
     }

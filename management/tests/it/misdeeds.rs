@@ -4,6 +4,8 @@ use amqp_codec::message::{MessageBuilder, Properties};
 use amqp_codec::{DeliveryState, Map, Value};
 use bytes::{Bytes, BytesMut};
 use management::client::Response;
+use router_core::limits;
+use router_core::notice::Notice;
 
 use crate::world::{REPLY_TO, World};
 
@@ -206,6 +208,23 @@ fn a_long_name_costs_no_more_than_the_request() {
     assert!(response.description.len() < 1000);
     let response = world.request(&name, &[], Value::Null);
     assert!(response.description.len() < 1000);
+}
+
+#[test]
+fn an_answer_tells_the_first_of_many_errors() {
+    let mut world = World::new();
+    let attributes = (0..20_000).map(|number| (format!("a{number}"), Value::Int(1)));
+    let body = Value::Map(attributes.collect());
+    let response = world.request("CREATE", &[("type", "listener"), ("name", "n")], body);
+    assert_eq!(response.status, 400);
+    assert!(response.description.len() < 2000, "{response:?}");
+    assert!(response.description.contains("a0"), "{response:?}");
+    assert!(response.description.ends_with(" more"), "{response:?}");
+    let mut notices = Vec::new();
+    world.control.drain_notices(&mut notices);
+    let told = notices.iter().map(Notice::bytes).max().unwrap();
+    assert!(told < 2 * limits::NOTICE_TEXT_BYTES, "{notices:?}");
+    is_alive(&mut world);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::{Bind, BoundLink, Command};
-use crate::notice::{Notice, TerminusText};
+use crate::notice::{Notice, TerminusText, cut};
 use crate::route::Treatment;
 
 /// Why an attach is refused: condition and description, as clients of routers know them.
@@ -379,7 +379,7 @@ impl Shard {
             .detach(link, true, Some(error), &mut conn.output);
         self.notices.push(Notice::LinkRefused {
             connection: conn.id,
-            name: attach.name.to_string(),
+            name: cut(&attach.name),
             condition,
             description,
         });
@@ -449,34 +449,41 @@ fn waypoint_phase(capabilities: &[Symbol], direction: Direction) -> Option<u8> {
 
 fn source_text(source: &Source) -> TerminusText {
     TerminusText {
-        address: source.address.as_ref().map(ToString::to_string),
+        address: source.address.as_deref().map(cut),
         dynamic: source.dynamic,
         coordinator: false,
         durable: source.durable,
         expiry: source.expiry_policy.as_ref().and_then(expiry_text),
         timeout: source.timeout,
-        capabilities: source
-            .capabilities
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        capabilities: names(&source.capabilities),
+        more_capabilities: unnamed(&source.capabilities),
     }
 }
 
 fn target_text(target: &Target) -> TerminusText {
     TerminusText {
-        address: target.address.as_ref().map(ToString::to_string),
+        address: target.address.as_deref().map(cut),
         dynamic: target.dynamic,
         coordinator: false,
         durable: target.durable,
         expiry: target.expiry_policy.as_ref().and_then(expiry_text),
         timeout: target.timeout,
-        capabilities: target
-            .capabilities
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        capabilities: names(&target.capabilities),
+        more_capabilities: unnamed(&target.capabilities),
     }
+}
+
+/// The capabilities that a notice names.
+fn names(capabilities: &[Symbol]) -> Vec<String> {
+    let named = capabilities.iter().take(limits::NOTICE_CAPABILITIES);
+    named.map(|name| cut(name.as_str())).collect()
+}
+
+/// The number of those that it does not.
+fn unnamed(capabilities: &[Symbol]) -> usize {
+    capabilities
+        .len()
+        .saturating_sub(limits::NOTICE_CAPABILITIES)
 }
 
 fn expiry_text(policy: &Symbol) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use amqp_proto::{Event, LinkKey, SessionKey, Time};
 use super::conn::{Fault, LinkSlot, Phase};
 use super::state::Shard;
 use crate::ids::ConnKey;
-use crate::notice::Notice;
+use crate::notice::{Notice, cut};
 
 impl Shard {
     /// Acts on one event of a connection.
@@ -182,8 +182,8 @@ impl Shard {
         if let Some(conn) = self.conns.get(key) {
             self.notices.push(Notice::PeerMisbehaved {
                 connection: conn.id,
-                condition: condition.to_owned(),
-                description: description.unwrap_or_default().to_owned(),
+                condition: cut(condition),
+                description: cut(description.unwrap_or_default()),
             });
         }
     }

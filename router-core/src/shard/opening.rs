@@ -13,7 +13,7 @@ use super::vigil::{LOSS_DETECTION, wish};
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
 use crate::mail::{Command, Dialled};
-use crate::notice::{NetworkNotice, Notice, Opened};
+use crate::notice::{NetworkNotice, Notice, Opened, cut};
 use crate::settings::{ConnectionRole, ConnectionSettings, RouterSettings};
 
 /// What the router offers and desires in its Open.
@@ -146,11 +146,11 @@ impl Shard {
         let Some(conn) = self.conns.get(key) else {
             return;
         };
-        let said = error.description.as_deref().unwrap_or_default();
+        let said = cut(error.description.as_deref().unwrap_or_default());
         let description = format!(
             "links between routers are refused ({} {said}): a connector of role inter-router needs \
              a listener of that role",
-            error.condition
+            cut(error.condition.as_str())
         );
         self.notices.push(Notice::ConnectionFailed {
             connection: conn.id,
@@ -235,7 +235,7 @@ impl Shard {
     pub(super) fn closed_by_peer(&mut self, key: ConnKey, answer: bool, error: Option<&AmqpError>) {
         let failure = error.map(|error| {
             let description = error.description.as_deref().unwrap_or_default();
-            (error.condition.to_string(), description.to_owned())
+            (cut(error.condition.as_str()), cut(description))
         });
         if let Some(conn) = self.conns.get(key)
             && conn.settings.is_initiator()

@@ -5,6 +5,7 @@ mod counts;
 mod dialled;
 mod lanes;
 mod leaving;
+mod names;
 mod remains;
 mod routing;
 mod settling;

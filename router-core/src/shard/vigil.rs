@@ -17,7 +17,7 @@ use super::conn::Phase;
 use super::state::Shard;
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
-use crate::notice::Notice;
+use crate::notice::{Notice, cut};
 use crate::settings::{ConnectionSettings, RouterSettings};
 
 /// The property of an Open by which routers of our kind know each other, and its value: the silence
@@ -101,7 +101,7 @@ impl Shard {
         if !overdue || conn.phase != Phase::Open || conn.paused {
             return false;
         }
-        let who = conn.container.as_deref().unwrap_or("unknown");
+        let who = cut(conn.container.as_deref().unwrap_or("unknown"));
         let silence = waking.saturating_sub(vigil.heard).as_millis();
         let why = match vigil.doubt {
             Some(_) => "its hello is overdue, too".to_owned(),

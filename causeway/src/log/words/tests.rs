@@ -123,6 +123,14 @@ fn links_are_announced_with_their_termini() {
         capabilities: vec!["queue".into(), "topic".into()],
         ..TerminusText::default()
     };
+    let crowded = TerminusText {
+        more_capabilities: 16_000,
+        ..full.clone()
+    };
+    assert!(
+        text(&notice(crowded, TerminusText::default()))
+            .contains("caps:@PN_SYMBOL[:queue, :topic, ... 16000 more]}")
+    );
     let coordinator = TerminusText {
         coordinator: true,
         ..TerminusText::default()
