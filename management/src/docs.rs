@@ -2,6 +2,8 @@
 //! Decision: written from the table by the program and compared in a test run, so that it cannot
 //! fall behind.
 
+use router_core::limits::{ATTRIBUTE_BYTES, CONFIGURED_ENTITIES};
+
 use crate::schema::{Attribute, ENTITY_TYPES, EntityType, Fallback, Kind, Support};
 
 /// The page `docs/management.md`.
@@ -15,6 +17,10 @@ pub fn docs_markdown() -> String {
          created, *U*: may be changed later, *R*: must be given. All entities have `name`, \
          `identity` and `type` besides.\n",
     );
+    page.push_str(&format!(
+        "\nThe value of an attribute has at most {ATTRIBUTE_BYTES} bytes. Requests may add entities \
+         until there are {CONFIGURED_ENTITIES} of a type.\n"
+    ));
     for entity_type in ENTITY_TYPES
         .iter()
         .filter(|entity_type| !entity_type.is_abstract)

@@ -85,7 +85,14 @@ impl<'a> Row<'a> {
     /// Whether it goes by that name or identity; what is not given does not count.
     pub(crate) fn is_called(&self, name: Option<&str>, identity: Option<&str>) -> bool {
         let is = |attribute: &str, wanted: Option<&str>| {
-            wanted.is_none_or(|wanted| self.value(attribute).as_str() == Some(wanted))
+            wanted.is_none_or(|wanted| match self {
+                // Without a copy: a new entity is compared with all that there are.
+                Self::Entity(entity) | Self::Connector(entity, _) => {
+                    entity.text(attribute) == Some(wanted)
+                }
+                Self::Rule(rule) if attribute == "name" => rule.name.as_deref() == Some(wanted),
+                _ => self.value(attribute).as_str() == Some(wanted),
+            })
         };
         is("name", name) && is("identity", identity)
     }

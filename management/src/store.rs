@@ -5,6 +5,7 @@
 //! end in the same function here, so a file is nothing but requests made in advance.
 
 use router_core::control::ControlPlane;
+use router_core::limits::CONFIGURED_ENTITIES;
 
 use crate::host::Host;
 use crate::rows::Row;
@@ -70,6 +71,9 @@ impl Store {
         host: &mut dyn Host,
     ) -> Result<String, Failure> {
         let entity_type = entity.entity_type();
+        if origin == Origin::Request {
+            self.refuse_too_many(entity_type, control)?;
+        }
         if std::ptr::eq(entity_type, &LISTENER) {
             self.create_listener(entity, origin, control)
         } else if std::ptr::eq(entity_type, &CONNECTOR) {
@@ -244,6 +248,31 @@ impl Store {
             .map(Row::Entity)
             .chain(connectors.map(|connector| Row::Connector(connector, control)))
             .chain(control.address_rules().map(Row::Rule))
+    }
+
+    /// A request may not add to as many entities as there may be.
+    fn refuse_too_many(
+        &self,
+        entity_type: &'static EntityType,
+        control: &ControlPlane,
+    ) -> Result<(), Failure> {
+        let is = |other| std::ptr::eq(entity_type, other);
+        let count = if is(&LISTENER) {
+            self.listeners.len()
+        } else if is(&CONNECTOR) {
+            self.connectors.len()
+        } else if is(&CONFIG_ADDRESS) {
+            control.address_rules().len()
+        } else {
+            0
+        };
+        if count < CONFIGURED_ENTITIES {
+            return Ok(());
+        }
+        Err(Failure::bad_request(format!(
+            "There are {count} entities of type {}, the limit is {CONFIGURED_ENTITIES}",
+            entity_type.full_name()
+        )))
     }
 
     /// Names and identities are unique over all types.

@@ -148,6 +148,13 @@ pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// How long a server may take to be resolved and connected.
 pub const DIAL_TIME_OUT: Duration = Duration::from_secs(10);
 
+/// Entities of each type that management requests may add up to; a configuration file may have
+/// more, and is as large as who wrote it wants the router to be.
+pub const CONFIGURED_ENTITIES: usize = 4096;
+
+/// Bytes of one attribute of a configured entity.
+pub const ATTRIBUTE_BYTES: usize = 4096;
+
 /// Bytes of a peer's text in a notice; the rest of it is not told.
 pub const NOTICE_TEXT_BYTES: usize = 512;
 

@@ -3,7 +3,8 @@
 //! It knows no attribute by name. Decision: what cannot be meant (a fraction for a whole number, a
 //! list for a flag) is refused; the incumbent takes it for "nothing said", which hides mistakes.
 
-use amqp_codec::{Map, Value};
+use amqp_codec::{Encoded, Map, Value};
+use router_core::limits::ATTRIBUTE_BYTES;
 
 use crate::schema::definition::Kind;
 
@@ -33,14 +34,14 @@ pub fn coerce(kind: Kind, value: &Value) -> Result<Option<Value>, String> {
         return Ok(None);
     }
     let coerced = match kind {
-        Kind::String | Kind::Path | Kind::EntityId => Value::from(text(value)?),
+        Kind::String | Kind::Path | Kind::EntityId => Value::from(short(text(value)?)?),
         Kind::Integer => integer(value)?,
         Kind::Boolean => boolean(value)?,
         Kind::Enum(tags) => Value::from(tag(tags, value)?),
-        Kind::Map => Value::Map(map(value, "Value must be a map")?.clone()),
-        Kind::Properties => Value::Map(properties(value)?),
+        Kind::Map => own(map(value, "Value must be a map")?.clone().into())?,
+        Kind::Properties => own(properties(value)?.into())?,
         Kind::List => match value {
-            Value::List(_) => value.clone(),
+            Value::List(_) => own(value.clone())?,
             _ => return Err("Value must be a list".to_owned()),
         },
     };
@@ -62,6 +63,28 @@ fn text(value: &Value) -> Result<String, String> {
             (None, None) => Err("Value must be text".to_owned()),
         },
     }
+}
+
+/// A text that is not too long for an attribute.
+fn short(text: String) -> Result<String, String> {
+    fits(text.len()).map(|()| text)
+}
+
+/// A value that is not too long for an attribute, in storage of its own: it must not keep the
+/// request alive in which it came.
+fn own(value: Value) -> Result<Value, String> {
+    let encoded = Encoded::from_value(&value);
+    fits(encoded.as_bytes().len())?;
+    Ok(encoded.value().unwrap_or(value))
+}
+
+fn fits(bytes: usize) -> Result<(), String> {
+    if bytes <= ATTRIBUTE_BYTES {
+        return Ok(());
+    }
+    Err(format!(
+        "Value of {bytes} bytes is too long for an attribute: the limit is {ATTRIBUTE_BYTES}"
+    ))
 }
 
 fn integer(value: &Value) -> Result<Value, String> {

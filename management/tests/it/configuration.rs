@@ -6,6 +6,7 @@ use management::Origin;
 use management::schema::{Source, validate};
 use router_core::control::Effect;
 use router_core::ids::Direction;
+use router_core::limits;
 use router_core::route::Treatment;
 use router_core::settings::ConnectionRole;
 
@@ -223,6 +224,57 @@ fn names_are_unique_over_all_types() {
         world
             .request("CREATE", &again, body(&[("port", "2")]))
             .status,
+        400
+    );
+}
+
+#[test]
+fn requests_may_add_entities_up_to_a_limit() {
+    let mut world = World::new();
+    for number in 0..limits::CONFIGURED_ENTITIES {
+        let prefix = format!("p{number}");
+        of_file(&mut world, "address", &[("prefix", &*prefix)]).unwrap();
+    }
+    let one = [("type", "router.config.address"), ("name", "one")];
+    let refused = world.request("CREATE", &one, body(&[("prefix", "one")]));
+    let expected = "There are 4096 entities of type \
+                    org.apache.qpid.dispatch.router.config.address, the limit is 4096";
+    assert_eq!((refused.status, &*refused.description), (400, expected));
+    let listener = [("type", "listener")];
+    let other = world.request("CREATE", &listener, body(&[("port", "1")]));
+    assert_eq!(other.status, 201, "each type has its own");
+    let first = [("type", "router.config.address"), ("identity", "1")];
+    assert_eq!(world.request("DELETE", &first, Value::Null).status, 204);
+    let taken = world.request("CREATE", &one, body(&[("prefix", "one")]));
+    assert_eq!(taken.status, 201, "{taken:?}");
+}
+
+#[test]
+fn attributes_are_of_bounded_length() {
+    let mut world = World::new();
+    let long = "x".repeat(limits::ATTRIBUTE_BYTES + 1);
+    let expected = "Value of 4097 bytes is too long for an attribute: the limit is 4096";
+    let address = [("type", "router.config.address"), ("name", &*long)];
+    let refused = world.request("CREATE", &address, body(&[("prefix", "p")]));
+    assert_eq!((refused.status, &*refused.description), (400, expected));
+    let address = [("type", "router.config.address"), ("name", &long[1..])];
+    let taken = world.request("CREATE", &address, body(&[("prefix", "p")]));
+    assert_eq!(taken.status, 201, "{taken:?}");
+    let mut listener = Map::new();
+    listener.push("port", "1");
+    let properties: Map = [("key", Value::from(long))].into_iter().collect();
+    listener.push("openProperties", Value::Map(properties));
+    let refused = world.request("CREATE", &[("type", "listener")], Value::Map(listener));
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.description.ends_with("the limit is 4096"),
+        "{refused:?}"
+    );
+    let mut log = Map::new();
+    log.push("outputFile", "x".repeat(5000));
+    let of_log = [("type", "log"), ("name", "log/DEFAULT")];
+    assert_eq!(
+        world.request("UPDATE", &of_log, Value::Map(log)).status,
         400
     );
 }

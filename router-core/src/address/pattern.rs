@@ -5,10 +5,12 @@
 //! then `*`, then
 //! `#` with as few tokens as will do. Decision: depth first with back-tracking, and each `#` notes
 //! from which token on it has failed already: an address costs at most its tokens times the nodes
-//! of the tree, whoever made it up.
+//! of the tree, whoever made it up. A clone shares its nodes, and a change copies those on the way
+//! to it: a snapshot of four thousand patterns costs one level of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::limits::PATTERN_TOKENS;
 
@@ -55,9 +57,9 @@ pub struct PatternTree<T> {
 #[derive(Clone, Debug)]
 struct Node<T> {
     value: Option<T>,
-    literal: BTreeMap<Box<str>, Self>,
-    one: Option<Box<Self>>,
-    many: Option<Box<Self>>,
+    literal: BTreeMap<Box<str>, Arc<Self>>,
+    one: Option<Arc<Self>>,
+    many: Option<Arc<Self>>,
     /// Of a `#`: its name in the notes of a search.
     number: u32,
 }
@@ -78,20 +80,6 @@ impl<T> PatternTree<T> {
         }
     }
 
-    /// Takes a value in for a pattern.
-    pub fn insert(&mut self, pattern: &str, value: T) -> Result<(), PatternError> {
-        let tokens = normal_tokens(pattern)?;
-        let mut node = &mut self.root;
-        for token in tokens {
-            node = node.child(token, &mut self.numbers);
-        }
-        if node.value.is_some() {
-            return Err(PatternError::Exists);
-        }
-        node.value = Some(value);
-        Ok(())
-    }
-
     /// The value of a pattern that matches the same as this one.
     #[must_use]
     pub fn get(&self, pattern: &str) -> Option<&T> {
@@ -106,11 +94,6 @@ impl<T> PatternTree<T> {
         node.value.as_ref()
     }
 
-    /// Takes out the value of a pattern that matches the same as this one.
-    pub fn remove(&mut self, pattern: &str) -> Option<T> {
-        self.root.remove(&normal_tokens(pattern).ok()?)
-    }
-
     /// The value of the pattern that fits an address best.
     #[must_use]
     pub fn best_match(&self, address: &str) -> Option<&T> {
@@ -119,6 +102,27 @@ impl<T> PatternTree<T> {
             failed: BTreeMap::new(),
         }
         .node(&self.root, first_token(address))
+    }
+}
+
+impl<T: Clone> PatternTree<T> {
+    /// Takes a value in for a pattern.
+    pub fn insert(&mut self, pattern: &str, value: T) -> Result<(), PatternError> {
+        let tokens = normal_tokens(pattern)?;
+        let mut node = &mut self.root;
+        for token in tokens {
+            node = node.child(token, &mut self.numbers);
+        }
+        if node.value.is_some() {
+            return Err(PatternError::Exists);
+        }
+        node.value = Some(value);
+        Ok(())
+    }
+
+    /// Takes out the value of a pattern that matches the same as this one.
+    pub fn remove(&mut self, pattern: &str) -> Option<T> {
+        self.root.remove(&normal_tokens(pattern).ok()?)
     }
 }
 
@@ -142,20 +146,23 @@ impl<T> Node<T> {
     fn is_leaf(&self) -> bool {
         self.literal.is_empty() && self.one.is_none() && self.many.is_none()
     }
+}
 
+impl<T: Clone> Node<T> {
     /// The node of a further token, made if need be.
     fn child(&mut self, token: &str, numbers: &mut u32) -> &mut Self {
-        match token {
-            ONE => self.one.get_or_insert_with(|| Box::new(Self::new(0))),
+        let child = match token {
+            ONE => self.one.get_or_insert_with(|| Arc::new(Self::new(0))),
             MANY => self.many.get_or_insert_with(|| {
                 *numbers += 1;
-                Box::new(Self::new(*numbers))
+                Arc::new(Self::new(*numbers))
             }),
             token => self
                 .literal
                 .entry(token.into())
-                .or_insert_with(|| Self::new(0)),
-        }
+                .or_insert_with(|| Arc::new(Self::new(0))),
+        };
+        Arc::make_mut(child)
     }
 
     /// Takes a value out and with it the nodes that led only there.
@@ -167,7 +174,7 @@ impl<T> Node<T> {
             ONE => remove_below(&mut self.one, rest),
             MANY => remove_below(&mut self.many, rest),
             token => {
-                let child = self.literal.get_mut(token)?;
+                let child = Arc::make_mut(self.literal.get_mut(token)?);
                 let value = child.remove(rest);
                 if child.is_empty() {
                     self.literal.remove(token);
@@ -179,8 +186,8 @@ impl<T> Node<T> {
 }
 
 /// [`Node::remove`] below a wildcard.
-fn remove_below<T>(child: &mut Option<Box<Node<T>>>, rest: &[&str]) -> Option<T> {
-    let value = child.as_mut()?.remove(rest);
+fn remove_below<T: Clone>(child: &mut Option<Arc<Node<T>>>, rest: &[&str]) -> Option<T> {
+    let value = Arc::make_mut(child.as_mut()?).remove(rest);
     if child.as_ref().is_some_and(|child| child.is_empty()) {
         *child = None;
     }

@@ -348,7 +348,7 @@ impl ControlPlane {
     }
 
     /// The entries about addresses, in the order in which they were added.
-    pub fn address_rules(&self) -> impl Iterator<Item = &AddressRule> {
+    pub fn address_rules(&self) -> impl ExactSizeIterator<Item = &AddressRule> {
         self.rules.iter().map(|rule| &**rule)
     }
 

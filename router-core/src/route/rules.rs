@@ -228,7 +228,7 @@ impl Rules {
     }
 
     /// All entries, in the order in which they were added.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<AddressRule>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<AddressRule>> {
         self.list.iter()
     }
 

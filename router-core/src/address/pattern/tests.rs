@@ -29,6 +29,20 @@ fn a_prefix_matches_whole_tokens() {
 }
 
 #[test]
+fn a_snapshot_stays_as_it_was_and_shares_what_did_not_change() {
+    let mut changing = tree(&["a/b/c", "a/*/#", "x/y"]);
+    let snapshot = changing.clone();
+    assert_eq!(changing.remove("a/b/c").as_deref(), Some("a/b/c"));
+    changing.insert("a/q", "a/q".to_owned()).unwrap();
+    assert_eq!(best(&snapshot, "a/b/c"), Some("a/b/c"));
+    assert_eq!(best(&changing, "a/b/c"), Some("a/*/#"));
+    assert_eq!(best(&snapshot, "a/q"), Some("a/*/#"));
+    assert_eq!(best(&changing, "a/q"), Some("a/q"));
+    let untouched = |tree: &PatternTree<String>| Arc::clone(&tree.root.literal["x"]);
+    assert!(Arc::ptr_eq(&untouched(&changing), &untouched(&snapshot)));
+}
+
+#[test]
 fn an_asterisk_is_one_token() {
     let tree = tree(&["a/*/c"]);
     for address in ["a/b/c", "a.b.c", "a/b.c", "a//c"] {
