@@ -2,7 +2,7 @@
 //! Decision: written from the table by the program and compared in a test run, so that it cannot
 //! fall behind.
 
-use router_core::limits::{ATTRIBUTE_BYTES, CONFIGURED_ENTITIES};
+use router_core::limits::{ANSWER_BYTES, ATTRIBUTE_BYTES, CONFIGURED_ENTITIES};
 
 use crate::schema::{Attribute, ENTITY_TYPES, EntityType, Fallback, Kind, Support};
 
@@ -18,8 +18,9 @@ pub fn docs_markdown() -> String {
          `identity` and `type` besides.\n",
     );
     page.push_str(&format!(
-        "\nThe value of an attribute has at most {ATTRIBUTE_BYTES} bytes. Requests may add entities \
-         until there are {CONFIGURED_ENTITIES} of a type.\n"
+        "\nThe value of an attribute has at most {ATTRIBUTE_BYTES} bytes. Requests may add \
+         entities until there are {CONFIGURED_ENTITIES} of a type. An answer has rows of at most \
+         {ANSWER_BYTES} bytes: who asks for more is told to use `offset` and `count`.\n"
     ));
     for entity_type in ENTITY_TYPES
         .iter()

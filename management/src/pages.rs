@@ -1,7 +1,7 @@
 //! Rows that are kept for a short while, so that the pages of one query fit together.
 //!
-//! Decision: few askers at a time and a few seconds each; who comes later gets fresh rows, which is
-//! what everybody got before.
+//! Decision: few askers at a time, a few seconds each and bounded bytes; who does not fit gets
+//! fresh rows for each page, which is what everybody got before.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use amqp_codec::Str;
 use amqp_proto::Time;
 use router_core::inspect::Subject;
+use router_core::limits::PAGES_BYTES;
 
 use crate::snapshot::Live;
 use crate::wire::Reply;
@@ -24,6 +25,8 @@ struct Page {
     asker: Str,
     subjects: Vec<Subject>,
     live: Live,
+    /// What the rows take in memory.
+    bytes: usize,
     until: Time,
 }
 
@@ -39,15 +42,24 @@ impl Pages {
         let Some(asker) = reply.to else { return };
         self.pages
             .retain(|page| page.asker != asker || page.subjects != subjects);
-        if self.pages.len() == KEPT {
+        let bytes = live.bytes();
+        if bytes > PAGES_BYTES {
+            return;
+        }
+        while self.pages.len() == KEPT || self.bytes() + bytes > PAGES_BYTES {
             self.pages.pop_front();
         }
         self.pages.push_back(Page {
             asker,
             subjects,
             live,
+            bytes,
             until: now + KEPT_FOR,
         });
+    }
+
+    fn bytes(&self) -> usize {
+        self.pages.iter().map(|page| page.bytes).sum()
     }
 
     /// The rows of an earlier page of who asks.

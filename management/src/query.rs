@@ -1,11 +1,14 @@
 //! QUERY: which rows, which columns, which page.
 //!
-//! It never asks shards. Decision: an answer is bounded by the number of its values, and a request
-//! for more is told to ask for pages: a short page would be taken for the last one.
+//! It never asks shards. Decision: an answer is bounded by its bytes and the number of its values
+//! while it is made, and a request for more is told to ask for smaller pages: a short page would be
+//! taken for the last one.
 
 use std::collections::BTreeSet;
 
-use amqp_codec::{Map, Value};
+use amqp_codec::{Encoded, Map, Value};
+
+use router_core::limits::ANSWER_BYTES;
 
 use crate::rows::Row;
 use crate::schema::unknown_type;
@@ -71,15 +74,16 @@ impl Plan {
         let most = VALUES / self.columns.len().max(1);
         let take = self.count.unwrap_or(usize::MAX);
         let rows = rows.filter(|row| self.has_something(row));
-        let mut results = Vec::new();
+        let (mut results, mut bytes) = (Vec::new(), 0);
         // A negative offset has no page.
         if let Some(offset) = self.offset {
             for row in rows.skip(offset).take(take) {
-                if results.len() == most {
-                    let text = "Too many rows for one answer: use 'offset' and 'count'";
-                    return Err(Failure::bad_request(text));
+                let values: Vec<_> = self.values(&row).collect();
+                bytes += values.iter().map(encoded_bytes).sum::<usize>();
+                if results.len() == most || bytes > ANSWER_BYTES {
+                    return Err(too_much(results.len()));
                 }
-                results.push(Value::List(self.values(&row).collect()));
+                results.push(Value::List(values));
             }
         }
         let names = self
@@ -101,6 +105,26 @@ impl Plan {
     fn has_something(&self, row: &Row<'_>) -> bool {
         row.entity_type().shows_nulls || self.values(row).any(|value| !value.is_null())
     }
+}
+
+/// What a value takes in an answer, or a little more.
+fn encoded_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null => 1,
+        Value::String(text) => 5 + text.len(),
+        Value::Symbol(text) => 5 + text.as_str().len(),
+        Value::Binary(bytes) => 5 + bytes.len(),
+        Value::List(_) | Value::Map(_) | Value::Array(_) | Value::Described(_) => {
+            Encoded::from_value(value).as_bytes().len()
+        }
+        _ => 9,
+    }
+}
+
+fn too_much(rows: usize) -> Failure {
+    Failure::bad_request(format!(
+        "Too many rows for one answer, {rows} fit: use 'offset' and 'count'"
+    ))
 }
 
 /// The type that the request asks about; `None`: all.

@@ -259,7 +259,7 @@ fn connection(row: &ConnectionRow, name: &str) -> Value {
 fn link(row: &LinkRow, name: &str) -> Value {
     let counters = &row.counters;
     match name {
-        "name" | "linkName" => row.name.clone().into(),
+        "name" | "linkName" => row.name.to_string().into(),
         "identity" => row.id.to_string().into(),
         "linkType" => row.kind.name().into(),
         "linkDir" => direction(row.direction),

@@ -48,6 +48,15 @@ impl Live {
         self.connections.len() + self.links.len() + self.addresses.len()
     }
 
+    /// What the rows take in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let connections = self.connections.iter().map(ConnectionRow::bytes);
+        let links = self.links.iter().map(LinkRow::bytes);
+        let addresses = self.addresses.iter().map(AddressRow::bytes);
+        let counters = self.counters.len() * size_of::<(AddressId, AddressCounters)>();
+        connections.chain(links).chain(addresses).sum::<usize>() + counters
+    }
+
     pub(crate) fn connections(&self) -> impl Iterator<Item = Row<'_>> {
         self.connections.iter().map(Row::Connection)
     }

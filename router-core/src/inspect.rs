@@ -1,6 +1,8 @@
 //! What management may ask a shard, and the rows it gets. Shards own the truth; a row is a copy
 //! made for the asker at the moment of asking.
 
+use std::sync::Arc;
+
 use amqp_codec::{DeliveryState, Encoded};
 
 use crate::counters::Counter;
@@ -83,13 +85,25 @@ pub struct ConnectionRow {
     pub trunk: Option<ConnectionId>,
 }
 
+impl ConnectionRow {
+    /// What it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.container, &self.sasl, &self.user];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        let properties = self.properties.as_ref();
+        let properties = properties.map_or(0, |properties| properties.as_bytes().len());
+        size_of::<Self>() + self.host.len() + texts + properties
+    }
+}
+
 /// One link.
 #[derive(Clone, Debug)]
 pub struct LinkRow {
     /// Its number.
     pub id: LinkId,
     /// The name that the peer gave it.
-    pub name: String,
+    pub name: Arc<str>,
     /// Whom it serves.
     pub kind: LinkType,
     /// Which way messages flow.
@@ -116,6 +130,15 @@ pub struct LinkRow {
     pub stuck: u64,
     /// Priority of its deliveries between routers.
     pub priority: u8,
+}
+
+impl LinkRow {
+    /// What it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let address = self.address.as_ref().map_or(0, |address| address.len());
+        size_of::<Self>() + self.name.len() + address
+    }
 }
 
 /// Whom a link serves.

@@ -155,6 +155,13 @@ pub const CONFIGURED_ENTITIES: usize = 4096;
 /// Bytes of one attribute of a configured entity.
 pub const ATTRIBUTE_BYTES: usize = 4096;
 
+/// Bytes of the rows in one answer of management. A page of 500 links, which is what clients ask
+/// for, fits whatever the links are called.
+pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of all rows that management keeps so that the pages of a query fit together.
+pub const PAGES_BYTES: usize = 128 * 1024 * 1024;
+
 /// Bytes of a peer's text in a notice; the rest of it is not told.
 pub const NOTICE_TEXT_BYTES: usize = 512;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use amqp_codec::{Map, Value};
 use router_core::ids::ConnectionId;
-use router_core::inspect::Subject;
+use router_core::inspect::{LinkRow, Subject};
+use router_core::limits;
 use router_core::mail::ConnectionCommand;
 
 use crate::world::{World, connection, link};
@@ -210,6 +211,57 @@ fn pages_of_one_query_show_each_link_once_although_links_go_meanwhile() {
         100,
         "after a while the rows are fresh"
     );
+}
+
+#[test]
+fn an_answer_is_bounded_in_bytes_and_says_how_to_ask() {
+    let mut world = World::new();
+    let named = |id| LinkRow {
+        name: "x".repeat(4096).into(),
+        address: Some("y".repeat(4096).into()),
+        ..link(id)
+    };
+    world.links = (1..=1000).map(named).collect();
+    let ask = |world: &mut World, count: Value| {
+        let asked = [("entityType", "router.link".into()), ("count", count)];
+        let call = world.client.call("QUERY", asked, Value::Null);
+        world.ask(call)
+    };
+    let refused = ask(&mut world, Value::Null);
+    assert_eq!(refused.status, 400);
+    let most = refused
+        .description
+        .strip_prefix("Too many rows for one answer, ")
+        .and_then(|text| text.strip_suffix(" fit: use 'offset' and 'count'"));
+    let most: u64 = most.expect("a number").parse().expect("a number");
+    assert!((500..700).contains(&most), "a client's page of 500 fits");
+    assert_eq!(ask(&mut world, Value::Ulong(most)).status, 200);
+    assert_eq!(ask(&mut world, Value::Ulong(most + 1)).status, 400);
+    assert_eq!(world.query("router.link").rows.len(), 1000, "in pages");
+}
+
+#[test]
+fn rows_beyond_what_may_be_kept_are_asked_for_anew() {
+    let mut world = World::new();
+    let page = |world: &mut World, offset: u64| {
+        let asked = [
+            ("entityType", Value::from("router.link")),
+            ("offset", Value::Ulong(offset)),
+            ("count", Value::Ulong(1)),
+        ];
+        let call = world.client.call("QUERY", asked, Value::Null);
+        assert_eq!(world.ask(call).status, 200);
+    };
+    let large = limits::PAGES_BYTES / 2;
+    for (name, asked) in [(large, 1), (limits::PAGES_BYTES, 2)] {
+        let mut long = link(3);
+        long.name = "x".repeat(name).into();
+        world.links = vec![link(1), link(2), long];
+        world.asked.clear();
+        page(&mut world, 0);
+        page(&mut world, 1);
+        assert_eq!(world.asked.len(), asked, "{name} bytes");
+    }
 }
 
 #[test]

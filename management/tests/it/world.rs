@@ -308,7 +308,7 @@ pub(crate) fn connection(id: u64) -> ConnectionRow {
 pub(crate) fn link(id: u64) -> LinkRow {
     LinkRow {
         id: LinkId(id),
-        name: format!("link-{id}"),
+        name: format!("link-{id}").into(),
         kind: LinkType::Endpoint,
         direction: Direction::Out,
         connection: ConnectionId(1),

@@ -32,6 +32,14 @@ pub struct AddressRow {
     pub routers: Vec<Arc<str>>,
 }
 
+impl AddressRow {
+    /// What it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.key.len() + self.routers.len() * size_of::<Arc<str>>()
+    }
+}
+
 #[derive(Debug)]
 struct Record {
     id: AddressId,

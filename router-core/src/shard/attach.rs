@@ -4,6 +4,8 @@
 //! consumer's is answered when the control plane has published its binding to every shard, so that
 //! whoever sees the answer is never told "no route" (see `docs/ARCHITECTURE.md`, "Attach").
 
+use std::sync::Arc;
+
 use amqp_codec::{
     AmqpError, Attach, Role, SenderSettleMode, Source, Str, Symbol, Target, TargetArchetype,
 };
@@ -252,7 +254,7 @@ impl Shard {
         let id = self.link_id();
         let capacity = self.conns.get(key)?.settings.link_capacity;
         self.counters.add(Counter::Links, 1);
-        let (name, second) = (attach.name.to_string(), self.second);
+        let (name, second) = (Arc::from(&*attach.name), self.second);
         Some(NewLink {
             id,
             conn: key,

@@ -28,7 +28,7 @@ pub(super) struct InLink {
     /// Its key in the protocol engine.
     pub(super) link: LinkKey,
     /// The name the peer gave it.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// Whom it serves.
     pub(super) kind: LinkType,
     /// Where its deliveries go.
@@ -75,7 +75,7 @@ pub(super) struct NewLink {
     /// Its key in the protocol engine.
     pub(super) link: LinkKey,
     /// The name the peer gave it.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// `linkCapacity` of its connection.
     pub(super) capacity: u32,
     /// The second in which it was attached.
@@ -214,7 +214,7 @@ pub(super) struct OutLink {
     /// Its key in the protocol engine.
     pub(super) link: LinkKey,
     /// The name the peer gave it.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// Whom it serves.
     pub(super) kind: LinkType,
     /// It carries single large messages to a neighbour.

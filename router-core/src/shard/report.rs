@@ -1,6 +1,7 @@
 //! Answers to what management asks: rows made on the spot from the shard's own records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use amqp_proto::Time;
 
@@ -121,7 +122,7 @@ impl Shard {
         let conn = self.conns.get(link.conn)?;
         Some(LinkRow {
             id: link.id,
-            name: link.name.clone(),
+            name: Arc::clone(&link.name),
             kind: link.kind,
             direction: Direction::In,
             connection: conn.id,
@@ -150,7 +151,7 @@ impl Shard {
             .count();
         Some(LinkRow {
             id: link.id,
-            name: link.name.clone(),
+            name: Arc::clone(&link.name),
             kind: link.kind,
             direction: Direction::Out,
             connection: conn.id,
