@@ -14,6 +14,7 @@
 //! + further sessions, SESSIONS_PER_CONNECTION     × CROWDED_WINDOW_FRAMES × 16 KiB
 //! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES
 //! + settled deliveries to it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
+//! + names and addresses of links, some copies    2 × ATTACH_BYTES
 //! + stalled streams                              STALL_ALLOWANCE
 //! + send queue, plain and sealed                 ≤ 2 × OUTPUT_BYTES, 64 KiB each as a rule
 //! ```
@@ -69,6 +70,13 @@ pub const CROWDED_WINDOW_FRAMES: u32 = 8;
 
 /// Links that a connection may have at once.
 pub const LINKS_PER_CONNECTION: usize = 16_384;
+
+/// Bytes of the names and addresses of all links on a connection, refused ones included; with twice
+/// as many, or twice as many links, it ends.
+pub const ATTACH_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a link's name.
+pub const LINK_NAME_BYTES: usize = 4096;
 
 /// Bytes queued for a peer beyond which it is not reading what it asked for: its connection ends.
 pub const OUTPUT_BYTES: usize = 1024 * 1024;
@@ -204,7 +212,7 @@ pub const MESH_PEERS: usize = 2048;
 /// The largest cost of a connection between routers that is believed.
 pub const MESH_COST: u32 = i32::MAX as u32;
 
-/// Bytes of the key of an address that another router advertises.
+/// Bytes of the key of an address, attached here or advertised by another router.
 pub const MESH_ADDRESS_BYTES: usize = 4096;
 
 /// Addresses remembered for one other router.

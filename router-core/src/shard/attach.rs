@@ -46,6 +46,15 @@ const TOO_MANY: Refusal = (
     "amqp:resource-limit-exceeded",
     "too many links on one connection",
 );
+const TOO_MUCH: Refusal = (
+    "amqp:resource-limit-exceeded",
+    "the names and addresses of the links on one connection are too long",
+);
+const LONG_NAME: Refusal = (
+    "amqp:resource-limit-exceeded",
+    "the name of the link is too long",
+);
+const LONG_ADDRESS: Refusal = ("amqp:resource-limit-exceeded", "the address is too long");
 const NO_ROUTE: Refusal = ("qd:no-route-to-dest", "No route to the destination node");
 
 /// An address that a link may be bound to.
@@ -64,26 +73,55 @@ impl Shard {
         link: LinkKey,
         attach: Attach,
     ) {
-        let links = self
-            .conns
-            .get(key)
-            .map_or(0, |conn| conn.engine.link_count());
         let kind = type_of(own_capabilities(&attach));
         if kind != LinkType::Endpoint && self.is_inter_router(key) {
             self.attach_router_link(key, session, link, &attach, kind);
             self.touch(key);
             return;
         }
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let links = conn.engine.link_count();
+        let names = conn.names.add(link, &attach);
         let outcome = match attach.role {
             _ if self.is_inter_router(key) => Err(ROUTERS_ONLY),
             _ if links > limits::LINKS_PER_CONNECTION => Err(TOO_MANY),
+            _ if names > limits::ATTACH_BYTES => Err(TOO_MUCH),
+            _ if attach.name.len() > limits::LINK_NAME_BYTES => Err(LONG_NAME),
             Role::Sender => self.attach_producer(key, session, link, &attach),
             Role::Receiver => self.attach_consumer(key, session, link, &attach),
         };
         if let Err(refusal) = outcome {
             self.refuse(key, link, attach, refusal);
+            // What is refused is kept until the peer detaches it. One that never does is ended.
+            if links > 2 * limits::LINKS_PER_CONNECTION || names > 2 * limits::ATTACH_BYTES {
+                self.give_up(key, refusal);
+            }
         }
         self.touch(key);
+    }
+
+    /// Ends a connection whose peer goes on attaching links although they are refused.
+    fn give_up(&mut self, key: ConnKey, (condition, description): Refusal) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let error = AmqpError {
+            condition: Symbol::from(condition),
+            description: Some(Str::from(description)),
+            info: None,
+        };
+        conn.engine.close(Some(error), &mut conn.output);
+        self.notices.push(Notice::ConnectionFailed {
+            connection: conn.id,
+            listener: conn.listener_name(),
+            peer: conn.peer.clone(),
+            condition: condition.to_owned(),
+            description: description.to_owned(),
+        });
+        self.tell_ended(key, Some((condition.to_owned(), description.to_owned())));
+        self.close(key);
     }
 
     fn attach_producer(
@@ -319,6 +357,10 @@ impl Shard {
         let key = self.key_of(address, phase);
         if is_of_routers(&key) {
             return Err(FORBIDDEN);
+        }
+        // It would be reachable here and nowhere else.
+        if key.len() > limits::MESH_ADDRESS_BYTES {
+            return Err(LONG_ADDRESS);
         }
         let class = key.as_bytes().first().copied();
         // A record that exists keeps the treatment with which it was made.

@@ -14,6 +14,7 @@ use amqp_proto::{
     Transform,
 };
 
+use super::names::Names;
 use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
 use crate::inspect::LinkType;
@@ -42,6 +43,8 @@ pub(super) struct Conn {
     pub(super) phase: Phase,
     /// Its links, by index of the engine's key.
     pub(super) links: Vec<Option<LinkSlot>>,
+    /// What they are called.
+    pub(super) names: Names,
     /// Bytes of deliveries held for its links.
     pub(super) held_bytes: u64,
     /// Bytes of settled deliveries that wait in the lanes of its consumers.
@@ -233,6 +236,9 @@ impl Conn {
             self.links.resize(index + 1, None);
         }
         self.links[index] = slot;
+        if slot.is_none() {
+            self.names.forget(link);
+        }
     }
 
     /// Takes `count` bytes from the wire, which were read into the window.

@@ -19,6 +19,7 @@ mod lanes;
 mod letters;
 mod lines;
 mod link;
+mod names;
 mod neighbors;
 mod opening;
 mod parcel;
@@ -52,6 +53,7 @@ use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 
 pub use self::census::Census;
 use self::conn::{Conn, Leaving, Phase, Trunking, Vigil};
+use self::names::Names;
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
@@ -84,18 +86,18 @@ impl Shard {
             }
             false => self.engine_config(&settings),
         };
-        let engine = amqp_proto::Connection::new(config, now);
         let mut conn = Conn {
             id: connection,
             settings: Arc::clone(&settings),
             peer: peer.clone(),
-            engine,
+            engine: amqp_proto::Connection::new(config, now),
             transform,
             input: RecvBuf::new(),
             output: SendQueue::new(),
             wire: SendQueue::new(),
             phase: Phase::Opening,
             links: Vec::new(),
+            names: Names::default(),
             held_bytes: 0,
             lane_bytes: 0,
             data_links: 0,
