@@ -22,7 +22,7 @@
 //! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
 //! what is under way to each other thread, `TRANSIT_BYTES` and a frame more for each connection;
 //! its receive window, `RECEIVE_WINDOW` and two blocks of `READ_BYTES_PER_TURN`; and its pipe to
-//! the management agent, which holds at most `IN_PROCESS_DEPTH` × `IN_PROCESS_MESSAGE_BYTES`.
+//! the management agent, which holds at most `IN_PROCESS_BYTES` of each shard.
 
 use std::time::Duration;
 
@@ -115,6 +115,9 @@ pub const OUTBOX_KEEP: usize = 1024;
 
 /// Unsettled deliveries that each shard may have on their way to an in-process consumer.
 pub const IN_PROCESS_DEPTH: u32 = 64;
+
+/// Bytes of one shard's messages that may wait for all in-process consumers together.
+pub const IN_PROCESS_BYTES: usize = 4 * IN_PROCESS_MESSAGE_BYTES;
 
 /// Bytes of the largest message that an in-process consumer takes.
 pub const IN_PROCESS_MESSAGE_BYTES: usize = 1024 * 1024;

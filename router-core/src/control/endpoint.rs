@@ -3,7 +3,8 @@
 //!
 //! It never reads a message. Decision: a delivery is taken off its shard's window when the agent
 //! takes it, not when it is answered, so a flood of requests is bounded at its producers by
-//! ordinary credit while slow answers hold up nobody else.
+//! ordinary credit while slow answers hold up nobody else. What a shard's messages may take here is
+//! one account for all consumers: what comes beyond it goes back, or, settled, is dropped.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::ids::{AddressId, AddressKey, Key, Origin, OutLinkKey, ShardId};
 use crate::inspect::AddressCounters;
-use crate::limits::{IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
+use crate::limits::{IN_PROCESS_BYTES, IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
 use crate::mail::{End, Forward, Mail, Outboxes, Target};
 
 /// A message for the agent.
@@ -34,7 +35,15 @@ pub struct Request {
 struct Pipe {
     taken: u32,
     told: u32,
-    settled_waiting: u32,
+}
+
+/// What waits of one shard's messages, whichever subscription it is for.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Settled messages.
+    settled: u32,
+    /// Bytes of all.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -54,6 +63,7 @@ pub(super) struct Endpoint {
     queue: VecDeque<(OutLinkKey, Request)>,
     streams: BTreeMap<Origin, Stream>,
     pipes: BTreeMap<(OutLinkKey, ShardId), Pipe>,
+    waiting: BTreeMap<ShardId, Waiting>,
     delivered: BTreeMap<AddressId, AddressCounters>,
 }
 
@@ -65,6 +75,7 @@ impl Endpoint {
             queue: VecDeque::new(),
             streams: BTreeMap::new(),
             pipes: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             delivered: BTreeMap::new(),
         }
     }
@@ -99,7 +110,7 @@ impl Endpoint {
             settled: forward.settled,
             bytes: BytesMut::new(),
             arrived: 0,
-            refused: forward.settled && !self.admit_settled(link, forward.origin.shard),
+            refused: forward.settled && !self.admit_settled(forward.origin.shard),
         };
         self.append(&mut stream, forward.origin, &forward.payload, out);
         if forward.complete {
@@ -130,13 +141,17 @@ impl Endpoint {
                 self.streams.insert(of, stream);
             }
             End::Last => self.complete(stream, of, out),
-            End::Aborted => self.leave(stream.link, of, stream.settled, out),
+            End::Aborted => {
+                self.give_back(of.shard, stream.bytes.len());
+                self.leave(stream.link, of, stream.settled, out);
+            }
         }
     }
 
     /// The next message, oldest first.
     pub(super) fn poll_request(&mut self, out: &mut Outboxes) -> Option<Request> {
         let (link, request) = self.queue.pop_front()?;
+        self.give_back(request.origin.shard, request.message.len());
         self.leave(link, request.origin, request.settled, out);
         Some(request)
     }
@@ -161,10 +176,24 @@ impl Endpoint {
     }
 
     /// Settled messages wait for nobody: beyond the depth they are dropped.
-    fn admit_settled(&mut self, link: OutLinkKey, from: ShardId) -> bool {
-        let pipe = self.pipes.entry((link, from)).or_default();
-        pipe.settled_waiting += 1;
-        pipe.settled_waiting <= IN_PROCESS_DEPTH
+    fn admit_settled(&mut self, from: ShardId) -> bool {
+        let waiting = self.waiting.entry(from).or_default();
+        waiting.settled += 1;
+        waiting.settled <= IN_PROCESS_DEPTH
+    }
+
+    /// Takes room for a message's bytes, if there is some.
+    fn admit_bytes(&mut self, from: ShardId, bytes: usize) -> bool {
+        let waiting = self.waiting.entry(from).or_default();
+        let fits = waiting.bytes + bytes <= IN_PROCESS_BYTES;
+        if fits {
+            waiting.bytes += bytes;
+        }
+        fits
+    }
+
+    fn give_back(&mut self, from: ShardId, bytes: usize) {
+        self.waiting.entry(from).or_default().bytes -= bytes;
     }
 
     fn append(&mut self, stream: &mut Stream, of: Origin, chunk: &Payload, out: &mut Outboxes) {
@@ -172,22 +201,21 @@ impl Endpoint {
         if stream.refused {
             return;
         }
-        if stream.arrived > IN_PROCESS_MESSAGE_BYTES as u64 {
-            stream.refused = true;
-            stream.bytes = BytesMut::new();
-            if !stream.settled {
-                reject(
-                    self.own,
-                    of,
-                    "amqp:link:message-size-exceeded",
-                    "Message size exceeded",
-                    out,
-                );
+        let state = if stream.arrived > IN_PROCESS_MESSAGE_BYTES as u64 {
+            too_large()
+        } else if !self.admit_bytes(of.shard, chunk.len()) {
+            DeliveryState::Released
+        } else {
+            for bytes in chunk.chunks() {
+                stream.bytes.extend_from_slice(bytes);
             }
             return;
-        }
-        for bytes in chunk.chunks() {
-            stream.bytes.extend_from_slice(bytes);
+        };
+        stream.refused = true;
+        let held = std::mem::take(&mut stream.bytes);
+        self.give_back(of.shard, held.len());
+        if !stream.settled {
+            settle(self.own, of, state, out);
         }
     }
 
@@ -209,11 +237,12 @@ impl Endpoint {
 
     /// A delivery no longer waits here: its shard may send another.
     fn leave(&mut self, link: OutLinkKey, origin: Origin, settled: bool, out: &mut Outboxes) {
-        let pipe = self.pipes.entry((link, origin.shard)).or_default();
         if settled {
-            pipe.settled_waiting = pipe.settled_waiting.saturating_sub(1);
+            let waiting = self.waiting.entry(origin.shard).or_default();
+            waiting.settled = waiting.settled.saturating_sub(1);
             return;
         }
+        let pipe = self.pipes.entry((link, origin.shard)).or_default();
         pipe.taken = pipe.taken.wrapping_add(1);
         if pipe.taken.wrapping_sub(pipe.told) >= IN_PROCESS_DEPTH / 2 {
             pipe.told = pipe.taken;
@@ -230,25 +259,13 @@ impl Endpoint {
     }
 }
 
-/// Tells a producer that its message was refused.
-fn reject(
-    own: ShardId,
-    origin: Origin,
-    condition: &'static str,
-    description: &'static str,
-    out: &mut Outboxes,
-) {
-    let error = AmqpError {
-        condition: Symbol::from_static(condition),
-        description: Some(Str::from(description)),
+/// The outcome of a message that no in-process consumer takes.
+fn too_large() -> DeliveryState {
+    DeliveryState::Rejected(Some(Box::new(AmqpError {
+        condition: Symbol::from_static("amqp:link:message-size-exceeded"),
+        description: Some(Str::from("Message size exceeded")),
         info: None,
-    };
-    settle(
-        own,
-        origin,
-        DeliveryState::Rejected(Some(Box::new(error))),
-        out,
-    );
+    })))
 }
 
 /// Gives a producer the outcome of its message.

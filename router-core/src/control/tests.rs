@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::ids::{InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey};
-use crate::limits::{IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
+use crate::limits::{IN_PROCESS_BYTES, IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
 use crate::mail::{Bind, Bound, BoundLink, End, Forward, Target, Unbind};
 use crate::route::{NO_SLOT, Paths, Route, Treatment};
 
@@ -494,6 +494,38 @@ fn the_window_opens_as_the_agent_takes_requests() {
     assert_eq!(limits(&turn(&mut control)[0]), [IN_PROCESS_DEPTH * 3 / 2]);
     while control.poll_request().is_some() {}
     assert_eq!(limits(&turn(&mut control)[0]), [IN_PROCESS_DEPTH * 2]);
+}
+
+#[test]
+fn what_waits_for_all_in_process_consumers_is_bounded_in_bytes() {
+    let mut control = control();
+    let large = Bytes::from(vec![0; IN_PROCESS_MESSAGE_BYTES]);
+    let fit = u32::try_from(IN_PROCESS_BYTES / IN_PROCESS_MESSAGE_BYTES).unwrap();
+    let names = ["M0$management", "L$management", "L$_management_internal"];
+    let mut number = 0;
+    let mut send = |control: &mut ControlPlane, shard, settled| {
+        let name = names[number as usize % names.len()];
+        let mut forward = request(control, shard, number, large.clone());
+        forward.to = Target::Link(route(control, name).expect("a route").in_process[0]);
+        forward.settled = settled;
+        take(control, Mail::Forward(forward));
+        number += 1;
+    };
+    for _ in 0..fit {
+        send(&mut control, 0, false);
+    }
+    assert_eq!(outcomes(&turn(&mut control)[0]), []);
+    send(&mut control, 0, false);
+    assert_eq!(outcomes(&turn(&mut control)[0]), [DeliveryState::Released]);
+    send(&mut control, 0, true);
+    send(&mut control, 1, false);
+    let sent = turn(&mut control);
+    assert_eq!(outcomes(&sent[0]), [], "settled messages are dropped");
+    assert_eq!(outcomes(&sent[1]), [], "each shard has its own");
+    let taken = std::iter::from_fn(|| control.poll_request()).count();
+    assert_eq!(taken, fit as usize + 1);
+    send(&mut control, 0, false);
+    assert!(control.poll_request().is_some(), "there is room again");
 }
 
 #[test]
