@@ -218,6 +218,12 @@ pub const MESH_COST: u32 = i32::MAX as u32;
 /// Bytes of the key of an address, attached here or advertised by another router.
 pub const MESH_ADDRESS_BYTES: usize = 4096;
 
+/// Bytes of the addresses that this router tells the others, in one message where they ask for all.
+pub const MESH_OWN_ADDRESS_BYTES: usize = MESH_MESSAGE_BYTES / 4 * 3;
+
+/// Bytes that an address takes in a message beside its key, at most.
+pub const MESH_ADDRESS_OVERHEAD: usize = 10;
+
 /// Addresses remembered for one other router.
 pub const MESH_ADDRESSES_PER_ROUTER: usize = 1 << 20;
 

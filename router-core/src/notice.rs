@@ -155,6 +155,7 @@ impl Notice {
                 description,
             } => operation.len() + description.len(),
             Self::Network(NetworkNotice::RouterMisbehaved { why, .. }) => why.len(),
+            Self::Network(NetworkNotice::AddressUntold { key }) => key.len(),
             // Ids, which the rest of the router keeps as well.
             Self::Network(_) => 0,
             Self::AddressAdded { key } | Self::AddressRemoved { key } => key.len(),
@@ -248,6 +249,12 @@ pub enum NetworkNotice {
         why: String,
         /// Further misdeeds that are not told one by one.
         more: u64,
+    },
+    /// The addresses with consumers here are more than can be told: the others do not hear of this
+    /// one, and of further ones, until some are gone.
+    AddressUntold {
+        /// The first of them.
+        key: AddressKey,
     },
     /// A router has said in which form it annotates messages.
     AnnotationsVersion {

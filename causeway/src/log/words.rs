@@ -7,7 +7,8 @@ use amqp_codec::{Encoded, Symbol, Value};
 use amqp_proto::{TapKind, Tapped};
 use router_core::ids::{ConnectionId, Direction, LinkId};
 use router_core::inspect::LinkCounters;
-use router_core::notice::{LinkEnd, NetworkNotice, Notice, Opened, TerminusText};
+use router_core::limits;
+use router_core::notice::{self, LinkEnd, NetworkNotice, Notice, Opened, TerminusText};
 
 use super::level::Level;
 use super::module::Module;
@@ -53,9 +54,9 @@ fn network_rank(notice: &NetworkNotice) -> (Module, Level) {
         | NetworkNotice::RouterRestarted { .. } => (Module::Router, Level::Info),
         NetworkNotice::DuplicateRouter { .. } => (Module::RouterHello, Level::Critical),
         NetworkNotice::NeighborHeld { .. } => (Module::RouterLs, Level::Warning),
-        NetworkNotice::VersionMismatch { .. } | NetworkNotice::RouterMisbehaved { .. } => {
-            (Module::Router, Level::Warning)
-        }
+        NetworkNotice::VersionMismatch { .. }
+        | NetworkNotice::RouterMisbehaved { .. }
+        | NetworkNotice::AddressUntold { .. } => (Module::Router, Level::Warning),
         NetworkNotice::AnnotationsVersion { .. } => (Module::Router, Level::Debug),
     }
 }
@@ -188,6 +189,12 @@ fn say_of_network(notice: &NetworkNotice) -> String {
             let (place, more) = (place(*connection), further(*more));
             format!("{place}Ignoring a message of {from}: {why}{more}")
         }
+        NetworkNotice::AddressUntold { key } => format!(
+            "More than {} bytes of addresses to tell other routers of: until some are gone, \
+             further ones cannot be reached from there, beginning with {}",
+            limits::MESH_OWN_ADDRESS_BYTES,
+            notice::cut(key),
+        ),
         NetworkNotice::AnnotationsVersion {
             connection,
             version,

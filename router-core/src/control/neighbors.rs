@@ -345,6 +345,7 @@ impl Neighbors {
                 NetworkNotice::NeighborHeld { id, losses, hold }
             }
             MeshEvent::Restarted { id } => NetworkNotice::RouterRestarted { id },
+            MeshEvent::Untold { key } => NetworkNotice::AddressUntold { key },
             MeshEvent::Misbehaved {
                 link,
                 neighbor,

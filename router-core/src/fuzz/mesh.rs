@@ -193,6 +193,7 @@ impl Books {
             MeshEvent::PathsChanged
             | MeshEvent::Restarted { .. }
             | MeshEvent::NeighborHeld { .. }
+            | MeshEvent::Untold { .. }
             | MeshEvent::Misbehaved { .. } => {}
         }
     }

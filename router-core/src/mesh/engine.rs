@@ -146,7 +146,12 @@ impl Engine {
     pub fn local_address(&mut self, key: &AddressKey, hint: Treatment, present: bool, now: Time) {
         self.at(now);
         if is_told(key) {
-            self.state.own_addresses.set(key, hint, present);
+            let is_first = self.state.own_addresses.set(key, hint, present);
+            if is_first {
+                self.state.tell(MeshEvent::Untold {
+                    key: AddressKey::clone(key),
+                });
+            }
         }
     }
 

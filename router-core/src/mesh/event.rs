@@ -81,6 +81,11 @@ pub enum MeshEvent {
         /// Its id.
         id: Arc<str>,
     },
+    /// There are more addresses than fit a message: this one, and further ones, are not told.
+    Untold {
+        /// The address.
+        key: AddressKey,
+    },
     /// A neighbour did something that was refused.
     Misbehaved {
         /// The control link.

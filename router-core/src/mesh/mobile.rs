@@ -34,6 +34,10 @@ pub(super) struct OwnAddresses {
     known: BTreeMap<AddressKey, Treatment>,
     /// What has changed since: what came, with its treatment, and what went.
     pending: BTreeMap<AddressKey, Option<Treatment>>,
+    /// Bytes in a message of what is known and what came.
+    bytes: usize,
+    /// What would make the list of all larger than a message may be: it waits until others go.
+    untold: BTreeMap<AddressKey, Treatment>,
     told_at: Option<Time>,
     /// The list of all, encoded, until it changes or nobody asks for it any more.
     list: Option<Bytes>,
@@ -45,14 +49,48 @@ impl OwnAddresses {
         self.sequence
     }
 
-    /// Takes note that an address has consumers here, or has none any more.
-    pub(super) fn set(&mut self, key: &AddressKey, hint: Treatment, present: bool) {
-        let same = self.known.contains_key(key) == present;
-        if same {
-            self.pending.remove(key);
-        } else {
-            self.pending
-                .insert(AddressKey::clone(key), present.then_some(hint));
+    /// Takes note that an address has consumers here, or has none any more. Whether it is the first
+    /// for which there is no room.
+    pub(super) fn set(&mut self, key: &AddressKey, hint: Treatment, present: bool) -> bool {
+        if self.known.contains_key(key) {
+            match present {
+                true => self.pending.remove(key),
+                false => self.pending.insert(AddressKey::clone(key), None),
+            };
+        } else if !present {
+            self.untold.remove(key);
+            if self.pending.remove(key).is_some() {
+                self.bytes -= bytes_of(key);
+                self.make_up();
+            }
+        } else if !self.pending.contains_key(key) && !self.has_room(key) {
+            self.untold.insert(AddressKey::clone(key), hint);
+            return self.untold.len() == 1;
+        } else if self
+            .pending
+            .insert(AddressKey::clone(key), Some(hint))
+            .is_none()
+        {
+            self.bytes += bytes_of(key);
+        }
+        false
+    }
+
+    fn has_room(&self, key: &str) -> bool {
+        key.len() <= limits::MESH_ADDRESS_BYTES
+            && self.bytes + bytes_of(key) <= limits::MESH_OWN_ADDRESS_BYTES
+    }
+
+    /// Takes up what waits, as far as there is room now.
+    fn make_up(&mut self) {
+        while let Some(waiting) = self.untold.first_entry() {
+            let bytes = bytes_of(waiting.key());
+            if self.bytes + bytes > limits::MESH_OWN_ADDRESS_BYTES {
+                return;
+            }
+            let (key, hint) = waiting.remove_entry();
+            self.bytes += bytes;
+            self.pending.insert(key, Some(hint));
         }
     }
 
@@ -76,10 +114,14 @@ impl OwnAddresses {
         let message = writer.address_change(self.sequence, add, del);
         for (key, hint) in std::mem::take(&mut self.pending) {
             match hint {
-                Some(hint) => self.known.insert(key, hint),
-                None => self.known.remove(&key),
-            };
+                Some(hint) => drop(self.known.insert(key, hint)),
+                None => {
+                    self.known.remove(&key);
+                    self.bytes -= bytes_of(&key);
+                }
+            }
         }
+        self.make_up();
         message
     }
 
@@ -248,6 +290,11 @@ impl Addresses {
             keep
         });
     }
+}
+
+/// What an address takes in a message.
+fn bytes_of(key: &str) -> usize {
+    key.len() + limits::MESH_ADDRESS_OVERHEAD
 }
 
 /// A list with anything wrong in it is not taken at all.

@@ -132,6 +132,7 @@ impl World {
             NetworkNotice::RouterMisbehaved { .. }
                 if self.nodes.iter().any(|node| node.life > 0) => {}
             NetworkNotice::DuplicateRouter { .. }
+            | NetworkNotice::AddressUntold { .. }
             | NetworkNotice::VersionMismatch { .. }
             | NetworkNotice::RouterMisbehaved { .. } => {
                 panic!("{} says {news:?}", self.plan.nodes[node].id);

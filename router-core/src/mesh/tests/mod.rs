@@ -6,5 +6,6 @@ mod messages;
 mod network;
 mod paths;
 mod reference;
+mod telling;
 mod topologies;
 mod vectors;

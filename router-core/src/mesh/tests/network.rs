@@ -473,6 +473,7 @@ impl View {
                 }
                 MeshEvent::PathsChanged => self.computed += 1,
                 MeshEvent::NeighborHeld { id, .. } => self.told.push(format!("{id} held")),
+                MeshEvent::Untold { key } => self.told.push(format!("{} untold", &key[..6])),
                 MeshEvent::Restarted { id } => self.told.push(format!("{id} restarted")),
                 MeshEvent::Misbehaved { neighbor, why, .. } => {
                     let who = neighbor.as_deref().unwrap_or("?");
