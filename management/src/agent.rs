@@ -258,7 +258,7 @@ impl Agent {
                 if !target.is_management_node() {
                     target.check()?;
                 }
-                let of_addresses = target.entity_type().is_some_and(|t| is(t, &ROUTER_ADDRESS));
+                let of_addresses = target.entity_type() == Some(&ROUTER_ADDRESS);
                 let key = target.key().unwrap_or_default();
                 if of_addresses && context.control.address(key).is_none() {
                     return Err(target.not_found());
@@ -279,7 +279,7 @@ impl Agent {
             let identity = identity.as_str().unwrap_or_default().to_owned();
             return self.update_configured(entity_type, &identity, content, context);
         };
-        if is(entity_type, &CONNECTION) {
+        if *entity_type == CONNECTION {
             let change = ConnectionChange::read(&content.body)?;
             if self.keeps_connections && change.deletes() {
                 let text = "You are not allowed to perform this operation.";
@@ -288,12 +288,12 @@ impl Agent {
             target.identity().ok_or(Status::BadRequest)?;
             return Ok(Step::Wait(Work::UpdateConnection(target, change)));
         }
-        if is(entity_type, &ROUTER_LINK) {
+        if *entity_type == ROUTER_LINK {
             let status = content.body.as_map().and_then(|map| map.get("adminStatus"));
             status.and(target.identity()).ok_or(Status::BadRequest)?;
             return Ok(Step::Wait(Work::UpdateLink(target)));
         }
-        if !is(entity_type, &LOG) {
+        if *entity_type != LOG {
             return self.update_configured(entity_type, "", content, context);
         }
         target.check()?;
@@ -313,10 +313,10 @@ impl Agent {
         content: &Content,
         context: &mut Context<'_>,
     ) -> Result<Step, Failure> {
-        if is(entity_type, &ROUTER) {
+        if *entity_type == ROUTER {
             return Err(Status::Forbidden.into());
         }
-        if !is(entity_type, &LOG) {
+        if *entity_type != LOG {
             return Err(not_implemented("UPDATE", entity_type));
         }
         let attributes = create::attributes(&content.body)?;
@@ -330,7 +330,7 @@ impl Agent {
             return Err(not_implemented("DELETE", &MANAGEMENT));
         }
         if let Some(entity_type) = target.entity_type() {
-            if is(entity_type, &ROUTER) || is(entity_type, &CONNECTION) {
+            if *entity_type == ROUTER || *entity_type == CONNECTION {
                 return Err(Status::Forbidden.into());
             }
             if !entity_type
@@ -367,10 +367,6 @@ impl Agent {
             .ok_or(Status::NotFound)?;
         Ok(Step::Done(Response::new(status, Value::Map(row.to_map()))))
     }
-}
-
-fn is(one: &EntityType, other: &EntityType) -> bool {
-    std::ptr::eq(one, other)
 }
 
 fn view<'a>(store: &'a Store, context: &'a Context<'_>) -> View<'a> {

@@ -18,10 +18,10 @@ pub(crate) fn read(content: &Content) -> Result<Entity, Failure> {
     let of_type = in_either(content, "type", &attributes)?;
     let of_type = of_type.ok_or_else(|| Failure::bad_request("No 'type' attribute in request"))?;
     let entity_type = known(&of_type)?;
-    if std::ptr::eq(entity_type, &ROUTER) {
+    if *entity_type == ROUTER {
         return Err(Status::Forbidden.into());
     }
-    if entity_type.is_a(&MANAGEMENT) || std::ptr::eq(entity_type, &CONNECTION) {
+    if entity_type.is_a(&MANAGEMENT) || *entity_type == CONNECTION {
         return Err(not_implemented("CREATE", entity_type));
     }
     if !entity_type

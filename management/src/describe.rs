@@ -50,9 +50,8 @@ pub(crate) fn attributes(filter: Option<&EntityType>) -> Value {
 }
 
 fn each(filter: Option<&EntityType>, list: impl Fn(&'static EntityType) -> Vec<Value>) -> Value {
-    let is_wanted = |entity_type: &&&'static EntityType| {
-        filter.is_none_or(|filter| std::ptr::eq(**entity_type, filter))
-    };
+    let is_wanted =
+        |entity_type: &&&'static EntityType| filter.is_none_or(|filter| **entity_type == filter);
     let entry = |entity_type: &&'static EntityType| {
         (entity_type.full_name(), Value::List(list(entity_type)))
     };

@@ -112,7 +112,7 @@ pub fn connect(connector: &Entity) -> Connect {
 fn connection_settings(entity: &Entity) -> ConnectionSettings {
     let count = |name| count(entity, name);
     let sessions = count("maxSessions").filter(|sessions| (1..SESSIONS_MAX).contains(sessions));
-    let is_connector = std::ptr::eq(entity.entity_type(), &CONNECTOR);
+    let is_connector = *entity.entity_type() == CONNECTOR;
     let role = match entity.text("role") {
         Some("inter-router") => ConnectionRole::InterRouter,
         Some("route-container") => ConnectionRole::RouteContainer,
@@ -198,7 +198,7 @@ fn mechanisms(entity: &Entity) -> Vec<String> {
 
 /// What is added to the properties of Open: the servers that a listener names, then the user's.
 fn open_properties(entity: &Entity) -> Vec<(String, Value)> {
-    let is_listener = std::ptr::eq(entity.entity_type(), &LISTENER);
+    let is_listener = *entity.entity_type() == LISTENER;
     let named = entity.text("failoverUrls").filter(|_| is_listener);
     let servers = named.and_then(|text| failover_list(text).ok());
     let servers = servers.map(|list| ("failover-server-list".to_owned(), Value::List(list)));

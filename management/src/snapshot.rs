@@ -78,12 +78,11 @@ impl Live {
 
 /// What must be asked of the shards to show entities of a type.
 pub(crate) fn subject(entity_type: &EntityType) -> Option<Subject> {
-    let is = |other| std::ptr::eq(entity_type, other);
-    if is(&CONNECTION) {
+    if *entity_type == CONNECTION {
         Some(Subject::Connections)
-    } else if is(&ROUTER_LINK) {
+    } else if *entity_type == ROUTER_LINK {
         Some(Subject::Links)
-    } else if is(&ROUTER_ADDRESS) {
+    } else if *entity_type == ROUTER_ADDRESS {
         Some(Subject::Addresses)
     } else {
         None

@@ -74,21 +74,21 @@ impl Store {
         if origin == Origin::Request {
             self.refuse_too_many(entity_type, control)?;
         }
-        if std::ptr::eq(entity_type, &LISTENER) {
+        if *entity_type == LISTENER {
             self.create_listener(entity, origin, control)
-        } else if std::ptr::eq(entity_type, &CONNECTOR) {
+        } else if *entity_type == CONNECTOR {
             self.create_connector(entity, control)
-        } else if std::ptr::eq(entity_type, &CONFIG_ADDRESS) {
+        } else if *entity_type == CONFIG_ADDRESS {
             self.create_address(entity, origin, control)
-        } else if std::ptr::eq(entity_type, &LOG) && origin == Origin::File {
+        } else if *entity_type == LOG && origin == Origin::File {
             self.configure_log(&entity, host)
-        } else if std::ptr::eq(entity_type, &ROUTER) && origin == Origin::File {
+        } else if *entity_type == ROUTER && origin == Origin::File {
             let text = format!(
                 "Adding {} singleton: there is one already",
                 ROUTER.full_name()
             );
             Err(Failure::bad_request(text))
-        } else if std::ptr::eq(entity_type, &ROUTER) {
+        } else if *entity_type == ROUTER {
             Err(Status::Forbidden.into())
         } else {
             Err(not_implemented("CREATE", entity_type))
@@ -208,30 +208,25 @@ impl Store {
         identity: &str,
         control: &mut ControlPlane,
     ) -> Result<(), Failure> {
-        if std::ptr::eq(entity_type, &LISTENER) {
+        let is_removed = if *entity_type == LISTENER {
             self.listeners
                 .retain(|listener| listener.identity() != identity);
-            control
-                .unlisten(identity)
-                .then_some(())
-                .ok_or_else(|| Status::NotFound.into())
-        } else if std::ptr::eq(entity_type, &CONNECTOR) {
+            control.unlisten(identity)
+        } else if *entity_type == CONNECTOR {
             self.connectors
                 .retain(|connector| connector.identity() != identity);
-            control
-                .disconnect(identity)
-                .then_some(())
-                .ok_or_else(|| Status::NotFound.into())
-        } else if std::ptr::eq(entity_type, &CONFIG_ADDRESS) {
+            control.disconnect(identity)
+        } else if *entity_type == CONFIG_ADDRESS {
             let number = identity.parse().ok();
-            let is_removed = number.is_some_and(|number| control.remove_address(number));
-            is_removed
-                .then_some(())
-                .ok_or_else(|| Status::NotFound.into())
-        } else if std::ptr::eq(entity_type, &ROUTER) {
-            Err(Status::Forbidden.into())
+            number.is_some_and(|number| control.remove_address(number))
+        } else if *entity_type == ROUTER {
+            return Err(Status::Forbidden.into());
         } else {
-            Err(not_implemented("DELETE", entity_type))
+            return Err(not_implemented("DELETE", entity_type));
+        };
+        match is_removed {
+            true => Ok(()),
+            false => Err(Status::NotFound.into()),
         }
     }
 

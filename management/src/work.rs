@@ -94,22 +94,21 @@ impl View<'_> {
         entity_type: &'static EntityType,
         live: &'b Live,
     ) -> Box<dyn Iterator<Item = Row<'b>> + 'b> {
-        let is = |other| std::ptr::eq(entity_type, other);
-        if is(&CONNECTION) {
+        if *entity_type == CONNECTION {
             Box::new(live.connections())
-        } else if is(&ROUTER_LINK) {
+        } else if *entity_type == ROUTER_LINK {
             Box::new(live.links())
-        } else if is(&ROUTER_ADDRESS) {
+        } else if *entity_type == ROUTER_ADDRESS {
             Box::new(live.addresses())
-        } else if is(&ROUTER_NODE) {
+        } else if *entity_type == ROUTER_NODE {
             Box::new(self.nodes())
-        } else if is(&ROUTER) {
+        } else if *entity_type == ROUTER {
             Box::new(std::iter::once(Row::Router(self.router())))
-        } else if is(&MANAGEMENT) {
+        } else if *entity_type == MANAGEMENT {
             Box::new(std::iter::once(Row::Management))
         } else {
             let configured = self.store.rows(self.control);
-            Box::new(configured.filter(move |row| std::ptr::eq(row.entity_type(), entity_type)))
+            Box::new(configured.filter(move |row| row.entity_type() == entity_type))
         }
     }
 
@@ -167,11 +166,7 @@ impl Work {
                     .flat_map(|of_type| view.rows(of_type, live)),
             ),
             Self::Read(target) if target.is_management_node() => Ok(shown(Row::Management)),
-            Self::Read(target)
-                if target
-                    .entity_type()
-                    .is_some_and(|t| std::ptr::eq(t, &ROUTER)) =>
-            {
+            Self::Read(target) if target.entity_type() == Some(&ROUTER) => {
                 Ok(shown(Row::Router(view.router())))
             }
             Self::Read(target) | Self::UpdateLink(target) => {

@@ -245,6 +245,15 @@ pub struct EntityType {
     pub description: &'static str,
 }
 
+/// There is one of each, so it is the same where it is in the same place.
+impl PartialEq for EntityType {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for EntityType {}
+
 impl EntityType {
     /// The name with the prefix.
     #[must_use]
@@ -260,10 +269,7 @@ impl EntityType {
     /// Whether it is that type or extends it.
     #[must_use]
     pub fn is_a(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-            || self
-                .ancestors()
-                .any(|ancestor| std::ptr::eq(ancestor, other))
+        self == other || self.ancestors().any(|ancestor| ancestor == other)
     }
 
     /// All attributes, inherited ones last.

@@ -231,7 +231,7 @@ pub fn validate(
 
 /// What is wrong with an entity of this type that the table cannot say.
 fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
-    if std::ptr::eq(entity.entity_type, &ROUTER) {
+    if *entity.entity_type == ROUTER {
         return entity.text("id").and_then(odd_router_id);
     }
     if let Some(role @ ("inter-router" | "edge")) = entity.text("role")
@@ -240,7 +240,7 @@ fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
         let text = format!("openProperties not allowed for role {role}");
         return Some(AttributeError::new("openProperties", text));
     }
-    if std::ptr::eq(entity.entity_type, &LISTENER)
+    if *entity.entity_type == LISTENER
         && let Some(Err(text)) = entity.text("failoverUrls").map(failover_list)
     {
         return Some(AttributeError::new("failoverUrls", text));
