@@ -22,7 +22,7 @@ use crate::listen::{Arrival, Listeners, Listening, Rest};
 use crate::log::{Level, Log, Module};
 use crate::orders::{Order, Orders};
 use crate::post::{Incoming, Intake, Offices};
-use crate::resolve::{Addresses, Place, Resolver, literal};
+use crate::resolve::{Addresses, Resolver};
 
 /// Events taken from the operating system at once.
 const EVENTS: usize = 256;
@@ -275,24 +275,15 @@ impl Control {
             Effect::HangUp { connection } => self.dialler.hang_up(connection),
             // At the end nobody new is let in, and nobody looked for.
             Effect::Listen(_) | Effect::Dial(_) if self.end.is_some() => {}
-            Effect::Listen(listen) => match literal(&listen.host, &listen.port) {
-                Some(addresses) => self.listen(&listen, Ok(addresses)),
-                None => match self.resolver.ask(&place(&listen.host, &listen.port)) {
-                    Ok(()) => self.unresolved.push(listen),
-                    Err(text) => self.listen(&listen, Err(text)),
-                },
+            Effect::Listen(listen) => match self.resolver.ask(&listen.host, &listen.port) {
+                Ok(Some(addresses)) => self.listen(&listen, Ok(addresses)),
+                Ok(None) => self.unresolved.push(listen),
+                Err(text) => self.listen(&listen, Err(text)),
             },
-            Effect::Dial(dial) => {
-                let addresses = literal(&dial.host, &dial.port);
-                let asked = match addresses {
-                    Some(_) => Ok(()),
-                    None => self.resolver.ask(&place(&dial.host, &dial.port)),
-                };
-                match asked {
-                    Ok(()) => self.dialler.dial(dial, addresses),
-                    Err(text) => self.plane.dial_failed(dial.connection, text, now),
-                }
-            }
+            Effect::Dial(dial) => match self.resolver.ask(&dial.host, &dial.port) {
+                Ok(addresses) => self.dialler.dial(dial, addresses),
+                Err(text) => self.plane.dial_failed(dial.connection, text, now),
+            },
         }
     }
 
@@ -445,8 +436,4 @@ fn told(intakes: &[Arc<Intake>]) -> impl Fn(usize) -> Told {
             closed: load.closed(),
         }
     }
-}
-
-fn place(host: &str, port: &str) -> Place {
-    (host.to_owned(), port.to_owned())
 }

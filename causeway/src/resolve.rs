@@ -51,14 +51,23 @@ impl Resolver {
         }
     }
 
-    /// Begins to look a place up, unless it is being looked up already.
+    /// The addresses of a place that is written in numbers; `None` if they will come, for it is
+    /// being looked up now.
     ///
     /// # Errors
     ///
     /// Why it cannot be looked up now.
-    pub(crate) fn ask(&mut self, place: &Place) -> Result<(), String> {
-        if self.under_way.contains(place) {
-            return Ok(());
+    pub(crate) fn ask(
+        &mut self,
+        host: &str,
+        port: &str,
+    ) -> Result<Option<Vec<SocketAddr>>, String> {
+        if let Some(addresses) = literal(host, port) {
+            return Ok(Some(addresses));
+        }
+        let place = (host.to_owned(), port.to_owned());
+        if self.under_way.contains(&place) {
+            return Ok(None);
         }
         if self.under_way.len() >= LOOK_UPS_MAX {
             return Err("too many names are being looked up".to_owned());
@@ -73,8 +82,8 @@ impl Resolver {
         };
         let thread = thread::Builder::new().name("resolver".to_owned());
         thread.spawn(work).map_err(|error| error_text(&error))?;
-        self.under_way.push(place.clone());
-        Ok(())
+        self.under_way.push(place);
+        Ok(None)
     }
 
     /// The next answer.
@@ -208,12 +217,11 @@ mod tests {
         let mut poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let mut resolver = Resolver::with(waker, slow_for_some);
-        let place = |host: &str| (host.to_owned(), "1".to_owned());
         for _ in 0..3 {
-            resolver.ask(&place("slow")).unwrap();
+            assert_eq!(resolver.ask("slow", "1"), Ok(None));
         }
         assert_eq!(resolver.under_way.len(), 1, "it is asked for once");
-        resolver.ask(&place("quick")).unwrap();
+        assert_eq!(resolver.ask("quick", "1"), Ok(None));
         let mut events = Events::with_capacity(1);
         let (answered, _) = loop {
             poll.poll(&mut events, None).unwrap();
@@ -221,10 +229,10 @@ mod tests {
                 break answer;
             }
         };
-        assert_eq!(answered, place("quick"));
+        assert_eq!(answered, ("quick".to_owned(), "1".to_owned()));
         for n in 1..LOOK_UPS_MAX {
-            resolver.ask(&place(&format!("slow{n}"))).unwrap();
+            resolver.ask(&format!("slow{n}"), "1").unwrap();
         }
-        assert!(resolver.ask(&place("quick")).is_err(), "there is a limit");
+        assert!(resolver.ask("quick", "1").is_err(), "there is a limit");
     }
 }
