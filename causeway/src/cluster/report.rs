@@ -111,19 +111,14 @@ fn read(id: &str, routers: &Table, connections: &Table, addresses: &Table) -> Ro
             origins: texts(routers.value(row, "validOrigins")),
         })
     });
-    let neighbours = connections.rows.iter().filter(|row| {
-        let is_open = connections.value(row, "opened").as_bool() == Some(true);
-        is_open && text(connections, row, "role") == "inter-router"
-    });
-    let mut neighbours: Vec<String> = neighbours
-        .map(|row| text(connections, row, "container"))
-        .collect();
     let mut connected = BTreeMap::new();
-    for neighbour in &neighbours {
-        *connected.entry(neighbour.clone()).or_insert(0) += 1;
+    for row in &connections.rows {
+        let is_open = connections.value(row, "opened").as_bool() == Some(true);
+        if is_open && text(connections, row, "role") == "inter-router" {
+            let neighbour = text(connections, row, "container");
+            *connected.entry(neighbour).or_insert(0) += 1;
+        }
     }
-    neighbours.sort_unstable();
-    neighbours.dedup();
     let mut names = BTreeMap::new();
     for row in &addresses.rows {
         let Some(name) = of_clients(&text(addresses, row, "key")) else {
@@ -141,7 +136,7 @@ fn read(id: &str, routers: &Table, connections: &Table, addresses: &Table) -> Ro
     }
     RouterReport {
         routers: ways.filter(|way| way.to != id).collect(),
-        neighbours,
+        neighbours: connected.keys().cloned().collect(),
         connections: connected,
         addresses: names,
     }

@@ -16,6 +16,13 @@ fn errors(text: &str) -> Vec<String> {
 }
 
 /// The single error of a text.
+fn warnings(text: &str) -> Vec<(u32, String)> {
+    let warnings = read(text).unwrap().warnings.into_iter();
+    warnings
+        .map(|warning| (warning.line, warning.text))
+        .collect()
+}
+
 fn error(text: &str) -> String {
     let errors = errors(text);
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -196,12 +203,7 @@ fn oddities_are_warnings() {
     let text = "router {\n helloInterval: 2\n}\naddress {\n prefix: a\n pattern: b\n}\n\
                 address {\n}\n\
                 listener {\n authenticatePeer: yes\n trustedCertsFile: x\n}\n";
-    let told: Vec<_> = read(text)
-        .unwrap()
-        .warnings
-        .iter()
-        .map(|warning| (warning.line, warning.text.clone()))
-        .collect();
+    let told = warnings(text);
     assert!(told.iter().any(|(line, text)| *line == 1
         && text
             == "Attribute 'helloInterval' of entity 'router' has been deprecated. Use \
@@ -236,12 +238,7 @@ fn what_a_router_would_not_obey_is_told() {
                 address {\n prefix: c\n}\n\
                 address {\n pattern: ///\n}\n\
                 address {\n pattern: c/*\n}\n";
-    let told: Vec<_> = read(text)
-        .unwrap()
-        .warnings
-        .iter()
-        .map(|warning| (warning.line, warning.text.clone()))
-        .collect();
+    let told = warnings(text);
     let ignored = |line, why: &str| (line, format!("{why}: ignoring configured address"));
     let priority = "Priority value, if present, must be between 0 and QDR_MAX_PRIORITY";
     let expected = [

@@ -2,8 +2,6 @@
 //!
 //! Owns the words, their reading and their doing; it prints nothing.
 
-use std::time::Duration;
-
 use crate::cli::quantity::parse_duration;
 use crate::cluster::{Cluster, LinkState};
 
@@ -60,7 +58,7 @@ impl Command {
             ["cut", at] => link(at, LinkState::Cut),
             ["heal", at] => link(at, LinkState::Up),
             ["freeze", at] => link(at, LinkState::Frozen),
-            ["delay", at, time] => link(at, LinkState::Delayed(delay(time)?)),
+            ["delay", at, time] => link(at, LinkState::Delayed(parse_duration(time)?)),
             ["add", router, peers @ ..] => {
                 let peer = |word: &&str| match word.split_once(':') {
                     None => Ok((name(word), 1)),
@@ -110,12 +108,10 @@ impl Command {
     }
 }
 
-fn delay(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn read(line: &str) -> Result<Command, String> {

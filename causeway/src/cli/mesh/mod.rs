@@ -4,7 +4,6 @@
 //! place; elsewhere each change of it is a line, and commands come as lines of standard input.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -262,12 +261,10 @@ impl Mesh {
             format!("  {program} recv --url {} greetings", url(&far)),
             format!("  {program} send --url {} greetings hello", url(near)),
         ];
-        if let Some(way) = self.way_to_break(near, &far) {
-            let mut text = format!("then `{way}` here, and send again");
-            if let Some(undo) = undone(&way) {
-                write!(text, "; `{undo}` mends it").unwrap_or_default();
-            }
-            lines.push(text);
+        if let Some([harm, cure]) = self.way_to_break(near, &far) {
+            lines.push(format!(
+                "then `{harm}` here, and send again; `{cure}` mends it"
+            ));
         }
         lines
     }
@@ -290,28 +287,18 @@ impl Mesh {
         known.pop().expect("the first is always there")
     }
 
-    /// What to do to the way between two routers.
-    fn way_to_break(&self, near: &str, far: &str) -> Option<String> {
+    /// What to do to the way between two routers, and what mends that.
+    fn way_to_break(&self, near: &str, far: &str) -> Option<[String; 2]> {
         let mut edges = self.cluster.links().map(|(edge, _)| edge);
         if edges.any(|edge| edge.joins(near, far)) {
-            return Some(format!("cut {near}-{far}"));
+            return Some(["cut", "heal"].map(|verb| format!("{verb} {near}-{far}")));
         }
         let names = self.cluster.names();
         let between = names.iter().find(|name| {
             let mut edges = self.cluster.links().map(|(edge, _)| edge);
             edges.any(|edge| edge.joins(near, name))
         });
-        between.map(|name| format!("kill {name}"))
-    }
-}
-
-/// The command that mends what another has broken.
-fn undone(command: &str) -> Option<String> {
-    let (verb, of) = command.split_once(' ')?;
-    match verb {
-        "cut" => Some(format!("heal {of}")),
-        "kill" => Some(format!("start {of}")),
-        _ => None,
+        between.map(|name| ["kill", "start"].map(|verb| format!("{verb} {name}")))
     }
 }
 
