@@ -61,7 +61,8 @@ impl Connection {
             return Err(link_fault(link_slot, Violation::TransferToSender, text));
         }
         let first = !link.progress.open;
-        book_frame(session, link, &transfer).map_err(|error| Fault::Session(slot, error))?;
+        let concludes = book_frame(session, link, &transfer);
+        let concludes = concludes.map_err(|error| Fault::Session(slot, error))?;
         if link.state == LinkState::DetachSent {
             return Ok(None);
         }
@@ -84,6 +85,12 @@ impl Connection {
         } else if link.progress.transfers > limits.transfers_per_delivery {
             let text = "too many transfers in one delivery";
             return Err(link_fault(link_slot, Violation::TooManyTransfers, text));
+        }
+        if concludes {
+            // Nobody will dispose of it any more. Whoever is not told of the frame gets it back
+            // with the link.
+            let booked = session.incoming.remove(link.progress.delivery_id);
+            link.unsettled = link.unsettled.saturating_sub(u32::from(booked.is_some()));
         }
         let aborted = transfer.aborted;
         let delivery = in_transfer(&link.progress, first, transfer);
@@ -225,13 +232,14 @@ impl Connection {
     }
 }
 
-/// Books a frame of a delivery: which delivery it belongs to and what it says so far.
+/// Books a frame of a delivery: which delivery it belongs to and what it says so far. Whether it
+/// settles or aborts one that was unsettled before.
 #[inline]
 fn book_frame(
     session: &mut Session,
     link: &mut Link,
     transfer: &Transfer,
-) -> Result<(), SessionError> {
+) -> Result<bool, SessionError> {
     let out_of_sequence =
         |text: String| SessionError::local(Violation::DeliveryIdOutOfSequence, text);
     if !link.progress.open {
@@ -262,15 +270,12 @@ fn book_frame(
     }
     let progress = &mut link.progress;
     progress.transfers = progress.transfers.saturating_add(1);
+    // An abort settles, too (amqp-1.0 §2.7.5).
     let settles = transfer.settled == Some(true);
-    if (settles || transfer.aborted) && !progress.settled && progress.transfers > 1 {
-        // Nobody will dispose of it any more: an abort settles, too (amqp-1.0 §2.7.5).
-        let booked = session.incoming.remove(progress.delivery_id).is_some();
-        link.unsettled = link.unsettled.saturating_sub(u32::from(booked));
-    }
+    let concludes = (settles || transfer.aborted) && !progress.settled && progress.transfers > 1;
     progress.settled |= settles;
     progress.open = transfer.more && !transfer.aborted;
-    Ok(())
+    Ok(concludes)
 }
 
 fn book_flow(link: &mut Link, flow: &Flow) {

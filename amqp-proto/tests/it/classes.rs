@@ -149,6 +149,33 @@ fn class_5_deliveries_settled_or_aborted_by_a_later_frame_leave_the_books() {
 }
 
 #[test]
+fn class_5_deliveries_concluded_while_their_link_is_detached_come_back_with_it() {
+    for aborts in [false, true] {
+        let (mut raw, _, link) = Raw::attached(server(), Role::Sender);
+        raw.connection.set_credit(link, 10, false, &mut raw.out);
+        let first = Transfer {
+            more: true,
+            ..transfer(0, 0)
+        };
+        raw.bytes(&frame(0, &Performative::Transfer(first), b"some"));
+        raw.connection.track(link, 0, 42);
+        raw.connection.detach(link, true, None, &mut raw.out);
+        let last = Transfer {
+            settled: (!aborts).then_some(true),
+            aborted: aborts,
+            ..transfer(0, 0)
+        };
+        raw.events.clear();
+        raw.bytes(&frame(0, &Performative::Transfer(last), b"more"));
+        assert!(raw.events.is_empty() && raw.error.is_none());
+        let mut forgotten = Vec::new();
+        raw.connection
+            .forget_link(link, &mut forgotten, &mut Vec::new());
+        assert_eq!(forgotten, [42]);
+    }
+}
+
+#[test]
 fn class_8_echoes_are_answered_from_a_budget() {
     let (mut raw, _) = Raw::begun(server());
     for _ in 0..10_000 {
