@@ -8,6 +8,7 @@ use std::time::Duration;
 use amqp_codec::DeliveryState;
 use amqp_proto::Time;
 use bytes::Bytes;
+use router_core::route::DEFAULT_PRIORITY;
 
 use crate::message::{self, Trace};
 
@@ -95,6 +96,29 @@ pub(crate) struct MessageBook {
     pub(crate) receipts: Vec<usize>,
     /// Copies that ended early.
     pub(crate) parts: Vec<usize>,
+}
+
+impl MessageBook {
+    /// A message without distinction, whose first byte was just written.
+    pub(crate) fn new(link: usize, address: Rc<str>, bytes: Bytes, begun: Time) -> Self {
+        Self {
+            link,
+            address,
+            bytes,
+            settled: false,
+            priority: DEFAULT_PRIORITY,
+            begun,
+            whole: false,
+            aborted: false,
+            stream: false,
+            early: false,
+            told: None,
+            settlements: 0,
+            told_at: None,
+            receipts: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
 }
 
 /// A message as one consumer got it.
@@ -417,21 +441,8 @@ pub(crate) mod tests {
         let number = books.next_number();
         let bytes = make(number, 10, &Head::default(), &mut Random::new(1));
         books.begin(MessageBook {
-            link: 0,
-            address: "one".into(),
-            bytes: bytes.clone(),
-            settled: false,
-            priority: 4,
-            begun: at,
             whole: true,
-            aborted: false,
-            stream: false,
-            early: false,
-            told: None,
-            settlements: 0,
-            told_at: None,
-            receipts: Vec::new(),
-            parts: Vec::new(),
+            ..MessageBook::new(0, "one".into(), bytes.clone(), at)
         });
         bytes
     }

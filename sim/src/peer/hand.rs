@@ -1,9 +1,9 @@
 //! What the actors of a peer work with and tell each other.
 
 use amqp_codec::{Attach, Role, SenderSettleMode, Source, Str, Target, TargetArchetype};
-use amqp_proto::{Connection, SendQueue, SessionKey, Time};
+use amqp_proto::{Connection, LinkKey, SendQueue, SessionKey, Time};
 
-use crate::books::Books;
+use crate::books::{Books, LinkBook};
 use crate::random::Random;
 
 /// What an actor works with.
@@ -19,6 +19,68 @@ pub(super) struct Hand<'a> {
     pub(super) annotated: bool,
     /// Nothing of it goes into the books.
     pub(super) evil: bool,
+}
+
+/// A link of an actor's own, as far as it has one.
+#[derive(Debug, Default)]
+pub(super) struct Tie {
+    pub(super) link: Option<LinkKey>,
+    /// The router has answered.
+    pub(super) attached: bool,
+    /// Where it stands in the books.
+    pub(super) book: Option<usize>,
+}
+
+impl Tie {
+    /// Attaches a link; as [`attach`].
+    pub(super) fn attach(
+        &mut self,
+        hand: &mut Hand<'_>,
+        name: String,
+        role: Role,
+        address: Option<&str>,
+        settles: bool,
+    ) {
+        let attach = attach(name, role, address, settles);
+        self.link = hand.engine.attach(hand.session, attach, hand.output).ok();
+        if !hand.evil {
+            self.book = Some(hand.books.add_link(LinkBook {
+                peer: hand.peer,
+                node: hand.node,
+                sends: role == Role::Sender,
+                address: address.unwrap_or_default().into(),
+                settles,
+                annotated: role == Role::Receiver && hand.annotated,
+                up: None,
+                ending: None,
+                ended: None,
+            }));
+        }
+    }
+
+    /// The router has answered the attach.
+    pub(super) fn answered(&mut self, hand: &mut Hand<'_>) {
+        self.attached = true;
+        if let Some(book) = self.book {
+            hand.books.links[book].up = Some(hand.now);
+        }
+    }
+
+    /// It is about to end.
+    pub(super) fn ending(&self, hand: &mut Hand<'_>) {
+        if let Some(book) = self.book {
+            hand.books.link_ending(book, hand.now);
+        }
+    }
+
+    /// It has ended.
+    pub(super) fn lost(&mut self, hand: &mut Hand<'_>) {
+        if let Some(book) = self.book {
+            hand.books.link_ended(book, hand.now);
+        }
+        self.link = None;
+        self.attached = false;
+    }
 }
 
 /// What one actor tells its sibling.

@@ -16,7 +16,7 @@ use amqp_proto::{
 };
 use bytes::Bytes;
 
-use self::hand::{Hand, News, earliest};
+use self::hand::{Hand, News, Tie, earliest};
 use self::receiver::Receiver;
 use self::sender::Sender;
 use crate::books::Books;
@@ -76,6 +76,16 @@ enum Part {
     Receiver(Receiver),
     /// Its session has ended.
     Over,
+}
+
+impl Part {
+    fn tie(&self) -> Option<&Tie> {
+        match self {
+            Self::Sender(sender) => Some(&sender.tie),
+            Self::Receiver(receiver) => Some(&receiver.tie),
+            Self::Over => None,
+        }
+    }
 }
 
 impl Peer {
@@ -343,11 +353,8 @@ impl Peer {
 
     /// The actor of a link.
     fn place_of(&self, link: LinkKey) -> Option<usize> {
-        self.actors.iter().position(|actor| match &actor.part {
-            Part::Sender(sender) => sender.link == Some(link),
-            Part::Receiver(receiver) => receiver.link == Some(link),
-            Part::Over => false,
-        })
+        let is_of = |actor: &Actor| actor.part.tie().is_some_and(|tie| tie.link == Some(link));
+        self.actors.iter().position(is_of)
     }
 
     fn attached(&mut self, link: LinkKey, attach: &Attach, now: Time, books: &mut Books) {
@@ -356,7 +363,10 @@ impl Peer {
         };
         let (actor, mut hand) = self.hand(place, now, books);
         let news = match &mut actor.part {
-            Part::Sender(sender) => sender.attached(&mut hand, attach),
+            Part::Sender(sender) => {
+                sender.tie.answered(&mut hand);
+                None
+            }
             Part::Receiver(receiver) => receiver.attached(&mut hand, attach),
             Part::Over => None,
         };
@@ -437,7 +447,7 @@ impl Peer {
         };
         let (actor, mut hand) = self.hand(place, now, books);
         match &mut actor.part {
-            Part::Sender(sender) => sender.lost(&mut hand),
+            Part::Sender(sender) => sender.tie.lost(&mut hand),
             Part::Receiver(receiver) => receiver.lost(&mut hand),
             Part::Over => {}
         }
@@ -464,10 +474,8 @@ impl Peer {
         for place in 0..self.actors.len() {
             if self.actors[place].session == 0 {
                 let (actor, mut hand) = self.hand(place, now, books);
-                match &mut actor.part {
-                    Part::Sender(sender) => sender.ending(&mut hand),
-                    Part::Receiver(receiver) => receiver.ending(&mut hand),
-                    Part::Over => {}
+                if let Some(tie) = actor.part.tie() {
+                    tie.ending(&mut hand);
                 }
             }
         }

@@ -7,21 +7,19 @@ use amqp_codec::{AmqpError, Attach, DeliveryState, Modified, Role};
 use amqp_proto::{Connection, InTransfer, LinkKey, Payload, Time};
 use bytes::{Bytes, BytesMut};
 
-use super::hand::{Hand, News, attach, earliest};
-use crate::books::{Books, LinkBook};
+use super::hand::{Hand, News, Tie, earliest};
+use crate::books::Books;
 use crate::message;
 use crate::plan::{Pattern, ReceivePlan};
 
 /// A consumer's link.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    pub(super) link: Option<LinkKey>,
+    pub(super) tie: Tie,
     plan: ReceivePlan,
     name: String,
     role: Use,
-    attached: bool,
     detaching: bool,
-    book: Option<usize>,
     /// What has come of the present message.
     partial: BytesMut,
     /// Deliveries to dispose of.
@@ -52,13 +50,11 @@ struct Pending {
 impl Receiver {
     pub(super) fn new(plan: &ReceivePlan, name: String) -> Self {
         Self {
-            link: None,
+            tie: Tie::default(),
             plan: plan.clone(),
             name,
             role: Use::Plain,
-            attached: false,
             detaching: false,
-            book: None,
             partial: BytesMut::new(),
             pending: Vec::new(),
             taken: 0,
@@ -84,17 +80,13 @@ impl Receiver {
     }
 
     pub(super) fn attached(&mut self, hand: &mut Hand<'_>, attach: &Attach) -> Option<News> {
-        self.attached = true;
+        self.tie.answered(hand);
         let source = attach
             .source
             .as_ref()
             .and_then(|source| source.address.clone());
-        if let Some(book) = self.book {
-            let book = &mut hand.books.links[book];
-            book.up = Some(hand.now);
-            if let (Use::Answers, Some(address)) = (self.role, &source) {
-                book.address = address.as_str().into();
-            }
+        if let (Use::Answers, Some(book), Some(address)) = (self.role, self.tie.book, &source) {
+            hand.books.links[book].address = address.as_str().into();
         }
         match self.role {
             Use::Answers => source.map(|address| News::Address(address.to_string())),
@@ -103,14 +95,14 @@ impl Receiver {
     }
 
     pub(super) fn act(&mut self, hand: &mut Hand<'_>) -> Option<Time> {
-        let Some(link) = self.link else {
+        let Some(link) = self.tie.link else {
             if self.not_before > hand.now {
                 return Some(self.not_before);
             }
             self.attach(hand);
             return None;
         };
-        if !self.attached || self.detaching {
+        if !self.tie.attached || self.detaching {
             return None;
         }
         let next = self.dispose(hand);
@@ -119,7 +111,7 @@ impl Receiver {
             && self.times < 3
             && self.partial.is_empty()
         {
-            self.ending(hand);
+            self.tie.ending(hand);
             hand.engine.detach(link, true, None, hand.output);
             self.detaching = true;
             return None;
@@ -133,21 +125,9 @@ impl Receiver {
             true => self.name.clone(),
             false => format!("{}.{}", self.name, self.times),
         };
-        let attach = attach(name, Role::Receiver, address, self.plan.settles);
-        self.link = hand.engine.attach(hand.session, attach, hand.output).ok();
-        if !hand.evil {
-            self.book = Some(hand.books.add_link(LinkBook {
-                peer: hand.peer,
-                node: hand.node,
-                sends: false,
-                address: address.unwrap_or_default().into(),
-                settles: self.plan.settles,
-                annotated: hand.annotated,
-                up: None,
-                ending: None,
-                ended: None,
-            }));
-        }
+        let settles = self.plan.settles;
+        self.tie
+            .attach(hand, name, Role::Receiver, address, settles);
     }
 
     fn give_credit(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Option<Time> {
@@ -194,7 +174,7 @@ impl Receiver {
         }
         let id = delivery.delivery_id;
         if delivery.aborted {
-            if let Some(book) = self.book {
+            if let Some(book) = self.tie.book {
                 hand.books.part(book, &self.partial);
             }
             self.partial.clear();
@@ -217,11 +197,12 @@ impl Receiver {
     ) -> Option<News> {
         self.taken += 1;
         let receipt = self
+            .tie
             .book
             .map(|book| hand.books.receive(book, bytes, settled, hand.now));
         if !settled {
             let token = receipt.map_or(u64::MAX, |receipt| receipt as u64);
-            if let Some(link) = self.link {
+            if let Some(link) = self.tie.link {
                 hand.engine.track(link, id, token);
             }
             let due = match self.plan.manual {
@@ -311,21 +292,13 @@ impl Receiver {
             .retain(|pending| pending.receipt != Some(receipt));
     }
 
-    pub(super) fn ending(&mut self, hand: &mut Hand<'_>) {
-        if let Some(book) = self.book {
-            hand.books.link_ending(book, hand.now);
-        }
-    }
-
     pub(super) fn lost(&mut self, hand: &mut Hand<'_>) {
-        if let Some(book) = self.book {
-            hand.books.link_ended(book, hand.now);
+        self.tie.lost(hand);
+        if let Some(book) = self.tie.book {
             hand.books.part(book, &self.partial);
         }
         self.partial.clear();
         self.pending.clear();
-        self.link = None;
-        self.attached = false;
         self.detaching = false;
         self.taken = 0;
         self.times += 1;
@@ -334,15 +307,15 @@ impl Receiver {
 
     /// The wire is gone.
     pub(super) fn vanished(&self, books: &mut Books) {
-        if let Some(book) = self.book {
+        if let Some(book) = self.tie.book {
             books.part(book, &self.partial);
         }
     }
 
     pub(super) fn unmet(&self, engine: &Connection) -> Option<String> {
-        let unmet = match self.link {
+        let unmet = match self.tie.link {
             None => Some("no link"),
-            Some(_) if !self.attached => Some("its attach has no answer"),
+            Some(_) if !self.tie.attached => Some("its attach has no answer"),
             Some(_) if self.detaching => Some("its detach has no answer"),
             Some(_) if !self.pending.is_empty() => Some("not everything is settled"),
             Some(_) if !self.partial.is_empty() => Some("half a message"),

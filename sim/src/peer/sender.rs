@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use amqp_codec::{Attach, DeliveryState, DeliveryTag, Role};
+use amqp_codec::{DeliveryState, DeliveryTag, Role};
 use amqp_proto::{Connection, LinkKey, OutTransfer, Payload, Sent, Time};
 use bytes::Bytes;
 use router_core::route::DEFAULT_PRIORITY;
 
-use super::hand::{Hand, News, attach, earliest};
-use crate::books::{Books, LinkBook, MessageBook};
+use super::hand::{Hand, News, Tie, earliest};
+use crate::books::{Books, MessageBook};
 use crate::message::{self, Head};
 use crate::plan::{SERVICE, SendPlan};
 
@@ -27,12 +27,10 @@ const STREAM: usize = router_core::limits::STREAM_THRESHOLD;
 /// A producer's link.
 #[derive(Debug)]
 pub(super) struct Sender {
-    pub(super) link: Option<LinkKey>,
+    pub(super) tie: Tie,
     plan: SendPlan,
     name: String,
     supply: Supply,
-    attached: bool,
-    book: Option<usize>,
     /// The message that is being sent.
     current: Option<Current>,
     not_before: Time,
@@ -101,12 +99,10 @@ impl Supply {
 impl Sender {
     pub(super) fn new(plan: &SendPlan, name: String) -> Self {
         Self {
-            link: None,
+            tie: Tie::default(),
             supply: Supply::Count(plan.count),
             plan: plan.clone(),
             name,
-            attached: false,
-            book: None,
             current: None,
             not_before: Time::ZERO,
             early: Vec::new(),
@@ -160,20 +156,14 @@ impl Sender {
         }
     }
 
-    pub(super) fn attached(&mut self, hand: &mut Hand<'_>, _attach: &Attach) -> Option<News> {
-        self.attached = true;
-        if let Some(book) = self.book {
-            hand.books.links[book].up = Some(hand.now);
-        }
-        None
-    }
-
     pub(super) fn act(&mut self, hand: &mut Hand<'_>) -> Option<Time> {
-        let Some(link) = self.link else {
-            self.attach(hand);
+        let Some(link) = self.tie.link else {
+            let address = (!self.plan.anonymous).then_some(self.plan.address);
+            let name = self.name.clone();
+            self.tie.attach(hand, name, Role::Sender, address, false);
             return None;
         };
-        if !self.attached {
+        if !self.tie.attached {
             return None;
         }
         let mut next = self.settle_early(hand);
@@ -199,25 +189,6 @@ impl Sender {
             }
         }
         earliest(next, Some(hand.now + Duration::from_micros(50)))
-    }
-
-    fn attach(&mut self, hand: &mut Hand<'_>) {
-        let address = (!self.plan.anonymous).then_some(self.plan.address);
-        let attach = attach(self.name.clone(), Role::Sender, address, false);
-        self.link = hand.engine.attach(hand.session, attach, hand.output).ok();
-        if !hand.evil {
-            self.book = Some(hand.books.add_link(LinkBook {
-                peer: hand.peer,
-                node: hand.node,
-                sends: true,
-                address: address.unwrap_or_default().into(),
-                settles: false,
-                annotated: false,
-                up: None,
-                ending: None,
-                ended: None,
-            }));
-        }
     }
 
     /// Makes the next message, if there is one to send.
@@ -259,27 +230,16 @@ impl Sender {
         {
             *waiting = usize::try_from(number).unwrap_or(usize::MAX);
         }
-        if let Some(link) = self.book {
+        if let Some(link) = self.tie.book {
             let address: Rc<str> = head.to.as_deref().unwrap_or(plan.address).into();
             hand.books.begin(MessageBook {
-                link,
-                address,
                 stream: head.stream || bytes.len() >= STREAM,
-                bytes,
                 settled,
                 priority: match head.ornate {
                     true => head.priority,
                     false => DEFAULT_PRIORITY,
                 },
-                begun: hand.now,
-                whole: false,
-                aborted: false,
-                early: false,
-                told: None,
-                settlements: 0,
-                told_at: None,
-                receipts: Vec::new(),
-                parts: Vec::new(),
+                ..MessageBook::new(link, address, bytes, hand.now)
             });
         }
         true
@@ -306,7 +266,7 @@ impl Sender {
             ..OutTransfer::new(current.number, tag)
         };
         let piece = Payload::from(current.rest.slice(..current.offered));
-        if !more && !aborted && self.book.is_some() {
+        if !more && !aborted && self.tie.book.is_some() {
             // Before the last byte goes, so that nobody can have it earlier.
             hand.books.messages[number].whole = true;
         }
@@ -329,7 +289,7 @@ impl Sender {
                 Step::Later(hand.now + pause)
             }
             Sent::Whole => {
-                if aborted && self.book.is_some() {
+                if aborted && self.tie.book.is_some() {
                     hand.books.messages[number].aborted = true;
                 }
                 let id = hand.engine.last_delivery_id(link);
@@ -356,7 +316,7 @@ impl Sender {
         let now = hand.now;
         let due: Vec<_> = self.early.extract_if(.., |(at, ..)| *at <= now).collect();
         for (_, id, number) in due {
-            if self.book.is_some() {
+            if self.tie.book.is_some() {
                 let message = &mut hand.books.messages[number];
                 if message.settlements > 0 {
                     continue;
@@ -404,22 +364,8 @@ impl Sender {
         }
     }
 
-    pub(super) fn ending(&mut self, hand: &mut Hand<'_>) {
-        if let Some(book) = self.book {
-            hand.books.link_ending(book, hand.now);
-        }
-    }
-
-    pub(super) fn lost(&mut self, hand: &mut Hand<'_>) {
-        if let Some(book) = self.book {
-            hand.books.link_ended(book, hand.now);
-        }
-        self.link = None;
-        self.attached = false;
-    }
-
     pub(super) fn unmet(&self, engine: &Connection, books: &Books) -> Option<String> {
-        let credit = self.link.map_or(0, |link| engine.credit(link));
+        let credit = self.tie.link.map_or(0, |link| engine.credit(link));
         let left = match &self.supply {
             Supply::Count(0) => None,
             Supply::Count(left) => Some(format!("{left} messages left")),
@@ -437,7 +383,7 @@ impl Sender {
             Some(format!("message {} is half sent", current.number))
         });
         let left = left.or_else(|| {
-            let waits = !books.is_settled(self.book?);
+            let waits = !books.is_settled(self.tie.book?);
             waits.then(|| "no outcome yet".to_owned())
         });
         left.map(|left| {
