@@ -38,6 +38,14 @@ impl<T> Agenda<T> {
         }));
     }
 
+    /// Writes down that somebody acts, unless that is to happen earlier; `wake` is when.
+    pub(crate) fn wake(&mut self, wake: &mut Option<Time>, at: Time, what: T) {
+        if wake.is_none_or(|wake| at < wake) {
+            *wake = Some(at);
+            self.add(at, what);
+        }
+    }
+
     /// What comes next, unless it comes after a time.
     pub(crate) fn next_until(&mut self, end: Time) -> Option<(Time, T)> {
         if self.heap.peek().is_none_or(|Reverse(entry)| entry.at > end) {

@@ -73,19 +73,14 @@ impl World {
         }
         let member = &mut self.nodes[node].members[who];
         let at = at.max(member.paused_until).max(self.now);
-        if member.wake.is_none_or(|wake| at < wake) {
-            member.wake = Some(at);
-            self.agenda.add(at, Occurrence::Turn(node, who));
-        }
+        let turn = Occurrence::Turn(node, who);
+        self.agenda.wake(&mut member.wake, at, turn);
     }
 
     pub(super) fn wake_peer(&mut self, peer: usize, at: Time) {
         let at = at.max(self.now);
-        let entry = &mut self.peers[peer];
-        if entry.wake.is_none_or(|wake| at < wake) {
-            entry.wake = Some(at);
-            self.agenda.add(at, Occurrence::Act(peer));
-        }
+        let wake = &mut self.peers[peer].wake;
+        self.agenda.wake(wake, at, Occurrence::Act(peer));
     }
 
     pub(super) fn wake_wire(&mut self, wire: usize) {
@@ -93,11 +88,8 @@ impl World {
             return;
         };
         let at = at.max(self.now);
-        let entry = &mut self.wires[wire];
-        if entry.wake.is_none_or(|wake| at < wake) {
-            entry.wake = Some(at);
-            self.agenda.add(at, Occurrence::Arrive(wire));
-        }
+        let wake = &mut self.wires[wire].wake;
+        self.agenda.wake(wake, at, Occurrence::Arrive(wire));
     }
 
     /// The routers at the ends of a wire.
