@@ -501,22 +501,6 @@ fn between(dials: bool) -> ConnectionSettings {
 fn listener() -> ConnectionSettings {
     ConnectionSettings {
         name: "bed".to_owned(),
-        connector: None,
-        role: ConnectionRole::Normal,
-        cost: 1,
-        max_frame_size: 16_384,
-        max_sessions: 32_768,
-        max_session_frames: None,
-        idle_time_out: None,
-        loss_detection: None,
-        handshake_time_out: None,
-        link_capacity: 250,
-        strip_annotations: StripAnnotations {
-            inbound: true,
-            outbound: true,
-        },
-        authenticate_peer: false,
-        sasl_mechanisms: Vec::new(),
-        open_properties: Vec::new(),
+        ..ConnectionSettings::default()
     }
 }

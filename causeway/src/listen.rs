@@ -232,30 +232,13 @@ pub(crate) mod tests {
     use super::*;
     use crate::resolve::literal;
     use mio::Poll;
-    use router_core::settings::{ConnectionRole, StripAnnotations};
     use std::net;
 
     /// Settings with nothing remarkable.
     pub(crate) fn settings() -> Arc<ConnectionSettings> {
         Arc::new(ConnectionSettings {
             name: "test".to_owned(),
-            connector: None,
-            role: ConnectionRole::Normal,
-            cost: 1,
-            max_frame_size: 16_384,
-            max_sessions: 32_768,
-            max_session_frames: None,
-            idle_time_out: None,
-            loss_detection: None,
-            handshake_time_out: None,
-            link_capacity: 250,
-            strip_annotations: StripAnnotations {
-                inbound: true,
-                outbound: true,
-            },
-            authenticate_peer: false,
-            sasl_mechanisms: Vec::new(),
-            open_properties: Vec::new(),
+            ..ConnectionSettings::default()
         })
     }
 

@@ -157,6 +157,32 @@ pub struct ConnectionSettings {
     pub open_properties: Vec<(String, amqp_codec::Value)>,
 }
 
+impl Default for ConnectionSettings {
+    /// A listener for clients without a name, which waits for ever and offers no mechanism.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            connector: None,
+            role: ConnectionRole::Normal,
+            cost: 1,
+            max_frame_size: 16_384,
+            max_sessions: 32_768,
+            max_session_frames: None,
+            idle_time_out: None,
+            loss_detection: None,
+            handshake_time_out: None,
+            link_capacity: 250,
+            strip_annotations: StripAnnotations {
+                inbound: true,
+                outbound: true,
+            },
+            authenticate_peer: false,
+            sasl_mechanisms: Vec::new(),
+            open_properties: Vec::new(),
+        }
+    }
+}
+
 impl ConnectionSettings {
     /// Whether the router connects and speaks first.
     #[must_use]

@@ -22,10 +22,7 @@ use crate::counters::{Counter, Counters};
 use crate::ids::{ConnKey, ConnectionId, ShardId};
 use crate::mail::Batch;
 use crate::route::Treatment;
-use crate::settings::{
-    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
-    StripAnnotations,
-};
+use crate::settings::{ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings};
 use crate::shard::{Shard, ShardConfig};
 
 /// The place of the first hostile peer; before it are honest producer and consumer.
@@ -417,22 +414,11 @@ impl Honest {
 fn listener(idle_time_out: Option<Duration>) -> ConnectionSettings {
     ConnectionSettings {
         name: "rig".to_owned(),
-        connector: None,
-        role: ConnectionRole::Normal,
-        cost: 1,
-        max_frame_size: 16_384,
         max_sessions: 3,
-        max_session_frames: None,
         idle_time_out,
-        loss_detection: None,
         handshake_time_out: Some(Duration::from_secs(10)),
         link_capacity: 20,
-        strip_annotations: StripAnnotations {
-            inbound: true,
-            outbound: true,
-        },
-        authenticate_peer: false,
         sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
-        open_properties: Vec::new(),
+        ..ConnectionSettings::default()
     }
 }

@@ -279,9 +279,8 @@ impl EdgePlan {
                 inbound: false,
                 outbound: false,
             },
-            authenticate_peer: false,
             sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
-            open_properties: Vec::new(),
+            ..ConnectionSettings::default()
         })
     }
 }
@@ -389,23 +388,18 @@ impl Listener {
     pub(crate) fn settings(&self) -> Arc<ConnectionSettings> {
         Arc::new(ConnectionSettings {
             name: "sim".to_owned(),
-            connector: None,
-            role: ConnectionRole::Normal,
-            cost: 1,
             max_frame_size: self.frame,
             max_sessions: 100,
             max_session_frames: self.window,
             idle_time_out: self.idle,
-            loss_detection: None,
             handshake_time_out: Some(Duration::from_secs(10)),
             link_capacity: self.capacity,
             strip_annotations: StripAnnotations {
                 inbound: self.strip_in,
                 outbound: self.strip_out,
             },
-            authenticate_peer: false,
             sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
-            open_properties: Vec::new(),
+            ..ConnectionSettings::default()
         })
     }
 }

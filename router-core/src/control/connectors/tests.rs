@@ -20,18 +20,10 @@ fn connect() -> Connect {
         name: "a:1".to_owned(),
         connector: Some(IDENTITY.into()),
         role: ConnectionRole::InterRouter,
-        cost: 1,
-        max_frame_size: 16_384,
-        max_sessions: 32_768,
-        max_session_frames: None,
-        idle_time_out: None,
-        loss_detection: None,
         handshake_time_out: Some(HANDSHAKE_TIME_OUT),
-        link_capacity: 250,
         strip_annotations,
-        authenticate_peer: false,
         sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
-        open_properties: Vec::new(),
+        ..ConnectionSettings::default()
     };
     Connect {
         identity: IDENTITY.into(),

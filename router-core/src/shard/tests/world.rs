@@ -20,10 +20,7 @@ use crate::ids::{ConnKey, ShardId};
 use crate::mail::{Batch, Command, Mail};
 use crate::notice::Notice;
 use crate::route::Treatment;
-use crate::settings::{
-    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
-    StripAnnotations,
-};
+use crate::settings::{ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings};
 use crate::shard::{Shard, ShardConfig};
 
 /// Shards, control plane and peers.
@@ -638,22 +635,7 @@ pub(super) fn attach(
 fn listener() -> ConnectionSettings {
     ConnectionSettings {
         name: "listener".to_owned(),
-        connector: None,
-        role: ConnectionRole::Normal,
-        cost: 1,
-        max_frame_size: 16_384,
-        max_sessions: 32_768,
-        max_session_frames: None,
-        idle_time_out: None,
-        loss_detection: None,
-        handshake_time_out: None,
-        link_capacity: 250,
-        strip_annotations: StripAnnotations {
-            inbound: true,
-            outbound: true,
-        },
-        authenticate_peer: false,
         sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
-        open_properties: Vec::new(),
+        ..ConnectionSettings::default()
     }
 }
