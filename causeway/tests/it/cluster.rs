@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use causeway::{Cluster, ClusterError, ClusterSettings, LinkState};
 
-use crate::harness::CAUSEWAY;
-
-/// Longer than anything here takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::harness::{CAUSEWAY, PATIENCE, client, converged};
 
 fn alone() -> ClusterSettings {
     ClusterSettings {
@@ -20,15 +17,9 @@ fn alone() -> ClusterSettings {
     }
 }
 
-fn causeway(arguments: &[&str]) -> Child {
-    let mut command = Command::new(CAUSEWAY);
-    command.args(arguments).stdout(Stdio::piped());
-    command.stderr(Stdio::piped()).spawn().unwrap()
-}
-
 /// Passes a message from a client of one router to a client of another.
 fn pass(cluster: &mut Cluster, from: &str, to: &str, address: &str) {
-    let receiver = causeway(&[
+    let receiver = client(&[
         "recv",
         "--url",
         &cluster.url(to).unwrap(),
@@ -37,7 +28,7 @@ fn pass(cluster: &mut Cluster, from: &str, to: &str, address: &str) {
         "1",
     ]);
     cluster.wait_address(address, PATIENCE).unwrap();
-    let sender = causeway(&[
+    let sender = client(&[
         "send",
         "--url",
         &cluster.url(from).unwrap(),
@@ -86,8 +77,7 @@ fn a_cluster_that_cannot_be_says_why() {
 
 #[test]
 fn a_router_comes_back_where_it_was() {
-    let mut cluster = Cluster::start(alone()).unwrap();
-    cluster.wait_converged(PATIENCE).unwrap();
+    let mut cluster = converged(alone());
     pass(&mut cluster, "A", "A", "q");
     let place = cluster.address("A").unwrap();
     cluster.kill("A").unwrap();
@@ -129,9 +119,7 @@ fn linked(routers: usize, topology: &str) -> Cluster {
         topology: topology.parse().unwrap(),
         ..ClusterSettings::default()
     };
-    let mut cluster = Cluster::start(settings).unwrap();
-    cluster.wait_converged(PATIENCE).unwrap();
-    cluster
+    converged(settings)
 }
 
 #[test]
@@ -151,7 +139,7 @@ fn messages_cross_a_line_until_a_router_of_it_is_killed() {
 fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent() {
     let mut cluster = linked(2, "line");
     let to = cluster.url("B").unwrap();
-    let receiver = causeway(&["recv", "--url", &to, "large", "-n", "60"]);
+    let receiver = client(&["recv", "--url", &to, "large", "-n", "60"]);
     cluster.wait_address("large", PATIENCE).unwrap();
     let from = cluster.url("A").unwrap();
     let sizes = [400_000, 200_000, 700_000];
@@ -162,7 +150,7 @@ fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent() {
     let file = std::env::temp_dir().join(name);
     fs::write(&file, &text).unwrap();
     let path = file.to_str().unwrap();
-    let sender = causeway(&["send", "--url", &from, "large", "--file", path, "--lines"]);
+    let sender = client(&["send", "--url", &from, "large", "--file", path, "--lines"]);
     let received = receiver.wait_with_output().unwrap();
     let sent = sender.wait_with_output().unwrap();
     fs::remove_file(&file).unwrap();

@@ -2,18 +2,16 @@
 //!
 //! What must come is waited for; how soon it comes is nobody's business here.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use causeway::Router;
 use causeway::cli::client::ConnectOptions;
 use causeway::cli::manager::Manager;
-use causeway::log::{Log, LogSettings, Module, Output};
-use causeway::{Router, RunSettings, config};
 use management::client::Table;
 use serde_json::Value as Json;
 
-use crate::harness::PATIENCE;
+use crate::harness::{PATIENCE, start_inside};
 use crate::threats::manager::Manager as Asking;
 use crate::threats::peer::{Peer, message, open};
 
@@ -26,15 +24,7 @@ fn start(id: &str, more: &str) -> Router {
         "router {{\n mode: interior\n id: {id}\n}}\nlistener {{\n name: clients\n \
          host: localhost\n port: 0\n}}\n{more}"
     );
-    let configuration = config::parse(&Arc::from("test.conf"), &text).unwrap();
-    let mut settings = LogSettings::default();
-    settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
-    let log = Log::start(&settings).unwrap();
-    let run = RunSettings {
-        workers: Some(2),
-        ..RunSettings::default()
-    };
-    let router = Router::start(&configuration, run, log).unwrap();
+    let (router, _) = start_inside(&text, 2);
     assert!(router.has_started());
     router
 }

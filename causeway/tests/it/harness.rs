@@ -7,10 +7,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
+
+use causeway::log::{self, Log, LogSettings, Module};
+use causeway::{Cluster, ClusterSettings, RunSettings, config};
 
 /// The program under test.
 pub(crate) const CAUSEWAY: &str = env!("CARGO_BIN_EXE_causeway");
@@ -47,6 +51,35 @@ impl Drop for Directory {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.0));
     }
+}
+
+/// Starts a client command whose streams the test has.
+pub(crate) fn client(arguments: &[&str]) -> Child {
+    let mut command = Command::new(CAUSEWAY);
+    command.args(arguments).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Starts routers that know all that they can reach.
+pub(crate) fn converged(settings: ClusterSettings) -> Cluster {
+    let mut cluster = Cluster::start(settings).unwrap();
+    cluster.wait_converged(PATIENCE).unwrap();
+    cluster
+}
+
+/// Starts a router in this process; its log goes nowhere else.
+pub(crate) fn start_inside(text: &str, workers: u16) -> (causeway::Router, Log) {
+    let configuration = config::parse(&Arc::from("test.conf"), text).unwrap();
+    let mut settings = LogSettings::default();
+    settings.module_mut(Module::Default).output = Some(log::Output::named("/dev/null"));
+    let log = Log::start(&settings).unwrap();
+    let run = RunSettings {
+        workers: Some(workers),
+        ..RunSettings::default()
+    };
+    let router = causeway::Router::start(&configuration, run, log.clone()).unwrap();
+    (router, log)
 }
 
 /// A running router.

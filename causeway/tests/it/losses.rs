@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use causeway::{Cluster, ClusterSettings, LinkState};
 
-use crate::harness::{CAUSEWAY, PATIENCE, Router};
+use crate::harness::{CAUSEWAY, PATIENCE, Router, converged};
 
 /// Messages of a flow.
 const MESSAGES: usize = 1500;
@@ -84,9 +84,7 @@ fn triangle() -> Cluster {
         sections: CLOSEST.to_owned(),
         ..ClusterSettings::default()
     };
-    let mut cluster = Cluster::start(settings).unwrap();
-    cluster.wait_converged(PATIENCE).unwrap();
-    cluster
+    converged(settings)
 }
 
 #[test]

@@ -2,25 +2,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 
-use causeway::log::{Log, LogSettings, Module, Output};
-use causeway::{End, Router, RunSettings, config};
+use causeway::log::Log;
+use causeway::{End, Router};
 
-use crate::harness::{contains, read_to_end};
+use crate::harness::{contains, read_to_end, start_inside};
 
 fn start(id: &str, listener: &str) -> (Router, Log) {
     let text = format!("router {{\n id: {id}\n}}\nlistener {{\n{listener}\n}}\n");
-    let configuration = config::parse(&Arc::from("test.conf"), &text).unwrap();
-    let mut settings = LogSettings::default();
-    settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
-    let log = Log::start(&settings).unwrap();
-    let run = RunSettings {
-        workers: Some(1),
-        ..RunSettings::default()
-    };
-    let router = Router::start(&configuration, run, log.clone()).unwrap();
-    (router, log)
+    start_inside(&text, 1)
 }
 
 /// Connects far enough for the router to have answered.

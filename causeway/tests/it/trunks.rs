@@ -1,14 +1,14 @@
 //! Trunks between routers of a cluster: several connections when there is much to do.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use causeway::{Cluster, ClusterSettings, Topology};
 
-use crate::harness::{CAUSEWAY, PATIENCE};
+use crate::harness::{PATIENCE, client, converged};
 
 /// How often is looked whether something has happened.
 const LOOK: Duration = Duration::from_millis(50);
@@ -18,10 +18,7 @@ struct Client(Child);
 
 impl Client {
     fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(CAUSEWAY);
-        command.args(arguments).stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command.spawn().unwrap())
+        Self(client(arguments))
     }
 }
 
@@ -40,9 +37,7 @@ fn routers(more: &str) -> Cluster {
         router_attributes: more.to_owned(),
         ..ClusterSettings::default()
     };
-    let mut cluster = Cluster::start(settings).unwrap();
-    cluster.wait_converged(PATIENCE).unwrap();
-    cluster
+    converged(settings)
 }
 
 /// Clients that keep the routers busy with each other until they are dropped.

@@ -126,6 +126,18 @@ impl Pair {
         });
         told.collect()
     }
+
+    /// Why the control plane is told that the connection has ended: condition and description.
+    fn failure(&mut self) -> (String, String) {
+        let told = self.told();
+        match told.first() {
+            Some(Dialled::Ended {
+                failure: Some(failure),
+                ..
+            }) => failure.clone(),
+            _ => panic!("{told:?}"),
+        }
+    }
 }
 
 fn opened(notices: &[Notice]) -> Arc<Opened> {
@@ -208,14 +220,7 @@ fn a_deleted_connection_is_told_as_such() {
     let mail = vec![Mail::Command(Box::new(drop))];
     pair.dialler.shards[0].take_mail(crate::mail::Batch { mail }, Time::from_millis(3));
     pair.run();
-    let told = pair.told();
-    let Some(Dialled::Ended {
-        failure: Some((_, description)),
-        ..
-    }) = told.first()
-    else {
-        panic!("{told:?}")
-    };
+    let (_, description) = pair.failure();
     assert_eq!(description, "deleted by an administrator");
 }
 
@@ -246,14 +251,7 @@ fn a_router_of_the_same_id_is_refused_and_both_say_so() {
         });
         assert_eq!(told, Some((Some(ConnectionId(number)), "QDR")));
     }
-    let told = pair.told();
-    let Some(Dialled::Ended {
-        failure: Some((condition, description)),
-        ..
-    }) = told.first()
-    else {
-        panic!("{told:?}")
-    };
+    let (condition, description) = pair.failure();
     assert_eq!(condition, "amqp:not-allowed");
     assert!(description.contains("'QDR'"), "{description}");
     assert!(pair.dialler.shards[0].poll_closed().is_some());
