@@ -255,6 +255,20 @@ impl PartialEq for EntityType {
 impl Eq for EntityType {}
 
 impl EntityType {
+    /// A type without a name and without anything of its own.
+    pub const PLAIN: Self = Self {
+        short: "",
+        extends: None,
+        operations: &[],
+        singleton: false,
+        is_abstract: false,
+        attributes: &[],
+        columns: &[],
+        shows_nulls: false,
+        section: None,
+        description: "",
+    };
+
     /// The name with the prefix.
     #[must_use]
     pub fn full_name(&self) -> String {

@@ -9,8 +9,6 @@ pub static CONFIG_ADDRESS: EntityType = EntityType {
     short: "router.config.address",
     extends: Some(&CONFIGURATION),
     operations: &["CREATE", "DELETE"],
-    singleton: false,
-    is_abstract: false,
     attributes: &[
         Attribute::new("prefix", String, "Tokens that the addresses begin with.").create(),
         Attribute::new(
@@ -67,6 +65,7 @@ pub static CONFIG_ADDRESS: EntityType = EntityType {
     shows_nulls: true,
     section: Some("address"),
     description: "How a range of addresses is served.",
+    ..EntityType::PLAIN
 };
 
 const DISTRIBUTIONS: &[&str] = &["multicast", "closest", "balanced", "unavailable"];
@@ -75,9 +74,6 @@ const DISTRIBUTIONS: &[&str] = &["multicast", "closest", "balanced", "unavailabl
 pub static ROUTER_ADDRESS: EntityType = EntityType {
     short: "router.address",
     extends: Some(&OPERATIONAL),
-    operations: &[],
-    singleton: false,
-    is_abstract: false,
     attributes: &[
         Attribute::new(
             "distribution",
@@ -161,8 +157,8 @@ pub static ROUTER_ADDRESS: EntityType = EntityType {
         "deliveriesRedirectedToFallback",
     ],
     shows_nulls: true,
-    section: None,
     description: "An address in use.",
+    ..EntityType::PLAIN
 };
 
 const TREATMENTS: &[&str] = &[

@@ -6,9 +6,6 @@ use crate::schema::definition::{Attribute, EntityType, Kind};
 /// The root of all types.
 pub static ENTITY: EntityType = EntityType {
     short: "entity",
-    extends: None,
-    operations: &[],
-    singleton: false,
     is_abstract: true,
     attributes: &[
         Attribute::new(
@@ -28,10 +25,8 @@ pub static ENTITY: EntityType = EntityType {
             .create()
             .required(),
     ],
-    columns: &[],
-    shows_nulls: false,
-    section: None,
     description: "Base of all entities.",
+    ..EntityType::PLAIN
 };
 
 /// What may stand in a configuration file.
@@ -39,13 +34,9 @@ pub(super) static CONFIGURATION: EntityType = EntityType {
     short: "configurationEntity",
     extends: Some(&ENTITY),
     operations: &["READ"],
-    singleton: false,
     is_abstract: true,
-    attributes: &[],
-    columns: &[],
-    shows_nulls: false,
-    section: None,
     description: "Base of the entities that a configuration file may hold.",
+    ..EntityType::PLAIN
 };
 
 /// What only the running router has.
@@ -53,13 +44,9 @@ pub(super) static OPERATIONAL: EntityType = EntityType {
     short: "operationalEntity",
     extends: Some(&ENTITY),
     operations: &["READ"],
-    singleton: false,
     is_abstract: true,
-    attributes: &[],
-    columns: &[],
-    shows_nulls: false,
-    section: None,
     description: "Base of the entities that show the state of the running router.",
+    ..EntityType::PLAIN
 };
 
 /// The management node of the standard's management draft.
@@ -74,13 +61,9 @@ pub static AMQP_MANAGEMENT: EntityType = EntityType {
         "GET-ATTRIBUTES",
         "GET-MGMT-NODES",
     ],
-    singleton: false,
     is_abstract: true,
-    attributes: &[],
-    columns: &[],
-    shows_nulls: false,
-    section: None,
     description: "A management node.",
+    ..EntityType::PLAIN
 };
 
 /// This router's management node.
@@ -89,10 +72,6 @@ pub static MANAGEMENT: EntityType = EntityType {
     extends: Some(&AMQP_MANAGEMENT),
     operations: &["GET-SCHEMA", "GET-JSON-SCHEMA", "GET-LOG"],
     singleton: true,
-    is_abstract: false,
-    attributes: &[],
-    columns: &[],
-    shows_nulls: false,
-    section: None,
     description: "The management node of this router.",
+    ..EntityType::PLAIN
 };

@@ -9,8 +9,6 @@ pub static CONNECTION: EntityType = EntityType {
     short: "connection",
     extends: Some(&OPERATIONAL),
     operations: &["UPDATE"],
-    singleton: false,
-    is_abstract: false,
     attributes: ATTRIBUTES,
     columns: &[
         "name",
@@ -41,8 +39,8 @@ pub static CONNECTION: EntityType = EntityType {
         "trunk",
     ],
     shows_nulls: true,
-    section: None,
     description: "A connection to the router.",
+    ..EntityType::PLAIN
 };
 
 const ATTRIBUTES: &[Attribute] = &[

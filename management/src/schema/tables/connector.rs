@@ -10,13 +10,10 @@ pub static CONNECTOR: EntityType = EntityType {
     short: "connector",
     extends: Some(&CONFIGURATION),
     operations: &["CREATE", "DELETE"],
-    singleton: false,
-    is_abstract: false,
     attributes: ATTRIBUTES,
-    columns: &[],
-    shows_nulls: false,
     section: Some("connector"),
     description: "Keeps a connection to a server, whatever happens to it.",
+    ..EntityType::PLAIN
 };
 
 const ATTRIBUTES: &[Attribute] = &[

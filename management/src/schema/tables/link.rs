@@ -9,8 +9,6 @@ pub static ROUTER_LINK: EntityType = EntityType {
     short: "router.link",
     extends: Some(&OPERATIONAL),
     operations: &["UPDATE"],
-    singleton: false,
-    is_abstract: false,
     attributes: ATTRIBUTES,
     columns: &[
         "name",
@@ -44,8 +42,8 @@ pub static ROUTER_LINK: EntityType = EntityType {
         "zeroCreditSeconds",
     ],
     shows_nulls: true,
-    section: None,
     description: "A link of a connection.",
+    ..EntityType::PLAIN
 };
 
 const ATTRIBUTES: &[Attribute] = &[

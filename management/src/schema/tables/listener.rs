@@ -14,13 +14,10 @@ pub static LISTENER: EntityType = EntityType {
     short: "listener",
     extends: Some(&CONFIGURATION),
     operations: &["CREATE", "DELETE"],
-    singleton: false,
-    is_abstract: false,
     attributes: ATTRIBUTES,
-    columns: &[],
-    shows_nulls: false,
     section: Some("listener"),
     description: "Listens for connections to the router.",
+    ..EntityType::PLAIN
 };
 
 const ATTRIBUTES: &[Attribute] = &[

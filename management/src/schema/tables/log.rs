@@ -30,8 +30,6 @@ pub static LOG: EntityType = EntityType {
     short: "log",
     extends: Some(&CONFIGURATION),
     operations: &["UPDATE"],
-    singleton: false,
-    is_abstract: false,
     attributes: &[
         Attribute::new(
             "module",
@@ -59,8 +57,7 @@ pub static LOG: EntityType = EntityType {
             .update()
             .alias("output"),
     ],
-    columns: &[],
-    shows_nulls: false,
     section: Some("log"),
     description: "What goes into the log, module by module.",
+    ..EntityType::PLAIN
 };

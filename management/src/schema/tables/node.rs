@@ -8,9 +8,6 @@ use crate::schema::tables::base::OPERATIONAL;
 pub static ROUTER_NODE: EntityType = EntityType {
     short: "router.node",
     extends: Some(&OPERATIONAL),
-    operations: &[],
-    singleton: false,
-    is_abstract: false,
     attributes: &[
         Attribute::new("id", String, "Id of the router."),
         Attribute::new(
@@ -40,8 +37,6 @@ pub static ROUTER_NODE: EntityType = EntityType {
         Attribute::new("lastTopoChange", Integer, "When the network last changed."),
         Attribute::new("index", Integer, "Index of the router."),
     ],
-    columns: &[],
-    shows_nulls: false,
-    section: None,
     description: "A router of the network.",
+    ..EntityType::PLAIN
 };

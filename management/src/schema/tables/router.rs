@@ -15,9 +15,7 @@ const LONGEST: i64 = 86_400;
 pub static ROUTER: EntityType = EntityType {
     short: "router",
     extends: Some(&CONFIGURATION),
-    operations: &[],
     singleton: true,
-    is_abstract: false,
     attributes: ATTRIBUTES,
     columns: &[
         "name",
@@ -57,6 +55,7 @@ pub static ROUTER: EntityType = EntityType {
     shows_nulls: true,
     section: Some("router"),
     description: "The router as a whole.",
+    ..EntityType::PLAIN
 };
 
 const ATTRIBUTES: &[Attribute] = &[
