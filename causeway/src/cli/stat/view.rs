@@ -212,14 +212,8 @@ const CONNECTIONS_OF_TRUNKS: [Column; 1] = [("trunk", |row| row.text("trunk"))];
 
 const NODES: [Column; 5] = [
     ("router-id", |row| row.text("id")),
-    ("next-hop", |row| match row.text("nextHop") {
-        next if next.is_empty() => "-".into(),
-        next => next,
-    }),
-    ("link", |row| match row.text("routerLink") {
-        link if link.is_empty() => "-".into(),
-        link => link,
-    }),
+    ("next-hop", |row| or_dash(row.text("nextHop"))),
+    ("link", |row| or_dash(row.text("routerLink"))),
     ("cost", |row| row.text("cost")),
     ("neighbors", |row| names(row.value("linkState"))),
 ];
@@ -238,6 +232,14 @@ const CONNECTORS: [Column; 6] = [
 ];
 
 const CONNECTORS_VERBOSE: [Column; 1] = [("servers in turn", |row| row.text("failoverUrls"))];
+
+/// A text, or a sign that there is none.
+fn or_dash(text: String) -> String {
+    match text.is_empty() {
+        true => "-".into(),
+        false => text,
+    }
+}
 
 /// A list of names as a person writes it.
 fn names(list: &Value) -> String {

@@ -2,7 +2,7 @@
 
 use amqp_codec::{Performative, Role, Source, Target, Transfer};
 
-use super::peer::{Peer, attach, begin, frame, message, told, transfer};
+use super::peer::{Peer, Told, attach, begin, frame, message, told, transfer};
 use super::pump::Pump;
 use super::scene::Scene;
 use crate::harness::listening_with;
@@ -39,6 +39,16 @@ fn attaches(channel: u16, first: u32, count: u32, role: Role) -> Vec<u8> {
         let attach = attach(handle, role, source, target);
         (channel, Performative::Attach(Box::new(attach)))
     })
+}
+
+/// The router ends what a peer has misused, and nothing around it.
+fn ends_alone(mut scene: Scene, [mut peer, other]: [Peer; 2], expected: &Told) {
+    assert_eq!(peer.told(), *expected);
+    peer.is_alive();
+    scene.stays_small();
+    peer.vanish();
+    other.vanish();
+    scene.ends_well();
 }
 
 #[test]
@@ -117,7 +127,7 @@ fn class_6_handles_beyond_the_agreed_close_the_connection() {
 
 #[test]
 fn class_6_more_deliveries_than_credit_detach_the_link() {
-    let mut scene = Scene::new();
+    let scene = Scene::new();
     let consumer = Peer::consuming(&scene.router, "stuck", 0);
     let mut peer = Peer::producing(&scene.router, "stuck");
     peer.produce(1, "stuck");
@@ -126,21 +136,14 @@ fn class_6_more_deliveries_than_credit_detach_the_link() {
     for id in 250..300 {
         pump.peer.deliver(0, id, &message(10));
     }
-    assert_eq!(
-        pump.peer.told(),
-        told("detach", "amqp:link:transfer-limit-exceeded")
-    );
     // Session and connection go on, and so does the other link.
-    pump.peer.is_alive();
-    scene.stays_small();
-    pump.peer.vanish();
-    consumer.vanish();
-    scene.ends_well();
+    let told = told("detach", "amqp:link:transfer-limit-exceeded");
+    ends_alone(scene, [pump.peer, consumer], &told);
 }
 
 #[test]
 fn class_6_more_frames_than_the_window_end_the_session() {
-    let mut scene = Scene::with(&listening_with("maxSessionFrames: 20"));
+    let scene = Scene::with(&listening_with("maxSessionFrames: 20"));
     let consumer = Peer::consuming(&scene.router, "stuck", 0);
     let mut pump = Pump::producing(&scene.router, "stuck");
     // As much as the windows let, which nobody opens any more; then more of it.
@@ -154,15 +157,8 @@ fn class_6_more_frames_than_the_window_end_the_session() {
     for _ in 0..100 {
         pump.peer.transfer(open_end.clone(), &part);
     }
-    assert_eq!(
-        pump.peer.told(),
-        told("end", "amqp:session:window-violation")
-    );
-    pump.peer.is_alive();
-    scene.stays_small();
-    pump.peer.vanish();
-    consumer.vanish();
-    scene.ends_well();
+    let told = told("end", "amqp:session:window-violation");
+    ends_alone(scene, [pump.peer, consumer], &told);
 }
 
 #[test]
