@@ -4,8 +4,9 @@
 mod routes;
 mod scene;
 
+use std::time::Duration;
+
 use amqp_codec::DeliveryState;
-use amqp_proto::Time;
 use router_core::counters::Counter;
 use router_core::ids::ShardId;
 use router_core::limits;
@@ -179,12 +180,7 @@ fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     }
     let node = books.links[message.link].node;
     let steady = books.links.iter().find(|link| {
-        !link.sends
-            && link.address == message.address
-            && link
-                .up
-                .is_some_and(|up| knows(link, node, up) < message.begun)
-            && link.ending.is_none_or(|ending| ending > until)
+        was_known(link, node, message) && link.ending.is_none_or(|ending| ending > until)
     });
     assert!(
         steady.is_none(),
@@ -192,12 +188,15 @@ fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     );
 }
 
-/// When a router knows of a consumer that was attached at a time.
-fn knows(link: &LinkBook, node: usize, up: Time) -> Time {
-    match link.node == node {
-        true => up,
-        false => up + SLACK,
-    }
+/// Whether a link is a consumer's of whom a router knew when the message came.
+fn was_known(link: &LinkBook, node: usize, message: &MessageBook) -> bool {
+    let slack = match link.node == node {
+        true => Duration::ZERO,
+        false => SLACK,
+    };
+    !link.sends
+        && link.address == message.address
+        && link.up.is_some_and(|up| up + slack < message.begun)
 }
 
 fn settling_consumer_left(books: &Books, message: &MessageBook) -> bool {
@@ -285,14 +284,9 @@ pub(crate) fn fresh(scene: &Scene<'_>, first: usize) {
             continue;
         }
         let node = books.links[message.link].node;
-        let consumers = books.links.iter().enumerate().filter(|(_, link)| {
-            !link.sends
-                && link.address == message.address
-                && link
-                    .up
-                    .is_some_and(|up| knows(link, node, up) < message.begun)
-                && link.ending.is_none()
-        });
+        let consumers = books.links.iter().enumerate();
+        let consumers =
+            consumers.filter(|(_, link)| was_known(link, node, message) && link.ending.is_none());
         let copies = message.receipts.len();
         if is_multicast(scene, message) {
             for (link, _) in consumers {
@@ -394,6 +388,8 @@ pub(crate) fn empty(scene: &Scene<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use amqp_proto::Time;
+
     use super::*;
     use crate::books::tests::{line, send};
 

@@ -53,11 +53,7 @@ pub(crate) fn routes(scene: &Scene<'_>) -> Result<(), String> {
     compare(plan, &ways)?;
     for (node, router) in scene.nodes.iter().enumerate() {
         let neighbors = router.control.paths().neighbors();
-        let joined = plan.edges.iter().filter_map(|edge| {
-            let ends = edge.ends.map(|end| end.node);
-            let place = ends.iter().position(|&end| end == node)?;
-            Some(ends[1 - place])
-        });
+        let joined = plan.edges.iter().filter_map(|edge| edge.beyond(node));
         let count = joined.collect::<BTreeSet<_>>().len();
         let whole = neighbors.iter().all(|neighbor| {
             let count = neighbor.links().count();
@@ -155,10 +151,7 @@ fn walk(
         let step = plan
             .edges
             .iter()
-            .filter(|edge| {
-                let ends = edge.ends.map(|end| end.node);
-                ends == [at, way.next] || ends == [way.next, at]
-            })
+            .filter(|edge| edge.beyond(at) == Some(way.next))
             .map(crate::plan::EdgePlan::cost)
             .min();
         let nearer = costs[way.next][to]
@@ -231,9 +224,7 @@ mod tests {
         let count = plan.nodes.len();
         let next = |from: usize, to: usize| {
             let near = plan.edges.iter().find_map(|edge| {
-                let ends = edge.ends.map(|end| end.node);
-                let place = ends.iter().position(|&end| end == from)?;
-                let next = ends[1 - place];
+                let next = edge.beyond(from)?;
                 let rest = costs[next][to]?;
                 (Some(rest + edge.cost()) == costs[from][to]).then_some(next)
             });

@@ -252,6 +252,16 @@ impl EdgePlan {
         format!("connector/{}", self.number).into()
     }
 
+    /// The router at the other end; none if this one is at neither.
+    pub(crate) fn beyond(&self, node: usize) -> Option<usize> {
+        let [dialler, listener] = self.ends.map(|end| end.node);
+        match node {
+            _ if node == dialler => Some(listener),
+            _ if node == listener => Some(dialler),
+            _ => None,
+        }
+    }
+
     /// What a message pays for it.
     pub(crate) fn cost(&self) -> u32 {
         self.ends[0].cost.max(self.ends[1].cost)

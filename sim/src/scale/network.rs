@@ -1,11 +1,9 @@
 //! Engines of the routing protocol on virtual time, and wires that delay.
 //!
-//! Owns the agenda and the account of what is sent. A router handles one message after the other,
-//! each in a fixed time; connections are told of at both ends when they come and when they end.
-//! The trees of other origins are not worked on: their cost is measured by a benchmark.
+//! Owns what happens to whom and the account of what is sent. A router handles one message after
+//! the other, each in a fixed time; connections are told of at both ends when they come and when
+//! they end. The trees of other origins are not worked on: their cost is measured by a benchmark.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use amqp_proto::Time;
@@ -15,6 +13,7 @@ use router_core::route::Treatment;
 
 use super::topology::Shape;
 use super::truth::{Graph, Way};
+use crate::agenda::Agenda;
 use crate::random::Random;
 
 /// How long a router takes for a message: some three times what a benchmark says.
@@ -38,8 +37,7 @@ pub(crate) struct Network {
     pub(crate) now: Time,
     pub(crate) routers: Vec<Option<Router>>,
     wires: Vec<Wire>,
-    agenda: BinaryHeap<Reverse<Entry>>,
-    entries: u64,
+    agenda: Agenda<What>,
     pub(crate) traffic: Traffic,
     truth: Vec<Vec<Way>>,
     random: Random,
@@ -62,12 +60,6 @@ struct Wire {
     up: bool,
 }
 
-struct Entry {
-    at: Time,
-    number: u64,
-    what: What,
-}
-
 enum What {
     Wake(usize),
     Plug(usize),
@@ -78,23 +70,11 @@ enum What {
     },
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.number) == (other.at, other.number)
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
+impl Wire {
+    /// The end that is not this one.
+    fn beyond(&self, router: usize) -> usize {
+        let [one, other] = self.ends;
+        if one == router { other } else { one }
     }
 }
 
@@ -115,8 +95,7 @@ impl Network {
             now: Time::from_millis(1),
             routers: Vec::new(),
             wires: Vec::new(),
-            agenda: BinaryHeap::new(),
-            entries: 0,
+            agenda: Agenda::new(),
             traffic: Traffic::default(),
             truth: Vec::new(),
             random,
@@ -141,7 +120,8 @@ impl Network {
                 up: false,
             });
             let at = network.now + network.random.micros(START);
-            network.enter(at, What::Plug(network.wires.len() - 1));
+            let plug = What::Plug(network.wires.len() - 1);
+            network.agenda.add(at, plug);
         }
         for wire in &mut network.wires {
             wire.up = true;
@@ -151,12 +131,6 @@ impl Network {
             wire.up = false;
         }
         network
-    }
-
-    fn enter(&mut self, at: Time, what: What) {
-        self.entries += 1;
-        let number = self.entries;
-        self.agenda.push(Reverse(Entry { at, number, what }));
     }
 
     /// What all should know from now on, and who does already.
@@ -195,11 +169,9 @@ impl Network {
             let Some(to) = number(&path.id) else {
                 return false;
             };
-            let way = path.link.map(|link| {
-                let ends = self.wires[wire_of(link)].ends;
-                let first = if ends[0] == at { ends[1] } else { ends[0] };
-                (path.cost, first)
-            });
+            let way = path
+                .link
+                .map(|link| (path.cost, self.wires[wire_of(link)].beyond(at)));
             known += usize::from(way.is_some());
             way == expected[to]
         });
@@ -244,15 +216,16 @@ impl Network {
         let due = router.engine.next_due().max(time);
         if due < router.wake {
             router.wake = due;
-            self.enter(due, What::Wake(at));
+            self.agenda.add(due, What::Wake(at));
         }
         for (wire, payload) in output {
             self.traffic.messages += 1;
             self.traffic.bytes += payload.len() as u64;
-            let Wire { ends, latency, up } = self.wires[wire];
-            let to = if ends[0] == at { ends[1] } else { ends[0] };
-            if up {
-                self.enter(time + latency, What::Arrive { wire, to, payload });
+            let taken = self.wires[wire];
+            if taken.up {
+                let to = taken.beyond(at);
+                let arrival = What::Arrive { wire, to, payload };
+                self.agenda.add(time + taken.latency, arrival);
             }
         }
         if changed {
@@ -263,26 +236,20 @@ impl Network {
     /// Lets so much time pass.
     pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
-        while let Some(Reverse(entry)) = self.agenda.peek() {
-            if entry.at > end {
-                break;
-            }
-            let Some(Reverse(entry)) = self.agenda.pop() else {
-                break;
-            };
-            self.now = self.now.max(entry.at);
-            self.play(entry);
+        while let Some((at, what)) = self.agenda.next_until(end) {
+            self.now = self.now.max(at);
+            self.play(at, what);
         }
         self.now = end;
     }
 
-    fn play(&mut self, entry: Entry) {
-        match entry.what {
+    fn play(&mut self, due: Time, what: What) {
+        match what {
             What::Wake(at) => {
                 let Some(router) = &mut self.routers[at] else {
                     return;
                 };
-                if router.wake == entry.at {
+                if router.wake == due {
                     router.wake = Time::from_nanos(u64::MAX);
                     self.on(at, Engine::due);
                 }
