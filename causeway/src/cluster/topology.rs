@@ -41,7 +41,7 @@ impl Edge {
     }
 
     /// The router at the other end, if it is one of this router's.
-    pub(super) fn other_end(&self, of: &str) -> Option<&str> {
+    pub(crate) fn other_end(&self, of: &str) -> Option<&str> {
         match &self.ends {
             [one, other] if one == of => Some(other),
             [one, other] if other == of => Some(one),

@@ -275,12 +275,8 @@ impl Mesh {
         let mut at = 0;
         while at < known.len() {
             for (edge, _) in self.cluster.links() {
-                let [one, other] = &edge.ends;
-                for (near, far) in [(one, other), (other, one)] {
-                    if *near == known[at] && !known.contains(far) {
-                        known.push(far.clone());
-                    }
-                }
+                let beyond = edge.other_end(&known[at]).map(str::to_owned);
+                known.extend(beyond.filter(|name| !known.contains(name)));
             }
             at += 1;
         }
