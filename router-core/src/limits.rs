@@ -209,6 +209,16 @@ pub const MESH_ID_BYTES: usize = 512;
 /// Other routers that are remembered at once.
 pub const MESH_ROUTERS: usize = 4096;
 
+/// Routers that are known because one connection brought their names: no neighbour alone fills the
+/// table.
+pub const MESH_ROUTERS_PER_LINK: usize = MESH_ROUTERS / 4 * 3;
+
+/// Routers that leave a full table at once, and how long it stays as it is after that.
+pub const MESH_EVICTED: usize = 512;
+
+/// See [`MESH_EVICTED`].
+pub const MESH_EVICT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Neighbours that one router may say it has.
 pub const MESH_PEERS: usize = 2048;
 

@@ -200,6 +200,12 @@ impl Links {
         heard.map(|heard| &heard.id)
     }
 
+    /// Who is at the other end of any link.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &Arc<str>> {
+        let heard = self.links.values().filter_map(|link| link.heard.as_ref());
+        heard.map(|heard| &heard.id)
+    }
+
     /// The link that leads to a neighbour.
     pub(super) fn to(&self, id: &str) -> Option<NeighborLink> {
         self.neighbors.get(id).map(|neighbor| neighbor.link)

@@ -14,7 +14,7 @@ use crate::limits;
 use crate::mesh::damp::Ask;
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::mobile::Addresses;
-use crate::mesh::names::RouterIndex;
+use crate::mesh::names::{NeighborLink, RouterIndex};
 
 /// Ticks for which a router that nobody names is kept.
 const TICKS_UNNAMED: u8 = 3;
@@ -30,6 +30,17 @@ pub(super) enum Life {
     First,
     /// It comes from a life that has just ended, and was on its way for long.
     Past,
+}
+
+/// As what a router is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Another names it.
+    Named,
+    /// It has told all something itself, or answered.
+    Speaks,
+    /// It is a neighbour.
+    Neighbor,
 }
 
 /// One router; this one has a record too, which only holds its neighbours.
@@ -49,6 +60,10 @@ pub(super) struct Node {
     peers: Vec<(u16, u32)>,
     /// When its link state was last confirmed.
     last_seen: Time,
+    /// The link that brought its name; `None` for this router.
+    by: Option<NeighborLink>,
+    /// There was no room for all that its link state names.
+    pub(super) is_cut: bool,
     /// How many link states name it.
     named: u32,
     ticks_unnamed: u8,
@@ -66,7 +81,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    fn new(id: Arc<str>, now: Time) -> Self {
+    fn new(id: Arc<str>, by: Option<NeighborLink>, now: Time) -> Self {
         let mut ask = Ask::default();
         ask.want();
         Self {
@@ -78,6 +93,8 @@ impl Node {
             sequence: 0,
             peers: Vec::new(),
             last_seen: now,
+            by,
+            is_cut: false,
             named: 0,
             ticks_unnamed: 0,
             advertised: None,
@@ -92,6 +109,11 @@ impl Node {
     /// Its neighbours and what the way to each costs, by their numbers, in their order.
     pub(super) fn peers(&self) -> &[(u16, u32)] {
         &self.peers
+    }
+
+    /// The link that brought its name; `None` for this router.
+    pub(super) fn introduced_by(&self) -> Option<NeighborLink> {
+        self.by
     }
 
     /// Whether it says that another is its neighbour.
@@ -161,6 +183,9 @@ impl Node {
                 self.ask.hurry();
             }
             self.ask.want();
+        } else if links == self.sequence && self.is_cut {
+            // There may be room now.
+            self.ask.want();
         }
         self.advertised = Some(links);
         self.addresses.advertised(addresses);
@@ -175,18 +200,21 @@ pub(super) struct Nodes {
     by_id: BTreeMap<Arc<str>, u16>,
     /// No number below is free.
     first_free: u16,
+    /// How many of them each link has brought.
+    introduced: BTreeMap<NeighborLink, usize>,
     /// Addresses of all other routers together.
     pub(super) addresses: usize,
 }
 
 impl Nodes {
     pub(super) fn new(own: &Arc<str>, now: Time) -> Self {
-        let mut node = Node::new(Arc::clone(own), now);
+        let mut node = Node::new(Arc::clone(own), None, now);
         node.ask = Ask::default();
         Self {
             slots: vec![Some(node)],
             by_id: BTreeMap::from([(Arc::clone(own), 0)]),
             first_free: 1,
+            introduced: BTreeMap::new(),
             addresses: 0,
         }
     }
@@ -222,16 +250,40 @@ impl Nodes {
         numbered.filter_map(|(slot, index)| slot.as_mut().map(|node| (index, node)))
     }
 
+    /// Whether a link may bring one more.
+    pub(super) fn has_room(&self, from: NeighborLink, standing: Standing) -> bool {
+        let has_share = self.introduced(from) < limits::MESH_ROUTERS_PER_LINK;
+        self.by_id.len() <= limits::MESH_ROUTERS && (has_share || standing == Standing::Neighbor)
+    }
+
+    /// How many routers a link has brought.
+    pub(super) fn introduced(&self, by: NeighborLink) -> usize {
+        self.introduced.get(&by).copied().unwrap_or_default()
+    }
+
+    /// Whether a router and one of its neighbours say that they see each other.
+    pub(super) fn is_confirmed(&self, index: u16) -> bool {
+        let peers = self.get(index).into_iter().flat_map(Node::peers);
+        let mut peers = peers.filter_map(|(peer, _)| self.get(*peer));
+        peers.any(|peer| peer.names(index))
+    }
+
     /// The record of a router, and whether it is new. A router that is not known is given the
     /// lowest number that is free.
-    pub(super) fn enter(&mut self, id: &str, now: Time) -> Result<(u16, bool), Misdeed> {
+    pub(super) fn enter(
+        &mut self,
+        id: &str,
+        from: NeighborLink,
+        standing: Standing,
+        now: Time,
+    ) -> Result<(u16, bool), Misdeed> {
         if let Some(index) = self.find(id) {
             return Ok((index, false));
         }
         if id.is_empty() || id.len() > limits::MESH_ID_BYTES {
             return Err(Misdeed::TooLong("id"));
         }
-        if self.by_id.len() > limits::MESH_ROUTERS {
+        if !self.has_room(from, standing) {
             return Err(Misdeed::Routers);
         }
         let mut index = self.first_free;
@@ -245,7 +297,8 @@ impl Nodes {
         }
         let id: Arc<str> = id.into();
         self.by_id.insert(Arc::clone(&id), index);
-        self.slots[at] = Some(Node::new(id, now));
+        self.slots[at] = Some(Node::new(id, Some(from), now));
+        *self.introduced.entry(from).or_default() += 1;
         Ok((index, true))
     }
 
@@ -344,15 +397,43 @@ impl Nodes {
                 dead.push(index);
             }
         }
-        let mut buried = Vec::new();
-        for index in dead {
-            if let Some(node) = self.slots[usize::from(index)].take() {
-                self.by_id.remove(&node.id);
-                self.first_free = self.first_free.min(index);
-                self.addresses = self.addresses.saturating_sub(node.addresses.len());
-                buried.push((RouterIndex(index), node));
-            }
+        self.remove(dead)
+    }
+
+    /// Routers leave the table, whoever names them. Those who did have to be asked again.
+    pub(super) fn evict(&mut self, mut leaving: Vec<u16>) -> Vec<(RouterIndex, Node)> {
+        leaving.sort_unstable();
+        for &index in &leaving {
+            self.set_peers(index, Vec::new());
         }
-        buried
+        for node in self.slots.iter_mut().flatten() {
+            let before = node.peers.len();
+            node.peers
+                .retain(|(peer, _)| leaving.binary_search(peer).is_err());
+            node.is_cut |= node.peers.len() < before;
+        }
+        self.remove(leaving)
+    }
+
+    fn remove(&mut self, leaving: Vec<u16>) -> Vec<(RouterIndex, Node)> {
+        let mut removed = Vec::new();
+        for index in leaving {
+            let Some(node) = self.slots[usize::from(index)].take() else {
+                continue;
+            };
+            self.by_id.remove(&node.id);
+            self.first_free = self.first_free.min(index);
+            self.addresses = self.addresses.saturating_sub(node.addresses.len());
+            if let Some(by) = node.by
+                && let Some(count) = self.introduced.get_mut(&by)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.introduced.remove(&by);
+                }
+            }
+            removed.push((RouterIndex(index), node));
+        }
+        removed
     }
 }

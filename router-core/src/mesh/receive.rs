@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::limits;
 use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::event::MeshEvent;
-use crate::mesh::lsdb::{Life, Node};
+use crate::mesh::lsdb::{Life, Node, Standing};
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::read::Values;
@@ -58,7 +58,7 @@ impl State {
         }
         match &envelope.destination {
             Destination::Neighbor => Ok(()),
-            Destination::Own => self.handle(&envelope.control()?),
+            Destination::Own => self.handle(from, &envelope.control()?),
             Destination::All => self.told_to_all(from, &envelope),
             Destination::Router(id) => {
                 self.pass_to(id, from, &envelope);
@@ -68,7 +68,8 @@ impl State {
     }
 
     /// Takes what is addressed to all, and passes it on if it is no copy; in a network of many
-    /// circles there are very many. What a newer version says is passed on unread.
+    /// circles there are very many. What a newer version says is passed on unread; but nobody is
+    /// made known to others for whom there is no room here.
     fn told_to_all(&mut self, from: NeighborLink, envelope: &Envelope<'_>) -> Result<(), Misdeed> {
         let (said, _) = envelope.said()?;
         if !envelope.is_for_all(said) {
@@ -94,10 +95,12 @@ impl State {
             Err(misdeed) => return Err(misdeed.clone()),
         }
         let now = self.times.now;
-        if self.floods.is_new(said, envelope.distance(), now) {
+        let is_new = self.floods.is_new(said, envelope.distance(), now);
+        let result = control.and_then(|control| self.handle(from, &control));
+        if is_new && result != Err(Misdeed::Routers) {
             self.pass_to_all(from, envelope);
         }
-        self.handle(&control?)
+        result
     }
 
     /// Passes a message on to every neighbour that has not had it.
@@ -124,7 +127,7 @@ impl State {
         }
     }
 
-    fn handle(&mut self, control: &Control<'_>) -> Result<(), Misdeed> {
+    fn handle(&mut self, from: NeighborLink, control: &Control<'_>) -> Result<(), Misdeed> {
         if *control.id == *self.settings.id {
             return Err(Misdeed::OurIdentity);
         }
@@ -133,9 +136,9 @@ impl State {
             Body::Advertisement {
                 link_sequence,
                 mobile_sequence,
-            } => self.advertisement(control, link_sequence, mobile_sequence),
-            Body::LinkStateRequest => self.link_state_request(control),
-            Body::LinkState { sequence, peers } => self.link_state(control, sequence, peers),
+            } => self.advertisement(from, control, link_sequence, mobile_sequence),
+            Body::LinkStateRequest => self.link_state_request(from, control),
+            Body::LinkState { sequence, peers } => self.link_state(from, control, sequence, peers),
             Body::AddressRequest { have_sequence } => {
                 self.address_request(control, have_sequence);
                 Ok(())
@@ -169,7 +172,7 @@ impl State {
             return Err(Misdeed::Duplicate { id });
         }
         let index = if sees_us {
-            Some(self.enter(control.id)?)
+            Some(self.enter(control.id, from, Standing::Neighbor)?)
         } else {
             None
         };
@@ -212,11 +215,12 @@ impl State {
 
     fn advertisement(
         &mut self,
+        from: NeighborLink,
         control: &Control<'_>,
         link_sequence: i64,
         mobile_sequence: i64,
     ) -> Result<(), Misdeed> {
-        let index = self.enter(control.id)?;
+        let index = self.enter(control.id, from, Standing::Speaks)?;
         if !self.life(index, control, false)? {
             return Ok(());
         }
@@ -233,8 +237,12 @@ impl State {
         Ok(())
     }
 
-    fn link_state_request(&mut self, control: &Control<'_>) -> Result<(), Misdeed> {
-        let index = self.enter(control.id)?;
+    fn link_state_request(
+        &mut self,
+        from: NeighborLink,
+        control: &Control<'_>,
+    ) -> Result<(), Misdeed> {
+        let index = self.enter(control.id, from, Standing::Named)?;
         if let Some(node) = self.nodes.get_mut(index) {
             node.owed_link_state.want();
         }
@@ -244,6 +252,7 @@ impl State {
 
     fn link_state(
         &mut self,
+        from: NeighborLink,
         control: &Control<'_>,
         sequence: i64,
         told: Values<'_>,
@@ -251,21 +260,21 @@ impl State {
         if told.count() > 2 * limits::MESH_PEERS {
             return Err(Misdeed::TooLong("peers"));
         }
-        let index = self.enter(control.id)?;
+        let index = self.enter(control.id, from, Standing::Speaks)?;
         if !self.life(index, control, false)? {
             return Ok(());
         }
         let Some(node) = self.nodes.get(index) else {
             return Ok(());
         };
-        if sequence <= node.sequence {
+        if sequence < node.sequence || (sequence == node.sequence && !node.is_cut) {
             return Ok(());
         }
         let told: Vec<_> = peers(told).collect::<Result<_, _>>()?;
         let mut full = None;
         let mut known = std::collections::BTreeMap::new();
         for (id, cost) in told {
-            match self.enter(id) {
+            match self.enter(id, from, Standing::Named) {
                 Ok(peer) if peer != index => {
                     known.insert(peer, cost);
                 }
@@ -276,6 +285,9 @@ impl State {
         let peers = known.into_iter().collect();
         let now = self.times.now;
         self.marks.recompute |= self.nodes.take_link_state(index, sequence, peers, now);
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.is_cut = full.is_some();
+        }
         full.map_or(Ok(()), Err)
     }
 

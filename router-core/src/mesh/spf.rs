@@ -90,6 +90,13 @@ impl Tree {
     pub(super) fn reach(&self, router: u16) -> Option<Reach> {
         self.reach.get(usize::from(router)).copied().flatten()
     }
+
+    /// Forgets the way to a router: its number may soon be another's.
+    pub(super) fn forget(&mut self, router: u16) {
+        if let Some(reach) = self.reach.get_mut(usize::from(router)) {
+            *reach = None;
+        }
+    }
 }
 
 /// The memory of a search, used again for the next.

@@ -17,7 +17,7 @@ use crate::mesh::damp::{Bucket, Damper};
 use crate::mesh::event::MeshEvent;
 use crate::mesh::flood::Floods;
 use crate::mesh::hello::{Links, Turn};
-use crate::mesh::lsdb::{Node, Nodes};
+use crate::mesh::lsdb::{Node, Nodes, Standing};
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::mobile::OwnAddresses;
 use crate::mesh::names::{NeighborLink, RouterIndex};
@@ -141,6 +141,8 @@ pub(super) struct Times {
     /// How far the network was known to reach when that was done.
     pub(super) reached: u16,
     pub(super) flux_until: Time,
+    /// When routers may next be made to leave a full table.
+    pub(super) evict: Time,
     pub(super) topology_changed: Option<Time>,
 }
 
@@ -171,6 +173,7 @@ impl State {
                 advertised: now,
                 reached: 0,
                 flux_until: now,
+                evict: now,
                 topology_changed: None,
             },
             change_damper: Damper::new(limits::MESH_CHANGE_HOLD, limits::MESH_CHANGE_HOLD_MAX),
@@ -207,9 +210,18 @@ impl State {
         link.or_else(|| self.links.towards(&self.nodes.get(index)?.id))
     }
 
-    /// The record of a router, made if need be.
-    pub(super) fn enter(&mut self, id: &str) -> Result<u16, Misdeed> {
-        let (index, is_new) = self.nodes.enter(id, self.times.now)?;
+    /// The record of a router that a link brings, made if need be and if there is room.
+    pub(super) fn enter(
+        &mut self,
+        id: &str,
+        from: NeighborLink,
+        standing: Standing,
+    ) -> Result<u16, Misdeed> {
+        if self.nodes.find(id).is_none() {
+            self.make_room(from, standing);
+        }
+        let now = self.times.now;
+        let (index, is_new) = self.nodes.enter(id, from, standing, now)?;
         if is_new {
             self.marks.recompute = true;
             if let Some(node) = self.nodes.get(index) {

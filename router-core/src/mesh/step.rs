@@ -107,7 +107,8 @@ impl State {
         }
     }
 
-    fn mourn(&mut self, index: RouterIndex, mut node: Node) {
+    pub(super) fn mourn(&mut self, index: RouterIndex, mut node: Node) {
+        self.computed.tree.forget(index.0);
         if let Some(origins) = self.computed.origins.get_mut(index.index()) {
             *origins = Arc::default();
         }
