@@ -325,6 +325,15 @@ pub const MESH_ADDRESS_HOLD: Duration = Duration::from_secs(1);
 /// Steps of path computation that are taken in one go: some two milliseconds.
 pub const MESH_STEPS: usize = 100_000;
 
+/// Addresses and routers that come and go in the network and are entered in one turn: less than a
+/// tenth of a second. The rest waits for further turns, each of which may have a hello to say; but
+/// each copies much of the table of routes.
+pub const MESH_EVENTS: usize = 32_768;
+
+/// Of those, how many may wait before nothing more is learnt: lists of addresses that come
+/// meanwhile are asked for again.
+pub const MESH_BACKLOG: usize = 1 << 20;
+
 /// Topology changes that may throw away a half-finished round of valid origins in a row.
 pub const MESH_RESTARTED_ROUNDS: u32 = 4;
 

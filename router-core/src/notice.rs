@@ -201,6 +201,13 @@ pub enum NetworkNotice {
         /// For how long it is not believed.
         hold: Duration,
     },
+    /// Address records were made, or are gone, because of what other routers have told.
+    AddressesLearnt {
+        /// How many were made.
+        added: usize,
+        /// How many are gone.
+        removed: usize,
+    },
     /// A router of the network was heard of for the first time.
     RouterFound {
         /// Its id.

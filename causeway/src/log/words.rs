@@ -58,6 +58,7 @@ fn network_rank(notice: &NetworkNotice) -> (Module, Level) {
         | NetworkNotice::RouterMisbehaved { .. }
         | NetworkNotice::AddressUntold { .. } => (Module::Router, Level::Warning),
         NetworkNotice::AnnotationsVersion { .. } => (Module::Router, Level::Debug),
+        NetworkNotice::AddressesLearnt { .. } => (Module::RouterCore, Level::Debug),
     }
 }
 
@@ -144,6 +145,9 @@ fn say_of_network(notice: &NetworkNotice) -> String {
              {} ms",
             hold.as_millis()
         ),
+        NetworkNotice::AddressesLearnt { added, removed } => {
+            format!("Addresses of other routers: {added} added, {removed} removed")
+        }
         NetworkNotice::RouterFound { id } => format!("Detected Router Node {id}"),
         NetworkNotice::RouterForgotten { id } => {
             format!("Router Node {id} is out of reach: forgotten")

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::ids::{AddressId, AddressKey, OutLinkKey, ShardId};
 use crate::mail::{Bind, Bound, BoundLink, Unbind};
-use crate::notice::Notice;
+use crate::notice::{NetworkNotice, Notice};
 use crate::route::{Consumer, NO_SLOT, RemoteRouter, Route, Slots, Treatment};
 
 /// One address, as management shows it.
@@ -146,13 +146,16 @@ pub(super) struct Bindings {
     posted: (u64, Vec<Bound>),
     gone: Vec<AddressId>,
     notices: Vec<Notice>,
+    /// Records made and removed because of other routers since that was last told: there may be so
+    /// many that a line for each would be the most work.
+    learnt: (usize, usize),
 }
 
 impl Bindings {
     /// Adds a consumer inside the router.
     pub(super) fn subscribe(&mut self, key: &str, link: OutLinkKey) {
         let key: AddressKey = key.into();
-        self.record(&key, Treatment::AnycastClosest, None)
+        self.own_record(&key, Treatment::AnycastClosest, None)
             .in_process
             .push(link);
         self.changed.insert(key);
@@ -160,7 +163,7 @@ impl Bindings {
 
     /// Binds a link; a consumer is confirmed once its routes have been posted.
     pub(super) fn bind(&mut self, bind: Bind) {
-        let record = self.record(&bind.key, bind.treatment, bind.priority);
+        let record = self.own_record(&bind.key, bind.treatment, bind.priority);
         let address = record.id;
         let BoundLink::Out {
             link,
@@ -221,7 +224,10 @@ impl Bindings {
                 self.changed.insert(Arc::clone(&unbind.key));
             }
         }
-        self.drop_idle(&unbind.key);
+        if self.drop_idle(&unbind.key) {
+            let key = Arc::clone(&unbind.key);
+            self.notices.push(Notice::AddressRemoved { key });
+        }
     }
 
     /// Another router has consumers of an address; a record made for it gets this treatment.
@@ -232,6 +238,9 @@ impl Bindings {
         treatment: Treatment,
         priority: Option<u8>,
     ) {
+        if !self.records.contains_key(key) {
+            self.learnt.0 += 1;
+        }
         let record = self.record(key, treatment, priority);
         let place = record.routers.binary_search_by_key(&router, |of| of.router);
         let Err(place) = place else { return };
@@ -255,13 +264,15 @@ impl Bindings {
             self.slots.free_load(slot);
         }
         self.changed.insert(Arc::clone(key));
-        self.drop_idle(key);
+        if self.drop_idle(key) {
+            self.learnt.1 += 1;
+        }
     }
 
-    /// Removes a record to which nothing refers.
-    fn drop_idle(&mut self, key: &AddressKey) {
+    /// Removes a record to which nothing refers; whether there was one.
+    fn drop_idle(&mut self, key: &AddressKey) -> bool {
         let Some(record) = self.records.get(key).filter(|record| record.is_idle()) else {
-            return;
+            return false;
         };
         if record.turn_slot != NO_SLOT {
             self.slots.free_turn(record.turn_slot);
@@ -269,9 +280,7 @@ impl Bindings {
         self.gone.push(record.id);
         self.records.remove(key);
         self.changed.insert(Arc::clone(key));
-        self.notices.push(Notice::AddressRemoved {
-            key: Arc::clone(key),
-        });
+        true
     }
 
     /// The addresses that have got their first or lost their last consumer on a link of this
@@ -328,6 +337,13 @@ impl Bindings {
 
     pub(super) fn drain_notices(&mut self, into: &mut Vec<Notice>) {
         into.append(&mut self.notices);
+        let (added, removed) = std::mem::take(&mut self.learnt);
+        if (added, removed) != (0, 0) {
+            into.push(Notice::Network(NetworkNotice::AddressesLearnt {
+                added,
+                removed,
+            }));
+        }
     }
 
     /// The number of records.
@@ -357,6 +373,20 @@ impl Bindings {
         rows
     }
 
+    /// The record for an endpoint of this router, made if need be.
+    fn own_record(
+        &mut self,
+        key: &AddressKey,
+        treatment: Treatment,
+        priority: Option<u8>,
+    ) -> &mut Record {
+        if !self.records.contains_key(key) {
+            let key = Arc::clone(key);
+            self.notices.push(Notice::AddressAdded { key });
+        }
+        self.record(key, treatment, priority)
+    }
+
     fn record(
         &mut self,
         key: &AddressKey,
@@ -367,15 +397,11 @@ impl Bindings {
             records,
             last_id,
             changed,
-            notices,
             ..
         } = self;
         records.entry(Arc::clone(key)).or_insert_with(|| {
             *last_id += 1;
             changed.insert(Arc::clone(key));
-            notices.push(Notice::AddressAdded {
-                key: Arc::clone(key),
-            });
             Record {
                 id: AddressId(*last_id),
                 treatment,

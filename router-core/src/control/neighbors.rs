@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::control::bindings::Bindings;
 use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, Origin, OutLinkKey, ShardId};
+use crate::limits;
 use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
 use crate::mesh::{
     self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, RouterIndex,
@@ -125,7 +126,7 @@ impl Neighbors {
 
     /// Whether a turn has something to do at once.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty() || !self.said.is_empty()
+        !self.waiting.is_empty() || !self.said.is_empty() || self.engine.has_events()
     }
 
     /// When a turn is due even if nothing happens before.
@@ -147,7 +148,7 @@ impl Neighbors {
     }
 
     /// Takes what has come, lets the engine do what is due, and enters what it says of other
-    /// routers' addresses into the bindings.
+    /// routers' addresses into the bindings: so much in a turn, since a hello may be due.
     pub(super) fn turn(
         &mut self,
         now: Time,
@@ -174,7 +175,10 @@ impl Neighbors {
             }
         }
         self.engine.tick(now);
-        while let Some(event) = self.engine.poll_event() {
+        for _ in 0..limits::MESH_EVENTS {
+            let Some(event) = self.engine.poll_event() else {
+                break;
+            };
             self.take_event(event, bindings, rules, notices);
         }
     }

@@ -1,6 +1,7 @@
 //! The control plane as shards see it: mail in, mail out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use amqp_codec::DeliveryState;
 use amqp_proto::Time;
@@ -8,20 +9,26 @@ use bytes::Bytes;
 
 use super::*;
 use crate::ids::{InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey};
-use crate::limits::{IN_PROCESS_BYTES, IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
-use crate::mail::{Bind, Bound, BoundLink, End, Forward, Target, Unbind};
+use crate::limits::{IN_PROCESS_BYTES, IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES, MESH_EVENTS};
+use crate::mail::{Bind, Bound, BoundLink, End, Forward, RouterLink, Target, Unbind};
+use crate::mesh::{Engine, MeshSettings, NeighborLink};
+use crate::notice::NetworkNotice;
 use crate::route::{NO_SLOT, Paths, Route, Treatment};
 
 const SHARDS: u16 = 2;
 
 fn control() -> ControlPlane {
+    control_of(RouterMode::Standalone)
+}
+
+fn control_of(mode: RouterMode) -> ControlPlane {
     ControlPlane::new(ControlConfig {
         instance: 1,
         settings: Arc::new(RouterSettings {
             id: "router".into(),
             default_treatment: Treatment::AnycastBalanced,
             version: "0",
-            mode: RouterMode::Standalone,
+            mode,
             timers: crate::settings::MeshTimers::default(),
             trunk_connections: 1,
         }),
@@ -652,4 +659,100 @@ fn changed_rules_are_published_without_changing_routes() {
     assert!(!control.remove_address(identity));
     turn(&mut control);
     assert_eq!(control.table().rules().iter().count(), 0);
+}
+
+/// A router next to the one of the control plane.
+struct Beside {
+    engine: Engine,
+    now: Time,
+    hellos: usize,
+}
+
+impl Beside {
+    const LINK: NeighborLink = NeighborLink(1);
+    const CONNECTION: ConnectionId = ConnectionId(7);
+
+    /// A turn of the control plane, and what both routers say to each other; the keys that are
+    /// published.
+    fn turn(&mut self, control: &mut ControlPlane) -> usize {
+        self.engine.tick(self.now);
+        while let Some((_, message)) = self.engine.poll_output() {
+            let said = Command::Routing(Self::CONNECTION, message);
+            take(control, Mail::Command(Box::new(said)));
+        }
+        control.turn(self.now);
+        let mut published = 0;
+        for (_, batch) in control.outboxes().drain() {
+            for mail in batch.mail {
+                match mail {
+                    Mail::Routes(_, keys) => published = keys.len(),
+                    Mail::Forward(forward) => {
+                        let message = forward.payload.chunks().concat();
+                        let is_hello = message.windows(7).any(|part| *part == *b"\xa1\x05HELLO");
+                        self.hellos += usize::from(is_hello);
+                        self.engine
+                            .received(Self::LINK, &message, self.now)
+                            .expect("a good message");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        while self.engine.poll_event().is_some() {}
+        published
+    }
+}
+
+#[test]
+fn a_long_list_of_addresses_is_taken_in_parts_with_hellos_between() {
+    let mut control = control_of(RouterMode::Interior);
+    let BoundLink::Out { link, .. } = consumer(0, 9) else {
+        unreachable!()
+    };
+    let up = RouterLink {
+        connection: Beside::CONNECTION,
+        link,
+        priority: None,
+        capacity: 250,
+        cost: 1,
+    };
+    take(&mut control, Mail::Command(Box::new(Command::LinkUp(up))));
+    let now = Time::from_millis(1000);
+    let engine = Engine::new(MeshSettings::new("beside", 5), now);
+    let mut beside = Beside {
+        engine,
+        now,
+        hellos: 0,
+    };
+    let many = 3 * MESH_EVENTS;
+    for number in 0..many {
+        let (key, hint) = (format!("M0{number}").into(), Treatment::Multicast);
+        beside.engine.local_address(&key, hint, true, now);
+    }
+    beside.engine.link_up(Beside::LINK, 1, now);
+    while control.address_count() < MESH_EVENTS {
+        beside.turn(&mut control);
+        beside.now = beside.now + Duration::from_millis(10);
+        assert!(beside.now < Time::from_millis(60_000), "it is told");
+    }
+    let mut turns = 0;
+    while control.is_runnable() {
+        assert!(control.address_count() < many, "not all at once");
+        beside.now = beside.now + Duration::from_secs(1);
+        let hellos = std::mem::take(&mut beside.hellos);
+        assert!(turns == 0 || hellos > 0, "a hello is said");
+        assert!(beside.turn(&mut control) <= MESH_EVENTS);
+        turns += 1;
+    }
+    assert!(turns >= 2 && control.address_count() > many);
+    let mut notices = Vec::new();
+    control.drain_notices(&mut notices);
+    let is_one = |notice: &&Notice| matches!(notice, Notice::AddressAdded { .. });
+    let lines = notices.iter().filter(is_one).count();
+    assert!(lines < 10, "{lines} lines for other routers' addresses");
+    let learnt = notices.iter().map(|notice| match notice {
+        Notice::Network(NetworkNotice::AddressesLearnt { added, .. }) => *added,
+        _ => 0,
+    });
+    assert!(learnt.sum::<usize>() >= many);
 }

@@ -194,9 +194,21 @@ impl Engine {
         self.state.output.pop_front()
     }
 
-    /// Something that changed.
+    /// Something that changed. There may be very many changes of routers and their addresses: they
+    /// come in their order, after all else, and whoever takes them may stop and go on later.
     pub fn poll_event(&mut self) -> Option<MeshEvent> {
-        self.state.events.pop_front()
+        let state = &mut self.state;
+        let event = state.news.pop_front().or_else(|| state.events.pop_front());
+        if event.is_none() {
+            state.nodes.release();
+        }
+        event
+    }
+
+    /// Whether [`Engine::poll_event`] has something to give.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.state.news.is_empty() || !self.state.events.is_empty()
     }
 
     /// What leads to each router, as it is known now.

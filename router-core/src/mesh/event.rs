@@ -11,7 +11,7 @@ use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::route::Treatment;
 
-/// What changed in the network, in the order in which it did.
+/// What changed in the network. Routers and addresses come and go in the order in which they did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MeshEvent {
     /// A router was heard of for the first time.
@@ -23,7 +23,7 @@ pub enum MeshEvent {
     },
     /// A router was forgotten; its addresses were unmapped before.
     RouterLost {
-        /// Its number, now free for others.
+        /// Its number, free for others as soon as all events have been taken.
         index: RouterIndex,
         /// Its id.
         id: Arc<str>,
@@ -76,7 +76,7 @@ pub enum MeshEvent {
         /// For how long it is not believed.
         hold: Duration,
     },
-    /// A router has begun a new life; its addresses were unmapped before.
+    /// A router has begun a new life; its addresses are unmapped.
     Restarted {
         /// Its id.
         id: Arc<str>,

@@ -4,7 +4,7 @@
 //! neighbours are kept by number, and a record counts who names it, so that a router dies exactly
 //! when nobody speaks of it any more, without a search through all link states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,6 +200,8 @@ pub(super) struct Nodes {
     by_id: BTreeMap<Arc<str>, u16>,
     /// No number below is free.
     first_free: u16,
+    /// Numbers that are free but may not be given: not all have heard yet whose they were.
+    resting: BTreeSet<u16>,
     /// How many of them each link has brought.
     introduced: BTreeMap<NeighborLink, usize>,
     /// Addresses of all other routers together.
@@ -214,6 +216,7 @@ impl Nodes {
             slots: vec![Some(node)],
             by_id: BTreeMap::from([(Arc::clone(own), 0)]),
             first_free: 1,
+            resting: BTreeSet::new(),
             introduced: BTreeMap::new(),
             addresses: 0,
         }
@@ -253,7 +256,10 @@ impl Nodes {
     /// Whether a link may bring one more.
     pub(super) fn has_room(&self, from: NeighborLink, standing: Standing) -> bool {
         let has_share = self.introduced(from) < limits::MESH_ROUTERS_PER_LINK;
-        self.by_id.len() <= limits::MESH_ROUTERS && (has_share || standing == Standing::Neighbor)
+        let has_number = self.resting.len() < limits::MESH_ROUTERS;
+        has_number
+            && self.by_id.len() <= limits::MESH_ROUTERS
+            && (has_share || standing == Standing::Neighbor)
     }
 
     /// How many routers a link has brought.
@@ -287,7 +293,7 @@ impl Nodes {
             return Err(Misdeed::Routers);
         }
         let mut index = self.first_free;
-        while self.get(index).is_some() {
+        while self.get(index).is_some() || self.resting.contains(&index) {
             index += 1;
         }
         self.first_free = index + 1;
@@ -415,6 +421,14 @@ impl Nodes {
         self.remove(leaving)
     }
 
+    /// All have heard of all that has happened: the numbers of those who left may be given again.
+    pub(super) fn release(&mut self) {
+        if let Some(&lowest) = self.resting.first() {
+            self.first_free = self.first_free.min(lowest);
+            self.resting.clear();
+        }
+    }
+
     fn remove(&mut self, leaving: Vec<u16>) -> Vec<(RouterIndex, Node)> {
         let mut removed = Vec::new();
         for index in leaving {
@@ -422,7 +436,7 @@ impl Nodes {
                 continue;
             };
             self.by_id.remove(&node.id);
-            self.first_free = self.first_free.min(index);
+            self.resting.insert(index);
             self.addresses = self.addresses.saturating_sub(node.addresses.len());
             if let Some(by) = node.by
                 && let Some(count) = self.introduced.get_mut(&by)

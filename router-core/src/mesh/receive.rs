@@ -318,6 +318,11 @@ impl State {
         let Some(node) = self.nodes.get_mut(index) else {
             return Ok(());
         };
+        if self.events.len() >= limits::MESH_BACKLOG {
+            node.addresses.ask.want();
+            self.attend(index);
+            return Ok(());
+        }
         let changed = node.addresses.update(sequence, change, hints, room, now)?;
         let id = Arc::clone(&node.id);
         let router = RouterIndex(index);

@@ -89,7 +89,10 @@ pub(super) struct State {
     /// How many bytes of address lists may be sent.
     pub(super) answers: Bucket,
     pub(super) output: VecDeque<(NeighborLink, Bytes)>,
+    /// What became of routers and their addresses, in order; there may be very many.
     pub(super) events: VecDeque<MeshEvent>,
+    /// All else.
+    pub(super) news: VecDeque<MeshEvent>,
 }
 
 /// What was worked out from the link states.
@@ -182,6 +185,7 @@ impl State {
             answers: Bucket::new(limits::MESH_ANSWER_BYTES_PER_SECOND),
             output: VecDeque::new(),
             events: VecDeque::new(),
+            news: VecDeque::new(),
             settings,
         }
     }
@@ -191,7 +195,7 @@ impl State {
     }
 
     pub(super) fn tell(&mut self, event: MeshEvent) {
-        self.events.push_back(event);
+        self.news.push_back(event);
     }
 
     /// Sends a message to every neighbour.
@@ -225,11 +229,8 @@ impl State {
         if is_new {
             self.marks.recompute = true;
             if let Some(node) = self.nodes.get(index) {
-                let id = Arc::clone(&node.id);
-                self.tell(MeshEvent::RouterAdded {
-                    index: RouterIndex(index),
-                    id,
-                });
+                let (id, index) = (Arc::clone(&node.id), RouterIndex(index));
+                self.events.push_back(MeshEvent::RouterAdded { index, id });
             }
         }
         Ok(index)

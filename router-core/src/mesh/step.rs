@@ -112,10 +112,12 @@ impl State {
         if let Some(origins) = self.computed.origins.get_mut(index.index()) {
             *origins = Arc::default();
         }
-        for key in node.addresses.forget() {
-            self.tell(MeshEvent::Unmapped { router: index, key });
-        }
-        self.tell(MeshEvent::RouterLost { index, id: node.id });
+        let keys = node.addresses.forget().into_iter();
+        let router = index;
+        self.events
+            .extend(keys.map(|key| MeshEvent::Unmapped { router, key }));
+        let id = node.id;
+        self.events.push_back(MeshEvent::RouterLost { index, id });
     }
 
     /// Takes over who the neighbours are into the own link state.

@@ -127,7 +127,7 @@ impl World {
             | NetworkNotice::RouterRestarted { .. } => {
                 self.trouble(&format!("{} says {news:?}", self.plan.nodes[node].id));
             }
-            NetworkNotice::AnnotationsVersion { .. } => {}
+            NetworkNotice::AnnotationsVersion { .. } | NetworkNotice::AddressesLearnt { .. } => {}
             // What a former life has said may be late.
             NetworkNotice::RouterMisbehaved { .. }
                 if self.nodes.iter().any(|node| node.life > 0) => {}
