@@ -12,6 +12,9 @@ use crate::error::DecodeError;
 use crate::primitive::{Read, Write};
 use bytes::{Bytes, BytesMut};
 
+/// Bytes of a state without fields: a descriptor and an empty list.
+const EMPTY_LENGTH: usize = 4;
+
 /// The state of a delivery at one end of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
@@ -55,6 +58,34 @@ impl DeliveryState {
     /// Appends the state.
     pub fn encode(&self, out: &mut BytesMut) {
         self.write(out);
+    }
+
+    /// How long it is when encoded, in bytes.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Self::Accepted | Self::Released => EMPTY_LENGTH,
+            _ => self.encoded().len(),
+        }
+    }
+
+    /// The state in memory of its own: what it was read from is let go.
+    #[must_use]
+    pub fn settle(self) -> Self {
+        match self {
+            Self::Accepted | Self::Released | Self::Received { .. } | Self::Rejected(None) => self,
+            _ => {
+                let bytes = self.encoded().freeze();
+                // What was encoded here can be read.
+                Self::read(&mut Reader::new(&bytes)).unwrap_or(self)
+            }
+        }
+    }
+
+    fn encoded(&self) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        self.encode(&mut bytes);
+        bytes
     }
 }
 

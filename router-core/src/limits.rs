@@ -13,7 +13,7 @@
 //! + the first ROOMY_SESSIONS sessions             × SESSION_WINDOW_FRAMES × 16 KiB
 //! + further sessions, SESSIONS_PER_CONNECTION     × CROWDED_WINDOW_FRAMES × 16 KiB
 //! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES
-//! + settled deliveries to it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
+//! + settled deliveries and copies for it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
 //! + names and addresses of links, some copies    2 × ATTACH_BYTES
 //! + stalled streams                              STALL_ALLOWANCE
 //! + send queue, plain and sealed                 ≤ 2 × OUTPUT_BYTES, 64 KiB each as a rule
@@ -45,11 +45,14 @@ pub const WITHHELD_STEP: u64 = 1024 * 1024;
 /// Bytes of unsettled deliveries on a producer's link beyond which it gets no credit.
 pub const LINK_BYTES: u64 = 8 * 1024 * 1024;
 
+/// What a delivery that waits counts besides its message, in bytes: what keeps it.
+pub const DELIVERY_OVERHEAD: u64 = 512;
+
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
 pub const LANE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Bytes of settled deliveries that wait for all consumers of one connection before further ones
-/// are dropped at once.
+/// Bytes of settled deliveries and of copies that wait for all consumers of one connection before
+/// further ones are dropped at once, or released where their producer has not settled.
 pub const CONNECTION_LANE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes of settled deliveries, or of letters to the control plane, that a shard may have on their
@@ -189,6 +192,14 @@ pub const SERVER_NAME_BYTES: usize = 255;
 /// connector says: `linkCapacity` is about what clients produce, and what routers tell each other
 /// must not be dropped for it.
 pub const CONTROL_CAPACITY: u32 = 250;
+
+/// Messages of the routing protocol that wait for a neighbour before all but the oldest are
+/// dropped.
+pub const CONTROL_LANE: u32 = 4096;
+
+/// Bytes of messages of the routing protocol that wait for a neighbour before all but the oldest
+/// are dropped: two of the largest.
+pub const CONTROL_LANE_BYTES: u64 = 2 * MESH_MESSAGE_BYTES as u64;
 
 /// Links to one neighbour that carry single large messages; beyond that these share them.
 pub const STREAMING_LINKS: usize = 64;

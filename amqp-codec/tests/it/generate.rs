@@ -93,7 +93,7 @@ fn error() -> impl Strategy<Value = AmqpError> {
     })
 }
 
-fn state() -> impl Strategy<Value = DeliveryState> {
+pub(crate) fn state() -> impl Strategy<Value = DeliveryState> {
     prop_oneof![
         (any::<u32>(), any::<u64>()).prop_map(|(section_number, section_offset)| {
             DeliveryState::Received {

@@ -88,6 +88,14 @@ proptest! {
         prop_assert_eq!(Symbol::try_copy(&text).is_some(), text.is_ascii());
         prop_assert_eq!(Str::from(text), copy.settle());
     }
+
+    #[test]
+    fn states_settle_as_they_were_and_know_their_length(state in generate::state()) {
+        let mut bytes = bytes::BytesMut::new();
+        state.encode(&mut bytes);
+        prop_assert_eq!(state.encoded_len(), bytes.len());
+        prop_assert_eq!(state.clone().settle(), state);
+    }
 }
 
 #[test]
@@ -108,6 +116,9 @@ fn settled_parts_do_not_pin_what_they_came_from() {
     let (text, symbol) = (text.settle(), symbol.settle());
     assert!(frame.is_unique());
     assert_eq!((&*text, &*symbol), ("aaaaaaaaaa", "aaaaaaaaaa"));
+    let state = DeliveryState::Declared(frame.slice(30..40)).settle();
+    assert!(frame.is_unique());
+    assert_eq!(state, DeliveryState::Declared(frame.slice(30..40)));
 }
 
 #[test]

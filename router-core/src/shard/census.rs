@@ -195,7 +195,7 @@ impl Shard {
         for (_, link) in self.out_links.iter() {
             *of_conns.entry(link.conn.0).or_insert(0) += link.lane_bytes;
             let settled = link.lane.iter().filter(|queued| queued.forward.settled);
-            let bytes: u64 = settled.clone().map(|queued| queued.received).sum();
+            let bytes: u64 = link.lane.iter().map(|queued| queued.weight()).sum();
             drift += link.lane_bytes.abs_diff(bytes);
             drift += link.lane_settled.abs_diff(settled.count()) as u64;
         }

@@ -14,7 +14,7 @@ use crate::ids::{ConnKey, Key, OutKey, ShardId};
 use crate::inspect::LinkType;
 use crate::mail::{End, Mail};
 
-use super::lanes::{leave_account, origin_of};
+use super::lanes::{enter_account, leave_account, origin_of};
 
 /// Deliveries that one link may send before the next link of its connection has its turn.
 const DELIVERIES_PER_LINK: usize = 64;
@@ -232,12 +232,12 @@ impl Shard {
         let Some(queued) = link.lane.pop_front() else {
             return;
         };
+        leave_account(link, queued.weight(), &mut self.conns);
         let Queued {
             forward,
             fan,
             begun,
             end,
-            received,
             window,
             ..
         } = queued;
@@ -256,7 +256,6 @@ impl Shard {
         let settles = link.settles;
         if forward.settled {
             link.lane_settled -= 1;
-            leave_account(link, received, &mut self.conns);
             link.counters.presettled += 1;
             link.rate.add(self.second);
         }
@@ -300,17 +299,14 @@ impl Shard {
         let Some(queued) = link.lane.pop_front() else {
             return;
         };
+        leave_account(link, queued.weight(), &mut self.conns);
         let Queued {
             forward,
             fan,
-            received,
             window,
             ..
         } = queued;
-        if forward.settled {
-            link.lane_settled -= 1;
-            leave_account(link, received, &mut self.conns);
-        }
+        link.lane_settled -= usize::from(forward.settled);
         self.began(conn, out);
         self.leave_lane(window, forward.origin.shard);
         self.uncount(forward.slot);
@@ -470,14 +466,8 @@ impl Shard {
         else {
             return;
         };
-        let bytes = chunk.len() as u64;
-        queued.received += bytes;
-        if queued.forward.settled {
-            link.lane_bytes += bytes;
-            if let Some(conn) = self.conns.get_mut(link.conn) {
-                conn.lane_bytes += bytes;
-            }
-        }
+        let before = queued.weight();
+        queued.received += chunk.len() as u64;
         queued.end = end;
         if state.is_some() {
             queued.forward.state = state;
@@ -489,6 +479,9 @@ impl Shard {
                 false => queued.forward.payload.append(chunk),
             }
         }
+        let after = queued.weight();
+        enter_account(link, after.saturating_sub(before), &mut self.conns);
+        leave_account(link, before.saturating_sub(after), &mut self.conns);
         self.mark_ready(out);
     }
 }

@@ -34,10 +34,12 @@ impl Shard {
         &mut self,
         conn: ConnKey,
         link: LinkKey,
-        delivery: InTransfer,
+        mut delivery: InTransfer,
         payload: Payload,
         now: Time,
     ) {
+        // It may wait for long, and what it was read from is larger.
+        delivery.state = delivery.state.map(DeliveryState::settle);
         let Some(LinkSlot::In(key)) = self.slot(conn, link) else {
             return;
         };

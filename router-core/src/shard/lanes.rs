@@ -9,6 +9,7 @@ use super::state::{Incoming, Shard};
 use crate::counters::Counter;
 use crate::delivery::{Copies, Merge, Merged};
 use crate::ids::{AddressId, ConnKey, FanKey, InKey, Key, ShardId};
+use crate::inspect::LinkType;
 use crate::keyed::Keyed;
 use crate::limits;
 use crate::mail::{End, Forward, Mail, Target};
@@ -64,6 +65,12 @@ impl Shard {
             self.queue_copies(&links, forward, None, shared);
             return;
         };
+        // A consumer that leaves so much unread that its connection is full has its copies
+        // released: there may be as many as it has links, for every delivery.
+        let asked = links.len();
+        if !forward.settled {
+            links.retain(|&link| self.has_room_for_copy(link));
+        }
         if links.is_empty() {
             let state = Some(DeliveryState::Released);
             self.answer(origin, None, state, true);
@@ -73,12 +80,22 @@ impl Shard {
             origin,
             settled: forward.settled,
             ended: forward.complete,
-            merge: Merge::new(links.len()),
+            merge: Merge::new(asked),
             progress: links.iter().map(|&link| (link, 0)).collect(),
             sent: Vec::new(),
         }));
         self.by_origin.insert(origin, Incoming::Fan(key));
+        let refused = asked - links.len();
         self.queue_copies(&links, forward, Some(key), shared);
+        for _ in 0..refused {
+            self.answer_copy(key, Some(DeliveryState::Released), true);
+        }
+    }
+
+    /// Whether the connection of a consumer holds less than it may.
+    fn has_room_for_copy(&self, link: Key) -> bool {
+        let link = self.out_links.get(link);
+        link.is_none_or(|link| !self.is_overfull(link.conn))
     }
 
     /// Appends a delivery to several lanes.
@@ -105,11 +122,11 @@ impl Shard {
             return;
         };
         if forward.settled {
-            let conn = link.conn;
-            if link.lane.len() >= link.capacity as usize || link.lane_bytes >= limits::LANE_BYTES {
+            let (conn, of_client) = (link.conn, link.kind != LinkType::RouterControl);
+            if link.is_lane_full() {
                 self.drop_settled(key);
             }
-            if forward.complete && self.is_overfull(conn) {
+            if forward.complete && of_client && self.is_overfull(conn) {
                 self.drop_arriving(key, &forward);
                 return;
             }
@@ -120,13 +137,7 @@ impl Shard {
             return;
         };
         let received = forward.payload.len() as u64;
-        if forward.settled {
-            link.lane_settled += 1;
-            link.lane_bytes += received;
-            if let Some(conn) = self.conns.get_mut(link.conn) {
-                conn.lane_bytes += received;
-            }
-        }
+        link.lane_settled += usize::from(forward.settled);
         let window = (single && !forward.settled).then_some(pipe);
         let end = if forward.complete {
             End::Last
@@ -134,7 +145,7 @@ impl Shard {
             End::More
         };
         self.last_turn += 1;
-        link.lane.push_back(Queued {
+        let queued = Queued {
             turn: self.last_turn,
             forward,
             fan,
@@ -144,7 +155,9 @@ impl Shard {
             reported: 0,
             window,
             kept,
-        });
+        };
+        enter_account(link, queued.weight(), &mut self.conns);
+        link.lane.push_back(queued);
         if link.loose == 0 {
             self.loose.push(key);
         }
@@ -193,7 +206,7 @@ impl Shard {
             place += 1;
             if !keep {
                 let pipe = queued.window.map(|out| (out, queued.forward.origin.shard));
-                dropped.push((queued.forward.slot, queued.received, pipe));
+                dropped.push((queued.forward.slot, queued.weight(), pipe));
             }
             keep
         });
@@ -309,7 +322,17 @@ pub(super) fn origin_of(forward: &Forward) -> Option<(ShardId, InKey)> {
         .map(|delivery| (forward.origin.shard, delivery))
 }
 
-/// Settled deliveries have left a lane.
+/// Deliveries have come to a lane whose consumer answers for them.
+pub(super) fn enter_account(link: &mut OutLink, bytes: u64, conns: &mut Keyed<Conn>) {
+    if bytes > 0 {
+        link.lane_bytes += bytes;
+        if let Some(conn) = conns.get_mut(link.conn) {
+            conn.lane_bytes += bytes;
+        }
+    }
+}
+
+/// Such deliveries have left it.
 pub(super) fn leave_account(link: &mut OutLink, bytes: u64, conns: &mut Keyed<Conn>) {
     link.lane_bytes = link.lane_bytes.saturating_sub(bytes);
     if let Some(conn) = conns.get_mut(link.conn) {

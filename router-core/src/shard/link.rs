@@ -13,6 +13,7 @@ use super::pipe::PipeRx;
 use super::rate::Rate;
 use crate::ids::{AddressId, AddressKey, ConnKey, FanKey, InKey, Key, LinkId, OutKey};
 use crate::inspect::{LinkCounters, LinkType};
+use crate::limits;
 use crate::mail::{End, Forward};
 use crate::route::{DEFAULT_PRIORITY, Route};
 
@@ -121,6 +122,16 @@ impl InLink {
 }
 
 impl OutLink {
+    /// Whether a settled delivery that comes finds no room: then the rule for those applies. What
+    /// routers tell each other has more of it than messages have.
+    pub(super) fn is_lane_full(&self) -> bool {
+        let (deliveries, bytes) = match self.kind {
+            LinkType::RouterControl => (limits::CONTROL_LANE, limits::CONTROL_LANE_BYTES),
+            LinkType::Endpoint | LinkType::InterRouter => (self.capacity, limits::LANE_BYTES),
+        };
+        self.lane.len() >= deliveries as usize || self.lane_bytes >= bytes
+    }
+
     /// A link whose attach is to be answered when its binding is confirmed.
     pub(super) fn new(
         new: NewLink,
@@ -239,7 +250,7 @@ pub(super) struct OutLink {
     pub(super) lane: VecDeque<Queued>,
     /// Settled deliveries in the lane.
     pub(super) lane_settled: usize,
-    /// Bytes of settled deliveries in the lane.
+    /// What deliveries in the lane count against its consumer, in bytes.
     pub(super) lane_bytes: u64,
     /// It is in its connection's list of links with something to send.
     pub(super) ready: bool,
@@ -286,6 +297,22 @@ pub(super) struct Queued {
     pub(super) turn: u64,
     /// Bytes of a stream that the producer's shard has heard to be sent.
     pub(super) reported: u64,
+}
+
+impl Queued {
+    /// What counts against its consumer, in bytes: what its producer has settled, and, of a copy
+    /// that its producer has not, what keeps the copy; the message is on the producer's account.
+    pub(super) fn weight(&self) -> u64 {
+        match (self.forward.settled, self.fan) {
+            (true, _) => {
+                let state = self.forward.state.as_ref();
+                let state = state.map_or(0, |state| state.encoded_len());
+                self.received + state as u64 + limits::DELIVERY_OVERHEAD
+            }
+            (false, Some(_)) => limits::DELIVERY_OVERHEAD,
+            (false, None) => 0,
+        }
+    }
 }
 
 /// A delivery of which a part has been sent.

@@ -60,6 +60,8 @@ pub(super) struct PipeRx {
     depth: u32,
     drained: u32,
     granted: u32,
+    /// The other end is to hear of a new limit, at the end of the turn.
+    due: bool,
     /// The highest limit ever told: a drain's is higher than those after it.
     ceiling: u32,
 }
@@ -72,18 +74,20 @@ impl PipeRx {
             depth,
             drained: 0,
             granted: depth,
+            due: false,
             ceiling: depth,
         }
     }
 
-    /// One delivery has left the lane. True when the other end ought to hear of it.
+    /// One delivery has left the lane. True when the other end ought to hear of it, once until it
+    /// does.
     pub(super) fn drain(&mut self) -> bool {
         self.drained = self.drained.wrapping_add(1);
         let news = self
             .drained
             .wrapping_add(self.depth)
             .wrapping_sub(self.granted);
-        news >= (self.depth / 2).max(1)
+        news >= (self.depth / 2).max(1) && !std::mem::replace(&mut self.due, true)
     }
 
     /// How many deliveries may be in the lane or on their way to it.
@@ -93,6 +97,7 @@ impl PipeRx {
 
     /// The limit to tell the other end; from now on it counts as told.
     pub(super) fn grant(&mut self, extra: u32) -> u32 {
+        self.due = false;
         self.granted = self.drained.wrapping_add(self.depth).wrapping_add(extra);
         if is_before(self.ceiling, self.granted) {
             self.ceiling = self.granted;

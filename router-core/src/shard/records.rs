@@ -52,7 +52,7 @@ impl Shard {
             None => {
                 let record = self.insert_record(parcel, place);
                 if !parcel.settled {
-                    self.count_bytes(record, parcel.payload.len() as u64);
+                    self.count_bytes(record, self.weight(parcel));
                 }
                 record
             }
@@ -137,6 +137,17 @@ impl Shard {
             excluded: None,
             journey: Journey::default(),
         })
+    }
+
+    /// What an unsettled delivery counts against its producer's link, in bytes. Between routers it
+    /// is the message alone: credit there bounds what is in flight in bytes, not in number.
+    fn weight(&self, parcel: &Parcel) -> u64 {
+        let overhead = match self.is_of_endpoint(parcel.link) {
+            true => limits::DELIVERY_OVERHEAD,
+            false => 0,
+        };
+        let state = parcel.state.as_ref().map_or(0, |state| state.encoded_len());
+        (parcel.payload.len() + state) as u64 + overhead
     }
 
     /// Message bytes that a record holds on its link.

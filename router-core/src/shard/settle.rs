@@ -4,7 +4,7 @@
 use amqp_codec::{DeliveryState, Disposition, Modified, Role};
 use amqp_proto::SessionKey;
 
-use super::lanes::origin_of;
+use super::lanes::{enter_account, origin_of};
 use super::state::{Incoming, Shard, Table};
 use crate::delivery::{Merged, OutOrigin, Outbound, Place};
 use crate::ids::{ConnKey, InKey, Key, OutKey, ShardId};
@@ -332,12 +332,11 @@ impl Shard {
             .iter_mut()
             .find(|queued| origin_of(&queued.forward) == Some(origin) && !queued.forward.settled);
         if let Some(queued) = queued {
+            let before = queued.weight();
             queued.forward.settled = true;
+            let more = queued.weight() - before;
             out.lane_settled += 1;
-            out.lane_bytes += queued.received;
-            if let Some(conn) = self.conns.get_mut(out.conn) {
-                conn.lane_bytes += queued.received;
-            }
+            enter_account(out, more, &mut self.conns);
             // Its producer is not charged for it any more: the rule for settled ones holds.
             if out.lane_settled > out.capacity as usize || out.lane_bytes >= limits::LANE_BYTES {
                 self.drop_settled(link);

@@ -2,7 +2,7 @@
 //! they came. So those of one sender reach the neighbour, and the consumer behind it, in the order
 //! in which they were sent, although each has a link of its own.
 
-use super::lanes::origin_of;
+use super::lanes::{enter_account, origin_of};
 use super::link::{OutLink, Queued};
 use super::state::{Incoming, Shard};
 use crate::ids::{ConnKey, Key};
@@ -25,13 +25,8 @@ impl Shard {
         let Some(link) = self.out_links.get_mut(to) else {
             return;
         };
-        if queued.forward.settled {
-            link.lane_settled += 1;
-            link.lane_bytes += queued.received;
-            if let Some(conn) = self.conns.get_mut(link.conn) {
-                conn.lane_bytes += queued.received;
-            }
-        }
+        link.lane_settled += usize::from(queued.forward.settled);
+        enter_account(link, queued.weight(), &mut self.conns);
         if let Some(origin) = origin_of(&queued.forward)
             && self.by_origin.contains_key(&origin)
         {
@@ -71,7 +66,10 @@ impl Shard {
 
 /// The turn of the first large message of a link that has not begun.
 fn waits_since(link: &OutLink) -> Option<u64> {
-    let mut lane = link.lane.iter().filter(|_| link.streaming);
+    if !link.streaming {
+        return None;
+    }
+    let mut lane = link.lane.iter();
     let next = lane.find(|queued| queued.begun.is_none() && queued.end != End::Aborted)?;
     Some(next.turn)
 }

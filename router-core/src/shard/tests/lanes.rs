@@ -1,5 +1,6 @@
 //! What waits for a consumer that gives no credit.
 
+use amqp_codec::DeliveryState;
 use amqp_codec::message::MessageBuilder;
 
 use super::world::World;
@@ -124,11 +125,59 @@ fn class_5_many_links_of_one_consumer_hold_no_more_than_its_connection_may() {
             world.credit(consumer, link, 1000, false);
         }
         let received = world.peers[consumer].received().len() as u64;
-        let room = limits::CONNECTION_LANE_BYTES / 100_000;
+        let room = limits::CONNECTION_LANE_BYTES / (100_000 + limits::DELIVERY_OVERHEAD);
         assert!(received >= room && received <= room + 2, "{received}");
         let dropped = world.counters.total(Counter::DroppedPresettledDeliveries);
         assert_eq!(received + dropped, links * (limits::LANE_BYTES / 100_000));
         let census = world.shards[usize::from(shards) - 1].census();
         assert_eq!((census.connection_lane_bytes, census.drift), (0, 0));
     }
+}
+
+/// As many copies of one-byte messages as there is room for on a connection, and more.
+fn crowd(settled: bool) -> (World, usize, usize) {
+    let mut world = World::with_default(2, Treatment::Multicast);
+    let crowd = world.connect(1);
+    for number in 0..600 {
+        world.receiver(crowd, &number.to_string(), "all", 0);
+    }
+    let reader = world.connect(0);
+    world.receiver(reader, "r", "all", 10_000);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "s", "all");
+    for _ in 0..2 {
+        world.send_many(producer, sender, &message(1), settled, 120);
+    }
+    (world, crowd, reader)
+}
+
+#[test]
+fn class_6_copies_for_a_crowd_that_gives_no_credit_are_bounded() {
+    for settled in [true, false] {
+        let (mut world, crowd, reader) = crowd(settled);
+        let census = world.shards[1].census();
+        let most = limits::CONNECTION_LANE_BYTES / limits::DELIVERY_OVERHEAD + 600;
+        assert!(census.queued as u64 <= most, "{census:?}");
+        assert!(census.queued > 100_000, "{census:?}");
+        // Who reads has had each of them.
+        assert_eq!(world.peers[reader].received().len(), 240);
+        world.vanish(crowd);
+        let census = world.shards[1].census();
+        assert_eq!((census.queued, census.connection_lane_bytes), (0, 0));
+    }
+}
+
+#[test]
+fn class_6_states_on_transfers_that_wait_are_on_their_producers_account() {
+    let mut world = World::new(1);
+    let consumer = world.connect(0);
+    world.receiver(consumer, "r", "q", 0);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "s", "q");
+    let state = DeliveryState::Declared(vec![7; 10_000].into());
+    for _ in 0..100 {
+        world.send_with_state(producer, sender, &message(1), &state);
+    }
+    let held = world.shards[0].census().held_bytes;
+    assert!(held > 100 * 10_000, "{held}");
 }

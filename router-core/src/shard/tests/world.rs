@@ -264,6 +264,47 @@ impl World {
         self.send_part(peer, link, message, settled, false)
     }
 
+    /// Sends a message so many times in a row, as credit and window allow.
+    pub(super) fn send_many(
+        &mut self,
+        peer: usize,
+        link: LinkKey,
+        message: &[u8],
+        settled: bool,
+        count: usize,
+    ) {
+        let transfer = OutTransfer {
+            settled,
+            ..OutTransfer::new(7, DeliveryTag::new(b"t").unwrap())
+        };
+        let payload = Payload::from(Bytes::copy_from_slice(message));
+        let Peer { engine, output, .. } = &mut self.peers[peer];
+        for _ in 0..count {
+            let sent = engine.send_transfer(link, &transfer, &[], &payload, output);
+            assert_eq!(sent, Sent::Whole);
+        }
+        self.run();
+    }
+
+    /// Sends a message with a state on its transfer.
+    pub(super) fn send_with_state(
+        &mut self,
+        peer: usize,
+        link: LinkKey,
+        message: &[u8],
+        state: &DeliveryState,
+    ) {
+        let transfer = OutTransfer {
+            state: Some(state),
+            ..OutTransfer::new(7, DeliveryTag::new(b"t").unwrap())
+        };
+        let payload = Payload::from(Bytes::copy_from_slice(message));
+        let Peer { engine, output, .. } = &mut self.peers[peer];
+        let sent = engine.send_transfer(link, &transfer, &[], &payload, output);
+        assert_eq!(sent, Sent::Whole);
+        self.run();
+    }
+
     pub(super) fn send_part(
         &mut self,
         peer: usize,
