@@ -504,6 +504,7 @@ impl ControlPlane {
             | Mail::Returned(_)
             | Mail::Progress { .. }
             | Mail::Received { .. }
+            | Mail::Gone(_)
             | Mail::Window { .. }
             | Mail::Swept { .. }
             | Mail::Routes(..)

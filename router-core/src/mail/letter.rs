@@ -77,6 +77,8 @@ pub enum Mail {
         /// [`Mail::Swept`].
         sweep: Option<u32>,
     },
+    /// A link to a neighbour is gone, and with it the receiving ends of its pipes.
+    Gone(OutLinkKey),
     /// Nothing for this link is left at the shard that says so.
     Swept {
         /// The link that is being drained.

@@ -74,21 +74,22 @@ impl Shard {
         attach: Attach,
     ) {
         let kind = type_of(own_capabilities(&attach));
-        if kind != LinkType::Endpoint && self.is_inter_router(key) {
-            self.attach_router_link(key, session, link, &attach, kind);
-            self.touch(key);
-            return;
-        }
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
         let links = conn.engine.link_count();
         let names = conn.names.add(link, &attach);
+        let of_routers = kind != LinkType::Endpoint && self.is_inter_router(key);
         let outcome = match attach.role {
-            _ if self.is_inter_router(key) => Err(ROUTERS_ONLY),
             _ if links > limits::LINKS_PER_CONNECTION => Err(TOO_MANY),
             _ if names > limits::ATTACH_BYTES => Err(TOO_MUCH),
             _ if attach.name.len() > limits::LINK_NAME_BYTES => Err(LONG_NAME),
+            role if of_routers && self.has_control_link(key, role, kind) => Err(TOO_MANY),
+            _ if of_routers => {
+                self.attach_router_link(key, session, link, &attach, kind);
+                Ok(())
+            }
+            _ if self.is_inter_router(key) => Err(ROUTERS_ONLY),
             Role::Sender => self.attach_producer(key, session, link, &attach),
             Role::Receiver => self.attach_consumer(key, session, link, &attach),
         };

@@ -14,7 +14,7 @@ use super::settle::lost;
 use super::state::{Shard, tighten};
 use crate::counters::Counter;
 use crate::delivery::Place;
-use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey};
+use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey, ShardId};
 use crate::inspect::{AddressCounters, LinkType};
 use crate::limits;
 use crate::mail::{BoundLink, Command, End, Mail, OutRef, Unbind};
@@ -211,8 +211,11 @@ impl Shard {
             self.next_turn(link.conn);
         }
         if link.kind != LinkType::Endpoint {
-            let down = Command::LinkDown(self.out_key(out));
-            self.tell_control(down, 0);
+            let gone = self.out_key(out);
+            self.tell_control(Command::LinkDown(gone), 0);
+            for shard in (0..self.shards).map(ShardId) {
+                self.post(shard, Mail::Gone(gone));
+            }
             self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
             return;
         }

@@ -42,6 +42,7 @@ impl Shard {
             Mail::Progress { to, from, bytes } => self.take_progress(to, from, bytes),
             Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
             Mail::Swept { link, sweep } => self.swept(link.link, sweep),
+            Mail::Gone(link) => self.forget_pipe(link),
             Mail::Receipt { from, bytes } => {
                 let by = self.id;
                 self.post(from, Mail::Received { by, bytes });
@@ -61,7 +62,10 @@ impl Shard {
         let old = std::mem::replace(&mut self.paths, paths);
         self.topology += 1;
         for link in old.neighbors().iter().flat_map(Neighbor::links) {
-            if self.paths.behind(link).is_none() {
+            // A pipe is forgotten with its link. One to a neighbour that is merely doubted for a
+            // moment must not begin anew: its other end goes on counting.
+            let is_gone = self.pipes.to.get(&link).is_some_and(|pipe| pipe.is_gone());
+            if is_gone && self.paths.behind(link).is_none() {
                 self.pipes.to.remove(&link);
             }
         }

@@ -186,8 +186,16 @@ impl Shard {
             .table
             .lookup(key)
             .is_some_and(|route| route.consumers.iter().any(|other| other.link == gone));
-        let named = consumes || self.paths.behind(gone).is_some();
-        if named {
+        if consumes {
+            self.pipes.to.entry(gone).or_insert(PipeTx::new(0)).close();
+        } else {
+            self.forget_pipe(gone);
+        }
+    }
+
+    /// A link is gone to which no route of an address leads, only paths to neighbours perhaps.
+    pub(super) fn forget_pipe(&mut self, gone: OutLinkKey) {
+        if self.paths.behind(gone).is_some() {
             self.pipes.to.entry(gone).or_insert(PipeTx::new(0)).close();
         } else {
             self.pipes.to.remove(&gone);

@@ -119,6 +119,25 @@ impl Shard {
         }
     }
 
+    /// Whether a link is one for the routing protocol of which a connection has one already: each
+    /// may hold a message as large as any, so there is but one each way.
+    pub(super) fn has_control_link(&self, key: ConnKey, role: Role, kind: LinkType) -> bool {
+        let is_control = |slot: &LinkSlot| match *slot {
+            LinkSlot::In(link) if role == Role::Sender => {
+                let link = self.in_links.get(link);
+                link.is_some_and(|link| link.kind == LinkType::RouterControl)
+            }
+            LinkSlot::Out(out) if role == Role::Receiver => {
+                let link = self.out_links.get(out);
+                link.is_some_and(|link| link.kind == LinkType::RouterControl)
+            }
+            LinkSlot::In(_) | LinkSlot::Out(_) | LinkSlot::Refused => false,
+        };
+        let conn = self.conns.get(key);
+        kind == LinkType::RouterControl
+            && conn.is_some_and(|conn| conn.links.iter().flatten().any(is_control))
+    }
+
     /// A peer attaches a link between routers: it is answered at once.
     pub(super) fn attach_router_link(
         &mut self,

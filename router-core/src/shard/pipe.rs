@@ -10,6 +10,8 @@ use crate::ids::ShardId;
 pub(super) struct PipeTx {
     sent: u32,
     limit: u32,
+    /// The link is gone.
+    gone: bool,
 }
 
 impl PipeTx {
@@ -18,6 +20,7 @@ impl PipeTx {
         Self {
             sent: 0,
             limit: depth,
+            gone: false,
         }
     }
 
@@ -34,6 +37,12 @@ impl PipeTx {
     /// The link is gone: nothing more may go.
     pub(super) fn close(&mut self) {
         self.limit = self.sent;
+        self.gone = true;
+    }
+
+    /// Whether the link is gone.
+    pub(super) fn is_gone(self) -> bool {
+        self.gone
     }
 
     /// How many deliveries have gone that have not left their lane.
@@ -45,7 +54,7 @@ impl PipeTx {
     /// Takes a new limit; an older one is ignored. True if the pipe has opened by it.
     pub(super) fn raise(&mut self, limit: u32) -> bool {
         let was_open = self.is_open();
-        if is_before(self.limit, limit) {
+        if !self.gone && is_before(self.limit, limit) {
             self.limit = limit;
         }
         !was_open && self.is_open()
@@ -159,6 +168,7 @@ mod tests {
         let mut tx = PipeTx {
             sent: u32::MAX,
             limit: u32::MAX,
+            gone: false,
         };
         assert!(!tx.is_open());
         assert!(tx.raise(3));
@@ -167,5 +177,23 @@ mod tests {
             tx.send();
         }
         assert!(!tx.is_open());
+    }
+    #[test]
+    fn a_pipe_to_a_link_that_is_gone_stays_shut() {
+        let mut tx = PipeTx::new(4);
+        tx.close();
+        assert!(tx.is_gone());
+        assert!(!tx.raise(8));
+        assert!(!tx.is_open());
+    }
+
+    #[test]
+    fn the_other_end_hears_of_a_limit_once() {
+        let mut rx = PipeRx::new(ShardId(0), 4);
+        let told: Vec<bool> = (0..4).map(|_| rx.drain()).collect();
+        assert_eq!(told, [false, true, false, false]);
+        assert_eq!(rx.grant(0), 8);
+        assert!(!rx.drain());
+        assert!(rx.drain());
     }
 }

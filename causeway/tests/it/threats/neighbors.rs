@@ -218,3 +218,20 @@ fn class_14_a_version_that_is_not_spoken_is_told_with_who_and_where() {
     peer.is_alive();
     assert_eq!(nodes(&router), ["A"]);
 }
+
+#[test]
+fn class_14_a_neighbor_has_one_pair_of_links_for_the_routing_protocol() {
+    let mut router = interior("A", FOR_ROUTERS);
+    let place = router.next_port();
+    let mut peer = neighbor(place);
+    let (source, target) = terminus(Some(CAPABILITIES[0]), None);
+    for (handle, role) in [(2, Role::Receiver), (3, Role::Sender)] {
+        let more = attach(handle, role, source.clone(), target.clone());
+        peer.send(0, &Performative::Attach(Box::new(more)));
+        let refused = ("detach", "amqp:resource-limit-exceeded".to_owned());
+        assert_eq!(peer.told(), refused);
+    }
+    // The first pair is as good as before.
+    peer.deliver_as(&transfer(1, 0), &hello("_local/qdhello", 2));
+    router.wait_for("at protocol version 2 from X. Ignoring");
+}
