@@ -3,7 +3,7 @@
 //!
 //! It decides nothing about routes: the engine does, and what it says is entered into the bindings
 //! and published. Decision: messages wait for the turn, where they come before all else, because
-//! time enters there; so a HELLO never stands behind the agent's work.
+//! time enters there; so a HELLO stands behind no more of the agent's work than one turn's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -199,13 +199,15 @@ fn class_9_who_dribbles_is_not_waited_for_any_longer() {
         ProtocolHeader::Amqp.bytes(),
     ]
     .concat();
+    // A frame that would be complete in more than half a minute.
+    let mut frame = vec![0; 1000];
+    frame[..8].copy_from_slice(&[0, 0, 0x03, 0xe8, 2, 0, 0, 0]);
     let drain = peer.drain();
-    for byte in hello.iter().chain([0; 1000].iter()) {
-        if !peer.pour(&[*byte]) || drain.is_finished() {
-            break;
-        }
+    let is_dropped = hello.iter().chain(&frame).any(|byte| {
         std::thread::sleep(super::exchange::LOOK * 8);
-    }
+        !peer.pour(&[*byte]) || drain.is_finished()
+    });
+    assert!(is_dropped, "it was waited for to the end");
     drain.join().unwrap();
     scene.goes_on();
     scene.ends_well();
