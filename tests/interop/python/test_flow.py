@@ -114,7 +114,12 @@ class ProducerDrain(FlowCase):
         sender = self.wire.sender("gone.once")
         self.assertEqual(sender.deliver(Message(body=1)), Delivery.ACCEPTED)
         self.wire.detach(receiver)
-        self.assertEqual(sender.deliver(Message(body=2)), Delivery.RELEASED)
+        # The drain comes with the first that finds no consumer. One that was sent on before all of
+        # the router knew that the last has gone comes home, is released and asks for nothing.
+        for i in range(CAPACITY // 2):
+            self.assertEqual(sender.deliver(Message(body=2 + i)), Delivery.RELEASED)
+            if sender.link.drain_mode:
+                break
         self.loop.until(lambda: sender.link.drain_mode, "the router's drain")
         sender.link.drained()
         self.assertEqual(sender.credit, 0)
