@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use amqp_codec::Value;
 use router_core::control::{Connect, ConnectorIdentity, Listen, ListenerIdentity};
-use router_core::limits::{HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
+use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
     ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
@@ -136,6 +136,7 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
             false => seconds(entity, "initialHandshakeTimeoutSeconds"),
         },
         link_capacity: count("linkCapacity").unwrap_or(LINK_CAPACITY),
+        held_bytes: CONNECTION_BYTES,
         strip_annotations: strip_annotations(entity, role),
         authenticate_peer: entity.is_true("authenticatePeer"),
         sasl_mechanisms: mechanisms(entity),

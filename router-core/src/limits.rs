@@ -48,6 +48,10 @@ pub const LINK_BYTES: u64 = 8 * 1024 * 1024;
 /// What a delivery that waits counts besides its message, in bytes: what keeps it.
 pub const DELIVERY_OVERHEAD: u64 = 512;
 
+/// Bytes of an unsettled delivery of a client from which on it ceases to count against its
+/// producer's link when it has left the router; a smaller one does when it settles.
+pub const AWAITED_BYTES: usize = 1024;
+
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
 pub const LANE_BYTES: u64 = 8 * 1024 * 1024;
 

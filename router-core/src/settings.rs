@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{ConnectionId, TrunkToken};
+use crate::limits;
 use crate::route::Treatment;
 
 /// Of the router as a whole.
@@ -146,6 +147,8 @@ pub struct ConnectionSettings {
     pub handshake_time_out: Option<Duration>,
     /// Credit of each producer and lane of each consumer, in deliveries.
     pub link_capacity: u32,
+    /// Bytes of deliveries held for a connection beyond which its sessions get no window back.
+    pub held_bytes: u64,
     /// Router annotations.
     pub strip_annotations: StripAnnotations,
     /// A SASL exchange that yields a user is required.
@@ -172,6 +175,7 @@ impl Default for ConnectionSettings {
             loss_detection: None,
             handshake_time_out: None,
             link_capacity: 250,
+            held_bytes: limits::CONNECTION_BYTES,
             strip_annotations: StripAnnotations {
                 inbound: true,
                 outbound: true,

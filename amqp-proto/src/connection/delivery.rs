@@ -199,6 +199,13 @@ impl Connection {
         }
     }
 
+    /// How many deliveries of a link are remembered as unsettled.
+    #[must_use]
+    pub fn unsettled_on(&self, link: LinkKey) -> u32 {
+        let link = self.links.get(link.index, link.generation);
+        link.map_or(0, |link| link.unsettled)
+    }
+
     /// How many incoming deliveries of a session are remembered as unsettled.
     pub fn unsettled_in(&self, session: SessionKey) -> usize {
         let session = self.sessions.get(session.index, session.generation);

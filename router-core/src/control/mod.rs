@@ -503,6 +503,7 @@ impl ControlPlane {
             | Mail::Dispose { .. }
             | Mail::Returned(_)
             | Mail::Progress { .. }
+            | Mail::Left { .. }
             | Mail::Received { .. }
             | Mail::Gone(_)
             | Mail::Window { .. }

@@ -105,7 +105,8 @@ impl Sender {
             born,
             settled: true,
             complete: true,
-            counted: true,
+            awaited: false,
+            sender: None,
             beyond: None,
             state: None,
             heads: route

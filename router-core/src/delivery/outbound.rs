@@ -46,4 +46,8 @@ pub struct Copies {
     pub progress: Vec<(Key, u64)>,
     /// The records of the copies sent, of which some may be gone.
     pub sent: Vec<OutKey>,
+    /// Copies that are still in a lane.
+    pub waiting: usize,
+    /// The producer's shard wants to hear when there are none.
+    pub awaited: bool,
 }

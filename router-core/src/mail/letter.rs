@@ -66,6 +66,13 @@ pub enum Mail {
         /// Bytes handed to the send queue of the slowest consumer.
         bytes: u64,
     },
+    /// Whole deliveries that have left the box at one shard, all their copies there included.
+    Left {
+        /// Who says so.
+        from: ShardId,
+        /// The deliveries at the producers' shard.
+        deliveries: Vec<InKey>,
+    },
     /// Absolute limit of a pipe: the sender may have sent so many unsettled deliveries since its
     /// start.
     Window {
@@ -129,8 +136,10 @@ pub struct Forward {
     pub settled: bool,
     /// All of the message is in `payload`; else [`Mail::Data`] follows.
     pub complete: bool,
-    /// The producer's link is an endpoint's but not of a fallback: the delivery counts as egress.
-    pub counted: bool,
+    /// Who counts its bytes wants to hear when they have left the box: [`Mail::Left`].
+    pub awaited: bool,
+    /// The link that it came by, at the shard of its origin; `None` for the router's own.
+    pub sender: Option<InLinkKey>,
     /// Links to neighbours that get a copy of a multicast delivery, of whatever shard.
     pub beyond: Option<Arc<[OutLinkKey]>>,
     /// The state that the producer's transfer carried (transactional, for instance).

@@ -37,6 +37,8 @@ pub struct Census {
     pub output_bytes: usize,
     /// The most bytes of deliveries that are held for one connection.
     pub held_bytes: u64,
+    /// The most bytes of deliveries that are held for one connection beyond what it may have.
+    pub held_excess: u64,
     /// The most bytes of settled deliveries in one lane.
     pub lane_bytes: u64,
     /// The most bytes of settled deliveries in the lanes of one connection.
@@ -108,6 +110,8 @@ impl Shard {
         for (_, conn) in self.conns.iter() {
             census.output_bytes = census.output_bytes.max(conn.output.len());
             census.held_bytes = census.held_bytes.max(conn.held_bytes);
+            let excess = conn.held_bytes.saturating_sub(conn.settings.held_bytes);
+            census.held_excess = census.held_excess.max(excess);
             census.connection_lane_bytes = census.connection_lane_bytes.max(conn.lane_bytes);
         }
         for (_, link) in self.out_links.iter() {

@@ -17,6 +17,7 @@ use crate::notice::Notice;
 impl Shard {
     /// Looks after the touched connections, then tells other shards their limits.
     pub(super) fn coalesce(&mut self, now: Time) {
+        self.tell_left();
         let touched = std::mem::take(&mut self.touched);
         for &key in &touched {
             self.finish_connection(key, now);

@@ -199,6 +199,11 @@ pub(super) enum Fault {
 }
 
 impl Conn {
+    /// Whether so much is held for it that its sessions get no window back.
+    pub(super) fn is_full(&self) -> bool {
+        self.held_bytes > self.settings.held_bytes
+    }
+
     /// The name of the listener that accepted it; `None` if it was dialled.
     pub(super) fn listener_name(&self) -> Option<String> {
         (!self.settings.is_initiator()).then(|| self.settings.name.clone())

@@ -26,8 +26,6 @@ enum Pause {
     Share,
     /// The lane is empty, or its head is a stream that has not arrived further.
     Empty,
-    /// Large messages that came before have to begin first.
-    Turn,
     /// No credit.
     Credit,
     /// No window in the session.
@@ -63,7 +61,7 @@ impl Shard {
                 continue;
             };
             match pause {
-                Pause::Empty | Pause::Turn | Pause::Credit => {
+                Pause::Empty | Pause::Credit => {
                     link.ready = false;
                     self.wake_next(key);
                 }
@@ -108,9 +106,6 @@ impl Shard {
 
     /// Sends the head of a lane, or as much of it as can go. `None`: on to the next.
     fn send_head(&mut self, conn_key: ConnKey, out: Key, now: Time) -> Option<Pause> {
-        if !self.has_turn(conn_key, out) {
-            return Some(Pause::Turn);
-        }
         let tag = self.delivery_tag();
         let Self {
             conns,
@@ -170,15 +165,8 @@ impl Shard {
                 outbound.insert(sent_record(queued, origin, out, id));
                 self.note_sent(record, origin);
             }
-            self.began(conn_key, out);
         }
         self.head_sent(out, sent)
-    }
-
-    fn began(&mut self, conn: ConnKey, out: Key) {
-        if self.out_links.get(out).is_some_and(|link| link.streaming) {
-            self.next_turn(conn);
-        }
     }
 
     /// Books what was taken of the head of a lane.
@@ -260,6 +248,9 @@ impl Shard {
             link.rate.add(self.second);
         }
         self.leave_lane(window, forward.origin.shard);
+        if forward.awaited {
+            self.note_left(&forward, fan);
+        }
         if !forward.complete
             && let Some(origin) = origin_of(&forward)
             && fan.is_none()
@@ -295,7 +286,6 @@ impl Shard {
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };
-        let conn = link.conn;
         let Some(queued) = link.lane.pop_front() else {
             return;
         };
@@ -307,7 +297,6 @@ impl Shard {
             ..
         } = queued;
         link.lane_settled -= usize::from(forward.settled);
-        self.began(conn, out);
         self.leave_lane(window, forward.origin.shard);
         self.uncount(forward.slot);
         if let Some(origin) = origin_of(&forward)

@@ -4,6 +4,8 @@
 //! not settled is modified. A producer that leaves: what is complete goes on, what is not is
 //! aborted.
 
+use std::collections::VecDeque;
+
 use amqp_codec::DeliveryState;
 use amqp_proto::{LinkKey, SessionKey};
 
@@ -159,13 +161,8 @@ impl Shard {
         self.forget_record(record);
     }
 
-    fn drop_consumer(&mut self, out: Key, tokens: &[u64], how: LinkEnd) {
-        let Some(mut link) = self.out_links.remove(out) else {
-            return;
-        };
-        let waiting = link.lane_bytes;
-        leave_account(&mut link, waiting, &mut self.conns);
-        let lane = std::mem::take(&mut link.lane);
+    /// What waits in the lane of a link that is gone goes by another, or home.
+    fn give_up_lane(&mut self, out: Key, lane: VecDeque<Queued>) {
         for queued in lane {
             if let Some(stays) = self.other_lane(&queued, out) {
                 self.change_lane(queued, stays);
@@ -174,6 +171,9 @@ impl Shard {
             self.leave_lane(queued.window, queued.forward.origin.shard);
             if let Some(origin) = origin_of(&queued.forward) {
                 self.leave_stream(origin, out);
+            }
+            if let Some(fan) = queued.fan {
+                self.copy_left(fan);
             }
             if let Some(begun) = queued.begun {
                 if begun.record.is_none() {
@@ -185,6 +185,16 @@ impl Shard {
                 self.send_back(queued.forward);
             }
         }
+    }
+
+    fn drop_consumer(&mut self, out: Key, tokens: &[u64], how: LinkEnd) {
+        let Some(mut link) = self.out_links.remove(out) else {
+            return;
+        };
+        let waiting = link.lane_bytes;
+        leave_account(&mut link, waiting, &mut self.conns);
+        let lane = std::mem::take(&mut link.lane);
+        self.give_up_lane(out, lane);
         for &token in tokens {
             let key = OutKey(Key::from_token(token));
             let answered = self
@@ -208,7 +218,6 @@ impl Shard {
             && let Some(conn) = self.conns.get_mut(link.conn)
         {
             conn.streaming.retain(|&of| of != out);
-            self.next_turn(link.conn);
         }
         if link.kind != LinkType::Endpoint {
             let gone = self.out_key(out);

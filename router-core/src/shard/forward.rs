@@ -29,6 +29,7 @@ impl Shard {
         if self.paths.has_trunks() {
             self.note_pin(parcel.link, target, record.is_some());
         }
+        let awaited = self.is_awaited(&parcel);
         let forward = Forward {
             origin: Origin {
                 shard: self.id,
@@ -40,7 +41,8 @@ impl Shard {
             born: parcel.born,
             settled: parcel.settled,
             complete: parcel.complete,
-            counted: true,
+            awaited,
+            sender: parcel.link,
             beyond: None,
             state: parcel.state,
             heads: parcel.heads,
@@ -74,6 +76,7 @@ impl Shard {
                 self.note_pin(parcel.link, link, false);
             }
         }
+        let awaited = self.is_awaited(&parcel);
         let forward = Forward {
             origin: Origin {
                 shard: self.id,
@@ -85,7 +88,8 @@ impl Shard {
             born: parcel.born,
             settled: parcel.settled,
             complete: parcel.complete,
-            counted: true,
+            awaited,
+            sender: parcel.link,
             beyond,
             state: parcel.state,
             heads: parcel.heads,

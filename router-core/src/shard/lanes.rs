@@ -15,6 +15,7 @@ use crate::limits;
 use crate::mail::{End, Forward, Mail, Target};
 use crate::route::NO_SLOT;
 
+use super::flows::Flow;
 use super::parcel::is_large;
 use super::pipe::PipeRx;
 
@@ -29,7 +30,7 @@ impl Shard {
                 }
                 let mut link = to.link;
                 if is_large(forward.complete, &forward.payload) {
-                    link = self.streaming_link(link);
+                    link = self.streaming_link(link, Flow::of(&forward));
                 }
                 if !forward.complete
                     && let Some(origin) = origin_of(&forward)
@@ -52,7 +53,7 @@ impl Shard {
             if self.out_links.get(link.link).is_some() {
                 links.push(match is_large(forward.complete, &forward.payload) {
                     false => link.link,
-                    true => self.streaming_link(link.link),
+                    true => self.streaming_link(link.link, Flow::of(&forward)),
                 });
             }
         }
@@ -83,6 +84,8 @@ impl Shard {
             merge: Merge::new(asked),
             progress: links.iter().map(|&link| (link, 0)).collect(),
             sent: Vec::new(),
+            waiting: links.len(),
+            awaited: forward.awaited,
         }));
         self.by_origin.insert(origin, Incoming::Fan(key));
         let refused = asked - links.len();
@@ -144,9 +147,7 @@ impl Shard {
         } else {
             End::More
         };
-        self.last_turn += 1;
         let queued = Queued {
-            turn: self.last_turn,
             forward,
             fan,
             begun: None,

@@ -40,6 +40,7 @@ impl Shard {
             Mail::Dispose { to, state, settled } => self.take_disposal(to, state, settled),
             Mail::Returned(forward) => self.take_returned(forward),
             Mail::Progress { to, from, bytes } => self.take_progress(to, from, bytes),
+            Mail::Left { from, deliveries } => self.take_left(from, &deliveries),
             Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
             Mail::Swept { link, sweep } => self.swept(link.link, sweep),
             Mail::Gone(link) => self.forget_pipe(link),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use amqp_codec::{Attach, Str};
 use amqp_proto::{LinkKey, SessionKey};
 
+use super::flows::Flow;
 use super::head::Head;
 use super::pin::Pin;
 use super::pipe::PipeRx;
@@ -156,6 +157,7 @@ impl OutLink {
             name,
             kind: LinkType::Endpoint,
             streaming: false,
+            flow: None,
             moved: second,
             priority: DEFAULT_PRIORITY,
             key,
@@ -230,6 +232,8 @@ pub(super) struct OutLink {
     pub(super) kind: LinkType,
     /// It carries single large messages to a neighbour.
     pub(super) streaming: bool,
+    /// Whose large messages it carried last.
+    pub(super) flow: Option<Flow>,
     /// The second in which it was last given a large message, or sent some of one.
     pub(super) moved: u32,
     /// The priority whose messages it carries to a neighbour.
@@ -293,8 +297,6 @@ pub(super) struct Queued {
     pub(super) window: Option<Key>,
     /// Its payload does not hold the window that it was read into.
     pub(super) kept: bool,
-    /// When it came to the lane, among all of the shard.
-    pub(super) turn: u64,
     /// Bytes of a stream that the producer's shard has heard to be sent.
     pub(super) reported: u64,
 }

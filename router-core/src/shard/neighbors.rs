@@ -33,51 +33,17 @@ impl Shard {
         }
     }
 
-    /// The link on which a large message leaves that was to leave on this one: to a neighbour, one
-    /// that carries nothing else at the moment, on a session of its own, so that a message which
-    /// stalls holds up no other.
-    pub(super) fn streaming_link(&mut self, instead_of: Key) -> Key {
-        let Some(link) = self.out_links.get(instead_of) else {
-            return instead_of;
-        };
-        let (key, kind) = (link.conn, link.kind);
-        if kind != LinkType::InterRouter {
-            return instead_of;
-        }
-        let Some(conn) = self.conns.get_mut(key) else {
-            return instead_of;
-        };
-        let lane = |out: &Key| {
-            self.out_links
-                .get(*out)
-                .map_or(usize::MAX, |of| of.lane.len())
-        };
-        let best = conn.streaming.iter().copied().min_by_key(lane);
-        let idle =
-            best.filter(|out| lane(out) == 0 || conn.streaming.len() >= limits::STREAMING_LINKS);
-        if let Some(out) = idle {
-            if let Some(link) = self.out_links.get_mut(out)
-                && link.lane.is_empty()
-            {
-                link.moved = self.second;
-            }
-            return out;
-        }
-        let Ok(session) = conn.engine.begin(&mut conn.output) else {
-            return best.unwrap_or(instead_of);
-        };
+    /// Another link for large messages, on a session of its own.
+    pub(super) fn attach_streaming(&mut self, key: ConnKey) -> Option<Key> {
+        let conn = self.conns.get_mut(key)?;
+        let session = conn.engine.begin(&mut conn.output).ok()?;
         conn.sessions.push((session, Withheld::default()));
-        let Some(out) = self.attach_own(key, session, DATA, kind, Role::Sender) else {
-            return best.unwrap_or(instead_of);
-        };
-        if let Some(link) = self.out_links.get_mut(out) {
-            link.streaming = true;
-        }
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.streaming.push(out);
-        }
+        let kind = LinkType::InterRouter;
+        let out = self.attach_own(key, session, DATA, kind, Role::Sender)?;
+        self.out_links.get_mut(out)?.streaming = true;
+        self.conns.get_mut(key)?.streaming.push(out);
         self.touch(key);
-        out
+        Some(out)
     }
 
     /// Attaches a receiver and a sender on a session of their own.

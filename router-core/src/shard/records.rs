@@ -142,12 +142,16 @@ impl Shard {
     /// What an unsettled delivery counts against its producer's link, in bytes. Between routers it
     /// is the message alone: credit there bounds what is in flight in bytes, not in number.
     fn weight(&self, parcel: &Parcel) -> u64 {
-        let overhead = match self.is_of_endpoint(parcel.link) {
+        let state = parcel.state.as_ref().map_or(0, |state| state.encoded_len());
+        (parcel.payload.len() + state) as u64 + self.overhead(parcel.link)
+    }
+
+    /// What a delivery counts besides its message, by the link that it came by.
+    pub(super) fn overhead(&self, link: Option<InLinkKey>) -> u64 {
+        match self.is_of_endpoint(link) {
             true => limits::DELIVERY_OVERHEAD,
             false => 0,
-        };
-        let state = parcel.state.as_ref().map_or(0, |state| state.encoded_len());
-        (parcel.payload.len() + state) as u64 + overhead
+        }
     }
 
     /// Message bytes that a record holds on its link.
@@ -356,7 +360,7 @@ impl Shard {
     }
 
     /// Whether a delivery has entered the network here, and not come from another router.
-    fn is_of_endpoint(&self, link: Option<InLinkKey>) -> bool {
+    pub(super) fn is_of_endpoint(&self, link: Option<InLinkKey>) -> bool {
         link.and_then(|key| self.in_links.get(key))
             .is_none_or(|link| link.kind == LinkType::Endpoint)
     }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use amqp_proto::SessionKey;
 
 use super::conn::Conn;
+use super::link::OutLink;
 use super::settle::lost;
 use super::state::Shard;
 use crate::delivery::Place;
@@ -43,7 +44,7 @@ impl Shard {
     }
 
     /// Of the links for large messages on a connection, closes those that have been idle for long,
-    /// and those whose first message does not move while others wait behind it.
+    /// and those whose first message does not move while those of other senders wait behind it.
     fn close_streaming_links(&mut self, key: ConnKey) {
         let Some(conn) = self.conns.get(key) else {
             return;
@@ -58,9 +59,7 @@ impl Shard {
         };
         let stuck = |out: &&Key| {
             let link = since(out, limits::STREAM_STALLED);
-            link.is_some_and(|link| {
-                link.lane.len() > 1 && link.lane.front().is_some_and(|of| of.begun.is_some())
-            })
+            link.is_some_and(OutLink::holds_up_strangers)
         };
         let mut over: BTreeSet<Key> = conn.streaming.iter().filter(idle).copied().collect();
         if !over.is_empty() {
@@ -137,7 +136,7 @@ impl Shard {
 
 /// Whether nothing more can come in on a session, nor therefore on its other links.
 fn stops_others(conn: &Conn, session: SessionKey) -> bool {
-    if conn.held_bytes > limits::CONNECTION_BYTES {
+    if conn.is_full() {
         return true;
     }
     let withheld = conn.sessions.iter().find(|(of, _)| *of == session);

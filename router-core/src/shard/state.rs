@@ -130,6 +130,8 @@ pub struct Shard {
     pub(super) loose: Vec<Key>,
     /// Pipes whose other end ought to hear a new limit: the link and the shard.
     pub(super) grants: Vec<(Key, ShardId)>,
+    /// Deliveries that have left the box in this turn and are awaited, by the shard of their origin.
+    pub(super) left: Vec<Vec<InKey>>,
     /// Connections that belong to trunks.
     pub(super) trunks: Vec<ConnKey>,
     /// Links whose producers may get credit when a second is over.
@@ -143,8 +145,6 @@ pub struct Shard {
     pub(super) ticked: u32,
     pub(super) next_link: u64,
     pub(super) next_tag: u64,
-    /// Deliveries that came to lanes.
-    pub(super) last_turn: u64,
     pub(super) trace_all: bool,
     /// No further deliveries are let in: the program is about to end.
     pub(super) retiring: bool,
@@ -259,6 +259,7 @@ impl Shard {
             closed: Vec::new(),
             loose: Vec::new(),
             grants: Vec::new(),
+            left: (0..shards).map(|_| Vec::new()).collect(),
             trunks: Vec::new(),
             slow: Vec::new(),
             wheel: Wheel::new(),
@@ -268,7 +269,6 @@ impl Shard {
             ticked: 0,
             next_link: 0,
             next_tag: 0,
-            last_turn: 0,
             trace_all: false,
             retiring: false,
             notices: Vec::new(),

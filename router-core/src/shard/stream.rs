@@ -4,9 +4,12 @@
 use amqp_codec::DeliveryState;
 use amqp_proto::{InTransfer, Payload, SessionKey};
 
+use super::conn::{Conn, LinkSlot};
+use super::link::InLink;
 use super::state::{Incoming, Shard};
 use crate::delivery::Place;
 use crate::ids::{ConnKey, InKey, InLinkKey, Key, ShardId};
+use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::{End, Mail};
 
@@ -176,13 +179,17 @@ impl Shard {
         self.update_withheld(record, None);
     }
 
-    /// A shard has nothing more to do with a stream: the others set the pace.
+    /// A shard has nothing more to do with a delivery: the others set a stream's pace.
     pub(super) fn leave_fan(&mut self, record: InKey, from: ShardId) {
-        let inbound = self.inbound.get(record);
-        if inbound.is_some_and(|inbound| {
-            inbound.stream.is_some() && matches!(inbound.place, Place::Fan(_))
-        }) {
-            self.take_progress(record, from, u64::MAX);
+        let Some(inbound) = self.inbound.get(record) else {
+            return;
+        };
+        if !matches!(inbound.place, Place::Fan(_)) {
+            return;
+        }
+        match inbound.stream {
+            Some(_) => self.take_progress(record, from, u64::MAX),
+            None => self.take_left(from, &[record]),
         }
     }
 
@@ -202,6 +209,9 @@ impl Shard {
         }
         let before = std::mem::replace(&mut stream.withheld, due);
         let (conn, session) = (inbound.conn, inbound.session);
+        if before == due && self.conns.get(conn).is_some_and(Conn::is_full) {
+            self.apply_withheld(conn, session);
+        }
         if before == 0 && due > 0 {
             self.note_behind(conn, record);
         }
@@ -237,9 +247,9 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
-        let full = conn.held_bytes > limits::CONNECTION_BYTES;
+        let full = conn.is_full();
         conn.held_bytes = (conn.held_bytes + after).saturating_sub(before);
-        let fills = conn.held_bytes > limits::CONNECTION_BYTES;
+        let fills = conn.is_full();
         // In steps, as for streams.
         let beyond = |bytes: u64| {
             let bytes = bytes.saturating_sub(limits::LINK_BYTES);
@@ -261,6 +271,38 @@ impl Shard {
         }
     }
 
+    /// Whether a session gets window although its connection holds all that it may: one for the
+    /// routing protocol, which is on nobody's account, and one that carries nothing but a stream
+    /// for whose next bytes its consumers wait. Were that one held up, what lies behind it in their
+    /// lanes would be kept for ever.
+    fn is_spared(&self, key: ConnKey, session: SessionKey) -> bool {
+        let Some(conn) = self.conns.get(key) else {
+            return false;
+        };
+        let mut links = Vec::new();
+        conn.engine.links_of(session, &mut links);
+        let mut incoming = links.iter().filter_map(|&link| match self.slot(key, link) {
+            Some(LinkSlot::In(link)) => self.in_links.get(link),
+            _ => None,
+        });
+        let Some(link) = incoming.next() else {
+            return false;
+        };
+        let is_alone = incoming.next().is_none();
+        is_alone && (link.kind == LinkType::RouterControl || self.is_wanted(link))
+    }
+
+    /// Whether the consumers of what arrives on a link have had nearly all that has come, or want
+    /// none of it.
+    fn is_wanted(&self, link: &InLink) -> bool {
+        let Some(inbound) = link.partial.and_then(|record| self.inbound.get(record)) else {
+            return false;
+        };
+        let stream = inbound.stream.as_deref();
+        matches!(inbound.place, Place::Discard(_))
+            || stream.is_some_and(|of| of.progress > 0 && of.ahead() < limits::STREAM_WINDOW)
+    }
+
     fn apply_withheld(&mut self, key: ConnKey, session: SessionKey) {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
@@ -269,9 +311,11 @@ impl Shard {
             return;
         };
         let bytes = withheld.bytes();
-        let frames = match conn.held_bytes > limits::CONNECTION_BYTES {
-            true => u64::from(u32::MAX),
-            false => bytes / u64::from(conn.settings.max_frame_size),
+        let frames = bytes / u64::from(conn.settings.max_frame_size);
+        let full = conn.is_full() && !self.is_spared(key, session);
+        let frames = if full { u64::from(u32::MAX) } else { frames };
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
         };
         conn.engine
             .set_withheld(session, u32::try_from(frames).unwrap_or(u32::MAX));

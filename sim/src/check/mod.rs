@@ -23,6 +23,9 @@ pub(crate) use self::scene::Scene;
 /// Bytes of the largest message and frame that a peer here makes.
 const LARGEST: u64 = 2 * 1024 * 1024;
 
+/// Bytes that may be held for a connection beyond its bound: what its sessions' windows let come.
+const HELD_SURPLUS: u64 = 4 * LARGEST;
+
 /// What may be under way to a thread beyond its bound: what each connection may add before it is no
 /// longer read.
 const TRANSIT_SURPLUS: u64 = 4 * LARGEST;
@@ -44,9 +47,9 @@ pub(crate) fn bounds(census: &Census) {
         "{output} bytes are queued for a connection"
     );
     assert!(
-        census.held_bytes <= limits::CONNECTION_BYTES + LARGEST,
-        "{} bytes are held for a connection",
-        census.held_bytes
+        census.held_excess <= HELD_SURPLUS,
+        "{} bytes too many are held for a connection",
+        census.held_excess
     );
     assert!(
         census.lane_bytes <= limits::LANE_BYTES + LARGEST,

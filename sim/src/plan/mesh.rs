@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use router_core::limits;
 use router_core::settings::MeshTimers;
 
 use super::draw::{listeners, treatments};
@@ -62,7 +63,27 @@ impl Plan {
             };
             plan.faults.push(Fault { number, at, kind });
         }
+        // Drawn last: it was not drawn when older seeds were written down.
+        for end in plan.edges.iter_mut().flat_map(|edge| &mut edge.ends) {
+            end.held = random.pick(&[end.held, end.held, 1 << 20, 400_000]);
+        }
+        if random.one_in(4) {
+            plan.heavy(random);
+        }
         plan
+    }
+
+    /// Some send large messages one after the other: more than may be held between two routers.
+    fn heavy(&mut self, random: &mut Random) {
+        for link in self.peers.iter_mut().flat_map(|peer| &mut peer.links) {
+            if let Some(LinkPlan::Send(send)) = link.as_mut()
+                && random.one_in(3)
+            {
+                send.size = 400_000;
+                send.count = 10;
+                send.pause = 0;
+            }
+        }
     }
 
     fn mesh_fault(&self, random: &mut Random) -> FaultKind {
@@ -215,6 +236,7 @@ fn end(node: usize, dear: bool, random: &mut Random) -> EdgeEnd {
             None,
         ]),
         loss_detection: random.pick(&[None, None, Some(Duration::from_millis(800))]),
+        held: limits::CONNECTION_BYTES,
     }
 }
 

@@ -221,6 +221,8 @@ pub(crate) struct EdgeEnd {
     pub(crate) window: Option<u32>,
     pub(crate) idle: Option<Duration>,
     pub(crate) loss_detection: Option<Duration>,
+    /// Bytes that may be held for it.
+    pub(crate) held: u64,
 }
 
 /// What happens to a connection between routers.
@@ -283,6 +285,7 @@ impl EdgePlan {
             max_session_frames: end.window,
             idle_time_out: end.idle,
             loss_detection: end.loss_detection,
+            held_bytes: end.held,
             handshake_time_out: Some(Duration::from_secs(10)),
             link_capacity: end.capacity,
             strip_annotations: StripAnnotations {

@@ -6,9 +6,11 @@ use amqp_proto::{Event, LinkKey, OutTransfer, Payload, Sent, Time};
 use bytes::Bytes;
 
 use super::world::{Peer, World};
+use crate::ids::{AddressId, ShardId};
 use crate::limits;
 use crate::route::Treatment;
 use crate::settings::ConnectionRole;
+use crate::shard::flows::Flow;
 use crate::shard::termini::{DATA, pair_attach};
 
 /// More than is held before a message is forwarded.
@@ -212,15 +214,41 @@ fn a_stalled_stream_that_holds_up_nobody_may_wait() {
     assert_eq!(world.peers[peer].outcome(0), None);
 }
 
+/// What nobody in particular sends to an address.
+fn flow(address: u64) -> Flow {
+    Flow {
+        shard: ShardId(0),
+        sender: None,
+        address: AddressId(address),
+    }
+}
+
+#[test]
+fn who_sends_large_messages_has_a_link_for_them() {
+    let mut world = World::new(1);
+    neighbor(&mut world, Role::Receiver, &["one"]);
+    let shard = &mut world.shards[0];
+    let data = shard.out_links.iter().next().map(|(key, _)| key).unwrap();
+    let one = shard.streaming_link(data, flow(1));
+    let other = shard.streaming_link(data, flow(2));
+    assert_ne!(one, other);
+    assert_eq!(shard.streaming_link(data, flow(1)), one);
+    assert_eq!(shard.streaming_link(data, flow(2)), other);
+    pass(&mut world, 2);
+    let shard = &mut world.shards[0];
+    assert_eq!(shard.streaming_link(data, flow(3)), one, "it rests");
+    assert_eq!(shard.streaming_link(data, flow(2)), other);
+}
+
 #[test]
 fn links_for_large_messages_are_closed_when_nobody_needs_them() {
     let mut world = World::new(1);
     let (peer, _) = neighbor(&mut world, Role::Receiver, &["one"]);
     let shard = &mut world.shards[0];
     let data = shard.out_links.iter().next().map(|(key, _)| key).unwrap();
-    let streaming = shard.streaming_link(data);
+    let streaming = shard.streaming_link(data, flow(1));
     assert_ne!(streaming, data);
-    assert_eq!(shard.streaming_link(data), streaming, "it is free");
+    assert_eq!(shard.streaming_link(data, flow(1)), streaming, "its own");
     world.run();
     let seen = |world: &World, wanted: fn(&Event) -> bool| {
         let events = world.peers[peer].events.iter();
@@ -234,7 +262,7 @@ fn links_for_large_messages_are_closed_when_nobody_needs_them() {
     pass(&mut world, 3);
     assert_eq!((seen(&world, detached), seen(&world, ended)), (1, 1));
     let shard = &mut world.shards[0];
-    assert_ne!(shard.streaming_link(data), streaming, "a new one");
+    assert_ne!(shard.streaming_link(data, flow(1)), streaming, "a new one");
     world.run();
     assert_eq!(seen(&world, attached), 2);
 }
