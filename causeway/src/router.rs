@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use management::schema::Entity;
-use management::settings::router_settings;
+use management::settings::{router_settings, worker_threads};
 use management::{Agent, Origin};
 use mio::{Poll, Waker};
 use router_core::control::{ControlConfig, ControlPlane};
@@ -49,7 +49,7 @@ const RANDOM_ID: usize = 15;
 /// How a router is run, beyond its configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunSettings {
-    /// The number of workers; `None`: one for each core.
+    /// The number of workers; `None`: what the configuration says, else one for each core.
     pub workers: Option<u16>,
     /// How long a worker looks for work before it sleeps; `None`: not at all on one or two cores,
     /// else 20 microseconds.
@@ -123,6 +123,7 @@ impl Router {
         let frame = Frame {
             router: Arc::new(router_settings(&entity, env!("CARGO_PKG_VERSION"))),
             cores: thread::available_parallelism().map_or(1, usize::from),
+            workers: settings.workers.map(u32::from).or(worker_threads(&entity)),
             settings,
             clock: Clock::start(),
             random,
@@ -187,6 +188,8 @@ impl Drop for Router {
 struct Frame {
     router: Arc<RouterSettings>,
     cores: usize,
+    /// What the command line says, else the configuration.
+    workers: Option<u32>,
     settings: RunSettings,
     clock: Clock,
     random: Random,
@@ -302,8 +305,8 @@ impl Frame {
     }
 
     fn shards(&self) -> u16 {
-        let workers = self.settings.workers.map_or(self.cores, usize::from);
-        u16::try_from(workers)
+        let cores = || u32::try_from(self.cores).unwrap_or(u32::MAX);
+        u16::try_from(self.workers.unwrap_or_else(cores))
             .unwrap_or(WORKERS_MAX)
             .clamp(1, WORKERS_MAX)
     }

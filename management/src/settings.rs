@@ -56,6 +56,13 @@ pub fn router_settings(router: &Entity, version: &'static str) -> RouterSettings
     }
 }
 
+/// How many worker threads a `router` entity asks for; `None` where it says nothing. The default of
+/// the attribute, which is what management shows then, is the incumbent's and asks for nothing.
+#[must_use]
+pub fn worker_threads(router: &Entity) -> Option<u32> {
+    count(router, "workerThreads").filter(|_| router.is_given("workerThreads"))
+}
+
 fn mesh_timers(router: &Entity) -> MeshTimers {
     let interval = |name, fallback| seconds(router, name).unwrap_or(fallback);
     let fallback = MeshTimers::default();

@@ -21,7 +21,7 @@
 //!
 //! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
 //! what is under way to each other thread, `TRANSIT_BYTES` and a frame more for each connection;
-//! its receive window, `RECEIVE_WINDOW` and two blocks of `READ_BYTES_PER_TURN`; and its pipe to
+//! its receive window, `RECEIVE_WINDOW_BUSY` and two blocks of `READ_BYTES_PER_TURN`; and its pipe to
 //! the management agent, which holds at most `IN_PROCESS_BYTES` of each shard.
 
 use std::time::Duration;
@@ -100,6 +100,9 @@ pub const LINK_CAPACITY: u32 = 250;
 
 /// Bytes of a shard's receive window that were handed on and may be read into again.
 pub const RECEIVE_WINDOW: usize = 256 * 1024;
+
+/// The same while consumers leave more than that waiting; given back within seconds.
+pub const RECEIVE_WINDOW_BUSY: usize = 4 * 1024 * 1024;
 
 /// Bytes read from one connection before the others have their turn.
 pub const READ_BYTES_PER_TURN: usize = 64 * 1024;

@@ -20,7 +20,7 @@ pub struct RunOptions {
     /// Configuration file; without one, a standalone router on 127.0.0.1:5672.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Worker threads; one for each core where silent.
+    /// Worker threads, whatever the configuration says; where both are silent, one for each core.
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=MOST_WORKERS))]
     pub workers: Option<u16>,
     /// How long an idle worker looks for work before it sleeps, in microseconds.

@@ -70,6 +70,16 @@ fn a_check_says_what_is_left_open() {
 }
 
 #[test]
+fn as_many_workers_run_as_the_configuration_or_the_command_line_says() {
+    let text = configuration("").replace("id: Tested", "id: Tested\n workerThreads: 3");
+    for (options, expected) in [(&[][..], 3), (&["--workers", "1"], 1)] {
+        let log = Router::start_with(&text, options).log.join("\n");
+        let words = format!("Operational, {expected} Threads Running");
+        assert!(log.contains(&words), "{log}");
+    }
+}
+
+#[test]
 fn the_start_is_logged_with_every_open_door() {
     let mut router = Router::start("");
     let log = router.log.join("\n");

@@ -77,6 +77,7 @@ pub struct Validated {
 pub struct Entity {
     entity_type: &'static EntityType,
     values: BTreeMap<&'static str, Value>,
+    given: BTreeSet<&'static str>,
 }
 
 impl Entity {
@@ -86,6 +87,7 @@ impl Entity {
         let mut entity = Self {
             entity_type,
             values: BTreeMap::new(),
+            given: BTreeSet::new(),
         };
         for attribute in entity_type.all_attributes() {
             if let Some(value) = fallback(attribute) {
@@ -124,6 +126,12 @@ impl Entity {
     #[must_use]
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name).and_then(Value::as_bool) == Some(true)
+    }
+
+    /// Whether who made it gave the attribute a value, be it the default.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.contains(name)
     }
 
     /// Its name, if it has one.
@@ -221,6 +229,7 @@ pub fn validate(
             errors.push(AttributeError::new(attribute.name, text));
         }
     }
+    entity.given = given;
     errors.extend(odd(&entity, source));
     if errors.is_empty() {
         Ok(Validated { entity, warnings })

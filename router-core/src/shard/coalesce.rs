@@ -211,6 +211,7 @@ impl Shard {
         if self.ticked < self.second {
             self.ticked = self.second;
             self.scrub();
+            self.window.relax();
             self.lines_due |= self.may_be_held();
             self.watch_trunks();
             for key in std::mem::take(&mut self.slow) {

@@ -292,7 +292,10 @@ impl Shard {
     /// When a turn is due even if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let waits = !self.slow.is_empty() || self.may_be_held() || self.watches_trunks();
+        let waits = !self.slow.is_empty()
+            || self.may_be_held()
+            || self.watches_trunks()
+            || self.window.has_surplus();
         let second = waits.then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
         [self.wheel.next_deadline(), second]
             .into_iter()

@@ -3,8 +3,10 @@
 //!
 //! A long read leaves with its block, by reference; a handle to the block stays here, and once
 //! nobody else has a slice of it, it is read into again as it is: memory is zeroed when it is taken
-//! from the system and never after. A short read is copied to where other short ones are, and the
-//! block is free again: it would keep more memory alive than it has bytes.
+//! from the system and never after. As many handles stay as consumers leave blocks waiting, up to a
+//! limit: taking a block from the system costs more than to fill it. What is not needed any more is
+//! given back within seconds. A short read is copied to where other short ones are, and the block is
+//! free again: it would keep more memory alive than it has bytes.
 
 use std::collections::VecDeque;
 
@@ -18,8 +20,11 @@ const LEAST: usize = 16 * 1024;
 /// Bytes of a block: the longest read.
 const BLOCK: usize = limits::READ_BYTES_PER_TURN;
 
-/// Blocks handed on that may be read into again later.
+/// Blocks handed on that may be read into again later, however long that takes.
 const BLOCKS_KEPT: usize = limits::RECEIVE_WINDOW / BLOCK;
+
+/// The same while many are handed on and come back.
+const BLOCKS_KEPT_BUSY: usize = limits::RECEIVE_WINDOW_BUSY / BLOCK;
 
 /// Reads up to this many bytes are copied out of their block: a quarter of it.
 const SHORT: usize = BLOCK / 4;
@@ -61,11 +66,28 @@ impl ReadWindow {
         }
         let block = std::mem::take(&mut self.free).freeze();
         let read = block.slice(..count);
-        if self.given.len() == BLOCKS_KEPT {
+        if self.given.len() == BLOCKS_KEPT_BUSY {
             self.given.pop_front();
         }
         self.given.push_back(block);
         read
+    }
+
+    /// Whether there are more blocks than an idle shard should have.
+    pub(super) fn has_surplus(&self) -> bool {
+        self.given.len() > BLOCKS_KEPT
+    }
+
+    /// Gives back half of the blocks that nobody has; to be called once a second.
+    pub(super) fn relax(&mut self) {
+        let unused = self.given.iter().filter(|block| block.is_unique()).count();
+        let surplus = self.given.len().saturating_sub(BLOCKS_KEPT);
+        let mut over = unused.div_ceil(2).min(surplus);
+        self.given.retain(|block| {
+            let goes = over > 0 && block.is_unique();
+            over -= usize::from(goes);
+            !goes
+        });
     }
 
     /// The same for one who changes the bytes where they lie: a long read's do not come back.
@@ -87,6 +109,7 @@ impl ReadWindow {
 
     /// A block that is free again, or a new one.
     fn next_block(&mut self) -> BytesMut {
+        // All are looked at: that costs less than to take another from the system.
         let place = self.given.iter().position(Bytes::is_unique);
         place
             .and_then(|place| self.given.remove(place))
@@ -147,13 +170,32 @@ mod tests {
     #[test]
     fn no_more_blocks_are_kept_than_the_limit_says() {
         let mut window = ReadWindow::new();
-        let held: Vec<_> = (0..10)
+        let held: Vec<_> = (0..BLOCKS_KEPT_BUSY + 6)
             .map(|_| {
                 window.free();
                 window.take(BLOCK)
             })
             .collect();
-        assert_eq!(window.given.len(), BLOCKS_KEPT);
+        assert_eq!(window.given.len(), BLOCKS_KEPT_BUSY);
         assert_eq!(held.iter().filter(|bytes| bytes.is_unique()).count(), 6);
+    }
+
+    #[test]
+    fn what_is_not_needed_any_more_is_given_back() {
+        let mut window = ReadWindow::new();
+        let read = |window: &mut ReadWindow| {
+            window.free();
+            window.take(BLOCK)
+        };
+        let held: Vec<_> = (0..40).map(|_| read(&mut window)).collect();
+        window.relax();
+        assert_eq!(window.given.len(), 40, "all are needed");
+        drop(held);
+        let mut kept = Vec::new();
+        while window.has_surplus() {
+            window.relax();
+            kept.push(window.given.len());
+        }
+        assert_eq!(kept, [20, 10, 5, 4]);
     }
 }
