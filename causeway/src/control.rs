@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use management::Agent;
-use mio::net::TcpStream;
 use mio::{Events, Poll, Token, Waker};
-use router_core::control::{ControlPlane, Effect, Listen};
+use router_core::control::{ControlPlane, Dial, Effect, Listen};
 use router_core::ids::ShardId;
 use router_core::notice::Notice;
 use router_core::settings::NewConnection;
@@ -21,8 +20,10 @@ use crate::host::Process;
 use crate::listen::{Arrival, Listeners, Listening, Rest};
 use crate::log::{Level, Log, Module};
 use crate::orders::{Order, Orders};
+use crate::pipe::Pipes;
 use crate::post::{Incoming, Intake, Offices};
 use crate::resolve::{Addresses, Resolver};
+use crate::stream::Stream;
 
 /// Events taken from the operating system at once.
 const EVENTS: usize = 256;
@@ -74,6 +75,7 @@ pub(crate) struct Control {
     unresolved: Vec<Listen>,
     dialler: Dialler,
     resolver: Resolver,
+    pipes: Pipes,
     clock: Clock,
     log: Log,
     connections_max: u64,
@@ -98,6 +100,7 @@ pub(crate) struct ControlParts {
     pub(crate) orders: Arc<Orders>,
     pub(crate) offices: Arc<Offices>,
     pub(crate) intakes: Vec<Arc<Intake>>,
+    pub(crate) pipes: Pipes,
     pub(crate) clock: Clock,
     pub(crate) log: Log,
     /// Connections taken at the same time.
@@ -115,6 +118,7 @@ impl Control {
             orders,
             offices,
             intakes,
+            pipes,
             clock,
             log,
             connections_max,
@@ -133,6 +137,7 @@ impl Control {
             unresolved: Vec::new(),
             dialler: Dialler::new(FIRST_DIALLED),
             resolver: Resolver::new(waker),
+            pipes,
             clock,
             log,
             connections_max,
@@ -275,14 +280,25 @@ impl Control {
             Effect::HangUp { connection } => self.dialler.hang_up(connection),
             // At the end nobody new is let in, and nobody looked for.
             Effect::Listen(_) | Effect::Dial(_) if self.end.is_some() => {}
+            Effect::Listen(listen) if self.pipes.stands_for_pipes(&listen.port) => {
+                self.listen_for_pipes(&listen);
+            }
             Effect::Listen(listen) => match self.resolver.ask(&listen.host, &listen.port) {
                 Ok(Some(addresses)) => self.listen(&listen, Ok(addresses)),
                 Ok(None) => self.unresolved.push(listen),
                 Err(text) => self.listen(&listen, Err(text)),
             },
-            Effect::Dial(dial) => match self.resolver.ask(&dial.host, &dial.port) {
+            Effect::Dial(dial) => self.dial(dial, now),
+        }
+    }
+
+    fn dial(&mut self, dial: Dial, now: Time) {
+        match self.pipes.connect(&dial.host, &dial.port) {
+            Some(Ok(stream)) => self.finish(Outcome::Connected(dial, stream), now),
+            Some(Err(text)) => self.finish(Outcome::Failed(dial, text), now),
+            None => match self.resolver.ask(&dial.host, &dial.port) {
                 Ok(addresses) => self.dialler.dial(dial, addresses),
-                Err(text) => self.plane.dial_failed(dial.connection, text, now),
+                Err(text) => self.finish(Outcome::Failed(dial, text), now),
             },
         }
     }
@@ -305,15 +321,18 @@ impl Control {
     /// Goes on with what is being dialled.
     fn connect(&mut self, now: Time) {
         for outcome in self.dialler.turn(now, self.poll.registry()) {
-            match outcome {
-                Outcome::Failed(dial, text) => {
-                    self.plane.dial_failed(dial.connection, text, now);
-                }
-                Outcome::Connected(dial, stream) if self.plane.dialled(dial.connection) => {
-                    self.hand_over(stream, dial.connected(), now);
-                }
-                Outcome::Connected(..) => {}
+            self.finish(outcome, now);
+        }
+    }
+
+    /// What was dialled is connected, or cannot be.
+    fn finish(&mut self, outcome: Outcome, now: Time) {
+        match outcome {
+            Outcome::Failed(dial, text) => self.plane.dial_failed(dial.connection, text, now),
+            Outcome::Connected(dial, stream) if self.plane.dialled(dial.connection) => {
+                self.hand_over(stream, dial.connected(), now);
             }
+            Outcome::Connected(..) => {}
         }
     }
 
@@ -323,7 +342,7 @@ impl Control {
             host,
             port,
             settings,
-            required,
+            ..
         } = listen;
         let at = format!("{host}:{port}");
         let registry = self.poll.registry();
@@ -355,22 +374,41 @@ impl Control {
                     .extend(place.map(|address| Listening { name, address }));
                 self.plane.listener_ready(identity);
             }
-            Err(text) => {
-                let text = format!("Listener error on {at}: {text} - listen on {at} (proton:io)");
-                self.log.line(Module::Server, Level::Error, text);
-                self.plane.listener_failed(identity);
-                if *required {
-                    let text = format!("Shutting down, required listener failed {at}");
-                    self.log.line(Module::Server, Level::Critical, text);
-                    self.end = Some((End::RequiredListener, Time::ZERO));
-                }
+            Err(text) => self.cannot_listen(listen, &text),
+        }
+    }
+
+    /// Opens the listener whose connections are pipes.
+    fn listen_for_pipes(&mut self, listen: &Listen) {
+        let Listen { identity, .. } = listen;
+        match self.listeners.open_for_pipes(identity, &listen.settings) {
+            Ok(()) => {
+                let text = format!("Listening on {}:{}", listen.host, listen.port);
+                self.log.line(Module::Server, Level::Notice, text);
+                self.plane.listener_ready(identity);
             }
+            Err(text) => self.cannot_listen(listen, &text),
+        }
+    }
+
+    fn cannot_listen(&mut self, listen: &Listen, text: &str) {
+        let at = format!("{}:{}", listen.host, listen.port);
+        let text = format!("Listener error on {at}: {text} - listen on {at} (proton:io)");
+        self.log.line(Module::Server, Level::Error, text);
+        self.plane.listener_failed(&listen.identity);
+        if listen.required {
+            let text = format!("Shutting down, required listener failed {at}");
+            self.log.line(Module::Server, Level::Critical, text);
+            self.end = Some((End::RequiredListener, Time::ZERO));
         }
     }
 
     fn accept(&mut self, now: Time) {
         let (mut arrivals, mut rests) = (Vec::new(), Vec::new());
         self.listeners.accept(now, &mut arrivals, &mut rests);
+        while let Some(pipe) = self.pipes.take() {
+            arrivals.extend(self.listeners.accept_pipe(pipe));
+        }
         for arrival in arrivals {
             self.deal(arrival, now);
         }
@@ -395,14 +433,13 @@ impl Control {
             self.log.line(Module::Policy, Level::Info, text);
             return;
         }
-        let connection =
-            NewConnection::accepted(self.plane.deal_connection(), settings, peer.to_string());
+        let connection = NewConnection::accepted(self.plane.deal_connection(), settings, peer);
         self.hand_over(stream, connection, now);
     }
 
     /// Gives a connection to the worker that has least to do; further connections to one router are
     /// for further workers.
-    fn hand_over(&mut self, stream: TcpStream, connection: NewConnection, now: Time) {
+    fn hand_over(&mut self, stream: Stream, connection: NewConnection, now: Time) {
         let beside = self.plane.shards_beside(&connection);
         let worker = self.dealer.deal(now, &beside, told(&self.intakes));
         self.intakes[worker].push(Incoming::Socket { stream, connection });

@@ -17,6 +17,7 @@ use router_core::ids::ConnectionId;
 
 use crate::resolve::{Addresses, Place};
 use crate::socket::error_text;
+use crate::stream::Stream;
 
 /// How long one address may take before the next is tried as well.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -56,7 +57,7 @@ struct Try {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// With a socket that is registered nowhere.
-    Connected(Dial, TcpStream),
+    Connected(Dial, Stream),
     /// With a reason.
     Failed(Dial, String),
 }
@@ -123,7 +124,7 @@ impl Dialler {
         for mut attempt in std::mem::take(&mut self.attempts) {
             let connected = attempt.finish_tries(registry);
             if let Some(stream) = connected {
-                outcomes.push(Outcome::Connected(attempt.dial, stream));
+                outcomes.push(Outcome::Connected(attempt.dial, stream.into()));
                 continue;
             }
             attempt.begin_tries(now, registry, &mut self.next_token);
@@ -266,7 +267,7 @@ mod tests {
         let place = listener.local_addr().unwrap();
         let mut dialler = Dialler::new(100);
         dialler.dial(dial(), Some(vec![nobody(), place]));
-        let Outcome::Connected(_, stream) = run(&mut dialler, &mut poll) else {
+        let Outcome::Connected(_, Stream::Tcp(stream)) = run(&mut dialler, &mut poll) else {
             panic!("not connected")
         };
         assert_eq!(stream.peer_addr().unwrap(), place);

@@ -8,10 +8,38 @@
 //!   cli ─► config ─► daemon: signals, one router a process
 //!                       │    cluster: several, and the links between them
 //!                       │
-//!                     router ─┬─► control: listeners, orders, ControlPlane, agent
+//!                     router ─┬─► control: listeners, pipes, orders, ControlPlane, agent
 //!                             │      │ Intake: sockets        ▲ mail
 //!                             ├─► worker × N: sockets, Shard ─┘
 //!                             └─► log: notices in words
+//! ```
+//!
+//! A program can have a router of its own ([`Router`]), or a network of them ([`Cluster`]), on
+//! sockets or, as here, on pipes:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use causeway::{Cluster, ClusterError, ClusterSettings, Topology, Wires};
+//!
+//! # fn main() -> Result<(), ClusterError> {
+//! let patience = Duration::from_secs(60);
+//! let mut cluster = Cluster::start(ClusterSettings {
+//!     routers: 2,
+//!     topology: Topology::Line,
+//!     wires: Wires::Pipes,
+//!     ..ClusterSettings::default()
+//! })?;
+//! cluster.add("C", &[("B", 1)])?;
+//! cluster.wait_converged(patience)?;
+//! println!("send to {}, receive from {}", cluster.url("A")?, cluster.url("C")?);
+//! assert_eq!(cluster.report("C")?.neighbours, ["B"]);
+//!
+//! cluster.cut("B", "C")?;
+//! cluster.wait_converged(patience)?;
+//! assert!(cluster.report("C")?.neighbours.is_empty());
+//! # Ok(())
+//! # }
 //! ```
 
 pub mod cli;
@@ -27,13 +55,15 @@ mod linger;
 mod listen;
 pub mod log;
 mod orders;
+mod pipe;
 mod post;
 mod resolve;
 mod router;
 mod socket;
+mod stream;
 mod worker;
 
-pub use cluster::{Cluster, ClusterError, ClusterSettings, LinkState, Topology};
+pub use cluster::{Cluster, ClusterError, ClusterSettings, LinkState, Topology, Wires};
 pub use router::{End, Listening, Router, RouterHandle, RunSettings, WORKERS_MAX};
 
 /// Bodies of the fuzz targets of this crate.

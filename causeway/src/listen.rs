@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_proto::Time;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use router_core::settings::ConnectionSettings;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::pipe::Delivered;
 use crate::socket::error_text;
+use crate::stream::Stream;
 
 /// Connections that the operating system may have ready before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -29,6 +31,8 @@ const REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Listeners {
     open: Vec<Listener>,
+    /// The one that takes pipes: its identity and settings.
+    for_pipes: Option<(Arc<str>, Arc<ConnectionSettings>)>,
     next_token: usize,
 }
 
@@ -57,9 +61,9 @@ pub struct Listening {
 #[derive(Debug)]
 pub(crate) struct Arrival {
     /// The socket, not blocking.
-    pub(crate) stream: TcpStream,
-    /// The other end of it.
-    pub(crate) peer: SocketAddr,
+    pub(crate) stream: Stream,
+    /// The other end of it, as it is shown.
+    pub(crate) peer: String,
     /// Its listener's settings.
     pub(crate) settings: Arc<ConnectionSettings>,
 }
@@ -78,6 +82,7 @@ impl Listeners {
     pub(crate) fn new(first_token: usize) -> Self {
         Self {
             open: Vec::new(),
+            for_pipes: None,
             next_token: first_token,
         }
     }
@@ -129,14 +134,43 @@ impl Listeners {
         Ok(addresses)
     }
 
+    /// Takes the pipes that come.
+    ///
+    /// # Errors
+    ///
+    /// Another listener does, in the words that the system would have for it.
+    pub(crate) fn open_for_pipes(
+        &mut self,
+        identity: &Arc<str>,
+        settings: &Arc<ConnectionSettings>,
+    ) -> Result<(), String> {
+        if self.for_pipes.is_some() {
+            return Err("Address already in use".to_owned());
+        }
+        self.for_pipes = Some((Arc::clone(identity), Arc::clone(settings)));
+        Ok(())
+    }
+
+    /// Accepts a pipe; without a listener for such it ends.
+    pub(crate) fn accept_pipe(&self, pipe: Delivered) -> Option<Arrival> {
+        let (_, settings) = self.for_pipes.as_ref()?;
+        Some(Arrival {
+            stream: pipe.stream,
+            peer: pipe.from,
+            settings: Arc::clone(settings),
+        })
+    }
+
     /// Stops listening; connections that were accepted stay.
     pub(crate) fn close(&mut self, identity: &str) {
         self.open.retain(|listener| &*listener.identity != identity);
+        self.for_pipes.take_if(|(open, _)| **open == *identity);
     }
 
     /// Stops listening everywhere.
     pub(crate) fn close_all(&mut self) {
         self.open.clear();
+        self.for_pipes = None;
     }
 
     /// Remembers that connections are waiting.
@@ -162,8 +196,8 @@ impl Listeners {
                     Ok((stream, peer)) => {
                         let settings = Arc::clone(&listener.settings);
                         arrivals.push(Arrival {
-                            stream,
-                            peer,
+                            stream: stream.into(),
+                            peer: peer.to_string(),
                             settings,
                         });
                     }

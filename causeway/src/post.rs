@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_queue::SegQueue;
 use mio::Waker;
-use mio::net::TcpStream;
 use router_core::ids::ShardId;
 use router_core::mail::{Batch, Mailbox};
 use router_core::settings::NewConnection;
+
+use crate::stream::Stream;
 
 /// The mailboxes of all shards, the control plane's last.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub(crate) enum Incoming {
     /// A connected socket.
     Socket {
         /// The socket.
-        stream: TcpStream,
+        stream: Stream,
         /// What its shard is told of it.
         connection: NewConnection,
     },

@@ -31,6 +31,7 @@ use crate::control::{self, Control, ControlParts};
 use crate::host::Process;
 use crate::log::{Level, Log, Module};
 use crate::orders::{Order, Orders};
+use crate::pipe::{Door, Doors, Pipes};
 use crate::post::{Incoming, Intake, Offices};
 use crate::worker::{self, Worker, WorkerParts};
 
@@ -84,6 +85,7 @@ pub struct Router {
     id: String,
     listening: Option<Vec<Listening>>,
     handle: RouterHandle,
+    door: Door,
     control: Option<JoinHandle<End>>,
 }
 
@@ -118,6 +120,16 @@ impl Router {
         settings: RunSettings,
         log: Log,
     ) -> Result<Self, String> {
+        Self::start_among(configuration, settings, log, None)
+    }
+
+    /// The same for a router that can be connected to, and connect to others, by pipes.
+    pub(crate) fn start_among(
+        configuration: &Configuration,
+        settings: RunSettings,
+        log: Log,
+        doors: Doors,
+    ) -> Result<Self, String> {
         let random = Random::new().map_err(text)?;
         let entity = with_id(configuration.router.clone(), &random)?;
         let frame = Frame {
@@ -130,7 +142,7 @@ impl Router {
             log,
         };
         announce(configuration, &frame.router, &frame.log);
-        frame.start(configuration, entity)
+        frame.start(configuration, entity, doors)
     }
 
     /// The id in its network.
@@ -139,7 +151,12 @@ impl Router {
         &self.id
     }
 
-    /// The listeners of its configuration that are open.
+    /// Where pipes to it are put through.
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// The listeners of its configuration that are open, but for one whose connections are pipes.
     #[must_use]
     pub fn listening(&self) -> &[Listening] {
         self.listening.as_deref().unwrap_or_default()
@@ -198,7 +215,12 @@ struct Frame {
 
 impl Frame {
     /// Starts all threads and waits for the control thread's first turn.
-    fn start(self, configuration: &Configuration, entity: Entity) -> Result<Router, String> {
+    fn start(
+        self,
+        configuration: &Configuration,
+        entity: Entity,
+        doors: Doors,
+    ) -> Result<Router, String> {
         let log = self.log.clone();
         let shards = self.shards();
         let counters = Counters::new(shards);
@@ -240,6 +262,7 @@ impl Frame {
         );
         log.line(Module::Server, Level::Notice, words);
         let orders = Arc::new(Orders::new(Arc::clone(&waker)));
+        let door = Door::new(Arc::clone(&waker));
         let control = Control::new(ControlParts {
             plane,
             agent,
@@ -249,6 +272,7 @@ impl Frame {
             orders: Arc::clone(&orders),
             offices,
             intakes: intakes.clone(),
+            pipes: Pipes::new(&self.router.id, door.clone(), doors),
             clock: self.clock,
             log,
             connections_max: configuration.policy.connections_max,
@@ -261,6 +285,7 @@ impl Frame {
             id: self.router.id.to_string(),
             listening,
             handle: RouterHandle { orders },
+            door,
             control: Some(control),
         })
     }

@@ -7,13 +7,14 @@ use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::Shutdown;
 
 use mio::event::Event;
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+
+use crate::stream::Stream;
 
 /// A connected, non-blocking socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     readable: bool,
     writable: bool,
     /// The peer has ended its side, or the socket has failed: only a read tells which.
@@ -38,11 +39,11 @@ impl Socket {
     /// worker writes once a turn, so small pieces are already together, and a flow that waited for
     /// an acknowledgement would stop a sender for the 40 ms that a peer delays it.
     pub(crate) fn register(
-        mut stream: TcpStream,
+        mut stream: Stream,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
+        stream.set_nodelay()?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             stream,
@@ -148,6 +149,7 @@ pub(crate) fn error_text(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mio::net::TcpStream;
     use mio::{Events, Poll};
     use std::net;
     use std::time::Duration;
@@ -158,7 +160,8 @@ mod tests {
         let peer = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
-        let socket = Socket::register(TcpStream::from_std(stream), poll.registry(), Token(7));
+        let stream = TcpStream::from_std(stream).into();
+        let socket = Socket::register(stream, poll.registry(), Token(7));
         (socket.unwrap(), peer)
     }
 
@@ -175,7 +178,7 @@ mod tests {
     fn what_is_written_does_not_wait_for_an_acknowledgement() {
         let poll = Poll::new().unwrap();
         let (socket, _peer) = pair(&poll);
-        assert!(socket.stream.nodelay().unwrap());
+        assert!(matches!(socket.stream, Stream::Tcp(tcp) if tcp.nodelay().unwrap()));
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_proto::Time;
-use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use router_core::ids::{ConnKey, ShardId};
 use router_core::limits::READ_BYTES_PER_TURN;
@@ -21,6 +20,7 @@ use crate::linger::Lingering;
 use crate::log::Log;
 use crate::post::{Incoming, Intake, Offices};
 use crate::socket::{Moved, Socket, error_text};
+use crate::stream::Stream;
 
 /// Events taken from the operating system at once.
 const EVENTS: usize = 1024;
@@ -256,7 +256,7 @@ impl Worker {
     }
 
     /// Gives a new socket to the shard.
-    fn adopt(&mut self, stream: TcpStream, connection: NewConnection, now: Time) {
+    fn adopt(&mut self, stream: Stream, connection: NewConnection, now: Time) {
         let key = self.shard.accept(connection, tls::plain(), now);
         let index = key.0.index as usize;
         match Socket::register(stream, self.poll.registry(), Token(index)) {

@@ -1,5 +1,6 @@
 //! One router of a cluster: its configuration, and its lives between start and kill.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,8 +8,10 @@ use std::sync::Arc;
 
 use super::error::ClusterError;
 use super::report::{Reporter, RouterReport};
-use crate::config::{self, ConfigError};
+use super::wires::{Entry, Wires};
+use crate::config::{self, ConfigError, Configuration};
 use crate::log::{Log, Module, Output, Row};
+use crate::pipe::{Doors, PIPE};
 use crate::router::{End, Router, RunSettings};
 
 /// The names of its listeners.
@@ -24,13 +27,21 @@ pub(super) struct Dial {
     /// The router at its other end.
     pub(super) peer: String,
     /// Where the relay takes connections for it.
-    pub(super) at: SocketAddr,
+    pub(super) at: Entry,
     pub(super) cost: u32,
+}
+
+impl Dial {
+    /// The name of its connector.
+    fn name(&self) -> String {
+        format!("to-{}", self.peer)
+    }
 }
 
 /// What is the same for all routers of a cluster.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Common {
+    pub(super) wires: Wires,
     pub(super) workers: u16,
     pub(super) router_attributes: String,
     pub(super) sections: String,
@@ -49,7 +60,7 @@ pub(super) struct Member {
 struct Running {
     router: Router,
     clients: SocketAddr,
-    routers: SocketAddr,
+    routers: Entry,
     reporter: Reporter,
 }
 
@@ -76,8 +87,9 @@ impl Member {
     }
 
     /// Where other routers are to be led to.
-    pub(super) fn routers_at(&self) -> Option<SocketAddr> {
-        self.running.as_ref().map(|running| running.routers)
+    pub(super) fn entry(&self) -> Option<Entry> {
+        let running = self.running.as_ref();
+        running.map(|running| running.routers.clone())
     }
 
     /// Starts it.
@@ -90,6 +102,9 @@ impl Member {
         let text = self.configuration(common);
         let mut configuration =
             config::parse(&file, &text).map_err(|errors| self.misconfigured(&errors))?;
+        if common.wires == Wires::Pipes {
+            self.connect_by_pipes(&mut configuration);
+        }
         let output = match &common.logs {
             Some(folder) => Output::File(folder.join(format!("{}.log", self.name))),
             None => Output::named("/dev/null"),
@@ -104,14 +119,20 @@ impl Member {
             workers: Some(common.workers),
             ..RunSettings::default()
         };
-        let router = Router::start(&configuration, settings, log.clone()).map_err(not_started)?;
+        let doors = self.doors(common.wires);
+        let router = Router::start_among(&configuration, settings, log.clone(), doors)
+            .map_err(not_started)?;
         let at = |name: &str| {
             let mut listening = router.listening().iter();
             listening
                 .find(|listening| listening.name == name)
                 .map(|listening| listening.address)
         };
-        let (Some(clients), Some(routers)) = (at(CLIENTS), at(ROUTERS)) else {
+        let routers = match common.wires {
+            Wires::Sockets => at(ROUTERS).map(Entry::Port),
+            Wires::Pipes => Some(Entry::Door(router.door().clone())),
+        };
+        let (Some(clients), Some(routers)) = (at(CLIENTS), routers) else {
             return Err(self.port_taken(&log));
         };
         self.port = clients.port();
@@ -178,15 +199,44 @@ impl Member {
              listener {{\n name: {ROUTERS}\n host: 127.0.0.1\n port: 0\n role: inter-router\n \
              saslMechanisms: ANONYMOUS\n authenticatePeer: no\n}}\n"
         );
-        for Dial { peer, at, cost } in &self.dials {
-            let (host, port) = (at.ip(), at.port());
+        for dial in &self.dials {
+            let (Dial { peer, at, cost }, name) = (dial, dial.name());
+            let (host, port) = match at {
+                Entry::Port(at) => (at.ip().to_string(), at.port()),
+                Entry::Door(_) => (peer.clone(), 0),
+            };
             let section = format_args!(
-                "connector {{\n name: to-{peer}\n host: {host}\n port: {port}\n \
+                "connector {{\n name: {name}\n host: {host}\n port: {port}\n \
                  role: inter-router\n cost: {cost}\n}}\n"
             );
             text.write_fmt(section).expect("a string takes everything");
         }
         text + sections
+    }
+
+    /// Puts pipes where the configuration has ports, as no text of one can.
+    fn connect_by_pipes(&self, configuration: &mut Configuration) {
+        let dials: Vec<String> = self.dials.iter().map(Dial::name).collect();
+        for placed in &mut configuration.entities {
+            let entity = &mut placed.entity;
+            let name = entity.text("name").unwrap_or_default();
+            if name == ROUTERS {
+                entity.set("host", Some(self.name.clone().into()));
+                entity.set("port", Some(PIPE.to_owned().into()));
+            } else if dials.iter().any(|dial| dial == name) {
+                entity.set("port", Some(PIPE.to_owned().into()));
+            }
+        }
+    }
+
+    /// The doors of the links that it dials.
+    fn doors(&self, wires: Wires) -> Doors {
+        let door = |dial: &Dial| match &dial.at {
+            Entry::Door(door) => Some((dial.peer.clone(), door.clone())),
+            Entry::Port(_) => None,
+        };
+        let doors: BTreeMap<_, _> = self.dials.iter().filter_map(door).collect();
+        (wires == Wires::Pipes).then_some(doors)
     }
 
     fn misconfigured(&self, errors: &[ConfigError]) -> ClusterError {

@@ -1,9 +1,10 @@
 //! Several routers and the links between them, in one process.
 //!
 //! Owns the routers and, between each two that are linked, a relay that can cut, freeze and delay
-//! what passes; it decides nothing about messages. Everything is on real sockets of the loopback
-//! interface: what a client or a test sees here is what it would see in a network of machines.
-//! The simulator is for what must be repeatable; this is for looking, trying and measuring.
+//! what passes; it decides nothing about messages. Clients connect to real sockets of the loopback
+//! interface, and so do the routers, or they are joined by pipes within the process: what a client
+//! or a test sees here is what it would see in a network of machines. The simulator is for what
+//! must be repeatable; this is for looking, trying and measuring.
 //!
 //! ```text
 //!   client ─► A ──dials──► relay ──► B ◄─ client
@@ -19,6 +20,7 @@ mod relay;
 mod report;
 mod topology;
 mod tunnel;
+mod wires;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,14 +32,17 @@ use std::time::Duration;
 use converge::{Expected, Reports};
 use member::{Common, Dial, Member};
 use relay::Relay;
+use wires::Entry;
 
 pub use error::{ClusterError, ROUTERS_MAX};
 pub use link::LinkState;
 pub use report::{AddressReport, RouterReport, Way};
 pub use topology::{Edge, Topology};
+pub use wires::Wires;
 
 use crate::clock::Clock;
 use crate::log::Row;
+use crate::stream::Stream;
 
 /// How often routers are asked whether they know each other.
 const LOOK: Duration = Duration::from_millis(25);
@@ -49,6 +54,8 @@ pub struct ClusterSettings {
     pub routers: usize,
     /// Which of them are linked.
     pub topology: Topology,
+    /// What the links are made of.
+    pub wires: Wires,
     /// The first router's port for clients, the others' follow; `None`: any that are free.
     pub first_port: Option<u16>,
     /// Worker threads of each router.
@@ -62,11 +69,12 @@ pub struct ClusterSettings {
 }
 
 impl Default for ClusterSettings {
-    /// Three routers in a ring, of a worker each, on any free ports.
+    /// Three routers in a ring of sockets, of a worker each, on any free ports.
     fn default() -> Self {
         Self {
             routers: 3,
             topology: Topology::Ring,
+            wires: Wires::Sockets,
             first_port: None,
             workers: 1,
             router_attributes: String::new(),
@@ -109,6 +117,9 @@ impl Default for ClusterSettings {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// With [`Wires::Pipes`] the routers need no ports of each other, and nobody else can join them; all
+/// else is the same.
 pub struct Cluster {
     common: Common,
     first_port: Option<u16>,
@@ -138,10 +149,15 @@ impl Cluster {
         if settings.routers == 0 || settings.routers > ROUTERS_MAX {
             return Err(ClusterError::BadCount(settings.routers));
         }
+        if settings.wires == Wires::Pipes {
+            // Better said now than by a router that finds no neighbour.
+            drop(Stream::pipe()?);
+        }
         let names: Vec<String> = (0..settings.routers).map(topology::name).collect();
         let edges = settings.topology.edges(&names)?;
         let mut cluster = Self {
             common: Common {
+                wires: settings.wires,
                 workers: settings.workers,
                 router_attributes: settings.router_attributes,
                 sections: settings.sections,
@@ -209,8 +225,8 @@ impl Cluster {
     pub fn restart(&mut self, name: &str) -> Result<(), ClusterError> {
         let at = self.member(name)?;
         self.members[at].start(&self.common)?;
-        let routers = self.members[at].routers_at();
-        self.lead_to(name, routers)
+        let routers = self.members[at].entry();
+        self.lead_to(name, routers.as_ref())
     }
 
     /// Cuts the link between two routers: its connection ends, and so does any new one.
@@ -436,11 +452,11 @@ impl Cluster {
         let mut links = Vec::new();
         let mut dials = Vec::new();
         for edge in edges {
-            let (number, at) = self.relay.open()?;
+            let (number, at) = self.relay.open(self.common.wires)?;
             let [one, other] = &edge.ends;
             let target = if *one == name { other } else { one }.clone();
             let place = self.member(&target)?;
-            self.relay.lead(number, self.members[place].routers_at())?;
+            self.relay.lead(number, self.members[place].entry())?;
             dials.push(Dial {
                 peer: target.clone(),
                 at,
@@ -461,9 +477,9 @@ impl Cluster {
     }
 
     /// Leads all links to a router there.
-    fn lead_to(&self, name: &str, to: Option<SocketAddr>) -> Result<(), ClusterError> {
+    fn lead_to(&self, name: &str, to: Option<&Entry>) -> Result<(), ClusterError> {
         for link in self.links.iter().filter(|link| link.target == name) {
-            self.relay.lead(link.number, to)?;
+            self.relay.lead(link.number, to.cloned())?;
         }
         Ok(())
     }

@@ -6,9 +6,19 @@ use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use causeway::{Cluster, ClusterError, ClusterSettings, LinkState};
+use causeway::{Cluster, ClusterError, ClusterSettings, LinkState, Wires};
 
-use crate::harness::{CAUSEWAY, PATIENCE, client, converged};
+use crate::harness::{CAUSEWAY, PATIENCE, client, converged, on_both_wires};
+
+on_both_wires! {
+    a_router_comes_back_where_it_was,
+    messages_cross_a_line_until_a_router_of_it_is_killed,
+    large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent,
+    a_cut_link_is_gone_round_and_a_healed_one_taken_again,
+    the_cheaper_way_is_taken_and_new_routers_find_it,
+    routers_that_do_not_know_each_other_in_time_are_named,
+    a_mesh_tells_what_to_try_and_what_becomes_of_it,
+}
 
 fn alone() -> ClusterSettings {
     ClusterSettings {
@@ -75,9 +85,8 @@ fn a_cluster_that_cannot_be_says_why() {
     assert!(said.contains("Unknown attribute 'prot'"), "{said}");
 }
 
-#[test]
-fn a_router_comes_back_where_it_was() {
-    let mut cluster = converged(alone());
+fn a_router_comes_back_where_it_was(wires: Wires) {
+    let mut cluster = converged(ClusterSettings { wires, ..alone() });
     pass(&mut cluster, "A", "A", "q");
     let place = cluster.address("A").unwrap();
     cluster.kill("A").unwrap();
@@ -101,6 +110,37 @@ fn a_router_comes_back_where_it_was() {
 }
 
 #[test]
+fn a_pipe_is_shown_by_the_router_at_its_other_end() {
+    let mut cluster = linked(Wires::Pipes, 2, "line");
+    let asked = |cluster: &Cluster, router, what| {
+        let url = cluster.url(router).unwrap();
+        let output = client(&["stat", what, "--url", &url]).wait_with_output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let connectors = asked(&cluster, "B", "connectors");
+    let connector = connectors.lines().find(|line| line.contains("A:pipe"));
+    assert!(connector.unwrap().contains("SUCCESS"), "{connectors}");
+    let connections = asked(&cluster, "A", "connections");
+    assert!(connections.contains("B:pipe"), "{connections}");
+    let said = |cluster: &Cluster, router: &str, words: &str| {
+        let rows = cluster.log(router, 1000).unwrap();
+        rows.iter().any(|row| row.text.contains(words))
+    };
+    for words in [
+        "Listening on A:pipe",
+        "[C1] Accepted connection to routers from B:pipe",
+    ] {
+        assert!(said(&cluster, "A", words), "{words}");
+    }
+    assert!(!said(&cluster, "A", "Left open: listener A:pipe"));
+    cluster.cut("A", "B").unwrap();
+    cluster.wait_converged(PATIENCE).unwrap();
+    assert!(said(&cluster, "B", "[C1] Connection to A:pipe failed: "));
+    let connectors = asked(&cluster, "B", "connectors");
+    assert!(connectors.contains("FAILED"), "{connectors}");
+}
+
+#[test]
 fn what_is_not_there_is_named_with_what_is() {
     let mut cluster = Cluster::start(alone()).unwrap();
     let said = cluster.kill("B").unwrap_err().to_string();
@@ -113,18 +153,18 @@ fn what_is_not_there_is_named_with_what_is() {
     assert_eq!(said, "there is no router `C`, only A, B");
 }
 
-fn linked(routers: usize, topology: &str) -> Cluster {
+fn linked(wires: Wires, routers: usize, topology: &str) -> Cluster {
     let settings = ClusterSettings {
         routers,
         topology: topology.parse().unwrap(),
+        wires,
         ..ClusterSettings::default()
     };
     converged(settings)
 }
 
-#[test]
-fn messages_cross_a_line_until_a_router_of_it_is_killed() {
-    let mut cluster = linked(3, "line");
+fn messages_cross_a_line_until_a_router_of_it_is_killed(wires: Wires) {
+    let mut cluster = linked(wires, 3, "line");
     pass(&mut cluster, "A", "C", "q");
     pass(&mut cluster, "C", "A", "q");
     cluster.kill("B").unwrap();
@@ -135,9 +175,8 @@ fn messages_cross_a_line_until_a_router_of_it_is_killed() {
     pass(&mut cluster, "A", "C", "q");
 }
 
-#[test]
-fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent() {
-    let mut cluster = linked(2, "line");
+fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent(wires: Wires) {
+    let mut cluster = linked(wires, 2, "line");
     let to = cluster.url("B").unwrap();
     let receiver = client(&["recv", "--url", &to, "large", "-n", "60"]);
     cluster.wait_address("large", PATIENCE).unwrap();
@@ -146,7 +185,7 @@ fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent() {
     let body = |number: usize| "_".repeat(sizes[number % 3]);
     let messages = (0..60).map(|number| format!("{number}{}\n", body(number)));
     let text: String = messages.collect();
-    let name = format!("causeway-large-{}.txt", std::process::id());
+    let name = format!("causeway-large-{wires:?}-{}.txt", std::process::id());
     let file = std::env::temp_dir().join(name);
     fs::write(&file, &text).unwrap();
     let path = file.to_str().unwrap();
@@ -169,9 +208,8 @@ fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent() {
     assert!(received == text, "bytes differ");
 }
 
-#[test]
-fn a_cut_link_is_gone_round_and_a_healed_one_taken_again() {
-    let mut cluster = linked(3, "ring");
+fn a_cut_link_is_gone_round_and_a_healed_one_taken_again(wires: Wires) {
+    let mut cluster = linked(wires, 3, "ring");
     let way = |cluster: &mut Cluster| {
         let ways = cluster.report("A").unwrap().routers;
         let to_c = ways.into_iter().find(|way| way.to == "C");
@@ -190,9 +228,8 @@ fn a_cut_link_is_gone_round_and_a_healed_one_taken_again() {
     }
 }
 
-#[test]
-fn the_cheaper_way_is_taken_and_new_routers_find_it() {
-    let mut cluster = linked(3, "A-B,B-C:2,A-C:9");
+fn the_cheaper_way_is_taken_and_new_routers_find_it(wires: Wires) {
+    let mut cluster = linked(wires, 3, "A-B,B-C:2,A-C:9");
     cluster.add("D", &[("C", 3)]).unwrap();
     cluster.wait_converged(PATIENCE).unwrap();
     let mut ways = cluster.report("A").unwrap().routers;
@@ -206,9 +243,8 @@ fn the_cheaper_way_is_taken_and_new_routers_find_it() {
     pass(&mut cluster, "D", "A", "q");
 }
 
-#[test]
-fn routers_that_do_not_know_each_other_in_time_are_named() {
-    let mut cluster = linked(2, "line");
+fn routers_that_do_not_know_each_other_in_time_are_named(wires: Wires) {
+    let mut cluster = linked(wires, 2, "line");
     cluster.set_link("A", "B", LinkState::Frozen).unwrap();
     let error = cluster.wait_converged(Duration::ZERO).unwrap_err();
     assert_eq!(
@@ -225,7 +261,11 @@ struct Mesh {
 }
 
 impl Mesh {
-    fn start() -> Self {
+    fn start(wires: Wires) -> Self {
+        let option = match wires {
+            Wires::Sockets => None,
+            Wires::Pipes => Some("--pipes"),
+        };
         // The ports after a free one are free, too, unless somebody is faster.
         loop {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -233,6 +273,7 @@ impl Mesh {
             drop(free);
             let mut command = Command::new(CAUSEWAY);
             command.args(["mesh", "--topology", "line", "--port", &port.to_string()]);
+            command.args(option);
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut child = command.stderr(Stdio::null()).spawn().unwrap();
             let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -260,9 +301,8 @@ impl Drop for Mesh {
     }
 }
 
-#[test]
-fn a_mesh_tells_what_to_try_and_what_becomes_of_it() {
-    let mut mesh = Mesh::start();
+fn a_mesh_tells_what_to_try_and_what_becomes_of_it(wires: Wires) {
+    let mut mesh = Mesh::start(wires);
     let tried: Vec<String> = [" recv ", " send "]
         .into_iter()
         .map(|verb| mesh.wait_for(verb))

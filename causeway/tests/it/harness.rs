@@ -61,6 +61,19 @@ pub(crate) fn client(arguments: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
+/// Makes two tests of each of these: one with links that are sockets, one with pipes.
+macro_rules! on_both_wires {
+    ($($name:ident),* $(,)?) => {
+        mod sockets {
+            $(#[test] fn $name() { super::$name(causeway::Wires::Sockets); })*
+        }
+        mod pipes {
+            $(#[test] fn $name() { super::$name(causeway::Wires::Pipes); })*
+        }
+    };
+}
+pub(crate) use on_both_wires;
+
 /// Starts routers that know all that they can reach.
 pub(crate) fn converged(settings: ClusterSettings) -> Cluster {
     let mut cluster = Cluster::start(settings).unwrap();

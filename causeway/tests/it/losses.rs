@@ -7,9 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use causeway::{Cluster, ClusterSettings, LinkState};
+use causeway::{Cluster, ClusterSettings, LinkState, Wires};
 
-use crate::harness::{CAUSEWAY, PATIENCE, Router, converged};
+use crate::harness::{CAUSEWAY, PATIENCE, Router, converged, on_both_wires};
+
+on_both_wires! {
+    a_link_that_swallows_everything_is_gone_round,
+    a_link_that_is_cut_and_a_router_that_is_killed_are_gone_round,
+}
 
 /// Messages of a flow.
 const MESSAGES: usize = 1500;
@@ -77,9 +82,10 @@ fn outcomes(said: &str) -> Vec<(usize, String)> {
     parts.split(',').filter_map(part).collect()
 }
 
-fn triangle() -> Cluster {
+fn triangle(wires: Wires) -> Cluster {
     let settings = ClusterSettings {
         topology: "A-B,B-C,A-C:5".parse().unwrap(),
+        wires,
         router_attributes: "lossDetectionMilliseconds: 300".to_owned(),
         sections: CLOSEST.to_owned(),
         ..ClusterSettings::default()
@@ -87,10 +93,9 @@ fn triangle() -> Cluster {
     converged(settings)
 }
 
-#[test]
-fn a_link_that_swallows_everything_is_gone_round() {
+fn a_link_that_swallows_everything_is_gone_round(wires: Wires) {
     for ends in [["A", "B"], ["B", "C"]] {
-        let mut cluster = triangle();
+        let mut cluster = triangle(wires);
         let (from, to) = (cluster.url("A").unwrap(), cluster.url("C").unwrap());
         flow(&from, &to, || {
             let [one, other] = ends;
@@ -106,9 +111,8 @@ fn a_link_that_swallows_everything_is_gone_round() {
     }
 }
 
-#[test]
-fn a_link_that_is_cut_and_a_router_that_is_killed_are_gone_round() {
-    let mut cluster = triangle();
+fn a_link_that_is_cut_and_a_router_that_is_killed_are_gone_round(wires: Wires) {
+    let mut cluster = triangle(wires);
     let (from, to) = (cluster.url("A").unwrap(), cluster.url("C").unwrap());
     flow(&from, &to, || cluster.cut("A", "B").unwrap());
     cluster.heal("A", "B").unwrap();

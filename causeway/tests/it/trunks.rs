@@ -6,9 +6,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use causeway::{Cluster, ClusterSettings, Topology};
+use causeway::{Cluster, ClusterSettings, Topology, Wires};
 
-use crate::harness::{PATIENCE, client, converged};
+use crate::harness::{PATIENCE, client, converged, on_both_wires};
+
+on_both_wires! {
+    a_busy_trunk_gets_a_connection_and_its_loss_loses_nothing,
+}
 
 /// How often is looked whether something has happened.
 const LOOK: Duration = Duration::from_millis(50);
@@ -29,10 +33,11 @@ impl Drop for Client {
     }
 }
 
-fn routers(more: &str) -> Cluster {
+fn routers(wires: Wires, more: &str) -> Cluster {
     let settings = ClusterSettings {
         routers: 2,
         topology: Topology::Line,
+        wires,
         workers: 2,
         router_attributes: more.to_owned(),
         ..ClusterSettings::default()
@@ -135,12 +140,11 @@ fn outcome(said: &str, name: &str) -> u32 {
     counts.sum()
 }
 
-#[test]
-fn a_busy_trunk_gets_a_connection_and_its_loss_loses_nothing() {
+fn a_busy_trunk_gets_a_connection_and_its_loss_loses_nothing(wires: Wires) {
     const COUNT: u32 = 20_000;
     /// As many as a sender has credit for.
     const IN_FLIGHT: u32 = 250;
-    let mut cluster = routers("");
+    let mut cluster = routers(wires, "");
     wait_connections(&mut cluster, 1);
     let clients = load(&mut cluster);
     wait_connections(&mut cluster, 2);
@@ -184,7 +188,7 @@ fn a_busy_trunk_gets_a_connection_and_its_loss_loses_nothing() {
 
 #[test]
 fn a_trunk_that_falls_silent_has_one_connection_again() {
-    let mut cluster = routers("");
+    let mut cluster = routers(Wires::Sockets, "");
     let clients = load(&mut cluster);
     wait_connections(&mut cluster, 2);
     drop(clients);
@@ -194,7 +198,7 @@ fn a_trunk_that_falls_silent_has_one_connection_again() {
 
 #[test]
 fn a_trunk_of_one_connection_stays_so() {
-    let mut cluster = routers("trunkConnections: 1");
+    let mut cluster = routers(Wires::Sockets, "trunkConnections: 1");
     let clients = load(&mut cluster);
     let passed = |cluster: &mut Cluster| {
         let report = cluster.report("A").unwrap();

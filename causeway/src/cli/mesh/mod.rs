@@ -17,7 +17,7 @@ use crate::cli::client::interrupt::Interrupt;
 use crate::cli::failure::{self, Failure};
 use crate::cli::screen;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ClusterError, ClusterSettings, Topology};
+use crate::cluster::{Cluster, ClusterError, ClusterSettings, Topology, Wires};
 use crate::daemon::raise_open_files;
 
 mod command;
@@ -56,6 +56,9 @@ pub struct MeshOptions {
     #[arg(short, long, value_name = "PORT", default_value_t = 5672,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
+    /// Link the routers by pipes within the process instead of sockets; clients need sockets still.
+    #[arg(long)]
+    pub pipes: bool,
     /// Worker threads of each router.
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -77,9 +80,15 @@ fn mesh(options: MeshOptions) -> Result<ExitCode, Failure> {
         screen::complain(&format!("warning: {text}"));
     }
     let headline = headline(&options);
+    let wires = if options.pipes {
+        Wires::Pipes
+    } else {
+        Wires::Sockets
+    };
     let cluster = Cluster::start(ClusterSettings {
         routers: options.routers,
         topology: options.topology,
+        wires,
         first_port: Some(options.port),
         workers: options.workers,
         logs: options.logs,
