@@ -15,6 +15,7 @@ use amqp_proto::{
 };
 
 use super::names::Names;
+use super::ready::Ready;
 use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
 use crate::inspect::LinkType;
@@ -58,7 +59,7 @@ pub(super) struct Conn {
     /// The engine's settings before its sessions were too many for their full windows.
     pub(super) roomy: Option<Arc<Config>>,
     /// Links with something to send.
-    pub(super) ready: VecDeque<Key>,
+    pub(super) ready: Ready,
     /// Links that wait for their session's window, by session.
     pub(super) stalled: Vec<(SessionKey, VecDeque<Key>)>,
     /// Producers' links whose credit may have changed.

@@ -52,7 +52,7 @@ impl Shard {
             if conn.phase != Phase::Open || conn.output.is_full() {
                 return;
             }
-            let Some(out) = conn.ready.pop_front() else {
+            let Some(out) = conn.ready.pop() else {
                 return;
             };
             let pause = self.send_lane(key, out, now);
@@ -70,8 +70,9 @@ impl Shard {
                     self.stall(key, out);
                 }
                 Pause::Share | Pause::Queue => {
+                    let class = link.class();
                     if let Some(conn) = self.conns.get_mut(key) {
-                        conn.ready.push_back(out);
+                        conn.ready.push(out, class);
                     }
                 }
             }

@@ -1,36 +1,18 @@
-//! Links for large messages between routers: each *flow*, what one sender sends to one address, has
-//! a link of its own, on a session of its own. So a message that stalls holds up no other sender's,
-//! and one sender's go one after the other, in order, each with the whole of its link's window.
+//! Links for large messages between routers: each *flow*, what one sender sends to one address with
+//! one priority, has a link of its own, on a session of its own. So a message that stalls holds up
+//! no other sender's, nor an urgent one of the same sender, and what belongs together goes one
+//! after the other, in order, each with the whole of its link's window.
 //!
 //! A link is another flow's only when nothing of its own is anywhere on the way: else two messages
 //! of one sender could come to the next router by two links, and part there.
 
 use super::lanes::{enter_account, origin_of};
-use super::link::{OutLink, Queued};
+use super::link::{Flow, OutLink, Queued};
 use super::state::{Incoming, Shard};
-use crate::ids::{AddressId, InLinkKey, Key, ShardId};
+use crate::ids::Key;
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{Forward, Target};
-
-/// What must stay in order: what a sender's link brings for an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flow {
-    pub(super) shard: ShardId,
-    pub(super) sender: Option<InLinkKey>,
-    pub(super) address: AddressId,
-}
-
-impl Flow {
-    /// The flow of which a delivery is a part.
-    pub(super) fn of(forward: &Forward) -> Self {
-        Self {
-            shard: forward.origin.shard,
-            sender: forward.sender,
-            address: forward.address,
-        }
-    }
-}
+use crate::mail::Target;
 
 impl Shard {
     /// The link on which a large message leaves that was to leave on this one: to a neighbour, that
@@ -69,6 +51,7 @@ impl Shard {
         let second = self.second;
         if let Some(link) = self.out_links.get_mut(out) {
             link.flow = Some(flow);
+            link.priority = flow.priority;
             if link.lane.is_empty() {
                 link.moved = second;
             }
@@ -107,7 +90,7 @@ impl Shard {
 impl OutLink {
     /// Whether the next message of a flow belongs behind what this link has carried.
     fn carries(&self, flow: Flow) -> bool {
-        let waits = |queued: &Queued| Flow::of(&queued.forward) == flow;
+        let waits = |queued: &Queued| queued.flow() == flow;
         self.flow == Some(flow) || self.lane.iter().any(waits)
     }
 
@@ -116,8 +99,8 @@ impl OutLink {
         let Some(first) = self.lane.front().filter(|first| first.begun.is_some()) else {
             return false;
         };
-        let flow = Flow::of(&first.forward);
-        let is_strange = |queued: &Queued| Flow::of(&queued.forward) != flow;
+        let flow = first.flow();
+        let is_strange = |queued: &Queued| queued.flow() != flow;
         self.lane.iter().any(is_strange)
     }
 }

@@ -4,7 +4,7 @@
 use amqp_codec::DeliveryState;
 
 use super::conn::Conn;
-use super::link::{OutLink, Queued};
+use super::link::{Flow, OutLink, Queued};
 use super::state::{Incoming, Shard};
 use crate::counters::Counter;
 use crate::delivery::{Copies, Merge, Merged};
@@ -15,7 +15,6 @@ use crate::limits;
 use crate::mail::{End, Forward, Mail, Target};
 use crate::route::NO_SLOT;
 
-use super::flows::Flow;
 use super::parcel::is_large;
 use super::pipe::PipeRx;
 
@@ -24,13 +23,14 @@ impl Shard {
     pub(super) fn take_forward(&mut self, forward: Forward) {
         match forward.to {
             Target::Link(to) => {
-                if self.out_links.get(to.link).is_none() {
+                let Some(chosen) = self.out_links.get(to.link) else {
                     self.send_back(forward);
                     return;
-                }
+                };
                 let mut link = to.link;
                 if is_large(forward.complete, &forward.payload) {
-                    link = self.streaming_link(link, Flow::of(&forward));
+                    let flow = Flow::of(&forward, chosen.priority);
+                    link = self.streaming_link(link, flow);
                 }
                 if !forward.complete
                     && let Some(origin) = origin_of(&forward)
@@ -50,10 +50,11 @@ impl Shard {
         let beyond = beyond.iter().flat_map(|links| links.iter());
         let own = self.id;
         for link in beyond.filter(|link| link.shard == own) {
-            if self.out_links.get(link.link).is_some() {
+            if let Some(chosen) = self.out_links.get(link.link) {
+                let flow = Flow::of(&forward, chosen.priority);
                 links.push(match is_large(forward.complete, &forward.payload) {
                     false => link.link,
-                    true => self.streaming_link(link.link, Flow::of(&forward)),
+                    true => self.streaming_link(link.link, flow),
                 });
             }
         }
@@ -150,6 +151,7 @@ impl Shard {
         let queued = Queued {
             forward,
             fan,
+            priority: link.priority,
             begun: None,
             end,
             received,

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use amqp_codec::{Attach, Str};
 use amqp_proto::{LinkKey, SessionKey};
 
-use super::flows::Flow;
 use super::head::Head;
 use super::pin::Pin;
 use super::pipe::PipeRx;
 use super::rate::Rate;
-use crate::ids::{AddressId, AddressKey, ConnKey, FanKey, InKey, Key, LinkId, OutKey};
+use super::ready::PROTOCOL;
+use crate::ids::{
+    AddressId, AddressKey, ConnKey, FanKey, InKey, InLinkKey, Key, LinkId, OutKey, ShardId,
+};
 use crate::inspect::{LinkCounters, LinkType};
 use crate::limits;
 use crate::mail::{End, Forward};
@@ -133,6 +135,19 @@ impl OutLink {
         self.lane.len() >= deliveries as usize || self.lane_bytes >= bytes
     }
 
+    /// Among which of its connection's links it sends. A streaming link has the priority of the
+    /// message at its head: it is this one's bytes that go out next, whatever waits behind it.
+    pub(super) fn class(&self) -> u8 {
+        match self.kind {
+            LinkType::RouterControl => PROTOCOL,
+            LinkType::InterRouter if self.streaming => {
+                let head = self.lane.front();
+                head.map_or(self.priority, |head| head.priority)
+            }
+            LinkType::Endpoint | LinkType::InterRouter => self.priority,
+        }
+    }
+
     /// A link whose attach is to be answered when its binding is confirmed.
     pub(super) fn new(
         new: NewLink,
@@ -236,7 +251,7 @@ pub(super) struct OutLink {
     pub(super) flow: Option<Flow>,
     /// The second in which it was last given a large message, or sent some of one.
     pub(super) moved: u32,
-    /// The priority whose messages it carries to a neighbour.
+    /// The priority whose messages it carries to a neighbour; a streaming link, carried last.
     pub(super) priority: u8,
     /// The key of its address; empty on a link to a neighbour.
     pub(super) key: AddressKey,
@@ -279,6 +294,27 @@ pub(super) struct OutLink {
     pub(super) zero_since: Option<u32>,
 }
 
+/// What must stay in order: what a sender's link brings for an address with a priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flow {
+    pub(super) shard: ShardId,
+    pub(super) sender: Option<InLinkKey>,
+    pub(super) address: AddressId,
+    pub(super) priority: u8,
+}
+
+impl Flow {
+    /// The flow of which a delivery is a part that has this priority.
+    pub(super) fn of(forward: &Forward, priority: u8) -> Self {
+        Self {
+            shard: forward.origin.shard,
+            sender: forward.sender,
+            address: forward.address,
+            priority,
+        }
+    }
+}
+
 /// A delivery in a lane.
 #[derive(Debug)]
 pub(super) struct Queued {
@@ -286,6 +322,8 @@ pub(super) struct Queued {
     pub(super) forward: Forward,
     /// The set of copies it belongs to.
     pub(super) fan: Option<FanKey>,
+    /// Its priority on the way to a neighbour.
+    pub(super) priority: u8,
     /// It is being sent.
     pub(super) begun: Option<Begun>,
     /// What is known of the message's end.
@@ -302,6 +340,11 @@ pub(super) struct Queued {
 }
 
 impl Queued {
+    /// The flow of which it is a part.
+    pub(super) fn flow(&self) -> Flow {
+        Flow::of(&self.forward, self.priority)
+    }
+
     /// What counts against its consumer, in bytes: what its producer has settled, and, of a copy
     /// that its producer has not, what keeps the copy; the message is on the producer's account.
     pub(super) fn weight(&self) -> u64 {

@@ -30,6 +30,7 @@ mod pins;
 mod pipe;
 mod quiet;
 mod rate;
+mod ready;
 mod receipts;
 mod records;
 mod report;
@@ -55,6 +56,7 @@ use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 pub use self::census::Census;
 use self::conn::{Conn, Leaving, Phase, Trunking, Vigil};
 use self::names::Names;
+use self::ready::Ready;
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
@@ -105,7 +107,7 @@ impl Shard {
             streaming: Vec::new(),
             sessions: Vec::new(),
             roomy: None,
-            ready: std::collections::VecDeque::new(),
+            ready: Ready::default(),
             stalled: Vec::new(),
             dirty: Vec::new(),
             touched: false,

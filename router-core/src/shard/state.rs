@@ -130,7 +130,7 @@ pub struct Shard {
     pub(super) loose: Vec<Key>,
     /// Pipes whose other end ought to hear a new limit: the link and the shard.
     pub(super) grants: Vec<(Key, ShardId)>,
-    /// Deliveries that have left the box in this turn and are awaited, by the shard of their origin.
+    /// Awaited deliveries that have left the box in this turn, by the shard of their origin.
     pub(super) left: Vec<Vec<InKey>>,
     /// Connections that belong to trunks.
     pub(super) trunks: Vec<ConnKey>,
@@ -340,8 +340,9 @@ impl Shard {
         let conn = link.conn;
         if !link.ready {
             link.ready = true;
+            let class = link.class();
             if let Some(conn) = self.conns.get_mut(conn) {
-                conn.ready.push_back(key);
+                conn.ready.push(key, class);
             }
         }
         self.touch(conn);

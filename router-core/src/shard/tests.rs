@@ -6,6 +6,7 @@ mod dialled;
 mod lanes;
 mod leaving;
 mod names;
+mod precedence;
 mod remains;
 mod routing;
 mod settling;

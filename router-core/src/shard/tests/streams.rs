@@ -8,9 +8,9 @@ use bytes::Bytes;
 use super::world::{Peer, World};
 use crate::ids::{AddressId, ShardId};
 use crate::limits;
-use crate::route::Treatment;
+use crate::route::{DEFAULT_PRIORITY, Treatment};
 use crate::settings::ConnectionRole;
-use crate::shard::flows::Flow;
+use crate::shard::link::Flow;
 use crate::shard::termini::{DATA, pair_attach};
 
 /// More than is held before a message is forwarded.
@@ -220,6 +220,7 @@ fn flow(address: u64) -> Flow {
         shard: ShardId(0),
         sender: None,
         address: AddressId(address),
+        priority: DEFAULT_PRIORITY,
     }
 }
 

@@ -1,0 +1,102 @@
+//! Which of a neighbour's links sends first when there is more to send than there is room.
+
+use amqp_codec::Role;
+use amqp_proto::{LinkKey, Payload};
+use bytes::Bytes;
+
+use super::world::World;
+use crate::ids::{AddressId, Key, Origin, ShardId};
+use crate::mail::{Forward, Target};
+use crate::route::{NO_SLOT, PRIORITIES};
+use crate::settings::ConnectionRole;
+use crate::shard::termini::{CONTROL, DATA, pair_attach};
+
+/// A neighbour, with the links on which it receives: the protocol's, then those of each priority.
+struct Neighbor {
+    world: World,
+    peer: usize,
+    links: Vec<(LinkKey, Key)>,
+}
+
+impl Neighbor {
+    fn new() -> Self {
+        let mut world = World::new(1);
+        world.listener.role = ConnectionRole::InterRouter;
+        let peer = world.connect(0);
+        let data = (0..PRIORITIES).map(|_| DATA);
+        let mut links = Vec::new();
+        for (number, capability) in std::iter::once(CONTROL).chain(data).enumerate() {
+            let name = format!("link {number}");
+            let link = world.attach(peer, pair_attach(&name, capability, Role::Receiver));
+            world.credit(peer, link, 1000, false);
+            let records = world.shards[0].out_links.iter();
+            let record = records.map(|(key, link)| (link.id, key)).max().unwrap();
+            links.push((link, record.1));
+        }
+        Self { world, peer, links }
+    }
+
+    /// A message for one of its links, of so many bytes.
+    fn queue(&mut self, link: usize, size: usize) {
+        let own = &mut self.world.shards[0];
+        let to = own.out_key(self.links[link].1);
+        own.take_forward(Forward {
+            origin: Origin {
+                shard: ShardId(1),
+                delivery: None,
+            },
+            to: Target::Link(to),
+            address: AddressId(0),
+            slot: NO_SLOT,
+            born: 0,
+            settled: true,
+            complete: true,
+            awaited: false,
+            sender: None,
+            beyond: None,
+            state: None,
+            heads: None,
+            payload: Payload::from(Bytes::from(vec![0; size])),
+        });
+    }
+
+    /// The links by which messages have come, in order.
+    fn came_by(&mut self) -> Vec<usize> {
+        self.world.run();
+        let messages = self.world.peers[self.peer].messages.drain(..);
+        let number = |key: LinkKey| self.links.iter().position(|link| link.0 == key);
+        messages.filter_map(|message| number(message.0)).collect()
+    }
+}
+
+#[test]
+fn a_hello_and_urgent_messages_leave_before_others_that_wait() {
+    let mut neighbor = Neighbor::new();
+    for _ in 0..200 {
+        // Priority 0, far more than the send queue takes at once.
+        neighbor.queue(1, 10_000);
+    }
+    for priority in [4, 9] {
+        neighbor.queue(1 + priority, 100);
+    }
+    neighbor.queue(0, 100);
+    let order = neighbor.came_by();
+    assert_eq!(order[..3], [0, 1 + 9, 1 + 4]);
+    assert_eq!(order.len(), 203);
+}
+
+#[test]
+fn urgent_messages_without_end_do_not_stop_the_others_for_ever() {
+    let mut neighbor = Neighbor::new();
+    for _ in 0..240 {
+        neighbor.queue(1 + 9, 10_000);
+        neighbor.queue(1, 10_000);
+    }
+    let order = neighbor.came_by();
+    let half = &order[..order.len() / 2];
+    let urgent = half.iter().filter(|link| **link == 10).count();
+    assert!(
+        urgent > half.len() * 3 / 4 && urgent < half.len(),
+        "{urgent}"
+    );
+}
