@@ -21,8 +21,8 @@
 //!
 //! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
 //! what is under way to each other thread, `TRANSIT_BYTES` and a frame more for each connection;
-//! its receive window, `RECEIVE_WINDOW_BUSY` and two blocks of `READ_BYTES_PER_TURN`; and its pipe to
-//! the management agent, which holds at most `IN_PROCESS_BYTES` of each shard.
+//! its receive window, `RECEIVE_WINDOW_BUSY` and two blocks of `READ_BYTES_PER_TURN`; and its pipe
+//! to the management agent, which holds at most `IN_PROCESS_BYTES` of each shard.
 
 use std::time::Duration;
 

@@ -58,8 +58,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// The workspace's folder: the parent of this package's, wherever the command is called from.
+/// The workspace's folder: the parent of this package's, wherever the command is called from. Asked
+/// for at run time: work trees that share a target folder share this binary, too.
 fn root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    let package = package.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let package = Path::new(&package);
     package.parent().unwrap_or(package).to_owned()
 }

@@ -118,8 +118,8 @@ impl Default for ClusterSettings {
 /// # }
 /// ```
 ///
-/// With [`Wires::Pipes`] the routers need no ports of each other, and nobody else can join them; all
-/// else is the same.
+/// With [`Wires::Pipes`] the routers need no ports of each other, and nobody else can join them;
+/// all else is the same.
 pub struct Cluster {
     common: Common,
     first_port: Option<u16>,

@@ -1,8 +1,8 @@
 //! The thread through which all links of a cluster pass.
 //!
-//! A router dials a port of the relay instead of its neighbour, or makes a pipe to it, so a link can
-//! be cut without either router's doing. One thread serves all links: the relay is a stage prop and must not
-//! compete with the routers for cores.
+//! A router dials a port of the relay instead of its neighbour, or makes a pipe to it, so that a
+//! link can be cut without either router's doing. One thread serves all links: the relay is a stage
+//! prop and must not compete with the routers for cores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

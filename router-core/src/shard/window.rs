@@ -5,8 +5,8 @@
 //! nobody else has a slice of it, it is read into again as it is: memory is zeroed when it is taken
 //! from the system and never after. As many handles stay as consumers leave blocks waiting, up to a
 //! limit: taking a block from the system costs more than to fill it. What is not needed any more is
-//! given back within seconds. A short read is copied to where other short ones are, and the block is
-//! free again: it would keep more memory alive than it has bytes.
+//! given back within seconds. A short read is copied to where other short ones are, and the block
+//! is free again: it would keep more memory alive than it has bytes.
 
 use std::collections::VecDeque;
 

@@ -118,11 +118,15 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .range(LOSS_DETECTION_LEAST, LOSS_DETECTION_MOST)
     .create(),
-    Attribute::new("workerThreads", Integer, "Worker threads to run, each with a shard of its own; where none are configured, one for each \
-         core (see shards).")
-        .integer(4)
-        .range(1, 1024)
-        .create(),
+    Attribute::new(
+        "workerThreads",
+        Integer,
+        "Worker threads to run, each with a shard of its own; where none are configured, one for \
+         each core (see shards).",
+    )
+    .integer(4)
+    .range(1, 1024)
+    .create(),
     Attribute::new(
         "trunkConnections",
         Integer,
