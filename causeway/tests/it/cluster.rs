@@ -128,14 +128,14 @@ fn a_pipe_is_shown_by_the_router_at_its_other_end() {
     };
     for words in [
         "Listening on A:pipe",
-        "[C1] Accepted connection to routers from B:pipe",
+        "Accepted connection to routers from B:pipe",
     ] {
         assert!(said(&cluster, "A", words), "{words}");
     }
     assert!(!said(&cluster, "A", "Left open: listener A:pipe"));
     cluster.cut("A", "B").unwrap();
     cluster.wait_converged(PATIENCE).unwrap();
-    assert!(said(&cluster, "B", "[C1] Connection to A:pipe failed: "));
+    assert!(said(&cluster, "B", "Connection to A:pipe failed: "));
     let connectors = asked(&cluster, "B", "connectors");
     assert!(connectors.contains("FAILED"), "{connectors}");
 }
