@@ -42,7 +42,7 @@ pub const STALL_ALLOWANCE: u64 = 16 * 1024 * 1024;
 /// Bytes by which a stream must have drained before its session gets window back.
 pub const WITHHELD_STEP: u64 = 1024 * 1024;
 
-/// Bytes of unsettled deliveries on a producer's link beyond which it gets no credit.
+/// Bytes of a producer's link that are here beyond which it gets no credit.
 pub const LINK_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What a delivery that waits counts besides its message, in bytes: what keeps it.
