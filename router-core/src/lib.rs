@@ -21,3 +21,5 @@ pub mod notice;
 pub mod route;
 pub mod settings;
 pub mod shard;
+#[cfg(test)]
+mod transcript;

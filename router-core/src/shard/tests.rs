@@ -3,12 +3,14 @@
 mod classes;
 mod counts;
 mod dialled;
+mod incumbent;
 mod lanes;
 mod leaving;
 mod names;
 mod precedence;
 mod remains;
 mod routing;
+mod scene;
 mod settling;
 mod silence;
 mod streams;

@@ -5,6 +5,7 @@ mod believe;
 mod messages;
 mod network;
 mod paths;
+mod recorded;
 mod reference;
 mod telling;
 mod topologies;

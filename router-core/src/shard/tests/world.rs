@@ -648,6 +648,17 @@ impl Peer {
         Some((told.state, told.settled))
     }
 
+    /// The address that a link's source was given.
+    pub(super) fn address_of(&self, link: LinkKey) -> String {
+        let address = self.events.iter().find_map(|event| match event {
+            Event::Attached {
+                link: at, attach, ..
+            } if *at == link => attach.source.as_ref()?.address.clone(),
+            _ => None,
+        });
+        address.expect("an address").to_string()
+    }
+
     /// The bodies received.
     pub(super) fn received(&self) -> Vec<&[u8]> {
         self.messages
