@@ -19,6 +19,9 @@ pub(crate) const LEAF: &str = include_str!("transcript/leaf.txt");
 /// A line, of which we are in the middle: one end dialled us, the other one was dialled.
 pub(crate) const BETWEEN: &str = include_str!("transcript/between.txt");
 
+/// A router of ours has dialled a listener that is for clients.
+pub(crate) const REFUSED: &str = include_str!("transcript/refused.txt");
+
 /// What was said in one step of a scene.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -115,7 +118,7 @@ pub(crate) fn control_messages(text: &'static str) -> Vec<Bytes> {
 
 #[test]
 fn all_frames_mean_the_same_when_they_are_written_anew() {
-    let steps = [LEAF, BETWEEN].into_iter().flat_map(steps);
+    let steps = [LEAF, BETWEEN, REFUSED].into_iter().flat_map(steps);
     let all = steps.flat_map(|step| step.said);
     let mut kinds = std::collections::BTreeSet::new();
     for bytes in all.filter_map(|said| said.bytes) {
@@ -134,6 +137,15 @@ fn all_frames_mean_the_same_when_they_are_written_anew() {
                 .to_owned(),
         );
     }
-    let expected = ["Attach", "Begin", "Disposition", "Flow", "Open", "Transfer"];
+    let expected = [
+        "Attach",
+        "Begin",
+        "Close",
+        "Detach",
+        "Disposition",
+        "Flow",
+        "Open",
+        "Transfer",
+    ];
     assert!(kinds.iter().eq(expected), "{kinds:?}");
 }

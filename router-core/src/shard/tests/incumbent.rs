@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use amqp_codec::message::{self, Body, Message, MessageBuilder, Properties};
-use amqp_codec::{DeliveryState, Modified, Role, Source, Str, Target, Value};
+use amqp_codec::{DeliveryState, Modified, Performative, Role, Source, Str, Target, Value};
 use amqp_proto::{Event, LinkKey, Payload};
 
 use super::scene::{Scene, annotations, body, check_links, check_open, find, text, trace};
@@ -373,4 +373,23 @@ fn a_large_message_and_a_death_at_the_end_of_a_line() {
     assert_eq!(scene.routers(), [("A".to_owned(), 1)]);
     scene.nobody_complains();
     assert!(scene.world.nothing_under_way());
+}
+
+#[test]
+fn a_listener_for_clients_refuses_the_links_of_a_router() {
+    let mut scene = Scene::new("A", transcript::REFUSED);
+    scene.dials('b');
+    scene.play("links");
+    assert!(scene.routers().is_empty());
+    let sent = &scene.closed[&'b'].sent;
+    let close = &sent.last().expect("a Close").performative;
+    let Performative::Close(close) = close else {
+        panic!("{close:?}");
+    };
+    let error = close.error.as_ref().expect("a reason");
+    let reason = error.description.as_deref().unwrap_or_default();
+    assert!(reason.contains("qd:forbidden"), "{reason}");
+    // Who asks why there is no neighbour finds out.
+    let row = format!("{:?}", scene.world.control.connector("connector/b:1"));
+    assert!(row.contains("needs a listener of that role"), "{row}");
 }
