@@ -63,7 +63,8 @@ pub const CONNECTION_LANE_BYTES: u64 = 64 * 1024 * 1024;
 /// way to one other thread before the connections by which they come are not read any further.
 pub const TRANSIT_BYTES: u64 = 1024 * 1024;
 
-/// Bytes of deliveries held for one connection beyond which none of its sessions gets window back.
+/// Bytes of deliveries held for one connection beyond which its sessions get no window back, but
+/// the one of the routing protocol and those for whose stream its consumers wait.
 pub const CONNECTION_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Sessions that a connection may have at once, whatever channel numbers it may use.
@@ -101,8 +102,9 @@ pub const LINK_CAPACITY: u32 = 250;
 /// Bytes of a shard's receive window that were handed on and may be read into again.
 pub const RECEIVE_WINDOW: usize = 256 * 1024;
 
-/// The same while consumers leave more than that waiting; given back within seconds.
-pub const RECEIVE_WINDOW_BUSY: usize = 4 * 1024 * 1024;
+/// The same while consumers leave more than that waiting, which is somewhat more than
+/// [`LINK_BYTES`]; given back within seconds.
+pub const RECEIVE_WINDOW_BUSY: usize = 12 * 1024 * 1024;
 
 /// Bytes read from one connection before the others have their turn.
 pub const READ_BYTES_PER_TURN: usize = 64 * 1024;
@@ -208,11 +210,19 @@ pub const CONTROL_LANE: u32 = 4096;
 /// are dropped: two of the largest.
 pub const CONTROL_LANE_BYTES: u64 = 2 * MESH_MESSAGE_BYTES as u64;
 
-/// Links to one neighbour that carry single large messages; beyond that these share them.
+/// Links to one neighbour that carry large messages, each those of one sender to an address; where
+/// there are more of these, they share links.
 pub const STREAMING_LINKS: usize = 64;
 
-/// Time after which a link for single large messages that carries none is closed.
+/// Time after which a link for large messages that carries none is closed.
 pub const STREAMING_IDLE: Duration = Duration::from_secs(30);
+
+/// Time after which such a link that carries none, and of whose messages none is unsettled, may be
+/// another sender's: what was sent settled has long reached the next router.
+pub const STREAMING_REST: Duration = Duration::from_secs(5);
+
+/// Senders whose large messages share a link, where there are more of them than links.
+pub const FLOWS_PER_LINK: usize = 256;
 
 /// Time without progress after which a stream that holds up others between two routers is cut.
 pub const STREAM_STALLED: Duration = Duration::from_secs(10);

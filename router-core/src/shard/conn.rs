@@ -111,6 +111,20 @@ pub(super) struct Withheld {
     pub(super) streams: u64,
     /// Unsettled deliveries beyond what a link may hold.
     pub(super) links: u64,
+    /// The links that come in by the session.
+    pub(super) producers: Producers,
+}
+
+/// The links of a session on which the peer sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Producers {
+    /// None.
+    #[default]
+    None,
+    /// One, and there has been no other beside it.
+    Alone(InLinkKey),
+    /// Several, or one of several that is left: nobody counts them.
+    Several,
 }
 
 impl Withheld {
@@ -200,6 +214,25 @@ pub(super) enum Fault {
 }
 
 impl Conn {
+    /// A link on which the peer sends was attached.
+    pub(super) fn link_came(&mut self, session: SessionKey, link: InLinkKey) {
+        if let Some((_, of)) = self.sessions.iter_mut().find(|(key, _)| *key == session) {
+            of.producers = match of.producers {
+                Producers::None => Producers::Alone(link),
+                Producers::Alone(_) | Producers::Several => Producers::Several,
+            };
+        }
+    }
+
+    /// A link on which the peer sent is gone.
+    pub(super) fn link_went(&mut self, session: SessionKey, gone: InLinkKey) {
+        if let Some((_, of)) = self.sessions.iter_mut().find(|(key, _)| *key == session)
+            && of.producers == Producers::Alone(gone)
+        {
+            of.producers = Producers::None;
+        }
+    }
+
     /// Whether so much is held for it that its sessions get no window back.
     pub(super) fn is_full(&self) -> bool {
         self.held_bytes > self.settings.held_bytes

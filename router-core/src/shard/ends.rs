@@ -100,6 +100,9 @@ impl Shard {
         let Some(link) = self.in_links.remove(key) else {
             return;
         };
+        if let Some(conn) = self.conns.get_mut(link.conn) {
+            conn.link_went(link.session, key);
+        }
         if let Some(partial) = link.partial {
             self.producer_vanished(partial);
         }

@@ -3,8 +3,9 @@
 //! no other sender's, nor an urgent one of the same sender, and what belongs together goes one
 //! after the other, in order, each with the whole of its link's window.
 //!
-//! A link is another flow's only when nothing of its own is anywhere on the way: else two messages
-//! of one sender could come to the next router by two links, and part there.
+//! A link is another flow's only when it has rested and nothing of its own is unsettled: else two
+//! messages of one sender could come to the next router by two links, and part there. Where there
+//! are more flows than links, several share one.
 
 use super::lanes::{enter_account, origin_of};
 use super::link::{Flow, OutLink, Queued};
@@ -12,7 +13,7 @@ use super::state::{Incoming, Shard};
 use crate::ids::Key;
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::Target;
+use crate::mail::{End, Target};
 
 impl Shard {
     /// The link on which a large message leaves that was to leave on this one: to a neighbour, that
@@ -32,25 +33,34 @@ impl Shard {
             let links = conn.streaming.iter();
             links.filter_map(|&out| Some((out, self.out_links.get(out)?)))
         };
-        let own = links().find(|(_, link)| link.carries(flow));
-        let is_free = |link: &OutLink| {
-            link.lane.is_empty()
-                && self.second > link.moved
+        let own = links().find(|(_, link)| link.flows.contains(&flow));
+        let rests = |link: &OutLink| {
+            let rest = u64::from(self.second.saturating_sub(link.moved));
+            rest >= limits::STREAMING_REST.as_secs()
+                && link.lane.is_empty()
                 && conn.engine.unsettled_on(link.link) == 0
         };
-        let free = || links().find(|(_, link)| is_free(link));
+        let free = || links().find(|(_, link)| rests(link));
         let is_crowded = conn.streaming.len() >= limits::STREAMING_LINKS;
-        let crowded = || {
-            let least = links().min_by_key(|(_, link)| (link.lane.len(), link.moved));
+        let shared = || {
+            let least = links().min_by_key(|(_, link)| (link.lane.len(), link.flows.len()));
             least.filter(|_| is_crowded)
         };
-        let found = own.or_else(free).or_else(crowded).map(|(out, _)| out);
+        let is_own = own.is_some();
+        let free = own.or_else(free);
+        let is_free = free.is_some();
+        let found = free.or_else(shared).map(|(out, _)| out);
         let Some(out) = found.or_else(|| self.attach_streaming(key)) else {
             return instead_of;
         };
         let second = self.second;
         if let Some(link) = self.out_links.get_mut(out) {
-            link.flow = Some(flow);
+            if !is_own && (is_free || link.flows.len() == limits::FLOWS_PER_LINK) {
+                link.flows.clear();
+            }
+            if !is_own {
+                link.flows.push(flow);
+            }
             link.priority = flow.priority;
             if link.lane.is_empty() {
                 link.moved = second;
@@ -59,15 +69,23 @@ impl Shard {
         out
     }
 
-    /// Where a large message may still go whose streaming link is gone: the link to the neighbour
-    /// for which that one stood, unless a part was sent or that one is gone, too.
-    pub(super) fn other_lane(&self, queued: &Queued, gone: Key) -> Option<Key> {
+    /// Where a large message may still go whose streaming link is gone, unless a part was sent: to
+    /// another one for its sender.
+    pub(super) fn other_lane(&mut self, queued: &Queued, gone: Key) -> Option<Key> {
         let Target::Link(to) = queued.forward.to else {
             return None;
         };
-        let link = self.out_links.get(to.link)?;
-        let free = queued.begun.is_none() && queued.fan.is_none() && to.link != gone;
-        (free && self.conns.get(link.conn).is_some()).then_some(to.link)
+        if queued.begun.is_some() || queued.fan.is_some() || to.link == gone {
+            return None;
+        }
+        let conn = self.out_links.get(to.link)?.conn;
+        if self.conns.get(conn)?.sessions.is_empty() {
+            // The whole connection goes.
+            return None;
+        }
+        let other = self.streaming_link(to.link, queued.flow());
+        // What is not whole would hold up all that goes by the link for which it was chosen.
+        (other != to.link || queued.end != End::More).then_some(other)
     }
 
     /// Moves a delivery that waits to the lane of another link.
@@ -88,12 +106,6 @@ impl Shard {
 }
 
 impl OutLink {
-    /// Whether the next message of a flow belongs behind what this link has carried.
-    fn carries(&self, flow: Flow) -> bool {
-        let waits = |queued: &Queued| queued.flow() == flow;
-        self.flow == Some(flow) || self.lane.iter().any(waits)
-    }
-
     /// Whether the first message of the lane has begun, and another flow's waits behind it.
     pub(super) fn holds_up_strangers(&self) -> bool {
         let Some(first) = self.lane.front().filter(|first| first.begun.is_some()) else {

@@ -83,10 +83,16 @@ impl Shard {
                 }
                 Place::Hold(_) | Place::Line(_) | Place::Discard(_) => false,
             };
-            let link = inbound.link;
-            if is_gone {
-                self.count_down(record, self.overhead(link));
+            if !is_gone {
+                continue;
             }
+            let link = inbound.link;
+            if let Some(stream) = &mut inbound.stream {
+                // It was one, and had come whole before it was forwarded.
+                stream.progress = stream.received;
+            }
+            self.count_down(record, self.overhead(link));
+            self.update_withheld(record, None);
         }
     }
 }

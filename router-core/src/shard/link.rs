@@ -172,7 +172,7 @@ impl OutLink {
             name,
             kind: LinkType::Endpoint,
             streaming: false,
-            flow: None,
+            flows: Vec::new(),
             moved: second,
             priority: DEFAULT_PRIORITY,
             key,
@@ -247,8 +247,8 @@ pub(super) struct OutLink {
     pub(super) kind: LinkType,
     /// It carries single large messages to a neighbour.
     pub(super) streaming: bool,
-    /// Whose large messages it carried last.
-    pub(super) flow: Option<Flow>,
+    /// Whose large messages it carries.
+    pub(super) flows: Vec<Flow>,
     /// The second in which it was last given a large message, or sent some of one.
     pub(super) moved: u32,
     /// The priority whose messages it carries to a neighbour; a streaming link, carried last.

@@ -9,7 +9,7 @@ use amqp_codec::{Attach, DeliveryState, Encoded, Role, Value};
 use amqp_proto::{LinkKey, SessionKey};
 use bytes::BytesMut;
 
-use super::conn::{LinkSlot, Withheld};
+use super::conn::{LinkSlot, Phase, Withheld};
 use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::parcel::Parcel;
 use super::state::Shard;
@@ -36,10 +36,19 @@ impl Shard {
     /// Another link for large messages, on a session of its own.
     pub(super) fn attach_streaming(&mut self, key: ConnKey) -> Option<Key> {
         let conn = self.conns.get_mut(key)?;
+        // One whose sessions have gone is about to go itself.
+        if conn.phase != Phase::Open || conn.sessions.is_empty() {
+            return None;
+        }
         let session = conn.engine.begin(&mut conn.output).ok()?;
         conn.sessions.push((session, Withheld::default()));
         let kind = LinkType::InterRouter;
-        let out = self.attach_own(key, session, DATA, kind, Role::Sender)?;
+        let Some(out) = self.attach_own(key, session, DATA, kind, Role::Sender) else {
+            self.drop_session(key, session);
+            let conn = self.conns.get_mut(key)?;
+            conn.engine.end(session, None, &mut conn.output);
+            return None;
+        };
         self.out_links.get_mut(out)?.streaming = true;
         self.conns.get_mut(key)?.streaming.push(out);
         self.touch(key);
@@ -144,7 +153,7 @@ impl Shard {
     }
 
     fn insert_in(&mut self, key: ConnKey, mut new: NewLink, kind: LinkType) {
-        let link = new.link;
+        let (session, link) = (new.session, new.link);
         new.capacity = room(kind, new.capacity);
         let target = match kind {
             LinkType::RouterControl => InTarget::Control,
@@ -153,7 +162,9 @@ impl Shard {
         let in_key = InLinkKey(self.in_links.insert(InLink::new(new, kind, target)));
         if let Some(conn) = self.conns.get_mut(key) {
             conn.set_slot(link, Some(LinkSlot::In(in_key)));
+            conn.link_came(session, in_key);
         }
+        self.review_window(key, session);
         self.mark_credit(in_key, true);
     }
 

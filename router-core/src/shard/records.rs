@@ -241,6 +241,9 @@ impl Shard {
         link.bytes = link.bytes.saturating_sub(inbound.bytes);
         let after = link.bytes;
         self.withhold_for_link(key, before, after);
+        if inbound.stream.is_some() {
+            self.review_window(inbound.conn, inbound.session);
+        }
     }
 
     /// The outcome of a delivery is known and settled: the producer hears it, the record is freed.

@@ -322,8 +322,23 @@ impl Shard {
         }
     }
 
+    /// The link in whose lane a delivery for a link waits: a large one for a neighbour is in that
+    /// of a link of its sender's.
+    fn lane_of(&self, link: Key, origin: (ShardId, InKey)) -> Key {
+        let has = |out: &Key| {
+            let link = self.out_links.get(*out);
+            let mut lane = link.into_iter().flat_map(|link| &link.lane);
+            lane.any(|queued| origin_of(&queued.forward) == Some(origin))
+        };
+        let conn = self.out_links.get(link).map(|link| link.conn);
+        let conn = conn.and_then(|conn| self.conns.get(conn));
+        let streaming = conn.into_iter().flat_map(|conn| &conn.streaming);
+        streaming.copied().find(has).unwrap_or(link)
+    }
+
     /// A delivery that still waits in a lane was settled by its producer.
     fn settle_in_lane(&mut self, link: Key, origin: (ShardId, InKey)) {
+        let link = self.lane_of(link, origin);
         let Some(out) = self.out_links.get_mut(link) else {
             return;
         };

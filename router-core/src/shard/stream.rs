@@ -4,7 +4,7 @@
 use amqp_codec::DeliveryState;
 use amqp_proto::{InTransfer, Payload, SessionKey};
 
-use super::conn::{Conn, LinkSlot};
+use super::conn::{Conn, Producers};
 use super::link::InLink;
 use super::state::{Incoming, Shard};
 use crate::delivery::Place;
@@ -209,8 +209,8 @@ impl Shard {
         }
         let before = std::mem::replace(&mut stream.withheld, due);
         let (conn, session) = (inbound.conn, inbound.session);
-        if before == due && self.conns.get(conn).is_some_and(Conn::is_full) {
-            self.apply_withheld(conn, session);
+        if before == due {
+            self.review_window(conn, session);
         }
         if before == 0 && due > 0 {
             self.note_behind(conn, record);
@@ -279,17 +279,14 @@ impl Shard {
         let Some(conn) = self.conns.get(key) else {
             return false;
         };
-        let mut links = Vec::new();
-        conn.engine.links_of(session, &mut links);
-        let mut incoming = links.iter().filter_map(|&link| match self.slot(key, link) {
-            Some(LinkSlot::In(link)) => self.in_links.get(link),
-            _ => None,
-        });
-        let Some(link) = incoming.next() else {
+        let withheld = conn.sessions.iter().find(|(of, _)| *of == session);
+        let Some(Producers::Alone(link)) = withheld.map(|(_, withheld)| withheld.producers) else {
             return false;
         };
-        let is_alone = incoming.next().is_none();
-        is_alone && (link.kind == LinkType::RouterControl || self.is_wanted(link))
+        let Some(link) = self.in_links.get(link) else {
+            return false;
+        };
+        link.kind == LinkType::RouterControl || self.is_wanted(link)
     }
 
     /// Whether the consumers of what arrives on a link have had nearly all that has come, or want
@@ -301,6 +298,14 @@ impl Shard {
         let stream = inbound.stream.as_deref();
         matches!(inbound.place, Place::Discard(_))
             || stream.is_some_and(|of| of.progress > 0 && of.ahead() < limits::STREAM_WINDOW)
+    }
+
+    /// What a session carries is not what it was: on a connection that is full it may have been
+    /// spared for that.
+    pub(super) fn review_window(&mut self, conn: ConnKey, session: SessionKey) {
+        if self.conns.get(conn).is_some_and(Conn::is_full) {
+            self.apply_withheld(conn, session);
+        }
     }
 
     fn apply_withheld(&mut self, key: ConnKey, session: SessionKey) {
@@ -334,7 +339,9 @@ impl Shard {
         let sent = queued
             .received
             .saturating_sub(queued.forward.payload.len() as u64);
-        let due = sent - queued.reported.min(sent) >= limits::STREAM_WINDOW / 4;
+        // That it has begun is told at once: all that lies behind it waits for the rest.
+        let begins = queued.reported == 0 && sent > 0;
+        let due = begins || sent - queued.reported.min(sent) >= limits::STREAM_WINDOW / 4;
         if !due && queued.end == End::More {
             return;
         }

@@ -26,6 +26,10 @@ const BLOCKS_KEPT: usize = limits::RECEIVE_WINDOW / BLOCK;
 /// The same while many are handed on and come back.
 const BLOCKS_KEPT_BUSY: usize = limits::RECEIVE_WINDOW_BUSY / BLOCK;
 
+/// Blocks that are looked at to find one that nobody has any more: to look at more costs as much as
+/// to take another from the system.
+const LOOKED_AT: usize = 32;
+
 /// Reads up to this many bytes are copied out of their block: a quarter of it.
 const SHORT: usize = BLOCK / 4;
 
@@ -34,7 +38,7 @@ const SHORT: usize = BLOCK / 4;
 pub(super) struct ReadWindow {
     /// What the next read goes into. All of it is initialised, and nobody else has any of it.
     free: BytesMut,
-    /// Blocks that were handed on, oldest first.
+    /// Blocks that were handed on, those first that were not looked at for the longest time.
     given: VecDeque<Bytes>,
     /// Room for short reads.
     short: BytesMut,
@@ -109,12 +113,14 @@ impl ReadWindow {
 
     /// A block that is free again, or a new one.
     fn next_block(&mut self) -> BytesMut {
-        // All are looked at: that costs less than to take another from the system.
-        let place = self.given.iter().position(Bytes::is_unique);
-        place
-            .and_then(|place| self.given.remove(place))
-            .and_then(|block| block.try_into_mut().ok())
-            .unwrap_or_else(|| BytesMut::zeroed(BLOCK))
+        for _ in 0..self.given.len().min(LOOKED_AT) {
+            match self.given.pop_front().map(Bytes::try_into_mut) {
+                Some(Ok(block)) => return block,
+                Some(Err(held)) => self.given.push_back(held),
+                None => break,
+            }
+        }
+        BytesMut::zeroed(BLOCK)
     }
 }
 

@@ -122,7 +122,7 @@ const ATTRIBUTES: &[Attribute] = &[
         "workerThreads",
         Integer,
         "Worker threads to run, each with a shard of its own; where none are configured, one for \
-         each core (see shards).",
+         each core (see shards). 256 run at most.",
     )
     .integer(4)
     .range(1, 1024)

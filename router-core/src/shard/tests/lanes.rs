@@ -181,3 +181,45 @@ fn class_6_states_on_transfers_that_wait_are_on_their_producers_account() {
     let held = world.shards[0].census().held_bytes;
     assert!(held > 100 * 10_000, "{held}");
 }
+
+#[test]
+fn what_has_left_counts_no_more_although_it_is_not_settled() {
+    for treatment in [Treatment::AnycastClosest, Treatment::Multicast] {
+        let mut world = World::with_default(2, treatment);
+        let near = world.connect(0);
+        world.receiver(near, "near", "q", 10);
+        let far = world.connect(1);
+        let slow = world.receiver(far, "far", "q", 0);
+        let producer = world.connect(0);
+        let sender = world.sender(producer, "s", "q");
+        assert!(world.send(producer, sender, &message(10_000), false));
+        if treatment == Treatment::Multicast {
+            let held = world.shards[0].census().held_bytes;
+            assert!(held > 10_000, "a copy is still here: {held}");
+            world.credit(far, slow, 1, false);
+        }
+        let census = world.shards[0].census();
+        assert_eq!(
+            (census.inbound, census.held_bytes),
+            (1, limits::DELIVERY_OVERHEAD)
+        );
+    }
+}
+
+#[test]
+fn a_copy_that_its_consumer_leaves_behind_counts_no_more() {
+    let mut world = World::with_default(2, Treatment::Multicast);
+    let near = world.connect(0);
+    world.receiver(near, "near", "q", 10);
+    let far = world.connect(1);
+    let gone = world.receiver(far, "far", "q", 0);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "s", "q");
+    assert!(world.send(producer, sender, &message(10_000), false));
+    world.detach(far, gone);
+    let census = world.shards[0].census();
+    assert_eq!(
+        (census.inbound, census.held_bytes),
+        (1, limits::DELIVERY_OVERHEAD)
+    );
+}

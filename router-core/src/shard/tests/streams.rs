@@ -235,7 +235,7 @@ fn who_sends_large_messages_has_a_link_for_them() {
     assert_ne!(one, other);
     assert_eq!(shard.streaming_link(data, flow(1)), one);
     assert_eq!(shard.streaming_link(data, flow(2)), other);
-    pass(&mut world, 2);
+    pass(&mut world, 6);
     let shard = &mut world.shards[0];
     assert_eq!(shard.streaming_link(data, flow(3)), one, "it rests");
     assert_eq!(shard.streaming_link(data, flow(2)), other);
