@@ -81,7 +81,8 @@ pub(crate) struct MessageBook {
     pub(crate) priority: u8,
     /// Its first byte was written.
     pub(crate) begun: Time,
-    pub(crate) whole: bool,
+    /// Its last byte was.
+    pub(crate) whole: Option<Time>,
     pub(crate) aborted: bool,
     /// Long enough, or marked, to be forwarded before it is whole.
     pub(crate) stream: bool,
@@ -108,7 +109,7 @@ impl MessageBook {
             settled: false,
             priority: DEFAULT_PRIORITY,
             begun,
-            whole: false,
+            whole: None,
             aborted: false,
             stream: false,
             early: false,
@@ -209,7 +210,10 @@ impl Books {
             sent.address, self.links[link].address,
             "message {number} went to another address"
         );
-        assert!(sent.whole, "message {number} is whole before it was sent");
+        assert!(
+            sent.whole.is_some(),
+            "message {number} is whole before it was sent"
+        );
         // Routers that see different trees of one multicast may both pass it on.
         let again = |&receipt: &usize| self.receipts[receipt].link == link;
         assert!(
@@ -441,7 +445,7 @@ pub(crate) mod tests {
         let number = books.next_number();
         let bytes = make(number, 10, &Head::default(), &mut Random::new(1));
         books.begin(MessageBook {
-            whole: true,
+            whole: Some(at),
             ..MessageBook::new(0, "one".into(), bytes.clone(), at)
         });
         bytes

@@ -185,7 +185,10 @@ impl Shard {
             } else if let Some(fan) = queued.fan {
                 self.answer_copy(fan, Some(DeliveryState::Released), true);
             } else {
-                self.send_back(queued.forward);
+                let mut forward = queued.forward;
+                // Its end may have come while it waited.
+                forward.complete |= queued.end == End::Last;
+                self.send_back(forward);
             }
         }
     }

@@ -129,6 +129,7 @@ impl Shard {
             return;
         };
         self.leave_target(record);
+        self.forget_stream(record);
         let Some(mut parcel) = self.parcel_of(record, forward.payload, true) else {
             return;
         };

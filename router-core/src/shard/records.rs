@@ -94,9 +94,8 @@ impl Shard {
         let Some(record) = parcel.record else {
             return;
         };
-        self.update_withheld(record, Some(0));
+        self.forget_stream(record);
         if let Some(inbound) = self.inbound.get_mut(record) {
-            inbound.stream = None;
             inbound.place = Place::Hold(Box::new(Held {
                 payload: parcel.payload,
                 state: parcel.state,

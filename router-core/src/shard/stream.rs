@@ -220,6 +220,14 @@ impl Shard {
         }
     }
 
+    /// A delivery that was a stream is one no more: it goes on, or waits, as a whole.
+    pub(super) fn forget_stream(&mut self, record: InKey) {
+        self.update_withheld(record, Some(0));
+        if let Some(inbound) = self.inbound.get_mut(record) {
+            inbound.stream = None;
+        }
+    }
+
     /// A stream's share of what its session withholds has changed, in bytes.
     pub(super) fn withhold_for_streams(
         &mut self,

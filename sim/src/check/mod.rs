@@ -86,7 +86,10 @@ pub(crate) fn at_rest(scene: &Scene<'_>) {
         if producer.ending.is_some() || message.aborted || message.early || message.settled {
             continue;
         }
-        assert!(message.whole, "message {number} was never finished");
+        assert!(
+            message.whole.is_some(),
+            "message {number} was never finished"
+        );
         assert_eq!(
             message.settlements, 1,
             "message {number} has no settled outcome"
@@ -112,7 +115,7 @@ fn is_multicast(scene: &Scene<'_>, message: &MessageBook) -> bool {
 
 /// Who got a message: at most one consumer, or each at most once.
 fn copies(books: &Books, number: usize, message: &MessageBook, multicast: bool) {
-    if message.aborted || !message.whole {
+    if message.aborted || message.whole.is_none() {
         assert!(
             message.receipts.is_empty(),
             "message {number} was never sent whole and arrived whole"
@@ -177,8 +180,10 @@ fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     let moves = books.somebody_left(&message.address, message.begun, until)
         || books.somebody_came(&message.address, message.begun, until);
     let left = books.map.ids.len() > 1 && moves;
-    if message.stream || left || books.was_troubled(message.begun, until) {
-        // One that is not whole when its consumer leaves is not chosen again.
+    // One that is not whole when its consumer leaves is not chosen again.
+    let whole = message.whole.map_or(until, |whole| whole + SLACK);
+    let parted = message.stream && books.somebody_left(&message.address, message.begun, whole);
+    if parted || left || books.was_troubled(message.begun, until) {
         return;
     }
     let node = books.links[message.link].node;

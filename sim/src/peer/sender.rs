@@ -268,7 +268,7 @@ impl Sender {
         let piece = Payload::from(current.rest.slice(..current.offered));
         if !more && !aborted && self.tie.book.is_some() {
             // Before the last byte goes, so that nobody can have it earlier.
-            hand.books.messages[number].whole = true;
+            hand.books.messages[number].whole = Some(hand.now);
         }
         match hand
             .engine

@@ -75,6 +75,40 @@ fn a_stream_that_is_settled_on_its_way_is_settled_in_its_lane() {
     }
 }
 
+#[test]
+fn a_large_message_that_was_whole_before_its_consumer_left_goes_to_another() {
+    for (shards, far) in [(1, 0), (2, 1)] {
+        let mut world = World::new(shards);
+        let producer = world.connect(0);
+        let consumer = world.connect(far);
+        world.receiver(consumer, "r", "q", 0);
+        let sender = world.sender(producer, "s", "q");
+        let whole = message(2_000_000);
+        assert!(world.send_part(producer, sender, &whole[..500_000], false, true));
+        assert!(world.send_part(producer, sender, &whole[500_000..], false, false));
+        let begun = message(400_000);
+        assert!(world.send_part(producer, sender, &begun[..300_000], false, true));
+        let second = world.connect(0);
+        let link = world.receiver(second, "r", "q", 0);
+        world.vanish(consumer);
+        // One that is not whole cannot: what came of it has gone ahead.
+        let told = world.peers[producer].outcome(1);
+        assert_eq!(told, Some((Some(DeliveryState::Released), false)));
+        assert!(world.send_part(producer, sender, &begun[300_000..], false, false));
+        assert_eq!(world.peers[producer].outcome(0), None);
+        world.credit(second, link, 10, false);
+        assert_eq!(world.peers[second].received(), [&whole[..]]);
+        assert_eq!(
+            world.shards[0].census().held_bytes,
+            limits::DELIVERY_OVERHEAD
+        );
+        world.dispose(second, 0, DeliveryState::Accepted, true);
+        let told = world.peers[producer].outcome(0);
+        assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
+        assert!(world.nothing_under_way());
+    }
+}
+
 /// Whether what waits in the lanes of a shard shares its memory with nothing, such as the window
 /// that it was read into.
 fn keeps_to_itself(world: &World, shard: usize) -> bool {
