@@ -485,6 +485,7 @@ impl ControlPlane {
                 Command::Routing(connection, message) => {
                     self.for_neighbors(|of| of.message(connection, message));
                 }
+                Command::Arriving(from) => self.for_neighbors(|of| of.arriving(from)),
                 // The control plane's own words come from nobody.
                 Command::Bound(_)
                 | Command::Connection(..)

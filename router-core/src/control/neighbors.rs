@@ -47,6 +47,7 @@ enum Waiting {
     Up(RouterLink),
     Down(OutLinkKey),
     Message(ConnectionId, Bytes),
+    Arriving(ConnectionId),
     Joined(ConnectionId, ConnectionId),
     Left(ConnectionId),
 }
@@ -96,6 +97,11 @@ impl Neighbors {
     /// A message of the routing protocol has come by a connection.
     pub(super) fn message(&mut self, connection: ConnectionId, message: Bytes) {
         self.waiting.push(Waiting::Message(connection, message));
+    }
+
+    /// More of a message has come, which is not whole yet.
+    pub(super) fn arriving(&mut self, connection: ConnectionId) {
+        self.waiting.push(Waiting::Arriving(connection));
     }
 
     /// A connection belongs to a trunk; it is said before its links are.
@@ -164,6 +170,11 @@ impl Neighbors {
                     if let Some(trunk) = self.trunks.get(&self.first_of(connection)) {
                         // A refusal is told by an event, not more often than is good for a log.
                         let _refused = self.engine.received(trunk.number, &message, now);
+                    }
+                }
+                Waiting::Arriving(connection) => {
+                    if let Some(trunk) = self.trunks.get(&self.first_of(connection)) {
+                        self.engine.arriving(trunk.number, now);
                     }
                 }
                 Waiting::Joined(connection, trunk) => {

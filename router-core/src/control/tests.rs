@@ -757,3 +757,54 @@ fn a_long_list_of_addresses_is_taken_in_parts_with_hellos_between() {
     });
     assert!(learnt.sum::<usize>() >= many);
 }
+
+#[test]
+fn a_neighbour_whose_hellos_are_behind_a_long_message_is_not_lost() {
+    let mut control = control_of(RouterMode::Interior);
+    let BoundLink::Out { link, .. } = consumer(0, 9) else {
+        unreachable!()
+    };
+    let up = RouterLink {
+        connection: Beside::CONNECTION,
+        link,
+        priority: None,
+        capacity: 250,
+        cost: 1,
+    };
+    take(&mut control, Mail::Command(Box::new(Command::LinkUp(up))));
+    let now = Time::from_millis(1000);
+    let mut beside = Beside {
+        engine: Engine::new(MeshSettings::new("beside", 5), now),
+        now,
+        hellos: 0,
+    };
+    beside.engine.link_up(Beside::LINK, 1, now);
+    for _ in 0..500 {
+        beside.turn(&mut control);
+        beside.now = beside.now + Duration::from_millis(10);
+    }
+    let lost = |control: &mut ControlPlane| {
+        let mut notices = Vec::new();
+        control.drain_notices(&mut notices);
+        let is_loss =
+            |notice: &Notice| matches!(notice, Notice::Network(NetworkNotice::NeighborLost { .. }));
+        notices.iter().any(is_loss)
+    };
+    let second = |control: &mut ControlPlane, now: &mut Time, arriving: bool| {
+        if arriving {
+            let more = Command::Arriving(Beside::CONNECTION);
+            take(control, Mail::Command(Box::new(more)));
+        }
+        control.turn(*now);
+        let _said = control.outboxes().drain().count();
+        *now = *now + Duration::from_secs(1);
+    };
+    for _ in 0..20 {
+        second(&mut control, &mut beside.now, true);
+    }
+    assert!(!lost(&mut control));
+    for _ in 0..6 {
+        second(&mut control, &mut beside.now, false);
+    }
+    assert!(lost(&mut control), "silence is noticed again");
+}

@@ -210,6 +210,8 @@ pub enum Command {
     LinkDown(OutLinkKey),
     /// A message of the routing protocol has come from a neighbour.
     Routing(ConnectionId, Bytes),
+    /// More has come from a neighbour of a message of the routing protocol that is not whole yet.
+    Arriving(ConnectionId),
     /// What happens to a connection of a trunk between two routers.
     Trunk(TrunkNews),
     /// The control plane to a shard: do something to a connection.

@@ -96,6 +96,13 @@ impl Engine {
         self.state.step();
     }
 
+    /// More has come on a control link of a message that is not whole yet: whatever its sender says
+    /// is behind it, hellos too.
+    pub fn arriving(&mut self, link: NeighborLink, now: Time) {
+        self.at(now);
+        self.state.links.arriving(link, now);
+    }
+
     /// Takes a message that arrived on a control link: all of its payload.
     ///
     /// # Errors

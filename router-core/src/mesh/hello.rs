@@ -331,6 +331,24 @@ impl Links {
         (!fresh, turns)
     }
 
+    /// A long message is coming in, and the hellos behind it cannot: whoever was here still is.
+    pub(super) fn arriving(&mut self, link: NeighborLink, now: Time) {
+        let max_age = self.max_age;
+        let is_fresh = |at: Time| now.saturating_sub(at) <= max_age;
+        let state = self.links.get_mut(&link);
+        let Some(heard) = state.and_then(|state| state.heard.as_mut()) else {
+            return;
+        };
+        if is_fresh(heard.at) {
+            heard.at = now;
+        }
+        if let Some((at, _)) = &mut heard.confirmed
+            && is_fresh(*at)
+        {
+            *at = now;
+        }
+    }
+
     fn confirm(&mut self, link: NeighborLink, now: Time) -> Option<Turn> {
         let heard = self.links.get_mut(&link)?.heard.as_mut()?;
         let order = heard

@@ -150,6 +150,7 @@ impl Shard {
         };
         let length = inbound.bytes;
         if control && length < limits::MESH_MESSAGE_BYTES as u64 {
+            self.note_arriving(key);
             return;
         }
         if !control && !inbound.plain {

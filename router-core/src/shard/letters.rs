@@ -136,7 +136,8 @@ impl Shard {
             | Command::LinkUp(_)
             | Command::LinkDown(_)
             | Command::Trunk(_)
-            | Command::Routing(..) => {}
+            | Command::Routing(..)
+            | Command::Arriving(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use amqp_codec::{Attach, Str};
-use amqp_proto::{LinkKey, SessionKey};
+use amqp_proto::{LinkKey, SessionKey, Time};
 
 use super::head::Head;
 use super::pin::Pin;
@@ -45,6 +45,8 @@ pub(super) struct InLink {
     pub(super) bytes: u64,
     /// The delivery of which more frames are expected.
     pub(super) partial: Option<InKey>,
+    /// When the control plane last heard that more of a message of the routing protocol came.
+    pub(super) arrived: Time,
     /// Something about its credit may have changed in this turn.
     pub(super) dirty: bool,
     /// It is in the list of links whose credit waits for the end of the second.
@@ -110,6 +112,7 @@ impl InLink {
             held: 0,
             bytes: 0,
             partial: None,
+            arrived: Time::ZERO,
             dirty: false,
             slow: false,
             urgent: false,

@@ -219,6 +219,22 @@ impl Shard {
         self.tell_control(Command::LinkUp(up), 0);
     }
 
+    /// More of a message of the routing protocol has come. Hellos that were said meanwhile are
+    /// behind it, so the control plane hears of it instead, as often as of a hello.
+    pub(super) fn note_arriving(&mut self, key: InLinkKey) {
+        let now = self.noted;
+        let Some(link) = self.in_links.get_mut(key) else {
+            return;
+        };
+        let due = link.arrived + self.settings.timers.hello_interval;
+        if due <= now
+            && let Some(conn) = self.conns.get(link.conn)
+        {
+            link.arrived = now;
+            self.tell_control(Command::Arriving(conn.id), 0);
+        }
+    }
+
     /// A message of the routing protocol: the control plane reads it.
     pub(super) fn take_routing(&mut self, parcel: Parcel) {
         let connection = self.conns.get(parcel.conn).map(|conn| conn.id);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::world::World;
 use crate::ids::{AddressId, Key, Origin, ShardId};
-use crate::mail::{Forward, Target};
+use crate::mail::{Command, Forward, Mail, Target};
 use crate::route::{NO_SLOT, PRIORITIES};
 use crate::settings::ConnectionRole;
 use crate::shard::termini::{CONTROL, DATA, pair_attach};
@@ -99,4 +99,25 @@ fn urgent_messages_without_end_do_not_stop_the_others_for_ever() {
         urgent > half.len() * 3 / 4 && urgent < half.len(),
         "{urgent}"
     );
+}
+
+#[test]
+fn a_long_message_that_comes_in_stands_for_the_hellos_behind_it() {
+    let Neighbor {
+        mut world, peer, ..
+    } = Neighbor::new();
+    let link = world.attach(peer, pair_attach("in", CONTROL, Role::Sender));
+    let control = ShardId(1);
+    world.keep_busy(control);
+    world.pass(1000);
+    for _ in 0..10 {
+        assert!(world.send_part(peer, link, &[0; 100_000], true, true));
+        world.pass(500);
+    }
+    let said = world.busy[&control].iter().flat_map(|batch| &batch.mail);
+    let said = said.filter(|mail| match mail {
+        Mail::Command(command) => matches!(**command, Command::Arriving(_)),
+        _ => false,
+    });
+    assert_eq!(said.count(), 5, "as often as a hello would be");
 }
