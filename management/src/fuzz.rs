@@ -167,6 +167,7 @@ fn delivery(data: &[u8], control: &ControlPlane) -> Forward {
         settled: false,
         complete: true,
         awaited: false,
+        urgent: false,
         sender: None,
         beyond: None,
         state: None,

@@ -170,6 +170,7 @@ impl World {
             settled: false,
             complete: true,
             awaited: false,
+            urgent: false,
             sender: None,
             beyond: None,
             state: None,

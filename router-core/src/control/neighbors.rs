@@ -234,6 +234,7 @@ impl Neighbors {
             settled: true,
             complete: true,
             awaited: false,
+            urgent: self.engine.is_hello(&message),
             sender: None,
             beyond: None,
             state: None,

@@ -106,6 +106,7 @@ impl Sender {
             settled: true,
             complete: true,
             awaited: false,
+            urgent: false,
             sender: None,
             beyond: None,
             state: None,

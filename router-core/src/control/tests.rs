@@ -356,6 +356,7 @@ fn request(control: &ControlPlane, shard: u16, index: u32, message: Bytes) -> Fo
         settled: false,
         complete: true,
         awaited: false,
+        urgent: false,
         sender: None,
         beyond: None,
         state: None,

@@ -138,6 +138,8 @@ pub struct Forward {
     pub complete: bool,
     /// Who counts its bytes wants to hear when they have left the box: [`Mail::Left`].
     pub awaited: bool,
+    /// It goes before all that waits for its link and has not begun: a hello.
+    pub urgent: bool,
     /// The link that it came by, at the shard of its origin; `None` for the router's own.
     pub sender: Option<InLinkKey>,
     /// Links to neighbours that get a copy of a multicast delivery, of whatever shard.

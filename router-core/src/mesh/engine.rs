@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::ids::AddressKey;
 use crate::limits;
+use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::event::MeshEvent;
 use crate::mesh::misdeed::{Misdeed, Refused};
 use crate::mesh::mobile::is_told;
@@ -94,6 +95,13 @@ impl Engine {
         self.state.marks.greet.push(link);
         self.state.marks.advertise = true;
         self.state.step();
+    }
+
+    /// Whether a message is a hello.
+    #[must_use]
+    pub fn is_hello(&self, payload: &[u8]) -> bool {
+        let envelope = Envelope::read(payload, &self.state.context);
+        envelope.is_ok_and(|envelope| envelope.destination == Destination::Neighbor)
     }
 
     /// More has come on a control link of a message that is not whole yet: whatever its sender says

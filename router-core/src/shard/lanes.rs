@@ -160,6 +160,13 @@ impl Shard {
             kept,
         };
         enter_account(link, queued.weight(), &mut self.conns);
+        if queued.forward.urgent {
+            let earlier = |of: &&Queued| of.begun.is_some() || of.forward.urgent;
+            let place = link.lane.iter().take_while(earlier).count();
+            link.lane.insert(place, queued);
+            self.mark_ready(key);
+            return;
+        }
         link.lane.push_back(queued);
         if link.loose == 0 {
             self.loose.push(key);

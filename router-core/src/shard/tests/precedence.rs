@@ -38,6 +38,10 @@ impl Neighbor {
 
     /// A message for one of its links, of so many bytes.
     fn queue(&mut self, link: usize, size: usize) {
+        self.queue_as(link, size, false);
+    }
+
+    fn queue_as(&mut self, link: usize, size: usize, urgent: bool) {
         let own = &mut self.world.shards[0];
         let to = own.out_key(self.links[link].1);
         own.take_forward(Forward {
@@ -52,6 +56,7 @@ impl Neighbor {
             settled: true,
             complete: true,
             awaited: false,
+            urgent,
             sender: None,
             beyond: None,
             state: None,
@@ -120,4 +125,22 @@ fn a_long_message_that_comes_in_stands_for_the_hellos_behind_it() {
         _ => false,
     });
     assert_eq!(said.count(), 5, "as often as a hello would be");
+}
+
+#[test]
+fn a_hello_waits_for_no_list_that_has_not_begun() {
+    let mut neighbor = Neighbor::new();
+    let lists = [300_000, 300_001, 300_002];
+    for size in lists {
+        neighbor.queue(0, size);
+    }
+    // The first one begins: it is more than the send queue takes.
+    neighbor.world.shards[0].turn(neighbor.world.now);
+    for size in [100, 101] {
+        neighbor.queue_as(0, size, true);
+    }
+    neighbor.world.run();
+    let received = neighbor.world.peers[neighbor.peer].received();
+    let order: Vec<_> = received.into_iter().map(<[u8]>::len).collect();
+    assert_eq!(order, [lists[0], 100, 101, lists[1], lists[2]]);
 }
