@@ -9,7 +9,7 @@ use bytes::Bytes;
 use router_core::address::{AddressContext, Phase, lookup_key};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
-use router_core::ids::{AddressId, InKey, Key, LinkId, Origin, OutLinkKey, ShardId};
+use router_core::ids::{AddressId, InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey, ShardId};
 use router_core::limits::IN_PROCESS_MESSAGE_BYTES;
 use router_core::mail::{Batch, Bind, BoundLink, Command, Forward, Mail, Target};
 use router_core::route::{NO_SLOT, Treatment};
@@ -168,7 +168,7 @@ fn delivery(data: &[u8], control: &ControlPlane) -> Forward {
         complete: true,
         awaited: false,
         urgent: false,
-        sender: None,
+        sender: InLinkKey(Key::NONE),
         beyond: None,
         state: None,
         heads: None,

@@ -13,7 +13,7 @@ use management::{Agent, Host, LogRow};
 use router_core::control::{ControlConfig, ControlPlane, Effect};
 use router_core::counters::{CounterWriter, Counters};
 use router_core::ids::{
-    AddressId, ConnectionId, Direction, InKey, Key, LinkId, Origin, OutLinkKey, ShardId,
+    AddressId, ConnectionId, Direction, InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey, ShardId,
 };
 use router_core::inspect::{
     AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, LinkType, Rows, Subject,
@@ -171,7 +171,7 @@ impl World {
             complete: true,
             awaited: false,
             urgent: false,
-            sender: None,
+            sender: InLinkKey(Key::NONE),
             beyond: None,
             state: None,
             heads: None,

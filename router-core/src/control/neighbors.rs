@@ -12,7 +12,9 @@ use amqp_proto::Time;
 use bytes::Bytes;
 
 use crate::control::bindings::Bindings;
-use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, Origin, OutLinkKey, ShardId};
+use crate::ids::{
+    AddressId, AddressKey, ConnectionId, Direction, InLinkKey, Key, Origin, OutLinkKey, ShardId,
+};
 use crate::limits;
 use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
 use crate::mesh::{
@@ -235,7 +237,7 @@ impl Neighbors {
             complete: true,
             awaited: false,
             urgent: self.engine.is_hello(&message),
-            sender: None,
+            sender: InLinkKey(Key::NONE),
             beyond: None,
             state: None,
             heads: None,

@@ -11,7 +11,7 @@ use amqp_proto::{Payload, Time};
 use bytes::{Bytes, BytesMut};
 
 use crate::address::{AddressContext, Phase, lookup_key};
-use crate::ids::{AddressId, Origin, OutLinkKey, ShardId};
+use crate::ids::{AddressId, InLinkKey, Key, Origin, OutLinkKey, ShardId};
 use crate::mail::{Forward, Heads, Mail, Outboxes, Target};
 use crate::route::{
     Boards, Choice, DEFAULT_PRIORITY, Entry, NO_SLOT, Passage, Paths, Route, RouteTable, Tally,
@@ -107,7 +107,7 @@ impl Sender {
             complete: true,
             awaited: false,
             urgent: false,
-            sender: None,
+            sender: InLinkKey(Key::NONE),
             beyond: None,
             state: None,
             heads: route

@@ -357,7 +357,7 @@ fn request(control: &ControlPlane, shard: u16, index: u32, message: Bytes) -> Fo
         complete: true,
         awaited: false,
         urgent: false,
-        sender: None,
+        sender: InLinkKey(Key::NONE),
         beyond: None,
         state: None,
         heads: None,

@@ -16,6 +16,9 @@ use crate::inspect::{Answer, Query};
 use crate::notice::Opened;
 use crate::route::{Paths, RouteTable, Treatment};
 
+// What is longer is copied by a call instead of in place, which costs each letter a third more.
+const _: () = assert!(size_of::<Mail>() <= 128 || cfg!(not(target_pointer_width = "64")));
+
 /// One letter. Letters from one shard to another arrive in the order in which they were posted.
 #[derive(Debug)]
 pub enum Mail {
@@ -140,10 +143,11 @@ pub struct Forward {
     pub awaited: bool,
     /// It goes before all that waits for its link and has not begun: a hello.
     pub urgent: bool,
-    /// The link that it came by, at the shard of its origin; `None` for the router's own.
-    pub sender: Option<InLinkKey>,
+    /// The link that it came by, at the shard of its origin; [`Key::NONE`](crate::ids::Key::NONE)
+    /// for the router's own, and where that link is gone.
+    pub sender: InLinkKey,
     /// Links to neighbours that get a copy of a multicast delivery, of whatever shard.
-    pub beyond: Option<Arc<[OutLinkKey]>>,
+    pub beyond: Option<Arc<Vec<OutLinkKey>>>,
     /// The state that the producer's transfer carried (transactional, for instance).
     pub state: Option<Box<DeliveryState>>,
     /// Leading sections that replace the first bytes of `payload`; `None`: send as received.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::parcel::Parcel;
 use super::state::Shard;
 use crate::delivery::{FanOut, Merge, Place};
-use crate::ids::{AddressId, Origin, OutLinkKey, ShardId};
+use crate::ids::{AddressId, InLinkKey, Key, Origin, OutLinkKey, ShardId};
 use crate::mail::{Forward, Mail, Target};
 use crate::route::NO_SLOT;
 
@@ -43,7 +43,7 @@ impl Shard {
             complete: parcel.complete,
             awaited,
             urgent: false,
-            sender: parcel.link,
+            sender: parcel.link.unwrap_or(InLinkKey(Key::NONE)),
             beyond: None,
             state: parcel.state,
             heads: parcel.heads,
@@ -58,7 +58,7 @@ impl Shard {
         parcel: Parcel,
         address: AddressId,
         shards: Vec<ShardId>,
-        beyond: Option<Arc<[OutLinkKey]>>,
+        beyond: Option<Arc<Vec<OutLinkKey>>>,
     ) {
         let record = if parcel.settled && parcel.complete {
             self.finish_settled(&parcel);
@@ -91,7 +91,7 @@ impl Shard {
             complete: parcel.complete,
             awaited,
             urgent: false,
-            sender: parcel.link,
+            sender: parcel.link.unwrap_or(InLinkKey(Key::NONE)),
             beyond,
             state: parcel.state,
             heads: parcel.heads,

@@ -527,7 +527,7 @@ fn take_target(
                 annotated: route.annotated,
                 address: route.id,
                 shards,
-                beyond: (!beyond.is_empty()).then(|| Arc::from(beyond)),
+                beyond: (!beyond.is_empty()).then(|| Arc::new(beyond)),
             }
         }
         Choice::Wait => Verdict::Wait(AddressKey::clone(&route.key)),

@@ -301,7 +301,7 @@ pub(super) struct OutLink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flow {
     pub(super) shard: ShardId,
-    pub(super) sender: Option<InLinkKey>,
+    pub(super) sender: InLinkKey,
     pub(super) address: AddressId,
     pub(super) priority: u8,
 }

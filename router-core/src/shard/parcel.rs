@@ -63,7 +63,7 @@ pub(super) enum Verdict {
         /// The shards.
         shards: Vec<ShardId>,
         /// Links to neighbours, of whatever shard.
-        beyond: Option<Arc<[OutLinkKey]>>,
+        beyond: Option<Arc<Vec<OutLinkKey>>>,
     },
     /// The windows of all consumers are shut.
     Wait(AddressKey),

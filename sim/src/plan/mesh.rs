@@ -75,6 +75,11 @@ impl Plan {
 
     /// Some send large messages one after the other: more than may be held between two routers.
     fn heavy(&mut self, random: &mut Random) {
+        for peer in &mut self.peers {
+            // Through a window of a few bytes so much would take half an hour.
+            peer.window = peer.window.max(16);
+            peer.frame = peer.frame.max(4096);
+        }
         for link in self.peers.iter_mut().flat_map(|peer| &mut peer.links) {
             if let Some(LinkPlan::Send(send)) = link.as_mut()
                 && random.one_in(3)

@@ -57,7 +57,7 @@ impl Neighbor {
             complete: true,
             awaited: false,
             urgent,
-            sender: None,
+            sender: crate::ids::InLinkKey(Key::NONE),
             beyond: None,
             state: None,
             heads: None,

@@ -6,7 +6,7 @@ use amqp_proto::{Event, LinkKey, OutTransfer, Payload, Sent, Time};
 use bytes::Bytes;
 
 use super::world::{Peer, World};
-use crate::ids::{AddressId, ShardId};
+use crate::ids::{AddressId, InLinkKey, Key, ShardId};
 use crate::limits;
 use crate::route::{DEFAULT_PRIORITY, Treatment};
 use crate::settings::ConnectionRole;
@@ -218,7 +218,7 @@ fn a_stalled_stream_that_holds_up_nobody_may_wait() {
 fn flow(address: u64) -> Flow {
     Flow {
         shard: ShardId(0),
-        sender: None,
+        sender: InLinkKey(Key::NONE),
         address: AddressId(address),
         priority: DEFAULT_PRIORITY,
     }
