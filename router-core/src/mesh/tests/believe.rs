@@ -1043,7 +1043,8 @@ fn hellos_come_a_few_in_a_second() {
     for _ in 0..1000 {
         taken += u64::from(lone.hear(TO_B, &hello).is_ok());
     }
-    assert!((5..=21).contains(&taken), "{taken}");
+    // Those of a minute that a slow wire brings at once are taken, and no flood of them.
+    assert!((60..=101).contains(&taken), "{taken}");
     assert_eq!(lone.hear(TO_B, &b().advertisement(1, 0)), Ok(()));
     let names: Vec<String> = (0..2000).map(|name| format!("{name:01500}")).collect();
     let large = writer_of("C", 100).hello(names.iter().map(String::as_str));
