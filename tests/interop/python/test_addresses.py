@@ -144,7 +144,9 @@ class Anycast(AddressCase):
         self.assertEqual(self.share("anything.else", 20, settle=False), (10, 10))
 
     def test_each_message_once(self):
-        receivers = [wire.receiver("balanced.once", credit=600)
+        # Credit for all of them at each: who settles sooner is given more, and what one was given
+        # waits for its credit, whatever the other has.
+        receivers = [wire.receiver("balanced.once", credit=1000)
                      for wire in (self.first, self.second)]
         sender = self.producer.sender("balanced.once")
         deliveries = [sender.send(Message(body=i)) for i in range(1000)]
