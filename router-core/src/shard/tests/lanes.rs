@@ -2,6 +2,7 @@
 
 use amqp_codec::DeliveryState;
 use amqp_codec::message::MessageBuilder;
+use amqp_proto::LinkKey;
 
 use super::world::World;
 use crate::counters::Counter;
@@ -216,44 +217,41 @@ fn class_6_states_on_transfers_that_wait_are_on_their_producers_account() {
     assert!(held > 100 * 10_000, "{held}");
 }
 
+/// A message of 10 kB for a consumer that takes it and does not settle, and for one on another
+/// shard that gives no credit: the latter's connection and link.
+fn sent_to_near_and_far(treatment: Treatment) -> (World, usize, LinkKey) {
+    let mut world = World::with_default(2, treatment);
+    let near = world.connect(0);
+    world.receiver(near, "near", "q", 10);
+    let far = world.connect(1);
+    let slow = world.receiver(far, "far", "q", 0);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "s", "q");
+    assert!(world.send(producer, sender, &message(10_000), false));
+    (world, far, slow)
+}
+
+/// Asserts that one delivery is known of which nothing but its record is left.
+fn assert_has_left(world: &World) {
+    let census = world.shards[0].census();
+    let found = (census.inbound, census.held_bytes);
+    assert_eq!(found, (1, limits::DELIVERY_OVERHEAD));
+}
+
 #[test]
 fn what_has_left_counts_no_more_although_it_is_not_settled() {
-    for treatment in [Treatment::AnycastClosest, Treatment::Multicast] {
-        let mut world = World::with_default(2, treatment);
-        let near = world.connect(0);
-        world.receiver(near, "near", "q", 10);
-        let far = world.connect(1);
-        let slow = world.receiver(far, "far", "q", 0);
-        let producer = world.connect(0);
-        let sender = world.sender(producer, "s", "q");
-        assert!(world.send(producer, sender, &message(10_000), false));
-        if treatment == Treatment::Multicast {
-            let held = world.shards[0].census().held_bytes;
-            assert!(held > 10_000, "a copy is still here: {held}");
-            world.credit(far, slow, 1, false);
-        }
-        let census = world.shards[0].census();
-        assert_eq!(
-            (census.inbound, census.held_bytes),
-            (1, limits::DELIVERY_OVERHEAD)
-        );
-    }
+    let (world, _, _) = sent_to_near_and_far(Treatment::AnycastClosest);
+    assert_has_left(&world);
+    let (mut world, far, slow) = sent_to_near_and_far(Treatment::Multicast);
+    let held = world.shards[0].census().held_bytes;
+    assert!(held > 10_000, "a copy is still here: {held}");
+    world.credit(far, slow, 1, false);
+    assert_has_left(&world);
 }
 
 #[test]
 fn a_copy_that_its_consumer_leaves_behind_counts_no_more() {
-    let mut world = World::with_default(2, Treatment::Multicast);
-    let near = world.connect(0);
-    world.receiver(near, "near", "q", 10);
-    let far = world.connect(1);
-    let gone = world.receiver(far, "far", "q", 0);
-    let producer = world.connect(0);
-    let sender = world.sender(producer, "s", "q");
-    assert!(world.send(producer, sender, &message(10_000), false));
+    let (mut world, far, gone) = sent_to_near_and_far(Treatment::Multicast);
     world.detach(far, gone);
-    let census = world.shards[0].census();
-    assert_eq!(
-        (census.inbound, census.held_bytes),
-        (1, limits::DELIVERY_OVERHEAD)
-    );
+    assert_has_left(&world);
 }

@@ -17,9 +17,7 @@ use crate::control::{Connect, Effect};
 use crate::ids::ConnKey;
 use crate::notice::{NetworkNotice, Notice};
 use crate::route::{AddressRule, Treatment};
-use crate::settings::{
-    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
-};
+use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
 use crate::transcript::{self, Step};
 
 /// How the names of our links look on the wire: their length, and what they begin with.
@@ -57,15 +55,7 @@ pub(super) struct Frame {
 impl Scene {
     /// A router of this id, which has met nobody.
     pub(super) fn new(id: &str, text: &'static str) -> Self {
-        let settings = RouterSettings {
-            id: id.into(),
-            default_treatment: Treatment::AnycastBalanced,
-            version: "0",
-            mode: RouterMode::Interior,
-            timers: MeshTimers::default(),
-            trunk_connections: 8,
-        };
-        let mut world = World::with_settings(1, settings);
+        let mut world = World::interior(id, 1, 8);
         for (prefix, treatment) in [
             ("closest", Treatment::AnycastClosest),
             ("multicast", Treatment::Multicast),

@@ -10,10 +10,7 @@ use crate::control::{Connect, Effect};
 use crate::ids::{ConnKey, ShardId, TrunkToken};
 use crate::limits;
 use crate::notice::{NetworkNotice, Notice};
-use crate::route::Treatment;
-use crate::settings::{
-    ConnectionRole, ConnectionSettings, MeshTimers, NewConnection, RouterMode, RouterSettings,
-};
+use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
 
 const SHARDS: u16 = 2;
 
@@ -25,18 +22,6 @@ struct Pair {
 
 /// A connection: its shard and key at either router.
 type Wire = [(usize, ConnKey); 2];
-
-fn router(id: &str, trunk_connections: u16) -> World {
-    let settings = RouterSettings {
-        id: id.into(),
-        default_treatment: Treatment::AnycastBalanced,
-        version: "0",
-        mode: RouterMode::Interior,
-        timers: MeshTimers::default(),
-        trunk_connections,
-    };
-    World::with_settings(SHARDS, settings)
-}
 
 fn settings(world: &World, connector: Option<&str>) -> ConnectionSettings {
     ConnectionSettings {
@@ -64,8 +49,8 @@ impl Pair {
     /// Routers that have found each other.
     fn new(trunk_connections: [u16; 2]) -> Self {
         let mut worlds = [
-            router("A", trunk_connections[0]),
-            router("B", trunk_connections[1]),
+            World::interior("A", SHARDS, trunk_connections[0]),
+            World::interior("B", SHARDS, trunk_connections[1]),
         ];
         let connector = "connector/b:1";
         let connect = Connect {

@@ -69,13 +69,15 @@ impl World {
 
     /// The world of a router with an id of its own.
     pub(super) fn of(id: &str, shards: u16, treatment: Treatment) -> Self {
+        Self::with_settings(shards, router(id, treatment))
+    }
+
+    /// The world of an interior router.
+    pub(super) fn interior(id: &str, shards: u16, trunk_connections: u16) -> Self {
         let settings = RouterSettings {
-            id: Arc::from(id),
-            default_treatment: treatment,
-            version: "0.1.0",
-            mode: RouterMode::Standalone,
-            timers: MeshTimers::default(),
-            trunk_connections: 1,
+            mode: RouterMode::Interior,
+            trunk_connections,
+            ..router(id, Treatment::AnycastBalanced)
         };
         Self::with_settings(shards, settings)
     }
@@ -689,5 +691,17 @@ fn listener() -> ConnectionSettings {
         name: "listener".to_owned(),
         sasl_mechanisms: vec!["ANONYMOUS".to_owned()],
         ..ConnectionSettings::default()
+    }
+}
+
+/// A router that knows no other.
+fn router(id: &str, default_treatment: Treatment) -> RouterSettings {
+    RouterSettings {
+        id: Arc::from(id),
+        default_treatment,
+        version: "0.1.0",
+        mode: RouterMode::Standalone,
+        timers: MeshTimers::default(),
+        trunk_connections: 1,
     }
 }
