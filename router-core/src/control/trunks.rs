@@ -195,7 +195,7 @@ impl Trunks {
         };
         let mut trunks = self.trunks.iter_mut();
         let (id, trunk) = trunks.find(|(_, trunk)| is_it(trunk)).ok_or(UNKNOWN)?;
-        if trunk.members.len() >= usize::from(trunk.limit) {
+        if trunk.is_full() {
             return Err(FULL);
         }
         trunk.members.push((connection, shard));
@@ -222,7 +222,7 @@ impl Trunks {
         let Some(trunk) = self.with_member(connection) else {
             return false;
         };
-        let has_room = trunk.members.len() < usize::from(trunk.limit);
+        let has_room = !trunk.is_full();
         trunk.wanted |= trunk.dialled && has_room && trunk.opening.is_none();
         has_room && !trunk.dialled
     }
@@ -386,12 +386,15 @@ impl Trunks {
     }
 
     /// The shards that have connections to the router at the other end of a new one: it had better
-    /// go to another.
+    /// go to another. Who dials is not known before its Open has come, so one that is accepted is
+    /// taken for a part of each trunk from its host that could have a further one.
     pub(super) fn shards_beside(&self, new: &NewConnection) -> Vec<ShardId> {
         let trunks = self.trunks.iter().filter(|(id, trunk)| match &new.join {
             Some(join) => join.trunk == **id,
             None => {
                 new.settings.role == ConnectionRole::InterRouter
+                    && !trunk.dialled
+                    && !trunk.is_full()
                     && host(&trunk.peer.address) == host(&new.peer)
             }
         });
@@ -431,6 +434,11 @@ impl Trunk {
     fn has(&self, connection: ConnectionId) -> bool {
         let is_opening = |attempt: &Attempt| attempt.connection == connection;
         self.opening.as_ref().is_some_and(is_opening) || self.has_member(connection)
+    }
+
+    /// Whether it has all its connections.
+    fn is_full(&self) -> bool {
+        self.members.len() >= usize::from(self.limit)
     }
 
     fn has_member(&self, connection: ConnectionId) -> bool {

@@ -7,7 +7,7 @@ use amqp_proto::{Clear, LinkKey};
 
 use super::world::World;
 use crate::control::{Connect, Effect};
-use crate::ids::{ConnKey, ShardId, TrunkToken};
+use crate::ids::{ConnKey, ConnectionId, ShardId, TrunkToken};
 use crate::limits;
 use crate::notice::{NetworkNotice, Notice};
 use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
@@ -584,4 +584,25 @@ fn a_connection_that_cannot_be_made_is_tried_again_later() {
     pair.pass(Duration::from_secs(1).as_millis().try_into().unwrap());
     assert_eq!(load(&mut pair), 1);
     assert_eq!(pair.members(), [2, 2]);
+}
+
+#[test]
+fn a_router_that_dials_is_kept_from_the_shards_of_a_trunk_only_if_it_may_be_a_part_of_it() {
+    let beside = |world: &World, from: &str| {
+        let (of, from) = (settings(world, None).into(), format!("{from}:41000"));
+        let new = NewConnection::accepted(ConnectionId(99), of, from);
+        world.control.shards_beside(&new)
+    };
+    let mut pair = Pair::new([8, 8]);
+    let [a, b] = &pair.worlds;
+    assert_eq!(
+        beside(b, "a"),
+        [ShardId(0)],
+        "A has one and may dial another"
+    );
+    assert_eq!(beside(b, "c"), [], "from elsewhere");
+    assert_eq!(beside(a, "b"), [], "what A has dialled is A's to add to");
+    pair.press();
+    assert_eq!(pair.wires.len(), 2, "a second connection");
+    assert_eq!(beside(&pair.worlds[1], "a"), [], "A has all it may have");
 }
