@@ -533,7 +533,7 @@ fn what_a_lost_connection_has_not_sent_goes_by_another_in_its_order() {
 fn nobody_joins_a_trunk_by_guessing_or_by_another_name() {
     let mut pair = Pair::trunk();
     let join = |token| crate::settings::Join {
-        trunk: crate::ids::ConnectionId(1),
+        trunk: ConnectionId(1),
         token,
         container: "B".to_owned(),
     };
