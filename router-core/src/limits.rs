@@ -11,6 +11,7 @@
 //! ```text
 //!   one frame and TLS record in the making       16 KiB + 18 KiB
 //! + the first ROOMY_SESSIONS sessions             × SESSION_WINDOW_FRAMES × 16 KiB
+//!   (between routers ROOMY_SESSIONS_BETWEEN_ROUTERS)
 //! + further sessions, SESSIONS_PER_CONNECTION     × CROWDED_WINDOW_FRAMES × 16 KiB
 //! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES
 //! + settled deliveries and copies for it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
@@ -18,6 +19,9 @@
 //! + stalled streams                              STALL_ALLOWANCE
 //! + send queue, plain and sealed                 ≤ 2 × OUTPUT_BYTES, 64 KiB each as a rule
 //! ```
+//!
+//! What an unsettled delivery leaves when it is sent, half a kilobyte at either end, is bounded by
+//! `linkCapacity` on a client's link, between routers by `ROUTER_LINK_UNSETTLED` on each.
 //!
 //! Unsettled deliveries in lanes are on the account of the links they came in by. Each shard adds
 //! what is under way to each other thread, `TRANSIT_BYTES` and a frame more for each connection;
@@ -44,6 +48,11 @@ pub const WITHHELD_STEP: u64 = 1024 * 1024;
 
 /// Bytes of a producer's link that are here beyond which it gets no credit.
 pub const LINK_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Unsettled deliveries of a link between routers beyond which it gets no credit, wherever their
+/// messages are. Its credit is not tied to settlement below that, or routers could wait for each
+/// other for ever.
+pub const ROUTER_LINK_UNSETTLED: u32 = 1 << 17;
 
 /// What a delivery that waits counts besides its message, in bytes: what keeps it.
 pub const DELIVERY_OVERHEAD: u64 = 512;
@@ -73,7 +82,12 @@ pub const SESSIONS_PER_CONNECTION: usize = 1024;
 /// Sessions with the full window; further ones get [`CROWDED_WINDOW_FRAMES`].
 pub const ROOMY_SESSIONS: usize = 16;
 
-/// Frames that a peer may send ahead in each session after the first [`ROOMY_SESSIONS`].
+/// Sessions with the full window on a connection between routers, those not counted that this
+/// router has for its large messages: one for the routing protocol, one for each of ten priorities,
+/// and those that the neighbour may have for its large messages.
+pub const ROOMY_SESSIONS_BETWEEN_ROUTERS: usize = 11 + STREAMING_LINKS;
+
+/// Frames that a peer may send ahead in each session after those with the full window.
 pub const CROWDED_WINDOW_FRAMES: u32 = 8;
 
 /// Links that a connection may have at once.
@@ -218,11 +232,8 @@ pub const STREAMING_LINKS: usize = 64;
 pub const STREAMING_IDLE: Duration = Duration::from_secs(30);
 
 /// Time after which such a link that carries none, and of whose messages none is unsettled, may be
-/// another sender's: what was sent settled has long reached the next router.
+/// another sender's; if some came settled, [`STREAMING_IDLE`] is.
 pub const STREAMING_REST: Duration = Duration::from_secs(5);
-
-/// Senders whose large messages share a link, where there are more of them than links.
-pub const FLOWS_PER_LINK: usize = 256;
 
 /// Time without progress after which a stream that holds up others between two routers is cut.
 pub const STREAM_STALLED: Duration = Duration::from_secs(10);

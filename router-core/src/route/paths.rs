@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{ConnectionId, LinkId, OutLinkKey, ShardId};
+use crate::ids::{ConnectionId, LinkId, OutLinkKey, ShardId, mix};
 
 /// Data links to a neighbour: one for each priority (inter-router protocol, ten pairs).
 pub const PRIORITIES: usize = 10;
@@ -109,14 +109,6 @@ impl Neighbor {
         let links = self.members.iter().flat_map(|member| &member.links);
         links.flatten().copied()
     }
-}
-
-/// SplitMix64's finisher: numbers that are near each other become far apart.
-fn mix(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    number ^ (number >> 31)
 }
 
 /// All paths of one generation.

@@ -10,6 +10,7 @@ use super::conn::{Conn, Fault, Leaving, Phase};
 use super::link::{InLink, InTarget};
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
+use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::Mail;
 use crate::notice::Notice;
@@ -112,7 +113,10 @@ impl Shard {
                 .is_some_and(|route| route.is_reachable(&self.paths) && !route.control_only),
         };
         let leaves = self.retiring || matches!(conn.leaving, Leaving::Emptied(_));
-        if !reachable || leaves || link.bytes >= limits::LINK_BYTES {
+        let is_full = link.bytes >= limits::LINK_BYTES
+            || link.kind != LinkType::Endpoint
+                && conn.engine.unsettled_on(link.link) >= limits::ROUTER_LINK_UNSETTLED;
+        if !reachable || leaves || is_full {
             return;
         }
         let want = link.capacity.saturating_sub(link.held);

@@ -20,7 +20,7 @@ use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::settings::{ConnectionSettings, Join};
+use crate::settings::{ConnectionRole, ConnectionSettings, Join};
 
 /// A connection.
 pub(super) struct Conn {
@@ -52,8 +52,8 @@ pub(super) struct Conn {
     pub(super) lane_bytes: u64,
     /// Links to the neighbour at its other end that carry messages: the next one's priority.
     pub(super) data_links: usize,
-    /// Links to the neighbour at its other end that carry single large messages.
-    pub(super) streaming: Vec<Key>,
+    /// How large messages go to the neighbour at its other end.
+    pub(super) streaming: Streaming,
     /// Its sessions, each with the bytes for which its incoming window is withheld.
     pub(super) sessions: Vec<(SessionKey, Withheld)>,
     /// The engine's settings before its sessions were too many for their full windows.
@@ -102,6 +102,15 @@ pub(super) struct Conn {
     pub(super) linger: Option<Time>,
     /// The deadline for which it is in the wheel.
     pub(super) armed: Option<Time>,
+}
+
+/// The links of a connection that carry large messages to a neighbour.
+#[derive(Debug, Default)]
+pub(super) struct Streaming {
+    /// The links.
+    pub(super) links: Vec<Key>,
+    /// They are as many as there can be: flows without one of their own are divided among them.
+    pub(super) divided: bool,
 }
 
 /// Why a session's incoming window is not given back in full, in bytes of message.
@@ -214,6 +223,36 @@ pub(super) enum Fault {
 }
 
 impl Conn {
+    /// A session has begun. Once there are many, those that begin later get small windows.
+    pub(super) fn add_session(&mut self, session: SessionKey) {
+        if self.sessions.iter().any(|(known, _)| *known == session) {
+            return;
+        }
+        self.sessions.push((session, Withheld::default()));
+        if self.is_crowded() && self.roomy.is_none() {
+            let roomy = Arc::clone(self.engine.config());
+            let crowded = Config {
+                session_window: limits::CROWDED_WINDOW_FRAMES,
+                ..Config::clone(&roomy)
+            };
+            self.engine.set_config(Arc::new(crowded));
+            self.roomy = Some(roomy);
+        }
+    }
+
+    /// Whether a session that begins now gets a small window.
+    pub(super) fn is_crowded(&self) -> bool {
+        let roomy = match self.settings.role {
+            ConnectionRole::InterRouter => limits::ROOMY_SESSIONS_BETWEEN_ROUTERS,
+            _ => limits::ROOMY_SESSIONS,
+        };
+        // Nothing comes in on the sessions of its own large messages.
+        self.sessions
+            .len()
+            .saturating_sub(self.streaming.links.len())
+            >= roomy
+    }
+
     /// A link on which the peer sends was attached.
     pub(super) fn link_came(&mut self, session: SessionKey, link: InLinkKey) {
         if let Some((_, of)) = self.sessions.iter_mut().find(|(key, _)| *key == session) {

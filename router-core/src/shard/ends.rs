@@ -18,7 +18,6 @@ use crate::counters::Counter;
 use crate::delivery::Place;
 use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey, ShardId};
 use crate::inspect::{AddressCounters, LinkType};
-use crate::limits;
 use crate::mail::{BoundLink, Command, End, Mail, OutRef, Unbind};
 use crate::notice::{LinkEnd, Notice};
 
@@ -56,7 +55,7 @@ impl Shard {
         };
         conn.sessions.retain(|(of, _)| *of != session);
         conn.stalled.retain(|(of, _)| *of != session);
-        if conn.sessions.len() < limits::ROOMY_SESSIONS
+        if !conn.is_crowded()
             && let Some(roomy) = conn.roomy.take()
         {
             conn.engine.set_config(roomy);
@@ -223,7 +222,7 @@ impl Shard {
         if link.streaming
             && let Some(conn) = self.conns.get_mut(link.conn)
         {
-            conn.streaming.retain(|&of| of != out);
+            conn.streaming.links.retain(|&of| of != out);
         }
         if link.kind != LinkType::Endpoint {
             let gone = self.out_key(out);

@@ -4,7 +4,7 @@
 use amqp_codec::DeliveryState;
 
 use super::conn::Conn;
-use super::link::{Flow, OutLink, Queued};
+use super::link::{OutLink, Queued};
 use super::state::{Incoming, Shard};
 use crate::counters::Counter;
 use crate::delivery::{Copies, Merge, Merged};
@@ -15,7 +15,6 @@ use crate::limits;
 use crate::mail::{End, Forward, Mail, Target};
 use crate::route::NO_SLOT;
 
-use super::parcel::is_large;
 use super::pipe::PipeRx;
 
 impl Shard {
@@ -23,15 +22,11 @@ impl Shard {
     pub(super) fn take_forward(&mut self, forward: Forward) {
         match forward.to {
             Target::Link(to) => {
-                let Some(chosen) = self.out_links.get(to.link) else {
+                if self.out_links.get(to.link).is_none() {
                     self.send_back(forward);
                     return;
-                };
-                let mut link = to.link;
-                if is_large(forward.complete, &forward.payload) {
-                    let flow = Flow::of(&forward, chosen.priority);
-                    link = self.streaming_link(link, flow);
                 }
+                let link = self.lane_for(to.link, &forward);
                 if !forward.complete
                     && let Some(origin) = origin_of(&forward)
                 {
@@ -50,12 +45,8 @@ impl Shard {
         let beyond = beyond.iter().flat_map(|links| links.iter());
         let own = self.id;
         for link in beyond.filter(|link| link.shard == own) {
-            if let Some(chosen) = self.out_links.get(link.link) {
-                let flow = Flow::of(&forward, chosen.priority);
-                links.push(match is_large(forward.complete, &forward.payload) {
-                    false => link.link,
-                    true => self.streaming_link(link.link, flow),
-                });
+            if self.out_links.get(link.link).is_some() {
+                links.push(self.lane_for(link.link, &forward));
             }
         }
         let shared = links.len() > 1;
@@ -141,7 +132,6 @@ impl Shard {
             return;
         };
         let received = forward.payload.len() as u64;
-        link.lane_settled += usize::from(forward.settled);
         let window = (single && !forward.settled).then_some(pipe);
         let end = if forward.complete {
             End::Last
@@ -159,19 +149,27 @@ impl Shard {
             window,
             kept,
         };
+        self.enqueue(key, queued);
+    }
+
+    /// Puts a delivery into a lane: at its end, or, if urgent, before what has not begun.
+    pub(super) fn enqueue(&mut self, key: Key, queued: Queued) {
+        let Some(link) = self.out_links.get_mut(key) else {
+            return;
+        };
+        link.lane_settled += usize::from(queued.forward.settled);
         enter_account(link, queued.weight(), &mut self.conns);
         if queued.forward.urgent {
             let earlier = |of: &&Queued| of.begun.is_some() || of.forward.urgent;
             let place = link.lane.iter().take_while(earlier).count();
             link.lane.insert(place, queued);
-            self.mark_ready(key);
-            return;
+        } else {
+            link.lane.push_back(queued);
+            if link.loose == 0 {
+                self.loose.push(key);
+            }
+            link.loose += 1;
         }
-        link.lane.push_back(queued);
-        if link.loose == 0 {
-            self.loose.push(key);
-        }
-        link.loose += 1;
         self.mark_ready(key);
     }
 

@@ -13,7 +13,7 @@ use super::pipe::PipeRx;
 use super::rate::Rate;
 use super::ready::PROTOCOL;
 use crate::ids::{
-    AddressId, AddressKey, ConnKey, FanKey, InKey, InLinkKey, Key, LinkId, OutKey, ShardId,
+    AddressId, AddressKey, ConnKey, FanKey, InKey, InLinkKey, Key, LinkId, OutKey, ShardId, mix,
 };
 use crate::inspect::{LinkCounters, LinkType};
 use crate::limits;
@@ -175,7 +175,8 @@ impl OutLink {
             name,
             kind: LinkType::Endpoint,
             streaming: false,
-            flows: Vec::new(),
+            flow: None,
+            unheard: false,
             moved: second,
             priority: DEFAULT_PRIORITY,
             key,
@@ -248,10 +249,12 @@ pub(super) struct OutLink {
     pub(super) name: Arc<str>,
     /// Whom it serves.
     pub(super) kind: LinkType,
-    /// It carries single large messages to a neighbour.
+    /// It carries large messages to a neighbour.
     pub(super) streaming: bool,
-    /// Whose large messages it carries.
-    pub(super) flows: Vec<Flow>,
+    /// Whose large messages it carries, beside those that have no link of their own.
+    pub(super) flow: Option<Flow>,
+    /// Some of those came settled: nobody hears when they have gone on from the neighbour.
+    pub(super) unheard: bool,
     /// The second in which it was last given a large message, or sent some of one.
     pub(super) moved: u32,
     /// The priority whose messages it carries to a neighbour; a streaming link, carried last.
@@ -315,6 +318,14 @@ impl Flow {
             address: forward.address,
             priority,
         }
+    }
+
+    /// How well a link suits it, beside others: at random, and always the same.
+    pub(super) fn hash(self, link: LinkId) -> u64 {
+        let Key { index, generation } = self.sender.0;
+        let sender = u64::from(index) << 32 | u64::from(generation);
+        let kind = u64::from(self.shard.0) << 8 | u64::from(self.priority);
+        mix(mix(mix(mix(sender) ^ self.address.0) ^ kind) ^ link.0)
     }
 }
 

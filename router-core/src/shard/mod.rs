@@ -54,7 +54,7 @@ use std::sync::Arc;
 use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
 
 pub use self::census::Census;
-use self::conn::{Conn, Leaving, Phase, Trunking, Vigil};
+use self::conn::{Conn, Leaving, Phase, Streaming, Trunking, Vigil};
 use self::names::Names;
 use self::ready::Ready;
 use self::state::tighten;
@@ -104,7 +104,7 @@ impl Shard {
             held_bytes: 0,
             lane_bytes: 0,
             data_links: 0,
-            streaming: Vec::new(),
+            streaming: Streaming::default(),
             sessions: Vec::new(),
             roomy: None,
             ready: Ready::default(),

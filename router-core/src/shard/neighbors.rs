@@ -9,7 +9,7 @@ use amqp_codec::{Attach, DeliveryState, Encoded, Role, Value};
 use amqp_proto::{LinkKey, SessionKey};
 use bytes::BytesMut;
 
-use super::conn::{LinkSlot, Phase, Withheld};
+use super::conn::{LinkSlot, Phase};
 use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::parcel::Parcel;
 use super::state::Shard;
@@ -41,7 +41,7 @@ impl Shard {
             return None;
         }
         let session = conn.engine.begin(&mut conn.output).ok()?;
-        conn.sessions.push((session, Withheld::default()));
+        conn.add_session(session);
         let kind = LinkType::InterRouter;
         let Some(out) = self.attach_own(key, session, DATA, kind, Role::Sender) else {
             self.drop_session(key, session);
@@ -50,7 +50,7 @@ impl Shard {
             return None;
         };
         self.out_links.get_mut(out)?.streaming = true;
-        self.conns.get_mut(key)?.streaming.push(out);
+        self.conns.get_mut(key)?.streaming.links.push(out);
         self.touch(key);
         Some(out)
     }
@@ -63,7 +63,7 @@ impl Shard {
         let Ok(session) = conn.engine.begin(&mut conn.output) else {
             return;
         };
-        conn.sessions.push((session, Withheld::default()));
+        conn.add_session(session);
         for role in [Role::Receiver, Role::Sender] {
             self.attach_own(key, session, capability, kind, role);
         }
@@ -194,7 +194,7 @@ impl Shard {
             LinkType::Endpoint => return,
             LinkType::RouterControl => None,
             LinkType::InterRouter => {
-                // From the eleventh on they are links for single large messages.
+                // From the eleventh on they are links for large messages.
                 let Some(priority) = u8::try_from(conn.data_links)
                     .ok()
                     .filter(|priority| usize::from(*priority) < PRIORITIES)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use amqp_codec::{AmqpError, Encoded, Map, Open, Str, Symbol, Value};
 use amqp_proto::{Config, Limits, Mechanism, Sasl, SessionKey};
 
-use super::conn::{Phase, Withheld};
+use super::conn::Phase;
 use super::neighbors::int_property;
 use super::state::Shard;
 use super::trunks::TrunkWords;
@@ -205,17 +205,8 @@ impl Shard {
                 info: None,
             };
             conn.engine.end(session, Some(error), &mut conn.output);
-        } else if conn.sessions.iter().all(|(known, _)| *known != session) {
-            conn.sessions.push((session, Withheld::default()));
-            if conn.sessions.len() == limits::ROOMY_SESSIONS {
-                let roomy = Arc::clone(conn.engine.config());
-                let crowded = Config {
-                    session_window: limits::CROWDED_WINDOW_FRAMES,
-                    ..Config::clone(&roomy)
-                };
-                conn.engine.set_config(Arc::new(crowded));
-                conn.roomy = Some(roomy);
-            }
+        } else {
+            conn.add_session(session);
         }
         self.touch(key);
     }

@@ -45,7 +45,7 @@ impl<'a> Sender<'a> {
 }
 
 /// What stands for a link when connections are dealt out. The links of a neighbour's connection
-/// stand together: the large messages of one sender come by several of them.
+/// stand together: the large messages of one sender come by another of them than its small ones.
 fn one_for_all(link: &InLink) -> LinkId {
     match link.kind {
         LinkType::Endpoint => link.id,

@@ -25,7 +25,7 @@ impl Shard {
         let carriers = self
             .conns
             .iter()
-            .filter(|(_, conn)| !conn.streaming.is_empty());
+            .filter(|(_, conn)| !conn.streaming.links.is_empty());
         let carriers: Vec<ConnKey> = carriers.map(|(key, _)| ConnKey(key)).collect();
         for key in carriers {
             self.close_streaming_links(key);
@@ -61,14 +61,14 @@ impl Shard {
             let link = since(out, limits::STREAM_STALLED);
             link.is_some_and(OutLink::holds_up_strangers)
         };
-        let mut over: BTreeSet<Key> = conn.streaming.iter().filter(idle).copied().collect();
+        let mut over: BTreeSet<Key> = conn.streaming.links.iter().filter(idle).copied().collect();
         if !over.is_empty() {
             // The outcome of what was sent comes by the link.
             for (_, sent) in self.outbound.iter() {
                 over.remove(&sent.link);
             }
         }
-        over.extend(conn.streaming.iter().filter(stuck));
+        over.extend(conn.streaming.links.iter().filter(stuck));
         for out in over {
             self.close_streaming_link(key, out);
         }

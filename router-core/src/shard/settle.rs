@@ -25,6 +25,10 @@ impl Shard {
             self.consumer_outcome(key, disposition.state.clone(), disposition.settled);
         }
         self.tokens = tokens;
+        if disposition.settled {
+            // A session has room for so many that are unsettled.
+            self.wake_next(conn);
+        }
         self.touch(conn);
     }
 
@@ -277,14 +281,9 @@ impl Shard {
         settled: bool,
     ) {
         let found = self.sent_from(origin);
-        // A stream to a neighbour is not on the link that was chosen for it.
-        let link = match self.by_origin.get(&origin) {
-            Some(Incoming::Link(streaming)) => *streaming,
-            _ => link,
-        };
         match found {
             Some(key) => self.dispose(key, state, settled),
-            None if settled => self.settle_in_lane(link, origin),
+            None if settled => self.settle_in_lane(self.lane_of(link, origin), origin),
             None => {}
         }
     }
@@ -332,13 +331,12 @@ impl Shard {
         };
         let conn = self.out_links.get(link).map(|link| link.conn);
         let conn = conn.and_then(|conn| self.conns.get(conn));
-        let streaming = conn.into_iter().flat_map(|conn| &conn.streaming);
+        let streaming = conn.into_iter().flat_map(|conn| &conn.streaming.links);
         streaming.copied().find(has).unwrap_or(link)
     }
 
     /// A delivery that still waits in a lane was settled by its producer.
     fn settle_in_lane(&mut self, link: Key, origin: (ShardId, InKey)) {
-        let link = self.lane_of(link, origin);
         let Some(out) = self.out_links.get_mut(link) else {
             return;
         };
@@ -396,6 +394,9 @@ impl Shard {
         if let Some(conn) = self.conns.get_mut(conn_key) {
             conn.engine
                 .queue_disposition(session, Role::Sender, id, settled, state);
+        }
+        if settled {
+            self.wake_next(conn_key);
         }
         self.touch(conn_key);
     }

@@ -1,5 +1,6 @@
 //! Links that wait for the window of their session, first come first served. A flow lets as many go
-//! as it allows frames, so it costs what it moves and not what its connection has.
+//! as it allows frames, so it costs what it moves and not what its connection has. A session that
+//! has as many unsettled deliveries as it may is shut, too, until one is settled.
 
 use std::collections::VecDeque;
 

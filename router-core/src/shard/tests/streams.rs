@@ -230,15 +230,64 @@ fn who_sends_large_messages_has_a_link_for_them() {
     neighbor(&mut world, Role::Receiver, &["one"]);
     let shard = &mut world.shards[0];
     let data = shard.out_links.iter().next().map(|(key, _)| key).unwrap();
-    let one = shard.streaming_link(data, flow(1));
-    let other = shard.streaming_link(data, flow(2));
+    let one = shard.streaming_link(data, flow(1), false);
+    let other = shard.streaming_link(data, flow(2), true);
     assert_ne!(one, other);
-    assert_eq!(shard.streaming_link(data, flow(1)), one);
-    assert_eq!(shard.streaming_link(data, flow(2)), other);
+    assert_eq!(shard.streaming_link(data, flow(1), false), one);
+    assert_eq!(shard.streaming_link(data, flow(2), false), other);
     pass(&mut world, 6);
     let shard = &mut world.shards[0];
-    assert_eq!(shard.streaming_link(data, flow(3)), one, "it rests");
-    assert_eq!(shard.streaming_link(data, flow(2)), other);
+    assert_eq!(shard.streaming_link(data, flow(3), false), one, "it rests");
+    let further = shard.streaming_link(data, flow(4), false);
+    assert_ne!(further, other, "where what was settled is now is not known");
+    assert_eq!(shard.streaming_link(data, flow(2), false), other);
+}
+
+/// Gives more flows a link than there are links; those of the last ones.
+fn crowd(world: &mut World, data: Key) -> Vec<Key> {
+    let shard = &mut world.shards[0];
+    for own in 0..limits::STREAMING_LINKS as u64 {
+        assert_ne!(shard.streaming_link(data, flow(own), false), data);
+    }
+    let others = 1000..2000;
+    others
+        .map(|other| shard.streaming_link(data, flow(other), false))
+        .collect()
+}
+
+#[test]
+fn more_flows_than_links_share_them_and_each_keeps_to_its_own() {
+    let mut world = World::new(1);
+    neighbor(&mut world, Role::Receiver, &["one"]);
+    let links = world.shards[0].out_links.iter();
+    let data = links.map(|(key, _)| key).next().unwrap();
+    let first = crowd(&mut world, data);
+    let links = world.shards[0].out_links.iter().count();
+    assert_eq!(links, 1 + limits::STREAMING_LINKS);
+    for link in world.shards[0].out_links.iter().map(|(key, _)| key) {
+        let share = first.iter().filter(|&&of| of == link).count();
+        assert!(share < 50, "{share} of 1000 go by one link");
+        assert_eq!(share == 0, link == data, "each carries some");
+    }
+    assert_eq!(crowd(&mut world, data), first);
+    pass(&mut world, 6);
+    let shard = &mut world.shards[0];
+    let again = shard.streaming_link(data, flow(5000), false);
+    let of = shard.out_links.get(again).unwrap().flow;
+    assert_eq!(of, Some(flow(5000)), "as all rest, it has one of its own");
+}
+
+#[test]
+fn a_neighbour_that_lets_no_session_begin_gets_large_messages_by_what_there_is() {
+    let mut world = World::new(1);
+    neighbor(&mut world, Role::Receiver, &["one"]);
+    let shard = &mut world.shards[0];
+    let data = shard.out_links.iter().next().map(|(key, _)| key).unwrap();
+    let one = shard.streaming_link(data, flow(1), false);
+    let key = shard.out_links.get(data).unwrap().conn;
+    let conn = shard.conns.get_mut(key).unwrap();
+    while conn.engine.begin(&mut conn.output).is_ok() {}
+    assert_eq!(shard.streaming_link(data, flow(2), false), one);
 }
 
 #[test]
@@ -247,9 +296,13 @@ fn links_for_large_messages_are_closed_when_nobody_needs_them() {
     let (peer, _) = neighbor(&mut world, Role::Receiver, &["one"]);
     let shard = &mut world.shards[0];
     let data = shard.out_links.iter().next().map(|(key, _)| key).unwrap();
-    let streaming = shard.streaming_link(data, flow(1));
+    let streaming = shard.streaming_link(data, flow(1), false);
     assert_ne!(streaming, data);
-    assert_eq!(shard.streaming_link(data, flow(1)), streaming, "its own");
+    assert_eq!(
+        shard.streaming_link(data, flow(1), false),
+        streaming,
+        "its own"
+    );
     world.run();
     let seen = |world: &World, wanted: fn(&Event) -> bool| {
         let events = world.peers[peer].events.iter();
@@ -263,7 +316,11 @@ fn links_for_large_messages_are_closed_when_nobody_needs_them() {
     pass(&mut world, 3);
     assert_eq!((seen(&world, detached), seen(&world, ended)), (1, 1));
     let shard = &mut world.shards[0];
-    assert_ne!(shard.streaming_link(data, flow(1)), streaming, "a new one");
+    assert_ne!(
+        shard.streaming_link(data, flow(1), false),
+        streaming,
+        "a new one"
+    );
     world.run();
     assert_eq!(seen(&world, attached), 2);
 }

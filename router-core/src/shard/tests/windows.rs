@@ -1,6 +1,9 @@
 //! Many links and little room: a session's window is shared, and nobody is forgotten.
 
-use amqp_proto::LinkKey;
+use std::sync::Arc;
+
+use amqp_codec::DeliveryState;
+use amqp_proto::{Config, LinkKey};
 
 use super::world::World;
 use crate::limits;
@@ -55,6 +58,29 @@ fn every_link_has_its_turn_with_a_window_too_small_for_all() {
             "{flows} flows of {window}"
         );
     }
+}
+
+#[test]
+fn a_session_with_all_the_unsettled_it_may_have_goes_on_as_they_are_settled() {
+    let mut world = World::new(1);
+    let consumer = world.connect(0);
+    world.receiver(consumer, "r", "q", 100);
+    for (_, conn) in world.shards[0].conns.iter_mut() {
+        let mut config = Config::clone(conn.engine.config());
+        config.limits.unsettled_per_session = 3;
+        conn.engine.set_config(Arc::new(config));
+    }
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "s", "q");
+    for _ in 0..9 {
+        assert!(world.send(producer, sender, &MESSAGE, false));
+    }
+    let came = |world: &World| world.peers[consumer].messages.len();
+    for id in 0..6 {
+        assert_eq!(came(&world), 3 + id as usize);
+        world.dispose(consumer, id, DeliveryState::Accepted, true);
+    }
+    assert_eq!(came(&world), 9);
 }
 
 #[test]
