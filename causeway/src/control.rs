@@ -367,12 +367,11 @@ impl Control {
                 } else {
                     format!("Listening on {at}")
                 };
-                self.log.line(Module::Server, Level::Notice, text);
                 let name = settings.name.clone();
                 let place = addresses.first().copied();
                 self.listening
                     .extend(place.map(|address| Listening { name, address }));
-                self.plane.listener_ready(identity);
+                self.can_listen(identity, text);
             }
             Err(text) => self.cannot_listen(listen, &text),
         }
@@ -384,11 +383,15 @@ impl Control {
         match self.listeners.open_for_pipes(identity, &listen.settings) {
             Ok(()) => {
                 let text = format!("Listening on {}:{}", listen.host, listen.port);
-                self.log.line(Module::Server, Level::Notice, text);
-                self.plane.listener_ready(identity);
+                self.can_listen(identity, text);
             }
             Err(text) => self.cannot_listen(listen, &text),
         }
+    }
+
+    fn can_listen(&mut self, identity: &Arc<str>, text: String) {
+        self.log.line(Module::Server, Level::Notice, text);
+        self.plane.listener_ready(identity);
     }
 
     fn cannot_listen(&mut self, listen: &Listen, text: &str) {

@@ -132,11 +132,12 @@ impl Router {
     ) -> Result<Self, String> {
         let random = Random::new().map_err(text)?;
         let entity = with_id(configuration.router.clone(), &random)?;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         let frame = Frame {
             router: Arc::new(router_settings(&entity, env!("CARGO_PKG_VERSION"))),
-            cores: thread::available_parallelism().map_or(1, usize::from),
-            workers: settings.workers.map(u32::from).or(worker_threads(&entity)),
-            settings,
+            shards: shards(settings.workers, worker_threads(&entity), cores),
+            spin: settings.spin,
+            cores,
             clock: Clock::start(),
             random,
             log,
@@ -201,13 +202,24 @@ impl Drop for Router {
     }
 }
 
+/// How many workers there are: what the command line says, else the configuration, else one for each
+/// core.
+fn shards(asked: Option<u16>, configured: Option<u32>, cores: usize) -> u16 {
+    let asked = asked.map(u32::from).or(configured);
+    let cores = || u32::try_from(cores).unwrap_or(u32::MAX);
+    u16::try_from(asked.unwrap_or_else(cores))
+        .unwrap_or(WORKERS_MAX)
+        .clamp(1, WORKERS_MAX)
+}
+
 /// What all threads are started with.
 struct Frame {
     router: Arc<RouterSettings>,
+    /// How many workers there are.
+    shards: u16,
+    /// How long they look for work, if that was said.
+    spin: Option<Duration>,
     cores: usize,
-    /// What the command line says, else the configuration.
-    workers: Option<u32>,
-    settings: RunSettings,
     clock: Clock,
     random: Random,
     log: Log,
@@ -222,7 +234,7 @@ impl Frame {
         doors: Doors,
     ) -> Result<Router, String> {
         let log = self.log.clone();
-        let shards = self.shards();
+        let shards = self.shards;
         let counters = Counters::new(shards);
         let mut plane = ControlPlane::new(ControlConfig {
             instance: crate::clock::boot_second(),
@@ -329,13 +341,6 @@ impl Frame {
         Ok((thread, listening.recv().ok()))
     }
 
-    fn shards(&self) -> u16 {
-        let cores = || u32::try_from(self.cores).unwrap_or(u32::MAX);
-        u16::try_from(self.workers.unwrap_or_else(cores))
-            .unwrap_or(WORKERS_MAX)
-            .clamp(1, WORKERS_MAX)
-    }
-
     fn shard(
         &self,
         id: ShardId,
@@ -344,7 +349,7 @@ impl Frame {
     ) -> Result<Shard, String> {
         Ok(Shard::new(ShardConfig {
             id,
-            shards: self.shards(),
+            shards: self.shards,
             settings: Arc::clone(&self.router),
             seed: self.random.number().map_err(text)?,
             secret: self.random.bytes().map_err(text)?,
@@ -362,9 +367,8 @@ impl Frame {
         offices: &Arc<Offices>,
         intake: Arc<Intake>,
     ) -> io::Result<JoinHandle<()>> {
-        let spare = self.cores > 2 && self.shards() > 1;
+        let spare = self.cores > 2 && self.shards > 1;
         let spin = self
-            .settings
             .spin
             .unwrap_or(if spare { SPIN } else { Duration::ZERO });
         let (offices, clock, log) = (Arc::clone(offices), self.clock, self.log.clone());

@@ -10,9 +10,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 use mio::event::Source;
-use mio::net::TcpStream;
-#[cfg(unix)]
-use mio::net::UnixStream;
+use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
 /// A connected, non-blocking stream of bytes.
@@ -21,7 +19,6 @@ pub(crate) enum Stream {
     /// Through the network, or as if.
     Tcp(TcpStream),
     /// Within the process.
-    #[cfg(unix)]
     Pipe(UnixStream),
 }
 
@@ -29,7 +26,6 @@ macro_rules! either {
     ($self:expr, $stream:ident => $done:expr) => {
         match $self {
             Self::Tcp($stream) => $done,
-            #[cfg(unix)]
             Self::Pipe($stream) => $done,
         }
     };
@@ -40,29 +36,16 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// No more files can be opened, or this system has no pipes of that kind.
-    #[cfg(unix)]
+    /// No more files can be opened.
     pub(crate) fn pipe() -> io::Result<(Self, Self)> {
         let (one, other) = UnixStream::pair()?;
         Ok((Self::Pipe(one), Self::Pipe(other)))
-    }
-
-    /// Both ends of a pipe.
-    ///
-    /// # Errors
-    ///
-    /// Always: this system has no pipes of that kind.
-    #[cfg(not(unix))]
-    pub(crate) fn pipe() -> io::Result<(Self, Self)> {
-        let text = "pipes between routers need a Unix system";
-        Err(io::Error::new(io::ErrorKind::Unsupported, text))
     }
 
     /// What is written leaves at once.
     pub(crate) fn set_nodelay(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_nodelay(true),
-            #[cfg(unix)]
             Self::Pipe(_) => Ok(()),
         }
     }

@@ -218,12 +218,13 @@ impl Member {
     fn connect_by_pipes(&self, configuration: &mut Configuration) {
         let dials: Vec<String> = self.dials.iter().map(Dial::name).collect();
         for placed in &mut configuration.entities {
+            let [listens, connects] = ["listener", "connector"].map(|of| placed.is_of_type(of));
             let entity = &mut placed.entity;
             let name = entity.text("name").unwrap_or_default();
-            if name == ROUTERS {
+            if listens && name == ROUTERS {
                 entity.set("host", Some(self.name.clone().into()));
                 entity.set("port", Some(PIPE.to_owned().into()));
-            } else if dials.iter().any(|dial| dial == name) {
+            } else if connects && dials.iter().any(|dial| dial == name) {
                 entity.set("port", Some(PIPE.to_owned().into()));
             }
         }

@@ -42,7 +42,6 @@ pub use wires::Wires;
 
 use crate::clock::Clock;
 use crate::log::Row;
-use crate::stream::Stream;
 
 /// How often routers are asked whether they know each other.
 const LOOK: Duration = Duration::from_millis(25);
@@ -148,10 +147,6 @@ impl Cluster {
     pub fn start(settings: ClusterSettings) -> Result<Self, ClusterError> {
         if settings.routers == 0 || settings.routers > ROUTERS_MAX {
             return Err(ClusterError::BadCount(settings.routers));
-        }
-        if settings.wires == Wires::Pipes {
-            // Better said now than by a router that finds no neighbour.
-            drop(Stream::pipe()?);
         }
         let names: Vec<String> = (0..settings.routers).map(topology::name).collect();
         let edges = settings.topology.edges(&names)?;

@@ -217,7 +217,9 @@ impl Stage {
         match command {
             Command::Open(listener, answer) => {
                 let result = listener.map_or(Ok(()), |listener| self.listen(listener));
-                self.links.push(Link::default());
+                if result.is_ok() {
+                    self.links.push(Link::default());
+                }
                 answer.send(result).unwrap_or_default();
             }
             Command::Lead(link, to, answer) => {

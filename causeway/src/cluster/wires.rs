@@ -12,8 +12,7 @@ pub enum Wires {
     #[default]
     Sockets,
     /// Pipes within the process: no ports and no listeners that somebody else could connect to, and
-    /// no network that must allow it. They need a Unix system; elsewhere the cluster does not start
-    /// and says so. A connector shows its router as `host` and `pipe` as `port`.
+    /// no network that must allow it. A connector shows its router as `host` and `pipe` as `port`.
     Pipes,
 }
 
