@@ -283,7 +283,8 @@ pub const MESH_ADDRESSES: usize = 1 << 22;
 pub const MESH_MESSAGES_PER_SECOND: u64 = 20_000;
 
 /// Hellos a second from one neighbour, and the burst: one is due, and some more when it finds out
-/// something new; those of a minute may come at once where data on a slow wire went before them.
+/// something new; those of a minute may come at once, from a router that says them whether they are
+/// read or not, or out of the buffers of a wire that stood still.
 pub const MESH_HELLOS_PER_SECOND: u64 = 100;
 
 /// Bytes of a hello: it names all who are heard.

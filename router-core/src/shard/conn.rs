@@ -369,6 +369,13 @@ impl Conn {
         }
     }
 
+    /// Whether the next hello of a link has to wait until something is written.
+    pub(super) fn holds_hello(&mut self, link: Key) -> bool {
+        let holds = self.ready.hello.is_unwritten && !self.is_flushed();
+        self.ready.hello.waits = holds.then_some(link);
+        holds
+    }
+
     /// Whether nothing is left for the socket.
     pub(super) fn is_flushed(&self) -> bool {
         self.output.is_empty() && self.wire.is_empty()

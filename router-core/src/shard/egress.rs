@@ -32,6 +32,8 @@ enum Pause {
     Window,
     /// The connection's send queue is full.
     Queue,
+    /// The hello before this one is in the send queue, and nothing is written.
+    Hello,
 }
 
 impl Shard {
@@ -61,7 +63,7 @@ impl Shard {
                 continue;
             };
             match pause {
-                Pause::Empty | Pause::Credit => {
+                Pause::Empty | Pause::Credit | Pause::Hello => {
                     link.ready = false;
                     self.wake_next(key);
                 }
@@ -125,6 +127,9 @@ impl Shard {
             if let Some(pause) = why_not_begin(conn, link.link, link.session) {
                 return Some(pause);
             }
+            if queued.forward.urgent && conn.holds_hello(out) {
+                return Some(Pause::Hello);
+            }
         }
         // Only now: what is not sent may go to a link that wants the other form.
         let head = take_head(queued, link.annotated);
@@ -159,6 +164,7 @@ impl Shard {
         conn.count_carried(link.kind);
         if fresh {
             queued.begun = Some(begun);
+            conn.ready.hello.is_unwritten |= queued.forward.urgent;
             self.next_tag += 1;
             if let Some(record) = begun.record {
                 let origin = out_origin(queued)?;

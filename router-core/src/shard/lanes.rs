@@ -160,15 +160,33 @@ impl Shard {
         link.lane_settled += usize::from(queued.forward.settled);
         enter_account(link, queued.weight(), &mut self.conns);
         if queued.forward.urgent {
-            let earlier = |of: &&Queued| of.begun.is_some() || of.forward.urgent;
-            let place = link.lane.iter().take_while(earlier).count();
-            link.lane.insert(place, queued);
-        } else {
-            link.lane.push_back(queued);
-            if link.loose == 0 {
-                self.loose.push(key);
+            self.queue_hello(key, queued);
+            return;
+        }
+        link.lane.push_back(queued);
+        if link.loose == 0 {
+            self.loose.push(key);
+        }
+        link.loose += 1;
+        self.mark_ready(key);
+    }
+
+    /// A hello goes before all that has not begun. It stands for one that has not begun either: a
+    /// neighbour behind a slow wire would hear all of them at once, and has use for the newest
+    /// only.
+    fn queue_hello(&mut self, key: Key, hello: Queued) {
+        let Some(link) = self.out_links.get_mut(key) else {
+            return;
+        };
+        let begun = link.lane.iter().take_while(|of| of.begun.is_some());
+        let place = begun.count();
+        match link.lane.get_mut(place) {
+            Some(earlier) if earlier.forward.urgent => {
+                let earlier = std::mem::replace(earlier, hello);
+                link.lane_settled -= usize::from(earlier.forward.settled);
+                leave_account(link, earlier.weight(), &mut self.conns);
             }
-            link.loose += 1;
+            _ => link.lane.insert(place, hello),
         }
         self.mark_ready(key);
     }

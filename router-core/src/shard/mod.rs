@@ -254,6 +254,12 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
+        if let Some(link) = std::mem::take(&mut conn.ready.hello).waits {
+            self.mark_ready(link);
+        }
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
         if conn.phase == Phase::Closing {
             if conn.is_flushed() {
                 self.closed.push(key);

@@ -25,6 +25,18 @@ pub(super) struct Ready {
     /// All of them, until there is one that is not of the usual class.
     usual: VecDeque<Key>,
     classes: Option<Box<Classes>>,
+    /// Why a hello is not sent although there is room.
+    pub(super) hello: LastHello,
+}
+
+/// What became of the last hello that was sent. Its peer gets no more of them than it reads: what
+/// lies in the send queue cannot be replaced by what is newer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LastHello {
+    /// It is in the send queue, of which nothing has been written since.
+    pub(super) is_unwritten: bool,
+    /// The link whose next one waits for that.
+    pub(super) waits: Option<Key>,
 }
 
 #[derive(Debug, Default)]

@@ -20,7 +20,10 @@ struct Neighbor {
 
 impl Neighbor {
     fn new() -> Self {
-        let mut world = World::new(1);
+        Self::of(World::new(1))
+    }
+
+    fn of(mut world: World) -> Self {
         world.listener.role = ConnectionRole::InterRouter;
         let peer = world.connect(0);
         let data = (0..PRIORITIES).map(|_| DATA);
@@ -128,7 +131,7 @@ fn a_long_message_that_comes_in_stands_for_the_hellos_behind_it() {
 }
 
 #[test]
-fn a_hello_waits_for_no_list_that_has_not_begun() {
+fn the_newest_hello_waits_for_no_list_that_has_not_begun() {
     let mut neighbor = Neighbor::new();
     let lists = [300_000, 300_001, 300_002];
     for size in lists {
@@ -142,5 +145,32 @@ fn a_hello_waits_for_no_list_that_has_not_begun() {
     neighbor.world.run();
     let received = neighbor.world.peers[neighbor.peer].received();
     let order: Vec<_> = received.into_iter().map(<[u8]>::len).collect();
-    assert_eq!(order, [lists[0], 100, 101, lists[1], lists[2]]);
+    assert_eq!(order, [lists[0], 101, lists[1], lists[2]]);
+}
+
+#[test]
+fn a_neighbor_that_has_not_read_for_a_minute_finds_one_hello_and_not_sixty() {
+    for data in [0, 20] {
+        let mut neighbor = Neighbor::of(World::interior("QDR", 1, 1));
+        let peer = neighbor.peer;
+        neighbor.world.pass(1000);
+        neighbor.world.peers[peer].messages.clear();
+        neighbor.world.set_stalled(peer, true);
+        for _ in 0..data {
+            neighbor.queue(1, 10_000);
+        }
+        for _ in 0..60 {
+            neighbor.world.pass(1000);
+        }
+        neighbor.world.set_stalled(peer, false);
+        let came = neighbor.came_by();
+        let hellos = came.iter().filter(|link| **link == 0).count();
+        // One that was on its way, and the newest.
+        assert!((1..=2).contains(&hellos), "{hellos} of {}", came.len());
+        assert_eq!(came.len() - hellos, data, "nothing else is lost");
+        for _ in 0..3 {
+            neighbor.world.pass(1000);
+        }
+        assert_eq!(neighbor.came_by(), [0, 0, 0], "it goes on as ever");
+    }
 }

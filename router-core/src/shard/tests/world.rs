@@ -1,7 +1,7 @@
 //! The smallest world a router lives in: shards and control plane exchange batches until nobody has
 //! any, peers are protocol engines whose bytes are handed over at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use amqp_codec::{
@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) wires: BTreeMap<(usize, ConnKey), Vec<u8>>,
     /// Those of them that the router has closed.
     pub(super) closed: Vec<(usize, ConnKey)>,
+    /// Connections whose sockets take nothing.
+    pub(super) stalled: BTreeSet<(usize, ConnKey)>,
     /// Threads that do not take their mail, and the batches that wait for them.
     pub(super) busy: BTreeMap<ShardId, Vec<Batch>>,
 }
@@ -114,6 +116,7 @@ impl World {
             now: Time::from_millis(1),
             wires: BTreeMap::new(),
             closed: Vec::new(),
+            stalled: BTreeSet::new(),
             busy: BTreeMap::new(),
         }
     }
@@ -555,22 +558,8 @@ impl World {
     fn write(&mut self, shard: usize) -> bool {
         let mut moved = false;
         while let Some(key) = self.shards[shard].poll_output() {
-            let Some(queue) = self.shards[shard].output(key) else {
-                continue;
-            };
-            let bytes = queue.to_bytes();
-            queue.consume(bytes.len());
-            self.shards[shard].wrote(key);
-            moved = true;
-            let now = self.now;
-            if let Some(peer) = self
-                .peers
-                .iter_mut()
-                .find(|peer| peer.shard == shard && peer.key == key)
-            {
-                peer.take(Bytes::from(bytes), now);
-            } else if let Some(wire) = self.wires.get_mut(&(shard, key)) {
-                wire.extend(bytes);
+            if !self.stalled.contains(&(shard, key)) {
+                moved |= self.flush(shard, key);
             }
         }
         while let Some(key) = self.shards[shard].poll_closed() {
@@ -581,6 +570,35 @@ impl World {
             }
         }
         moved
+    }
+
+    /// What a connection has for its peer; whether that is anything.
+    fn flush(&mut self, shard: usize, key: ConnKey) -> bool {
+        let Some(queue) = self.shards[shard].output(key) else {
+            return false;
+        };
+        let bytes = queue.to_bytes();
+        queue.consume(bytes.len());
+        self.shards[shard].wrote(key);
+        let now = self.now;
+        let mut peers = self.peers.iter_mut();
+        if let Some(peer) = peers.find(|peer| peer.shard == shard && peer.key == key) {
+            peer.take(Bytes::from(bytes), now);
+        } else if let Some(wire) = self.wires.get_mut(&(shard, key)) {
+            wire.extend(bytes);
+        }
+        true
+    }
+
+    /// A peer's socket takes nothing, or all that there is.
+    pub(super) fn set_stalled(&mut self, peer: usize, stalled: bool) {
+        let Peer { shard, key, .. } = self.peers[peer];
+        if stalled {
+            self.stalled.insert((shard, key));
+        } else if self.stalled.remove(&(shard, key)) {
+            self.flush(shard, key);
+            self.run();
+        }
     }
 }
 
