@@ -202,8 +202,8 @@ impl Drop for Router {
     }
 }
 
-/// How many workers there are: what the command line says, else the configuration, else one for each
-/// core.
+/// How many workers there are: what the command line says, else the configuration, else one for
+/// each core.
 fn shards(asked: Option<u16>, configured: Option<u32>, cores: usize) -> u16 {
     let asked = asked.map(u32::from).or(configured);
     let cores = || u32::try_from(cores).unwrap_or(u32::MAX);

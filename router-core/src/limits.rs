@@ -13,7 +13,9 @@
 //! + the first ROOMY_SESSIONS sessions             × SESSION_WINDOW_FRAMES × 16 KiB
 //!   (between routers ROOMY_SESSIONS_BETWEEN_ROUTERS)
 //! + further sessions, SESSIONS_PER_CONNECTION     × CROWDED_WINDOW_FRAMES × 16 KiB
-//! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES
+//! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES, twice that where its
+//!                                                 consumers wait for a stream among them
+//! + a message of the routing protocol             ≤ MESH_MESSAGE_BYTES, between routers
 //! + settled deliveries and copies for it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
 //! + names and addresses of links, some copies    2 × ATTACH_BYTES
 //! + stalled streams                              STALL_ALLOWANCE
@@ -73,7 +75,8 @@ pub const CONNECTION_LANE_BYTES: u64 = 64 * 1024 * 1024;
 pub const TRANSIT_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of deliveries held for one connection beyond which its sessions get no window back, but
-/// the one of the routing protocol and those for whose stream its consumers wait.
+/// the one of the routing protocol and those for whose stream its consumers wait; of these, beyond
+/// twice as much, only those that carry nothing else.
 pub const CONNECTION_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Sessions that a connection may have at once, whatever channel numbers it may use.

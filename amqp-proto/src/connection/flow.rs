@@ -78,6 +78,13 @@ impl Connection {
         }
     }
 
+    /// Frames of a session's incoming window when nothing of it is withheld.
+    #[must_use]
+    pub fn full_window(&self, session: SessionKey) -> u32 {
+        let session = self.sessions.get(session.index, session.generation);
+        session.map_or(0, |session| session.window.incoming_max())
+    }
+
     /// How many frames of the incoming window are not to be given back when they are used.
     pub fn set_withheld(&mut self, session: SessionKey, frames: u32) {
         if let Some(session) = self.sessions.get_mut(session.index, session.generation) {

@@ -67,6 +67,11 @@ impl Window {
         true
     }
 
+    /// Transfers that the peer may send when nothing is kept back.
+    pub(crate) const fn incoming_max(&self) -> u32 {
+        self.incoming_max
+    }
+
     /// How many frames the owner keeps back when the window is renewed.
     pub(crate) const fn withhold(&mut self, frames: u32) {
         self.withheld = frames;

@@ -160,9 +160,6 @@ impl Shard {
             self.in_links
                 .insert(InLink::new(new, LinkType::Endpoint, routed)),
         );
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.link_came(session, in_key);
-        }
         self.review_window(key, session);
         if let Some(target) = &mut target {
             default_expiry(&mut target.expiry_policy);

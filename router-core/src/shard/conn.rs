@@ -20,7 +20,7 @@ use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::settings::{ConnectionRole, ConnectionSettings, Join};
+use crate::settings::{ConnectionRole, ConnectionSettings, Join, NewConnection};
 
 /// A connection.
 pub(super) struct Conn {
@@ -48,6 +48,8 @@ pub(super) struct Conn {
     pub(super) names: Names,
     /// Bytes of deliveries held for its links.
     pub(super) held_bytes: u64,
+    /// What that is beside what may be.
+    pub(super) fill: Fill,
     /// Bytes of settled deliveries that wait in the lanes of its consumers.
     pub(super) lane_bytes: u64,
     /// Links to the neighbour at its other end that carry messages: the next one's priority.
@@ -120,20 +122,36 @@ pub(super) struct Withheld {
     pub(super) streams: u64,
     /// Unsettled deliveries beyond what a link may hold.
     pub(super) links: u64,
-    /// The links that come in by the session.
-    pub(super) producers: Producers,
 }
 
-/// The links of a session on which the peer sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Producers {
-    /// None.
+/// How much is held for a connection, beside what may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fill {
+    /// Less.
     #[default]
-    None,
-    /// One, and there has been no other beside it.
-    Alone(InLinkKey),
-    /// Several, or one of several that is left: nobody counts them.
-    Several,
+    Room,
+    /// As much: only those go on for whom others wait.
+    Full,
+    /// Twice as much: of those, only who has a session to itself.
+    Brimful,
+}
+
+impl Fill {
+    /// What becomes of it when so much is held: it falls a step below where it has risen, so that
+    /// what comes and goes one by one does not make it flap.
+    fn with(self, held: u64, bound: u64) -> Self {
+        let step = limits::WITHHELD_STEP.min(bound / 8);
+        let levels = [
+            (Self::Brimful, bound.saturating_mul(2)),
+            (Self::Full, bound),
+        ];
+        let is_at =
+            |&(level, from): &(Self, u64)| held > if self >= level { from - step } else { from };
+        levels
+            .into_iter()
+            .find(is_at)
+            .map_or(Self::Room, |(level, _)| level)
+    }
 }
 
 impl Withheld {
@@ -223,6 +241,57 @@ pub(super) enum Fault {
 }
 
 impl Conn {
+    /// A connection on which nothing has been said yet.
+    pub(super) fn new(
+        new: NewConnection,
+        engine: Connection,
+        transform: Box<dyn Transform>,
+        now: Time,
+    ) -> Self {
+        Self {
+            id: new.connection,
+            settings: new.settings,
+            peer: new.peer,
+            engine,
+            transform,
+            input: RecvBuf::new(),
+            output: SendQueue::new(),
+            wire: SendQueue::new(),
+            phase: Phase::Opening,
+            links: Vec::new(),
+            names: Names::default(),
+            held_bytes: 0,
+            fill: Fill::Room,
+            lane_bytes: 0,
+            data_links: 0,
+            streaming: Streaming::default(),
+            sessions: Vec::new(),
+            roomy: None,
+            ready: Ready::default(),
+            stalled: Vec::new(),
+            dirty: Vec::new(),
+            touched: false,
+            paused: false,
+            backlogged: false,
+            writing: false,
+            container: None,
+            properties: None,
+            since: now,
+            last_delivery: None,
+            trunk: new.join.map_or(Trunking::No, Trunking::Joining),
+            carried: (0, 0),
+            quiet: (0, 0),
+            leaving: Leaving::No,
+            traced: false,
+            deleted: false,
+            repeats: (0, 0),
+            vigil: Vigil::default(),
+            unfinished: false,
+            linger: None,
+            armed: None,
+        }
+    }
+
     /// A session has begun. Once there are many, those that begin later get small windows.
     pub(super) fn add_session(&mut self, session: SessionKey) {
         if self.sessions.iter().any(|(known, _)| *known == session) {
@@ -232,7 +301,7 @@ impl Conn {
         if self.is_crowded() && self.roomy.is_none() {
             let roomy = Arc::clone(self.engine.config());
             let crowded = Config {
-                session_window: limits::CROWDED_WINDOW_FRAMES,
+                session_window: limits::CROWDED_WINDOW_FRAMES.min(roomy.session_window),
                 ..Config::clone(&roomy)
             };
             self.engine.set_config(Arc::new(crowded));
@@ -253,28 +322,27 @@ impl Conn {
             >= roomy
     }
 
-    /// A link on which the peer sends was attached.
-    pub(super) fn link_came(&mut self, session: SessionKey, link: InLinkKey) {
-        if let Some((_, of)) = self.sessions.iter_mut().find(|(key, _)| *key == session) {
-            of.producers = match of.producers {
-                Producers::None => Producers::Alone(link),
-                Producers::Alone(_) | Producers::Several => Producers::Several,
-            };
-        }
-    }
-
-    /// A link on which the peer sent is gone.
-    pub(super) fn link_went(&mut self, session: SessionKey, gone: InLinkKey) {
-        if let Some((_, of)) = self.sessions.iter_mut().find(|(key, _)| *key == session)
-            && of.producers == Producers::Alone(gone)
-        {
-            of.producers = Producers::None;
-        }
+    /// Counts what is held for it, in bytes; whether that makes a difference to its sessions.
+    pub(super) fn count_held(&mut self, before: u64, after: u64) -> bool {
+        self.held_bytes = (self.held_bytes + after).saturating_sub(before);
+        let fill = self.fill.with(self.held_bytes, self.settings.held_bytes);
+        std::mem::replace(&mut self.fill, fill) != fill
     }
 
     /// Whether so much is held for it that its sessions get no window back.
     pub(super) fn is_full(&self) -> bool {
-        self.held_bytes > self.settings.held_bytes
+        self.fill >= Fill::Full
+    }
+
+    /// The links of a session on which the peer sends.
+    pub(super) fn producers(&self, session: SessionKey) -> Vec<InLinkKey> {
+        let mut links = Vec::new();
+        self.engine.links_of(session, &mut links);
+        let producer = |link: LinkKey| match self.slot(link) {
+            Some(LinkSlot::In(producer)) => Some(producer),
+            _ => None,
+        };
+        links.into_iter().filter_map(producer).collect()
     }
 
     /// The name of the listener that accepted it; `None` if it was dialled.

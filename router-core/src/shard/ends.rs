@@ -99,9 +99,7 @@ impl Shard {
         let Some(link) = self.in_links.remove(key) else {
             return;
         };
-        if let Some(conn) = self.conns.get_mut(link.conn) {
-            conn.link_went(link.session, key);
-        }
+        self.review_window(link.conn, link.session);
         if let Some(partial) = link.partial {
             self.producer_vanished(partial);
         }

@@ -49,14 +49,10 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
+use amqp_proto::{SendQueue, Time, Transform};
 
 pub use self::census::Census;
-use self::conn::{Conn, Leaving, Phase, Streaming, Trunking, Vigil};
-use self::names::Names;
-use self::ready::Ready;
+use self::conn::{Conn, Phase};
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
@@ -70,78 +66,35 @@ impl Shard {
     /// Takes over a connection that the runtime accepted, or dialled and has connected.
     pub fn accept(
         &mut self,
-        connection: NewConnection,
+        new: NewConnection,
         transform: Box<dyn Transform>,
         now: Time,
     ) -> ConnKey {
-        let NewConnection {
-            connection,
-            settings,
-            peer,
-            hostname,
-            traced,
-            join,
-        } = connection;
-        let config = match settings.is_initiator() {
+        let config = match new.settings.is_initiator() {
             true => {
-                let trunk = self.trunk_offer(&settings, join.as_ref());
-                self.initiator_config(&settings, hostname.as_deref(), connection, trunk)
+                let trunk = self.trunk_offer(&new.settings, new.join.as_ref());
+                let (id, hostname) = (new.connection, new.hostname.as_deref());
+                self.initiator_config(&new.settings, hostname, id, trunk)
             }
-            false => self.engine_config(&settings),
+            false => self.engine_config(&new.settings),
         };
-        let mut conn = Conn {
-            id: connection,
-            settings: Arc::clone(&settings),
-            peer: peer.clone(),
-            engine: amqp_proto::Connection::new(config, now),
-            transform,
-            input: RecvBuf::new(),
-            output: SendQueue::new(),
-            wire: SendQueue::new(),
-            phase: Phase::Opening,
-            links: Vec::new(),
-            names: Names::default(),
-            held_bytes: 0,
-            lane_bytes: 0,
-            data_links: 0,
-            streaming: Streaming::default(),
-            sessions: Vec::new(),
-            roomy: None,
-            ready: Ready::default(),
-            stalled: Vec::new(),
-            dirty: Vec::new(),
-            touched: false,
-            paused: false,
-            backlogged: false,
-            writing: false,
-            container: None,
-            properties: None,
-            since: now,
-            last_delivery: None,
-            trunk: join.map_or(Trunking::No, Trunking::Joining),
-            carried: (0, 0),
-            quiet: (0, self.second),
-            leaving: Leaving::No,
-            traced: false,
-            deleted: false,
-            repeats: (0, 0),
-            vigil: Vigil::default(),
-            unfinished: false,
-            linger: None,
-            armed: None,
-        };
+        let traced = new.traced;
+        let engine = amqp_proto::Connection::new(config, now);
+        let mut conn = Conn::new(new, engine, transform, now);
+        conn.quiet.1 = self.second;
         conn.engine.set_tap(traced || self.trace_all);
         conn.engine.start(&mut conn.output);
-        let key = ConnKey(self.conns.insert(conn));
-        self.by_id.insert(connection, key);
-        self.counters.add(Counter::Connections, 1);
-        if !settings.is_initiator() {
+        if !conn.settings.is_initiator() {
             self.notices.push(Notice::ConnectionAccepted {
-                connection,
-                listener: settings.name.clone(),
-                peer,
+                connection: conn.id,
+                listener: conn.settings.name.clone(),
+                peer: conn.peer.clone(),
             });
         }
+        let id = conn.id;
+        let key = ConnKey(self.conns.insert(conn));
+        self.by_id.insert(id, key);
+        self.counters.add(Counter::Connections, 1);
         self.touch(key);
         key
     }

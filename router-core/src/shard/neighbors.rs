@@ -162,7 +162,6 @@ impl Shard {
         let in_key = InLinkKey(self.in_links.insert(InLink::new(new, kind, target)));
         if let Some(conn) = self.conns.get_mut(key) {
             conn.set_slot(link, Some(LinkSlot::In(in_key)));
-            conn.link_came(session, in_key);
         }
         self.review_window(key, session);
         self.mark_credit(in_key, true);

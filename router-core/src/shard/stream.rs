@@ -4,7 +4,7 @@
 use amqp_codec::DeliveryState;
 use amqp_proto::{InTransfer, Payload, SessionKey};
 
-use super::conn::{Conn, Producers};
+use super::conn::{Conn, Fill, Withheld};
 use super::link::InLink;
 use super::state::{Incoming, Shard};
 use crate::delivery::Place;
@@ -14,6 +14,16 @@ use crate::limits;
 use crate::mail::{End, Mail};
 
 use super::lanes::origin_of;
+
+/// Whether a session gets window all the same where it would get none.
+enum Spared {
+    /// It does not.
+    No,
+    /// All that it would get but for its connection: its one link is what it is spared for.
+    Alone,
+    /// A little: other links share it.
+    Among,
+}
 
 impl Shard {
     /// A further frame of a delivery that is no longer held.
@@ -255,9 +265,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
-        let full = conn.is_full();
-        conn.held_bytes = (conn.held_bytes + after).saturating_sub(before);
-        let fills = conn.is_full();
+        let matters = conn.count_held(before, after);
         // In steps, as for streams.
         let beyond = |bytes: u64| {
             let bytes = bytes.saturating_sub(limits::LINK_BYTES);
@@ -269,7 +277,7 @@ impl Shard {
         {
             withheld.links = (withheld.links + after).saturating_sub(before);
         }
-        if full != fills {
+        if matters {
             let sessions: Vec<_> = conn.sessions.iter().map(|&(of, _)| of).collect();
             for session in sessions {
                 self.apply_withheld(key, session);
@@ -279,22 +287,23 @@ impl Shard {
         }
     }
 
-    /// Whether a session gets window although its connection holds all that it may: one for the
-    /// routing protocol, which is on nobody's account, and one that carries nothing but a stream
-    /// for whose next bytes its consumers wait. Were that one held up, what lies behind it in their
-    /// lanes would be kept for ever.
-    fn is_spared(&self, key: ConnKey, session: SessionKey) -> bool {
-        let Some(conn) = self.conns.get(key) else {
-            return false;
-        };
-        let withheld = conn.sessions.iter().find(|(of, _)| *of == session);
-        let Some(Producers::Alone(link)) = withheld.map(|(_, withheld)| withheld.producers) else {
-            return false;
-        };
-        let Some(link) = self.in_links.get(link) else {
-            return false;
-        };
-        link.kind == LinkType::RouterControl || self.is_wanted(link)
+    /// Whether a session gets window although it, or its connection, holds all that it may: the one
+    /// of the routing protocol, which is on nobody's account, and one that carries a stream for
+    /// whose next bytes its consumers wait. Were that held up, what lies behind it in their lanes
+    /// would be kept for ever. Others who send by the session may use up what it gets, until their
+    /// credit has: so it gets little, and none once twice as much is held as may be.
+    fn spared(&self, conn: &Conn, session: SessionKey) -> Spared {
+        let producers = conn.producers(session);
+        let is_alone = producers.len() == 1;
+        if !is_alone && conn.fill == Fill::Brimful {
+            return Spared::No;
+        }
+        let mut links = producers.iter().filter_map(|&key| self.in_links.get(key));
+        match links.any(|link| link.kind == LinkType::RouterControl || self.is_wanted(link)) {
+            true if is_alone => Spared::Alone,
+            true => Spared::Among,
+            false => Spared::No,
+        }
     }
 
     /// Whether the consumers of what arrives on a link have had nearly all that has come, or want
@@ -308,30 +317,41 @@ impl Shard {
             || stream.is_some_and(|of| of.progress > 0 && of.ahead() < limits::STREAM_WINDOW)
     }
 
-    /// What a session carries is not what it was: on a connection that is full it may have been
-    /// spared for that.
-    pub(super) fn review_window(&mut self, conn: ConnKey, session: SessionKey) {
-        if self.conns.get(conn).is_some_and(Conn::is_full) {
-            self.apply_withheld(conn, session);
+    /// What a session carries is not what it was: if it is held back it may be spared for that.
+    pub(super) fn review_window(&mut self, key: ConnKey, session: SessionKey) {
+        let Some(conn) = self.conns.get(key) else {
+            return;
+        };
+        let holds = |(of, withheld): &(_, Withheld)| *of == session && withheld.bytes() > 0;
+        if conn.is_full() || conn.sessions.iter().any(holds) {
+            self.apply_withheld(key, session);
         }
     }
 
     fn apply_withheld(&mut self, key: ConnKey, session: SessionKey) {
-        let Some(conn) = self.conns.get_mut(key) else {
+        let Some(conn) = self.conns.get(key) else {
             return;
         };
         let Some((_, withheld)) = conn.sessions.iter().find(|(of, _)| *of == session) else {
             return;
         };
-        let bytes = withheld.bytes();
-        let frames = bytes / u64::from(conn.settings.max_frame_size);
-        let full = conn.is_full() && !self.is_spared(key, session);
-        let frames = if full { u64::from(u32::MAX) } else { frames };
+        let frames = withheld.bytes() / u64::from(conn.settings.max_frame_size);
+        let frames = u32::try_from(frames).unwrap_or(u32::MAX);
+        let window = conn.engine.full_window(session);
+        let most = window.saturating_sub(limits::CROWDED_WINDOW_FRAMES);
+        let frames = match conn.is_full() {
+            false if frames <= most => frames,
+            is_full => match self.spared(conn, session) {
+                Spared::Alone => frames.min(most),
+                Spared::Among => most,
+                Spared::No if is_full => u32::MAX,
+                Spared::No => frames,
+            },
+        };
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
-        conn.engine
-            .set_withheld(session, u32::try_from(frames).unwrap_or(u32::MAX));
+        conn.engine.set_withheld(session, frames);
         self.touch(key);
     }
 

@@ -214,6 +214,43 @@ fn a_stalled_stream_that_holds_up_nobody_may_wait() {
     assert_eq!(world.peers[peer].outcome(0), None);
 }
 
+#[test]
+fn a_stream_goes_on_although_another_sender_of_its_session_has_sent_too_much() {
+    for (bound, size) in [(u64::MAX, 100_000), (10_000_000, 60_000)] {
+        let mut world = World::new(1);
+        let consumer = world.connect(0);
+        world.receiver(consumer, "r", "q", 1000);
+        world.listener.held_bytes = bound;
+        let producer = world.connect(0);
+        let stream = world.sender(producer, "stream", "q");
+        let other = world.sender(producer, "other", "q");
+        let mut rest = Payload::from(Bytes::from(begin(&mut world, producer, stream)));
+        // It waits behind the stream in the consumer's lane.
+        let whole = message(size);
+        let mut count = 0;
+        let mut piece = Payload::new();
+        loop {
+            if piece.is_empty() {
+                piece = Payload::from(Bytes::from(whole.clone()));
+            }
+            if !world.pour(producer, other, &mut piece, false, false) {
+                break;
+            }
+            piece = Payload::new();
+            count += 1;
+        }
+        assert!(count * size > 10_000_000, "{count} were sent");
+        assert!(world.pour(producer, stream, &mut rest, false, false));
+        while !piece.is_empty() && world.pour(producer, other, &mut piece, false, false) {
+            count += 1;
+            piece = Payload::new();
+        }
+        let received = world.peers[consumer].received();
+        assert_eq!(received[0], message(2 * LARGE));
+        assert_eq!(received.len(), 1 + count);
+    }
+}
+
 /// What nobody in particular sends to an address.
 fn flow(address: u64) -> Flow {
     Flow {
