@@ -33,6 +33,8 @@ pub struct Census {
     pub addresses: usize,
     /// Deliveries in the lines of addresses, or waiting for mail.
     pub waiting: usize,
+    /// Entries that stand for what is gone: in quiet there are none.
+    pub strays: usize,
     /// The most bytes that are queued for one connection.
     pub output_bytes: usize,
     /// The most bytes of deliveries that are held for one connection.
@@ -82,6 +84,7 @@ impl Census {
             self.pipes,
             self.addresses,
             self.waiting,
+            self.strays,
         ];
         kept.iter().all(|&count| count == 0)
     }
@@ -127,6 +130,7 @@ impl Shard {
                 }
             }
         }
+        census.strays = self.strays();
         census.drift = self.held_drift() + self.lane_drift() + self.pin_drift();
         self.count_credit(&mut census);
         for ((key, from), queued) in windows {

@@ -244,7 +244,6 @@ impl Shard {
             }
             LinkType::InterRouter => {
                 self.counters.add(Counter::DeliveriesTransit, 1);
-                self.carried.entry(forward.address).or_default().transit += 1;
             }
             LinkType::RouterControl => {}
         }

@@ -100,6 +100,9 @@ impl Shard {
             return;
         };
         self.review_window(link.conn, link.session);
+        if link.slow {
+            self.slow.retain(|of| *of != key);
+        }
         if let Some(partial) = link.partial {
             self.producer_vanished(partial);
         }
@@ -221,6 +224,9 @@ impl Shard {
             && let Some(conn) = self.conns.get_mut(link.conn)
         {
             conn.streaming.links.retain(|&of| of != out);
+        }
+        if link.stalled {
+            self.leave_stalled(link.conn, link.session, out);
         }
         if link.kind != LinkType::Endpoint {
             let gone = self.out_key(out);

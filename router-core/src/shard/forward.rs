@@ -26,6 +26,8 @@ impl Shard {
             Some(self.place_parcel(&parcel, Place::Sent { target, peer: None }))
         };
         self.count_ingress(&parcel, address);
+        let leaves = !self.paths.neighbors().is_empty() && self.paths.behind(target).is_some();
+        self.count_transit(&parcel, address, u64::from(leaves));
         if self.paths.has_trunks() {
             self.note_pin(parcel.link, target, record.is_some());
         }
@@ -72,6 +74,8 @@ impl Shard {
             Some(self.place_parcel(&parcel, Place::Fan(Box::new(fan))))
         };
         self.count_ingress(&parcel, address);
+        let leave = beyond.as_ref().map_or(0, |links| links.len());
+        self.count_transit(&parcel, address, leave as u64);
         if self.paths.has_trunks() {
             for &link in beyond.iter().flat_map(|links| links.iter()) {
                 self.note_pin(parcel.link, link, false);

@@ -23,6 +23,10 @@ impl Shard {
         match forward.to {
             Target::Link(to) => {
                 if self.out_links.get(to.link).is_none() {
+                    if !forward.complete && !forward.settled {
+                        // Nothing comes home by which its shard would hear that.
+                        self.post(forward.origin.shard, Mail::Gone(to));
+                    }
                     self.send_back(forward);
                     return;
                 }

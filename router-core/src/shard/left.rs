@@ -46,6 +46,12 @@ impl Shard {
         }
     }
 
+    /// Whether something has left that no other shard has heard of: what ends by a timer does so
+    /// when the turn has told all that it had to tell.
+    pub(super) fn has_news(&self) -> bool {
+        !self.grants.is_empty() || self.left.iter().any(|deliveries| !deliveries.is_empty())
+    }
+
     /// Tells each shard which of its deliveries have left here in this turn.
     pub(super) fn tell_left(&mut self) {
         let from = self.id;

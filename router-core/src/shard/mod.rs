@@ -38,6 +38,7 @@ mod scrub;
 mod settle;
 mod stalled;
 mod state;
+mod stray;
 mod stream;
 mod termini;
 mod transit;
@@ -248,6 +249,7 @@ impl Shard {
             || !self.closed.is_empty()
             || self.doubts_due
             || self.outboxes.has_own()
+            || self.has_news()
     }
 
     /// When a turn is due even if nothing happens before.

@@ -226,6 +226,9 @@ impl Shard {
         {
             self.withhold_for_streams(inbound.conn, inbound.session, stream.withheld, 0);
         }
+        if inbound.stream.is_some() && !self.behind.is_empty() {
+            self.behind.retain(|of| *of != record);
+        }
         let Some(key) = inbound.link else { return };
         if let Place::Sent { target, .. } = inbound.place {
             self.release_pin(key, target);
@@ -358,6 +361,14 @@ impl Shard {
         }
         if self.is_of_endpoint(parcel.link) {
             self.counters.add(Counter::DeliveriesIngress, 1);
+        }
+    }
+
+    /// Counts what of an address goes on to other routers, once however often it comes home: here,
+    /// where the address is known, because where it is sent it may be gone by then.
+    pub(super) fn count_transit(&mut self, parcel: &Parcel, address: AddressId, copies: u64) {
+        if copies > 0 && parcel.excluded.is_none() {
+            self.carried.entry(address).or_default().transit += copies;
         }
     }
 

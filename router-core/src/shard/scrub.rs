@@ -95,7 +95,7 @@ impl Shard {
     /// A stream has come so far ahead of its consumers that its session is held back for it. It is
     /// looked after if it comes from another router.
     pub(super) fn note_behind(&mut self, conn: ConnKey, record: InKey) {
-        if self.is_inter_router(conn) {
+        if self.is_inter_router(conn) && !self.behind.contains(&record) {
             self.behind.push(record);
         }
     }

@@ -28,6 +28,21 @@ impl Shard {
         }
     }
 
+    /// A link that waits is gone: its session may never have room again.
+    pub(super) fn leave_stalled(&mut self, key: ConnKey, session: SessionKey, gone: Key) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        let place = conn.stalled.iter().position(|(of, _)| *of == session);
+        if let Some(place) = place {
+            let links = &mut conn.stalled[place].1;
+            links.retain(|&of| of != gone);
+            if links.is_empty() {
+                conn.stalled.swap_remove(place);
+            }
+        }
+    }
+
     /// A session has room again: as many of the links that wait for it try once more as it takes
     /// frames.
     pub(super) fn wake_session(&mut self, key: ConnKey, session: SessionKey) {

@@ -212,6 +212,14 @@ impl World {
                     .then(|| "bytes on the wire".to_owned())
             })
             .or_else(flight)
+            .or_else(|| {
+                let mut census = self.census();
+                let (place, census) = census.find(|(_, census)| census.strays > 0)?;
+                Some(format!(
+                    "{place} keeps {} entries of what is gone",
+                    census.strays
+                ))
+            })
             .or_else(|| self.credit_left())
             .or_else(|| {
                 let scene = self.scene();

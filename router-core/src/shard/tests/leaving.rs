@@ -4,6 +4,7 @@ use amqp_codec::DeliveryState;
 use amqp_codec::message::MessageBuilder;
 
 use super::world::World;
+use crate::ids::ConnKey;
 use crate::limits;
 use crate::route::Treatment;
 
@@ -54,6 +55,31 @@ fn half_a_copy_for_a_consumer_that_wants_it_settled_is_modified() {
         );
         assert!(world.nothing_under_way());
     }
+}
+
+#[test]
+fn what_ends_by_a_timer_is_told_without_waiting_for_something_else() {
+    let mut world = World::with_default(2, Treatment::Multicast);
+    let producer = world.connect(0);
+    let quick = world.connect(1);
+    world.receiver(quick, "quick", "m", 10);
+    let silent = world.connect(1);
+    world.receiver(silent, "silent", "m", 0);
+    let sender = world.sender(producer, "s", "m");
+    assert!(world.send(producer, sender, &message(10_000), false));
+    let held = |world: &World| world.shards[0].census().held_bytes;
+    assert!(held(&world) >= 10_000);
+    let shard = &mut world.shards[1];
+    let (lost, _) = shard.conns.iter().last().unwrap();
+    // As a timer does, at the end of a turn.
+    shard.lose(ConnKey(lost), None);
+    while shard.poll_closed().is_some() {}
+    assert!(world.shards[1].is_runnable(), "it has something to tell");
+    world.run();
+    assert!(held(&world) < 10_000);
+    world.dispose(quick, 0, DeliveryState::Accepted, true);
+    let told = world.peers[producer].outcome(0);
+    assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
 }
 
 #[test]

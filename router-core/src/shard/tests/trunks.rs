@@ -8,6 +8,7 @@ use amqp_proto::{Clear, LinkKey};
 use super::world::World;
 use crate::control::{Connect, Effect};
 use crate::ids::{ConnKey, ConnectionId, ShardId, TrunkToken};
+use crate::inspect::{Rows, Subject};
 use crate::limits;
 use crate::notice::{NetworkNotice, Notice};
 use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
@@ -400,6 +401,33 @@ fn a_limit_of_one_is_for_both_and_says_nothing() {
         let mut pair = Pair::new(limits);
         pair.press();
         assert_eq!((pair.wires.len(), pair.members()), (1, [1, 1]));
+    }
+}
+
+#[test]
+fn an_address_counts_what_goes_to_another_router_and_is_forgotten_with_it() {
+    let mut pair = Pair::new([1, 1]);
+    let consumer = pair.consumer();
+    let (producer, sender) = pair.producer(1);
+    for number in 0..3 {
+        pair.send(producer, sender, number, number == 0);
+    }
+    let world = &mut pair.worlds[0];
+    world.control.ask(Subject::Addresses);
+    world.run();
+    let gathered = world.control.poll_gathered().expect("the shards answer");
+    let Rows::Addresses(rows) = gathered.rows else {
+        panic!("asked for addresses")
+    };
+    let transit: u64 = rows.iter().map(|(_, counters)| counters.transit).sum();
+    assert_eq!(transit, 3);
+    pair.send(producer, sender, 3, true);
+    pair.worlds[0].vanish(producer);
+    pair.worlds[1].vanish(consumer);
+    pair.pass(3000);
+    for world in &pair.worlds {
+        let mut census = world.shards.iter().map(crate::shard::Shard::census);
+        assert!(census.all(|census| census.strays == 0));
     }
 }
 

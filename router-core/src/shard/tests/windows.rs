@@ -105,6 +105,19 @@ fn what_a_link_leaves_of_a_window_is_anothers() {
 }
 
 #[test]
+fn links_that_go_while_they_wait_leave_nothing_behind() {
+    let mut world = World::new(1);
+    let (consumer, keys) = crowd(&mut world, 6, 1);
+    for &link in &keys {
+        world.credit(consumer, link, 100, false);
+    }
+    for link in keys {
+        world.detach(consumer, link);
+    }
+    assert_eq!(world.shards[0].census().strays, 0);
+}
+
+#[test]
 fn a_drain_that_was_taken_back_does_not_count_for_the_next() {
     let mut world = World::new(2);
     world.listener.link_capacity = 2;

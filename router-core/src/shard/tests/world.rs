@@ -476,7 +476,9 @@ impl World {
     /// At rest every account agrees with what it is an account of.
     fn audit(&self) {
         for shard in &self.shards {
-            assert_eq!(shard.census().drift, 0, "an account is wrong");
+            let census = shard.census();
+            assert_eq!(census.drift, 0, "an account is wrong");
+            assert_eq!(census.strays, 0, "entries of what is gone");
         }
         for shard in &self.shards {
             for (out, pipe) in &shard.pipes.to {
