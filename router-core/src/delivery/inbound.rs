@@ -25,6 +25,8 @@ use crate::route::{DEFAULT_PRIORITY, Entry};
 pub struct Inbound {
     /// The producer's link; `None` once it is gone.
     pub link: Option<InLinkKey>,
+    /// The same, gone or not: what belongs to one sender stays in order after its end.
+    pub sender: InLinkKey,
     /// The producer's connection.
     pub conn: ConnKey,
     /// The session it came on.

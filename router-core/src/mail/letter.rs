@@ -143,8 +143,8 @@ pub struct Forward {
     pub awaited: bool,
     /// It goes before all that waits for its link and has not begun: a hello.
     pub urgent: bool,
-    /// The link that it came by, at the shard of its origin; [`Key::NONE`](crate::ids::Key::NONE)
-    /// for the router's own, and where that link is gone.
+    /// The link that it came by, at the shard of its origin, which may be gone by now;
+    /// [`Key::NONE`](crate::ids::Key::NONE) for the router's own.
     pub sender: InLinkKey,
     /// Links to neighbours that get a copy of a multicast delivery, of whatever shard.
     pub beyond: Option<Arc<Vec<OutLinkKey>>>,

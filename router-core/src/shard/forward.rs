@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::parcel::Parcel;
 use super::state::Shard;
 use crate::delivery::{FanOut, Merge, Place};
-use crate::ids::{AddressId, InLinkKey, Key, Origin, OutLinkKey, ShardId};
+use crate::ids::{AddressId, Origin, OutLinkKey, ShardId};
 use crate::mail::{Forward, Mail, Target};
 use crate::route::NO_SLOT;
 
@@ -45,7 +45,7 @@ impl Shard {
             complete: parcel.complete,
             awaited,
             urgent: false,
-            sender: parcel.link.unwrap_or(InLinkKey(Key::NONE)),
+            sender: parcel.sender,
             beyond: None,
             state: parcel.state,
             heads: parcel.heads,
@@ -95,7 +95,7 @@ impl Shard {
             complete: parcel.complete,
             awaited,
             urgent: false,
-            sender: parcel.link.unwrap_or(InLinkKey(Key::NONE)),
+            sender: parcel.sender,
             beyond,
             state: parcel.state,
             heads: parcel.heads,

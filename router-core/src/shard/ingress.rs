@@ -62,6 +62,7 @@ impl Shard {
         let (conn, session) = (in_link.conn, in_link.session);
         let parcel = Parcel {
             link: Some(key),
+            sender: key,
             conn,
             session,
             delivery_id: delivery.delivery_id,

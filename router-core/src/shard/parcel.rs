@@ -15,6 +15,8 @@ use crate::mail::Heads;
 pub(super) struct Parcel {
     /// The producer's link, if it is still there.
     pub(super) link: Option<InLinkKey>,
+    /// The link that it came by, there or not.
+    pub(super) sender: InLinkKey,
     /// Its connection.
     pub(super) conn: ConnKey,
     /// Its session.

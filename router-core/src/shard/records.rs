@@ -18,6 +18,7 @@ impl Shard {
     pub(super) fn insert_record(&mut self, parcel: &Parcel, place: Place) -> InKey {
         let record = InKey(self.inbound.insert(Inbound {
             link: parcel.link,
+            sender: parcel.sender,
             conn: parcel.conn,
             session: parcel.session,
             delivery_id: parcel.delivery_id,
@@ -123,6 +124,7 @@ impl Shard {
         };
         Some(Parcel {
             link: inbound.link,
+            sender: inbound.sender,
             conn: inbound.conn,
             session: inbound.session,
             delivery_id: inbound.delivery_id,

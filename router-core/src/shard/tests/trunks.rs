@@ -49,10 +49,13 @@ fn message(number: u32) -> Vec<u8> {
 impl Pair {
     /// Routers that have found each other.
     fn new(trunk_connections: [u16; 2]) -> Self {
-        let mut worlds = [
+        Self::of([
             World::interior("A", SHARDS, trunk_connections[0]),
             World::interior("B", SHARDS, trunk_connections[1]),
-        ];
+        ])
+    }
+
+    fn of(mut worlds: [World; 2]) -> Self {
         let connector = "connector/b:1";
         let connect = Connect {
             identity: connector.into(),
@@ -429,6 +432,35 @@ fn an_address_counts_what_goes_to_another_router_and_is_forgotten_with_it() {
         let mut census = world.shards.iter().map(crate::shard::Shard::census);
         assert!(census.all(|census| census.strays == 0));
     }
+}
+
+#[test]
+fn what_waits_when_its_sender_leaves_goes_the_senders_way() {
+    let mut worlds = [World::interior("A", 1, 1), World::interior("B", 1, 1)];
+    // Two may wait for the neighbour, the others where they came in.
+    let capacity = std::mem::replace(&mut worlds[0].listener.link_capacity, 2);
+    let mut pair = Pair::of(worlds);
+    let consumer = pair.consumer();
+    pair.worlds[0].listener.link_capacity = capacity;
+    let (producer, sender) = pair.producer(0);
+    let large = |number| {
+        [vec![0x00, 0x53, 0x75, 0xb0, 0, 3, 0, 4], vec![7; 0x3_0000]]
+            .into_iter()
+            .chain([message(number)[5..].to_vec()])
+            .collect::<Vec<_>>()
+            .concat()
+    };
+    for number in 0..30 {
+        assert!(pair.worlds[0].send(producer, sender, &large(number), false));
+    }
+    assert!(pair.worlds[0].shards[0].census().waiting > 10);
+    pair.worlds[0].detach(producer, sender);
+    pair.run();
+    assert_eq!(pair.received(consumer), (0..30).collect::<Vec<_>>());
+    let links = pair.worlds[1].shards[0].in_links.iter();
+    let came = links.map(|(_, link)| link.counters.deliveries);
+    let came: Vec<_> = came.filter(|came| *came > 0).collect();
+    assert_eq!(came, [30], "by one link");
 }
 
 #[test]
