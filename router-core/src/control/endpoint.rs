@@ -133,6 +133,7 @@ impl Endpoint {
                     to,
                     from: self.own,
                     bytes: stream.arrived,
+                    begun: true,
                 },
             );
         }

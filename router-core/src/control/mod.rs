@@ -505,6 +505,7 @@ impl ControlPlane {
             | Mail::Returned(_)
             | Mail::Progress { .. }
             | Mail::Left { .. }
+            | Mail::Recall { .. }
             | Mail::Received { .. }
             | Mail::Gone(_)
             | Mail::Window { .. }

@@ -138,6 +138,8 @@ pub struct Stream {
     pub received: u64,
     /// Bytes that have left the box.
     pub progress: u64,
+    /// A consumer has begun to get it, be it that others have not.
+    pub begun: bool,
     /// The second in which it last came further.
     pub moved: u32,
     /// Bytes for which the session's window is withheld.

@@ -9,7 +9,7 @@ use amqp_proto::Payload;
 use bytes::Bytes;
 
 use crate::ids::{
-    AddressId, AddressKey, ConnectionId, InKey, InLinkKey, LinkId, Origin, OutKey, OutLinkKey,
+    AddressId, AddressKey, ConnectionId, InKey, InLinkKey, Key, LinkId, Origin, OutKey, OutLinkKey,
     ShardId, TrunkToken,
 };
 use crate::inspect::{Answer, Query};
@@ -68,12 +68,24 @@ pub enum Mail {
         from: ShardId,
         /// Bytes handed to the send queue of the slowest consumer.
         bytes: u64,
+        /// Some have been to that of a consumer.
+        begun: bool,
     },
     /// Whole deliveries that have left the box at one shard, all their copies there included.
     Left {
         /// Who says so.
         from: ShardId,
         /// The deliveries at the producers' shard.
+        deliveries: Vec<InKey>,
+    },
+    /// Whole deliveries that wait for a consumer that takes nothing: those of which not a byte was
+    /// sent are to be released.
+    Recall {
+        /// Who asks for them.
+        from: ShardId,
+        /// The consumer's link.
+        link: Key,
+        /// The deliveries at the shard that asks.
         deliveries: Vec<InKey>,
     },
     /// Absolute limit of a pipe: the sender may have sent so many unsettled deliveries since its

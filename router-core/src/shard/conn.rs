@@ -14,6 +14,7 @@ use amqp_proto::{
     Transform,
 };
 
+use super::hoard::Hoard;
 use super::names::Names;
 use super::ready::Ready;
 use super::window::ReadWindow;
@@ -60,6 +61,8 @@ pub(super) struct Conn {
     pub(super) sessions: Vec<(SessionKey, Withheld)>,
     /// The engine's settings before its sessions were too many for their full windows.
     pub(super) roomy: Option<Arc<Config>>,
+    /// Consumers that keep others waiting who share it, and those that may.
+    pub(super) hoards: Vec<Hoard>,
     /// Links with something to send.
     pub(super) ready: Ready,
     /// Links that wait for their session's window, by session.
@@ -267,6 +270,7 @@ impl Conn {
             streaming: Streaming::default(),
             sessions: Vec::new(),
             roomy: None,
+            hoards: Vec::new(),
             ready: Ready::default(),
             stalled: Vec::new(),
             dirty: Vec::new(),

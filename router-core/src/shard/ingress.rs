@@ -14,6 +14,7 @@ use amqp_proto::{InTransfer, LinkKey, Payload, Time};
 use super::annotate::{Opening, depth_of, opening};
 use super::conn::LinkSlot;
 use super::head::Annotations;
+use super::hoard::has_shut;
 use super::link::{InTarget, Memo};
 use super::parcel::{Parcel, Verdict};
 use super::pins::{Outlook, Sender};
@@ -264,6 +265,7 @@ impl Shard {
     /// Chooses for a link whose attach named the address.
     pub(super) fn choose_targeted(&mut self, key: InLinkKey, parcel: &Parcel) -> Verdict {
         let Self {
+            conns,
             in_links,
             tally,
             pipes,
@@ -289,7 +291,7 @@ impl Shard {
         if !parcel.settled && !lines.is_empty() && lines.contains_key(key) {
             return Verdict::Wait(AddressKey::clone(key));
         }
-        let sender = Sender::new(Some(link), *id, *second);
+        let sender = Sender::new(Some(link), conns, *id, *second);
         take_target(route, parcel, sender, tally, pipes, paths, ShardId(*shards))
     }
 
@@ -309,6 +311,7 @@ impl Shard {
         };
         self.remember_route(key, &to, phase);
         let Self {
+            conns,
             in_links,
             tally,
             pipes,
@@ -348,7 +351,7 @@ impl Shard {
         if !parcel.settled && !lines.is_empty() && lines.contains_key(&route.key) {
             return Verdict::Wait(AddressKey::clone(&route.key));
         }
-        let sender = Sender::new(Some(link), *id, *second);
+        let sender = Sender::new(Some(link), conns, *id, *second);
         take_target(route, parcel, sender, tally, pipes, paths, ShardId(*shards))
     }
 
@@ -398,6 +401,7 @@ impl Shard {
     /// Chooses for a message whose address key is known.
     pub(super) fn choose_by_key(&mut self, key: &AddressKey, parcel: &Parcel) -> Verdict {
         let Self {
+            conns,
             table,
             tally,
             pipes,
@@ -412,7 +416,7 @@ impl Shard {
             return Verdict::NoPath(AddressKey::clone(key));
         };
         let link = parcel.link.and_then(|key| in_links.get(key));
-        let sender = Sender::new(link, *id, *second);
+        let sender = Sender::new(link, conns, *id, *second);
         take_target(route, parcel, sender, tally, pipes, paths, ShardId(*shards))
     }
 
@@ -531,6 +535,7 @@ fn take_target(
                 beyond: (!beyond.is_empty()).then(|| Arc::new(beyond)),
             }
         }
+        Choice::Wait if has_shut(sender.hoards, route) => Verdict::Refuse(DeliveryState::Released),
         Choice::Wait => Verdict::Wait(AddressKey::clone(&route.key)),
         Choice::Unroutable => Verdict::NoPath(AddressKey::clone(&route.key)),
     }

@@ -39,7 +39,17 @@ impl Shard {
             }
             Mail::Dispose { to, state, settled } => self.take_disposal(to, state, settled),
             Mail::Returned(forward) => self.take_returned(forward),
-            Mail::Progress { to, from, bytes } => self.take_progress(to, from, bytes),
+            Mail::Progress {
+                to,
+                from,
+                bytes,
+                begun,
+            } => self.take_progress(to, from, bytes, begun),
+            Mail::Recall {
+                from,
+                link,
+                deliveries,
+            } => self.recall(from, link, &deliveries),
             Mail::Left { from, deliveries } => self.take_left(from, &deliveries),
             Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
             Mail::Swept { link, sweep } => self.swept(link.link, sweep),

@@ -8,12 +8,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::conn::Conn;
+use super::hoard::{Hoard, is_shut};
 use super::link::InLink;
 use super::pin::Pin;
 use super::state::{Pipes, Shard};
 use crate::delivery::Place;
 use crate::ids::{ConnectionId, InKey, InLinkKey, Key, LinkId, OutLinkKey, ShardId};
 use crate::inspect::LinkType;
+use crate::keyed::Keyed;
 use crate::route::{Member, Neighbor, Paths, Pick, Windows};
 
 /// What a choice for a delivery of one producer's link has to know.
@@ -28,14 +31,23 @@ pub(super) struct Outlook<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Sender<'a> {
     pins: &'a [Pin],
+    /// Consumers to which nothing goes of what comes by its connection are among these.
+    pub(super) hoards: &'a [Hoard],
     link: LinkId,
     shard: ShardId,
     second: u32,
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(link: Option<&'a InLink>, shard: ShardId, second: u32) -> Self {
+    pub(super) fn new(
+        link: Option<&'a InLink>,
+        conns: &'a Keyed<Conn>,
+        shard: ShardId,
+        second: u32,
+    ) -> Self {
+        let conn = link.and_then(|link| conns.get(link.conn));
         Self {
+            hoards: conn.map_or(&[], |conn| &conn.hoards),
             pins: link.map_or(&[], |link| &link.pins),
             link: link.map_or(LinkId(0), one_for_all),
             shard,
@@ -55,7 +67,7 @@ fn one_for_all(link: &InLink) -> LinkId {
 
 impl Windows for Outlook<'_> {
     fn is_open(&self, link: OutLinkKey) -> bool {
-        self.pipes.is_open(link)
+        self.pipes.is_open(link) && !is_shut(self.sender.hoards, link)
     }
 
     fn pick<'n>(&self, neighbor: &'n Neighbor) -> Option<Pick<'n>> {
@@ -68,6 +80,7 @@ impl Windows for Outlook<'_> {
             link,
             shard,
             second,
+            ..
         } = self.sender;
         let preferred = Pick {
             member: neighbor.preferred(shard, link, self.excluded)?,

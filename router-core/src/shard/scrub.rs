@@ -41,6 +41,43 @@ impl Shard {
                 self.behind.push(record);
             }
         }
+        for record in self.stalled_where_all_wait() {
+            if self.holds_up_strangers(record) {
+                self.cut(record);
+            }
+        }
+        self.relieve();
+    }
+
+    /// Streams that have a part in that a neighbour's connection is full, those first that hold
+    /// most. None has to be ahead by much: there may be many, and a session that gets no window
+    /// lets none get ahead.
+    fn stalled_where_all_wait(&self) -> Vec<InKey> {
+        let is_full =
+            |(key, conn): &(Key, &Conn)| conn.is_full() && self.is_inter_router(ConnKey(*key));
+        let full: BTreeSet<Key> = self
+            .conns
+            .iter()
+            .filter(is_full)
+            .map(|(key, _)| key)
+            .collect();
+        if full.is_empty() {
+            return Vec::new();
+        }
+        let streams = self.inbound.iter().filter_map(|(record, of)| {
+            let stream = of.stream.as_ref().filter(|_| full.contains(&of.conn.0))?;
+            // What has left is not told to the byte.
+            let least = if stream.begun {
+                limits::STREAM_WINDOW / 4
+            } else {
+                1
+            };
+            let ahead = stream.ahead();
+            (ahead >= least).then_some((std::cmp::Reverse(ahead), InKey(record)))
+        });
+        let mut streams: Vec<_> = streams.collect();
+        streams.sort_unstable();
+        streams.into_iter().map(|(_, record)| record).collect()
     }
 
     /// Of the links for large messages on a connection, closes those that have been idle for long,

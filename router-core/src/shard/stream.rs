@@ -159,7 +159,7 @@ impl Shard {
     }
 
     /// How much of a stream has left the box at one shard.
-    pub(super) fn take_progress(&mut self, record: InKey, from: ShardId, bytes: u64) {
+    pub(super) fn take_progress(&mut self, record: InKey, from: ShardId, bytes: u64, begun: bool) {
         let Some(inbound) = self.inbound.get_mut(record) else {
             return;
         };
@@ -179,6 +179,7 @@ impl Shard {
             _ => bytes,
         };
         if let Some(stream) = &mut inbound.stream {
+            stream.begun |= begun;
             if slowest > stream.progress {
                 stream.progress = slowest;
                 stream.moved = self.second;
@@ -198,7 +199,7 @@ impl Shard {
             return;
         }
         match inbound.stream {
-            Some(_) => self.take_progress(record, from, u64::MAX),
+            Some(_) => self.take_progress(record, from, u64::MAX, false),
             None => self.take_left(from, &[record]),
         }
     }
@@ -306,15 +307,17 @@ impl Shard {
         }
     }
 
-    /// Whether the consumers of what arrives on a link have had nearly all that has come, or want
-    /// none of it.
+    /// Whether a consumer waits for more of what arrives on a link and may have it, or none is
+    /// wanted. A stream goes at the pace of the slowest of those who get a copy: as long as that
+    /// one is not a window behind, the others wait for what comes, and so does what lies behind in
+    /// their lanes; that one itself need not have begun.
     fn is_wanted(&self, link: &InLink) -> bool {
         let Some(inbound) = link.partial.and_then(|record| self.inbound.get(record)) else {
             return false;
         };
         let stream = inbound.stream.as_deref();
         matches!(inbound.place, Place::Discard(_))
-            || stream.is_some_and(|of| of.progress > 0 && of.ahead() < limits::STREAM_WINDOW)
+            || stream.is_some_and(|of| of.begun && of.ahead() < limits::STREAM_WINDOW)
     }
 
     /// What a session carries is not what it was: if it is held back it may be spared for that.
@@ -400,6 +403,7 @@ impl Shard {
                 to: origin.1,
                 from,
                 bytes,
+                begun: sent > 0,
             },
         );
     }
@@ -419,7 +423,14 @@ impl Shard {
                 if let Some(bytes) = slowest {
                     // Nobody else would tell: the others may have sent all there is.
                     let (to, from) = (origin.1, self.id);
-                    self.post(origin.0, Mail::Progress { to, from, bytes });
+                    let begun = copies.progress.iter().any(|&(_, progress)| progress > 0);
+                    let progress = Mail::Progress {
+                        to,
+                        from,
+                        bytes,
+                        begun,
+                    };
+                    self.post(origin.0, progress);
                 }
             }
             _ => {}

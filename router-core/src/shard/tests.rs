@@ -8,6 +8,7 @@ mod lanes;
 mod leaving;
 mod names;
 mod precedence;
+mod relief;
 mod remains;
 mod routing;
 mod scene;
