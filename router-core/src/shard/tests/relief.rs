@@ -1,8 +1,8 @@
 //! Connections between routers that are full: who has to go, and who goes on.
 
 use amqp_codec::message::{MessageBuilder, Properties};
-use amqp_codec::{DeliveryState, Role, Str};
-use amqp_proto::{LinkKey, Payload};
+use amqp_codec::{DeliveryState, DeliveryTag, Role, Str};
+use amqp_proto::{LinkKey, OutTransfer, Payload, Sent};
 
 use super::world::World;
 use crate::route::Treatment;
@@ -23,7 +23,14 @@ fn addressed(to: &str, size: usize) -> Payload {
 
 /// A neighbour that may send so many frames ahead.
 fn neighbor(world: &mut World, frames: u32) -> usize {
+    let size = world.listener.max_frame_size;
+    neighbor_with(world, frames, size)
+}
+
+/// The same for frames of this size.
+fn neighbor_with(world: &mut World, frames: u32, size: u32) -> usize {
     let normal = world.listener.clone();
+    world.listener.max_frame_size = size;
     world.listener.role = ConnectionRole::InterRouter;
     world.listener.held_bytes = HELD;
     world.listener.max_session_frames = Some(frames);
@@ -233,4 +240,82 @@ fn a_multicast_stream_goes_on_for_those_who_wait_until_the_slowest_is_a_window_b
         let sent = 1_000_000 - more.len();
         assert!((100_000..300_000).contains(&sent), "{sent} of it");
     }
+}
+
+/// A neighbour whose connection is full of what waits for somebody who takes nothing yet, with a
+/// link on a session that takes somewhat more at a time than is held of a message; and who it is
+/// that takes nothing, with its link.
+fn full(world: &mut World) -> (usize, LinkKey, usize, LinkKey) {
+    let late = world.connect(0);
+    let takes = world.receiver(late, "late", "late", 0);
+    let peer = neighbor_with(world, 3, 65_536);
+    let shared = link(world, peer, "shared");
+    fill(world, peer, shared, "late", 100_000);
+    let flow = link(world, peer, "flow");
+    (peer, flow, late, takes)
+}
+
+/// A message in two parts: as much of it as the window takes, and the rest.
+fn parts(to: &str) -> (Payload, Payload) {
+    let whole = addressed(to, 800_000).chunks()[0].clone();
+    (whole.slice(..196_000).into(), whole.slice(196_000..).into())
+}
+
+/// Whether a further message does not get in before the connection has room, and does then.
+fn waits_for_room(world: &mut World, peer: usize, flow: LinkKey, late: (usize, LinkKey)) -> bool {
+    let mut next = addressed("quick", 250_000);
+    let waits = !world.pour(peer, flow, &mut next, false, false);
+    world.credit(late.0, late.1, 100, false);
+    waits && world.pour(peer, flow, &mut next, false, false)
+}
+
+#[test]
+fn a_message_longer_than_a_window_comes_to_its_end_for_who_waits_on_a_full_connection() {
+    let mut world = World::new(1);
+    let quick = world.connect(0);
+    world.receiver(quick, "quick", "quick", 10);
+    let (peer, flow, late, takes) = full(&mut world);
+    let mut message = addressed("quick", 250_000);
+    assert!(world.pour(peer, flow, &mut message, false, false));
+    assert_eq!(world.peers[quick].messages.len(), 1);
+    assert!(waits_for_room(&mut world, peer, flow, (late, takes)));
+    assert_eq!(world.peers[quick].messages.len(), 2);
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_read_to_its_end_on_a_full_connection() {
+    let mut world = World::new(1);
+    let quick = world.connect(0);
+    world.receiver(quick, "quick", "quick", 10);
+    let (peer, flow, late, takes) = full(&mut world);
+    let (mut first, mut rest) = parts("quick");
+    assert!(world.pour(peer, flow, &mut first, false, true));
+    world.dispose(quick, 0, DeliveryState::Released, true);
+    assert!(world.pour(peer, flow, &mut rest, false, false));
+    let id = world.peers[peer].engine.last_delivery_id(flow);
+    assert_eq!(outcome(&world, peer, id), Some(DeliveryState::Released));
+    assert!(waits_for_room(&mut world, peer, flow, (late, takes)));
+}
+
+#[test]
+fn who_gives_a_message_up_has_no_window_of_it_on_a_full_connection() {
+    let mut world = World::new(1);
+    let quick = world.connect(0);
+    world.receiver(quick, "quick", "quick", 10);
+    let (peer, flow, late, takes) = full(&mut world);
+    let (mut first, _) = parts("quick");
+    assert!(world.pour(peer, flow, &mut first, false, true));
+    let transfer = OutTransfer {
+        aborted: true,
+        ..OutTransfer::new(7, DeliveryTag::new(b"t").unwrap())
+    };
+    let entry = &mut world.peers[peer];
+    let payload = Payload::new();
+    let sent = entry
+        .engine
+        .send_transfer(flow, &transfer, &[], &payload, &mut entry.output);
+    assert_eq!(sent, Sent::Whole);
+    world.run();
+    assert!(waits_for_room(&mut world, peer, flow, (late, takes)));
+    assert_eq!(world.peers[quick].messages.len(), 1);
 }
