@@ -73,6 +73,11 @@ pub(super) struct Node {
     behind_since: Option<Time>,
     /// The question for its link state.
     pub(super) ask: Ask,
+    /// It has told its link state, so it has heard of this router. An incumbent that has not takes
+    /// no question for its addresses, and complains of it in its log.
+    knows_us: bool,
+    /// The question for its addresses while it has not said whether it has any: asked but once.
+    pub(super) first_look: Ask,
     /// It has asked for our link state.
     pub(super) owed_link_state: Ask,
     /// It has asked for our addresses.
@@ -100,6 +105,8 @@ impl Node {
             advertised: None,
             behind_since: None,
             ask,
+            knows_us: false,
+            first_look: Ask::default(),
             owed_link_state: Ask::default(),
             owed_addresses: Ask::default(),
             addresses: Addresses::default(),
@@ -160,9 +167,19 @@ impl Node {
         Ok(Life::New)
     }
 
-    /// Whether its advertisements say what there is to ask for.
-    pub(super) fn is_advertised(&self) -> bool {
-        self.advertised.is_some()
+    /// It tells its link state. One that has been asked for it and has not advertised what there
+    /// is to ask for is asked for its addresses too: its next advertisement may be half a minute
+    /// away.
+    pub(super) fn tells(&mut self) {
+        let is_first = !std::mem::replace(&mut self.knows_us, true);
+        if is_first && self.ask.is_asked() && self.advertised.is_none() {
+            self.first_look.want();
+        }
+    }
+
+    /// When to ask for its addresses, as far as its advertisements say that there are others.
+    pub(super) fn addresses_due(&self) -> Option<Time> {
+        self.addresses.ask.due().filter(|_| self.knows_us)
     }
 
     /// Takes note of the numbers that it advertises; whether they have been lower than those known
@@ -360,6 +377,8 @@ impl Nodes {
     pub(super) fn forget_link_state(&mut self, index: u16) -> bool {
         if let Some(node) = self.get_mut(index) {
             node.sequence = 0;
+            node.knows_us = false;
+            node.first_look = Ask::default();
             node.advertised = None;
             node.ask.retry();
             node.ask.want();
@@ -384,6 +403,7 @@ impl Nodes {
             self.set_peers(*index, Vec::new());
             if let Some(node) = self.get_mut(*index) {
                 node.sequence = 0;
+                node.knows_us = false;
             }
         }
         !old.is_empty()

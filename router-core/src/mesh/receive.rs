@@ -264,6 +264,11 @@ impl State {
         if !self.life(index, control, false)? {
             return Ok(());
         }
+        let Some(node) = self.nodes.get_mut(index) else {
+            return Ok(());
+        };
+        node.tells();
+        self.attend(index);
         let Some(node) = self.nodes.get(index) else {
             return Ok(());
         };

@@ -304,11 +304,12 @@ impl State {
 
 /// When a router is to be asked or answered next.
 pub(super) fn next_ask(node: &Node) -> Option<Time> {
-    let asks = [
-        &node.ask,
-        &node.addresses.ask,
-        &node.owed_link_state,
-        &node.owed_addresses,
+    let due = [
+        node.ask.due(),
+        node.first_look.due(),
+        node.addresses_due(),
+        node.owed_link_state.due(),
+        node.owed_addresses.due(),
     ];
-    asks.into_iter().filter_map(|ask| ask.due()).min()
+    due.into_iter().flatten().min()
 }

@@ -327,8 +327,7 @@ impl State {
         }
     }
 
-    /// Sends one router what it is to be asked and answered. One that was not heard of is asked
-    /// for its addresses too: its next advertisement may be half a minute away.
+    /// Sends one router what it is to be asked and answered.
     fn converse(&mut self, index: u16, link: NeighborLink) {
         let now = self.times.now;
         let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
@@ -344,13 +343,16 @@ impl State {
         if is_due(node.ask.due()) {
             node.ask.asked(now);
             messages.push(self.writer.link_state_request(&node.id));
-            if !node.is_advertised() {
-                let have = node.addresses.sequence();
-                messages.push(self.writer.address_request(&node.id, have));
-            }
         }
-        if is_due(node.addresses.ask.due()) {
+        let is_first = is_due(node.first_look.due());
+        let is_behind = is_due(node.addresses_due());
+        if is_first {
+            node.first_look.answered(now);
+        }
+        if is_behind {
             node.addresses.ask.asked(now);
+        }
+        if is_first || is_behind {
             let have = node.addresses.sequence();
             messages.push(self.writer.address_request(&node.id, have));
         }

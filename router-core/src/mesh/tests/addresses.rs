@@ -81,6 +81,29 @@ fn addresses_come_in_order_or_all_at_once() {
 }
 
 #[test]
+fn nobody_is_asked_for_addresses_before_it_has_heard_of_this_router() {
+    let mut lone = Lone::new();
+    lone.greet(100, 100);
+    lone.hear(TO_B, &b().advertisement(1, 5)).unwrap();
+    for link in [TO_B, TO_C] {
+        lone.pass(2000);
+        let sent = lone.sent(link);
+        assert!(sent.contains(&"LSR") && !sent.contains(&"MAR"), "{sent:?}");
+    }
+    let peers = || [("A", 1)].into_iter();
+    lone.hear(TO_B, &b().link_state("A", 1, peers())).unwrap();
+    assert_eq!(lone.sent(TO_B), ["MAR"], "its answer shows that it has");
+    // This one has not said whether it has any.
+    let c = writer_of("C", 100);
+    lone.hear(TO_C, &c.link_state("A", 1, peers())).unwrap();
+    assert_eq!(lone.sent(TO_C), ["MAR"]);
+    for _ in 0..20 {
+        lone.pass(1000);
+        assert!(!lone.sent(TO_C).contains(&"MAR"), "it will say");
+    }
+}
+
+#[test]
 fn a_question_for_addresses_is_repeated_until_it_is_answered() {
     let mut lone = Lone::with_neighbors();
     lone.hear(TO_B, &b().advertisement(0, 5)).unwrap();

@@ -46,6 +46,11 @@ impl Lone {
     pub(super) fn with_neighbors() -> Self {
         let mut lone = Self::new();
         lone.greet(100, 100);
+        for (link, id) in [(TO_B, "B"), (TO_C, "C")] {
+            // As the incumbent answers while it has not counted its first neighbour.
+            let answer = writer_of(id, 100).link_state("A", 0, [("A", 1)].into_iter());
+            lone.hear(link, &answer).unwrap();
+        }
         lone.pass(1000);
         lone.take();
         lone
