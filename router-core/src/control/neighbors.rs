@@ -214,9 +214,7 @@ impl Neighbors {
             }
         }
         while let Some((number, message)) = self.engine.poll_output() {
-            let mut trunks = self.trunks.values();
-            let trunk = trunks.find(|trunk| trunk.number == number);
-            if let Some(link) = trunk.and_then(Trunk::control) {
+            if let Some(link) = self.trunk(number).and_then(Trunk::control) {
                 self.post(link, message, now, out);
             }
         }
@@ -320,6 +318,11 @@ impl Neighbors {
         self.joined.get(&connection).copied().unwrap_or(connection)
     }
 
+    /// The trunk that has a number among the engine's links: that of its first connection.
+    fn trunk(&self, number: NeighborLink) -> Option<&Trunk> {
+        self.trunks.get(&ConnectionId(number.0))
+    }
+
     fn take_event(
         &mut self,
         event: MeshEvent,
@@ -346,7 +349,7 @@ impl Neighbors {
             MeshEvent::Unmapped { router, key } => bindings.unmap(router.0, &key),
             MeshEvent::PathsChanged => self.changed = true,
             MeshEvent::NeighborDown { link, id } => {
-                let trunk = self.trunks.values().find(|trunk| trunk.number == link);
+                let trunk = self.trunks.get(&ConnectionId(link.0));
                 let members = trunk.into_iter().flat_map(|trunk| &trunk.members);
                 let still = members.filter(|member| member.control.is_some());
                 self.silent.extend(still.map(|member| member.id));
@@ -382,8 +385,7 @@ impl Neighbors {
         why: Misdeed,
         more: u64,
     ) -> NetworkNotice {
-        let trunk = self.trunks.values().find(|trunk| trunk.number == link);
-        let connection = trunk.and_then(|trunk| trunk.members.first());
+        let connection = self.trunk(link).and_then(|trunk| trunk.members.first());
         let connection = connection.map(|member| member.id);
         match why {
             Misdeed::OurIdentity => NetworkNotice::DuplicateRouter {
@@ -416,8 +418,7 @@ impl Neighbors {
             let Some(number) = router.direct else {
                 continue;
             };
-            let trunk = self.trunks.values().find(|of| of.number == number);
-            if let Some(trunk) = trunk
+            if let Some(trunk) = self.trunk(number)
                 && let Ok(place) = u16::try_from(neighbors.len())
             {
                 places.insert(number, place);

@@ -21,6 +21,7 @@ use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
 use crate::inspect::LinkType;
 use crate::limits;
+use crate::route::PRIORITIES;
 use crate::settings::{ConnectionRole, ConnectionSettings, Join, NewConnection};
 
 /// A connection.
@@ -53,8 +54,8 @@ pub(super) struct Conn {
     pub(super) fill: Fill,
     /// Bytes of settled deliveries that wait in the lanes of its consumers.
     pub(super) lane_bytes: u64,
-    /// Links to the neighbour at its other end that carry messages: the next one's priority.
-    pub(super) data_links: usize,
+    /// Links to the neighbour at its other end that carry messages, by their priority.
+    pub(super) data_links: Vec<Option<Key>>,
     /// How large messages go to the neighbour at its other end.
     pub(super) streaming: Streaming,
     /// Its sessions, each with the bytes for which its incoming window is withheld.
@@ -266,7 +267,7 @@ impl Conn {
             held_bytes: 0,
             fill: Fill::Room,
             lane_bytes: 0,
-            data_links: 0,
+            data_links: Vec::new(),
             streaming: Streaming::default(),
             sessions: Vec::new(),
             roomy: None,
@@ -331,6 +332,29 @@ impl Conn {
         self.held_bytes = (self.held_bytes + after).saturating_sub(before);
         let fill = self.fill.with(self.held_bytes, self.settings.held_bytes);
         std::mem::replace(&mut self.fill, fill) != fill
+    }
+
+    /// The priority of a new link that carries messages to the neighbour: the lowest that none has.
+    pub(super) fn add_data_link(&mut self, link: Key) -> Option<u8> {
+        let links = &mut self.data_links;
+        let place = links.iter().position(Option::is_none);
+        let place = place.unwrap_or(links.len());
+        if place >= PRIORITIES {
+            return None;
+        }
+        if place == links.len() {
+            links.push(None);
+        }
+        links[place] = Some(link);
+        u8::try_from(place).ok()
+    }
+
+    /// A link to the neighbour is gone.
+    pub(super) fn drop_neighbor_link(&mut self, gone: Key) {
+        self.streaming.links.retain(|&link| link != gone);
+        for link in &mut self.data_links {
+            link.take_if(|link| *link == gone);
+        }
     }
 
     /// Whether so much is held for it that its sessions get no window back.

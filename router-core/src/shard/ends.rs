@@ -220,15 +220,13 @@ impl Shard {
                 tighten(&mut self.consumers);
             }
         }
-        if link.streaming
-            && let Some(conn) = self.conns.get_mut(link.conn)
-        {
-            conn.streaming.links.retain(|&of| of != out);
-        }
         if link.stalled {
             self.leave_stalled(link.conn, link.session, out);
         }
         if link.kind != LinkType::Endpoint {
+            if let Some(conn) = self.conns.get_mut(link.conn) {
+                conn.drop_neighbor_link(out);
+            }
             let gone = self.out_key(out);
             self.tell_control(Command::LinkDown(gone), 0);
             for shard in (0..self.shards).map(ShardId) {

@@ -193,14 +193,10 @@ impl Shard {
             LinkType::Endpoint => return,
             LinkType::RouterControl => None,
             LinkType::InterRouter => {
-                // From the eleventh on they are links for large messages.
-                let Some(priority) = u8::try_from(conn.data_links)
-                    .ok()
-                    .filter(|priority| usize::from(*priority) < PRIORITIES)
-                else {
+                // Beyond one for each they are links for large messages.
+                let Some(priority) = conn.add_data_link(out) else {
                     return;
                 };
-                conn.data_links += 1;
                 record.priority = priority;
                 Some(priority)
             }

@@ -26,17 +26,26 @@ impl Neighbor {
     fn of(mut world: World) -> Self {
         world.listener.role = ConnectionRole::InterRouter;
         let peer = world.connect(0);
+        let mut neighbor = Self {
+            world,
+            peer,
+            links: Vec::new(),
+        };
         let data = (0..PRIORITIES).map(|_| DATA);
-        let mut links = Vec::new();
         for (number, capability) in std::iter::once(CONTROL).chain(data).enumerate() {
-            let name = format!("link {number}");
-            let link = world.attach(peer, pair_attach(&name, capability, Role::Receiver));
-            world.credit(peer, link, 1000, false);
-            let records = world.shards[0].out_links.iter();
-            let record = records.map(|(key, link)| (link.id, key)).max().unwrap();
-            links.push((link, record.1));
+            let link = neighbor.attach(&format!("link {number}"), capability);
+            neighbor.links.push(link);
         }
-        Self { world, peer, links }
+        neighbor
+    }
+
+    fn attach(&mut self, name: &str, capability: &'static str) -> (LinkKey, Key) {
+        let Self { world, peer, .. } = self;
+        let link = world.attach(*peer, pair_attach(name, capability, Role::Receiver));
+        world.credit(*peer, link, 1000, false);
+        let records = world.shards[0].out_links.iter();
+        let record = records.map(|(key, link)| (link.id, key)).max().unwrap();
+        (link, record.1)
     }
 
     /// A message for one of its links, of so many bytes.
@@ -91,6 +100,21 @@ fn a_hello_and_urgent_messages_leave_before_others_that_wait() {
     let order = neighbor.came_by();
     assert_eq!(order[..3], [0, 1 + 9, 1 + 4]);
     assert_eq!(order.len(), 203);
+}
+
+#[test]
+fn a_link_in_place_of_one_that_went_has_its_priority() {
+    let mut neighbor = Neighbor::new();
+    for round in 0..3 {
+        let gone = neighbor.links[1 + 9].0;
+        neighbor.world.detach(neighbor.peer, gone);
+        neighbor.links[1 + 9] = neighbor.attach(&format!("another {round}"), DATA);
+    }
+    for _ in 0..200 {
+        neighbor.queue(1, 10_000);
+    }
+    neighbor.queue(1 + 9, 100);
+    assert_eq!(neighbor.came_by()[0], 1 + 9);
 }
 
 #[test]
