@@ -161,3 +161,12 @@ pub(crate) fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     number ^ (number >> 31)
 }
+
+/// Who is at the other end of a connection, as its Open says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opener {
+    /// The container-id: of a router, its id.
+    pub container: Arc<str>,
+    /// It says which product it is, as every router does.
+    pub is_product: bool,
+}

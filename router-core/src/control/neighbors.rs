@@ -277,6 +277,9 @@ impl Neighbors {
                 // A further connection changes nothing for the protocol.
                 if before.is_none() || before == replaced {
                     engine.link_up(number, cost, now);
+                    if let Some(opener) = link.opener {
+                        engine.opened_by(number, opener);
+                    }
                 }
             }
             Some(priority) => {

@@ -9,8 +9,8 @@ use amqp_proto::Payload;
 use bytes::Bytes;
 
 use crate::ids::{
-    AddressId, AddressKey, ConnectionId, InKey, InLinkKey, Key, LinkId, Origin, OutKey, OutLinkKey,
-    ShardId, TrunkToken,
+    AddressId, AddressKey, ConnectionId, InKey, InLinkKey, Key, LinkId, Opener, Origin, OutKey,
+    OutLinkKey, ShardId, TrunkToken,
 };
 use crate::inspect::{Answer, Query};
 use crate::notice::Opened;
@@ -283,7 +283,7 @@ pub struct Bound {
 }
 
 /// A link on which this router sends to a neighbour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterLink {
     /// The connection.
     pub connection: ConnectionId,
@@ -295,6 +295,8 @@ pub struct RouterLink {
     pub capacity: u32,
     /// The greater of both ends' costs.
     pub cost: u32,
+    /// Who is at the other end; of a link of the routing protocol.
+    pub opener: Option<Opener>,
 }
 
 /// A link that has gone.

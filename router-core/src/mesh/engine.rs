@@ -9,7 +9,7 @@ use std::sync::Arc;
 use amqp_proto::Time;
 use bytes::Bytes;
 
-use crate::ids::AddressKey;
+use crate::ids::{AddressKey, Opener};
 use crate::limits;
 use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::event::MeshEvent;
@@ -75,6 +75,13 @@ impl Engine {
         self.state.links.open(link, cost);
         self.state.marks.greet.push(link);
         self.state.step();
+    }
+
+    /// Who has opened the connection of a link that is up: nobody else is believed on it.
+    pub fn opened_by(&mut self, link: NeighborLink, opener: Opener) {
+        if let Some(state) = self.state.links.get_mut(link) {
+            state.opener = Some(opener);
+        }
     }
 
     /// A connection to another router, or its control links, are gone.

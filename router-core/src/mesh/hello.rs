@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 
+use crate::ids::Opener;
 use crate::limits;
 use crate::mesh::damp::{Bucket, Flaps};
 use crate::mesh::misdeed::Misdeed;
@@ -53,6 +54,8 @@ pub(super) enum Turn {
 #[derive(Debug)]
 pub(super) struct Link {
     cost: u32,
+    /// Who opened the connection, if that is known.
+    pub(super) opener: Option<Opener>,
     heard: Option<Heard>,
     pub(super) meter: Meter,
 }
@@ -167,6 +170,7 @@ impl Links {
     pub(super) fn open(&mut self, link: NeighborLink, cost: u32) {
         let link_state = Link {
             cost: cost.min(limits::MESH_COST),
+            opener: None,
             heard: None,
             meter: self.meters.remove(&link).unwrap_or_else(Meter::new),
         };
@@ -192,6 +196,11 @@ impl Links {
 
     pub(super) fn get_mut(&mut self, link: NeighborLink) -> Option<&mut Link> {
         self.links.get_mut(&link)
+    }
+
+    /// Who has opened the connection of a link, if that is known.
+    pub(super) fn opener(&self, link: NeighborLink) -> Option<&Opener> {
+        self.links.get(&link)?.opener.as_ref()
     }
 
     /// Who is at the other end of a link.

@@ -33,6 +33,13 @@ pub enum Misdeed {
         /// The router that has them.
         id: Arc<str>,
     },
+    /// It says it comes from another router than the one that has opened the connection.
+    Opener {
+        /// Who it says it is.
+        id: Arc<str>,
+        /// The container-id of the connection.
+        container: Arc<str>,
+    },
     /// Its annotations cannot be read.
     Annotations(&'static str),
     /// Its sections cannot be read.
@@ -97,6 +104,10 @@ impl fmt::Display for Misdeed {
                 formatter,
                 "router {id} has more addresses than are remembered, {MESH_ADDRESSES_PER_ROUTER} \
                  of one router and {MESH_ADDRESSES} in all: those beyond are out of reach here"
+            ),
+            Self::Opener { id, container } => write!(
+                formatter,
+                "it says it is router {id}, on a connection that container {container} has opened"
             ),
             Self::Annotations(what) => write!(formatter, "annotations: {what}"),
             Self::Decode(error) => write!(formatter, "not a message: {error}"),

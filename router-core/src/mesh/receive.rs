@@ -15,6 +15,7 @@ use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::read::Values;
 use crate::mesh::state::State;
 use crate::mesh::wire::{Body, Change, Control, Hints, peers, texts};
+use crate::notice::cut;
 
 /// Bytes of a message that count as another message.
 const BYTES_AS_MESSAGE: u64 = 4096;
@@ -166,6 +167,7 @@ impl State {
             sees_us |= *id? == *self.settings.id;
         }
         let now = self.times.now;
+        self.is_opener(from, control.id)?;
         self.links.check(from, control.id, control.instance, now)?;
         if self.is_elsewhere(from, control) {
             let id = control.id.into();
@@ -191,6 +193,33 @@ impl State {
         Ok(())
     }
 
+    /// Whether a router is the one that has opened its connection: its id is its container-id. A
+    /// client that speaks as a router, and does not say that it is any product, may be called what
+    /// nobody else is.
+    fn is_opener(&self, from: NeighborLink, id: &str) -> Result<(), Misdeed> {
+        let Some(opener) = self.links.opener(from) else {
+            return Ok(());
+        };
+        let is_elsewhere = || {
+            let index = self.nodes.find(id);
+            let link = index.and_then(|index| self.reached_by(index));
+            link.is_some_and(|link| link != from)
+        };
+        if *opener.container == *id || !(opener.is_product || is_elsewhere()) {
+            return Ok(());
+        }
+        Err(Misdeed::Opener {
+            id: id.into(),
+            container: cut(&opener.container).into(),
+        })
+    }
+
+    /// The link by which a router is reached.
+    fn reached_by(&self, index: u16) -> Option<NeighborLink> {
+        let first = self.computed.tree.reach(index)?.first;
+        self.links.to(&self.nodes.get(first)?.id)
+    }
+
     /// Whether another life of a router that says hello is connected to the network elsewhere: its
     /// neighbours there say that they see it. Those of one that has ended, here or there, do not
     /// for long, so it is soon believed in its new life, or at its new place.
@@ -206,9 +235,7 @@ impl State {
         let mut peers = node.peers().iter().map(|(peer, _)| *peer);
         peers.any(|peer| {
             let names_it = |node: &Node| node.names(index);
-            let first = self.computed.tree.reach(peer).map(|reach| reach.first);
-            let first = first.and_then(|first| self.nodes.get(first));
-            let link = first.and_then(|first| self.links.to(&first.id));
+            let link = self.reached_by(peer);
             self.nodes.get(peer).is_some_and(names_it) && link.is_some_and(|link| link != from)
         })
     }

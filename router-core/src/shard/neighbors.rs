@@ -14,12 +14,15 @@ use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::parcel::Parcel;
 use super::state::Shard;
 use super::termini::{CONTROL, DATA, answer_to, pair_attach};
-use crate::ids::{AddressKey, ConnKey, InLinkKey, Key};
+use crate::ids::{AddressKey, ConnKey, InLinkKey, Key, Opener};
 use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::{Command, RouterLink};
 use crate::route::PRIORITIES;
 use crate::settings::ConnectionRole;
+
+/// The property of an Open that names the program.
+const PRODUCT: &str = "product";
 
 /// The property of an Open that names what the way costs.
 const COST: &str = "qd.inter-router-cost";
@@ -210,6 +213,10 @@ impl Shard {
             priority,
             capacity: conn.settings.link_capacity,
             cost: conn.settings.cost.max(asked),
+            opener: priority.is_none().then(|| Opener {
+                container: conn.container.as_deref().unwrap_or_default().into(),
+                is_product: properties.is_some_and(|properties| has_property(properties, PRODUCT)),
+            }),
         };
         self.tell_control(Command::LinkUp(up), 0);
     }
@@ -275,6 +282,14 @@ fn room(kind: LinkType, configured: u32) -> u32 {
     match kind {
         LinkType::RouterControl => configured.max(limits::CONTROL_CAPACITY),
         LinkType::InterRouter | LinkType::Endpoint => configured,
+    }
+}
+
+/// Whether the properties of a peer's Open say something.
+fn has_property(properties: &Encoded, name: &str) -> bool {
+    match properties.value() {
+        Ok(Value::Map(map)) => map.get(name).is_some(),
+        _ => false,
     }
 }
 

@@ -14,6 +14,7 @@ mod routing;
 mod scene;
 mod settling;
 mod silence;
+mod strangers;
 mod streams;
 mod transit;
 mod trunks;

@@ -35,6 +35,7 @@ impl Beside {
             priority: None,
             capacity: 250,
             cost: 1,
+            opener: None,
         };
         take(&mut control, Mail::Command(Box::new(Command::LinkUp(up))));
         let now = Time::from_millis(1000);

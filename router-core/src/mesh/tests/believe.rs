@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::lone::{Lone, TO_B, TO_C, b, opcode, replaced, writer_of};
 use super::vectors;
 use crate::address::AddressContext;
+use crate::ids::Opener;
 use crate::mesh::envelope::Envelope;
 use crate::mesh::event::MeshEvent;
 use crate::mesh::misdeed::Misdeed;
@@ -37,6 +38,44 @@ fn nobody_else_speaks_on_a_neighbours_connection() {
         Ok(()),
         "after the old one fell silent"
     );
+}
+
+#[test]
+fn a_router_is_who_has_opened_its_connection() {
+    for (container, is_product, id, is_believed) in [
+        ("D", true, "D", true),
+        ("E", true, "D", false),
+        ("E", true, "C", false),
+        // A client that speaks for itself, with a container-id that it has drawn.
+        ("a3f0", false, "D", true),
+        ("a3f0", false, "C", false),
+    ] {
+        let mut lone = Lone::with_neighbors();
+        let link = NeighborLink(3);
+        lone.engine.link_up(link, 1, lone.now);
+        let opener = Opener {
+            container: container.into(),
+            is_product,
+        };
+        lone.engine.opened_by(link, opener);
+        lone.take();
+        let hello = writer_of(id, 100).hello(["A"].into_iter());
+        let refusal = Misdeed::Opener {
+            id: id.into(),
+            container: container.into(),
+        };
+        let result = if is_believed { Ok(()) } else { Err(refusal) };
+        assert_eq!(lone.hear(link, &hello), result, "{id} by {container}");
+        let up = |event: &MeshEvent| matches!(event, MeshEvent::NeighborUp { .. });
+        assert_eq!(lone.take().iter().any(up), is_believed);
+        let paths = lone.engine.paths();
+        let c = paths.routers().find(|(_, router)| *router.id == *"C");
+        assert_eq!(
+            c.unwrap().1.link,
+            Some(TO_C),
+            "the real one is where it was"
+        );
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use amqp_codec::{
-    Attach, DeliveryState, DeliveryTag, Disposition, FrameType, Performative, Role,
-    SenderSettleMode, Source, Str, Target, TargetArchetype, begin_frame, end_frame,
+    Attach, DeliveryState, DeliveryTag, Disposition, Encoded, FrameType, Map, Performative, Role,
+    SenderSettleMode, Source, Str, Target, TargetArchetype, Value, begin_frame, end_frame,
 };
 use amqp_proto::{
     Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) wires: BTreeMap<(usize, ConnKey), Vec<u8>>,
     /// Those of them that the router has closed.
     pub(super) closed: Vec<(usize, ConnKey)>,
+    /// The product that peers say in their Opens that they are.
+    pub(super) product: Option<&'static str>,
     /// Connections whose sockets take nothing.
     pub(super) stalled: BTreeSet<(usize, ConnKey)>,
     /// Threads that do not take their mail, and the batches that wait for them.
@@ -116,6 +118,7 @@ impl World {
             now: Time::from_millis(1),
             wires: BTreeMap::new(),
             closed: Vec::new(),
+            product: None,
             stalled: BTreeSet::new(),
             busy: BTreeMap::new(),
         }
@@ -142,8 +145,13 @@ impl World {
         session_window: u32,
         transform: Box<dyn Transform>,
     ) -> usize {
+        let product = |product| Value::String(Str::from(product));
+        let properties = self
+            .product
+            .map(|name| Map(vec![(Value::symbol("product"), product(name))]));
         let config = Config {
             initiator: true,
+            properties: properties.map(|map| Encoded::from_value(&Value::Map(map))),
             container_id: Str::from("peer"),
             max_frame_size: 65_536,
             session_window,
