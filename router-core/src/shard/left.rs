@@ -16,7 +16,7 @@ impl Shard {
     /// Whether the shard that received a delivery has to hear when it has left.
     pub(super) fn is_awaited(&self, parcel: &Parcel) -> bool {
         let is_small = || parcel.payload.len() < limits::AWAITED_BYTES;
-        !parcel.settled && parcel.complete && !(self.is_of_endpoint(parcel.link) && is_small())
+        !parcel.settled && parcel.complete && !(is_small() && self.is_of_endpoint(parcel.link))
     }
 
     /// A whole delivery, or a copy of it, has left its lane for the wire.
@@ -93,12 +93,15 @@ impl Shard {
                 continue;
             }
             let link = inbound.link;
+            let was_stream = inbound.stream.is_some();
             if let Some(stream) = &mut inbound.stream {
-                // It was one, and had come whole before it was forwarded.
+                // It had come whole before it was forwarded.
                 stream.progress = stream.received;
             }
             self.count_down(record, self.overhead(link));
-            self.update_withheld(record, None);
+            if was_stream {
+                self.update_withheld(record, None);
+            }
         }
     }
 }

@@ -22,10 +22,11 @@ impl Shard {
                 state,
                 settled,
             } => {
+                self.take_outcome(to, from, state, settled);
                 if settled {
+                    // Unless that was the last of its outcomes.
                     self.leave_fan(to, shard);
                 }
-                self.take_outcome(to, from, state, settled);
             }
             Mail::Data {
                 of,

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use amqp_proto::SessionKey;
 
-use super::conn::Conn;
+use super::conn::{Conn, Fill};
 use super::link::OutLink;
 use super::settle::lost;
 use super::state::Shard;
@@ -51,10 +51,12 @@ impl Shard {
 
     /// Streams that have a part in that a neighbour's connection is full, those first that hold
     /// most. None has to be ahead by much: there may be many, and a session that gets no window
-    /// lets none get ahead.
+    /// lets none get ahead. On a connection that holds twice what it may, a client's too, those as
+    /// well that get no window because others send by their session: these may wait behind them.
     fn stalled_where_all_wait(&self) -> Vec<InKey> {
-        let is_full =
-            |(key, conn): &(Key, &Conn)| conn.is_full() && self.is_inter_router(ConnKey(*key));
+        let is_full = |(key, conn): &(Key, &Conn)| {
+            conn.fill == Fill::Brimful || conn.is_full() && self.is_inter_router(ConnKey(*key))
+        };
         let full: BTreeSet<Key> = self
             .conns
             .iter()
@@ -73,7 +75,14 @@ impl Shard {
                 1
             };
             let ahead = stream.ahead();
-            (ahead >= least).then_some((std::cmp::Reverse(ahead), InKey(record)))
+            let is_starved = || {
+                let conn = self
+                    .conns
+                    .get(of.conn)
+                    .filter(|conn| conn.fill == Fill::Brimful);
+                stream.begun && conn.is_some_and(|conn| conn.producers(of.session).len() > 1)
+            };
+            (ahead >= least || is_starved()).then_some((std::cmp::Reverse(ahead), InKey(record)))
         });
         let mut streams: Vec<_> = streams.collect();
         streams.sort_unstable();
@@ -92,20 +101,23 @@ impl Shard {
             link.filter(|link| u64::from(second.saturating_sub(link.moved)) >= time.as_secs())
         };
         let idle = |out: &&Key| {
-            since(out, limits::STREAMING_IDLE).is_some_and(|link| link.lane.is_empty())
+            // The outcome of what was sent comes by the link.
+            since(out, limits::STREAMING_IDLE).is_some_and(|link| {
+                link.lane.is_empty() && conn.engine.unsettled_on(link.link) == 0
+            })
         };
         let stuck = |out: &&Key| {
             let link = since(out, limits::STREAM_STALLED);
             link.is_some_and(OutLink::holds_up_strangers)
         };
-        let mut over: BTreeSet<Key> = conn.streaming.links.iter().filter(idle).copied().collect();
-        if !over.is_empty() {
-            // The outcome of what was sent comes by the link.
-            for (_, sent) in self.outbound.iter() {
-                over.remove(&sent.link);
-            }
-        }
-        over.extend(conn.streaming.links.iter().filter(stuck));
+        let is_over = |out: &&Key| idle(out) || stuck(out);
+        let over: Vec<Key> = conn
+            .streaming
+            .links
+            .iter()
+            .filter(is_over)
+            .copied()
+            .collect();
         for out in over {
             self.close_streaming_link(key, out);
         }

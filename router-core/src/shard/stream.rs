@@ -259,6 +259,9 @@ impl Shard {
     /// A link holds more or less than before, in bytes: beyond its share its session's window is
     /// withheld, beyond the connection's share the windows of all sessions are.
     pub(super) fn withhold_for_link(&mut self, link: InLinkKey, before: u64, after: u64) {
+        if before == after {
+            return;
+        }
         let Some(link) = self.in_links.get(link) else {
             return;
         };

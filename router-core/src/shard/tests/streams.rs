@@ -214,6 +214,20 @@ fn a_stalled_stream_that_holds_up_nobody_may_wait() {
     assert_eq!(world.peers[peer].outcome(0), None);
 }
 
+/// Sends messages of `size` bytes until no window lets more out; how many left in full, and what is
+/// left of the last.
+fn flood(world: &mut World, producer: usize, link: LinkKey, size: usize) -> (usize, Payload) {
+    let whole = Bytes::from(message(size));
+    let mut count = 0;
+    loop {
+        let mut piece = Payload::from(whole.clone());
+        if !world.pour(producer, link, &mut piece, false, false) {
+            return (count, piece);
+        }
+        count += 1;
+    }
+}
+
 #[test]
 fn a_stream_goes_on_although_another_sender_of_its_session_has_sent_too_much() {
     for (bound, size) in [(u64::MAX, 100_000), (10_000_000, 60_000)] {
@@ -226,29 +240,38 @@ fn a_stream_goes_on_although_another_sender_of_its_session_has_sent_too_much() {
         let other = world.sender(producer, "other", "q");
         let mut rest = Payload::from(Bytes::from(begin(&mut world, producer, stream)));
         // It waits behind the stream in the consumer's lane.
-        let whole = message(size);
-        let mut count = 0;
-        let mut piece = Payload::new();
-        loop {
-            if piece.is_empty() {
-                piece = Payload::from(Bytes::from(whole.clone()));
-            }
-            if !world.pour(producer, other, &mut piece, false, false) {
-                break;
-            }
-            piece = Payload::new();
-            count += 1;
-        }
+        let (mut count, mut piece) = flood(&mut world, producer, other, size);
         assert!(count * size > 10_000_000, "{count} were sent");
         assert!(world.pour(producer, stream, &mut rest, false, false));
-        while !piece.is_empty() && world.pour(producer, other, &mut piece, false, false) {
-            count += 1;
-            piece = Payload::new();
-        }
+        count += usize::from(world.pour(producer, other, &mut piece, false, false));
         let received = world.peers[consumer].received();
         assert_eq!(received[0], message(2 * LARGE));
         assert_eq!(received.len(), 1 + count);
     }
+}
+
+#[test]
+fn a_stream_that_its_own_client_keeps_from_going_on_is_cut() {
+    let mut world = World::new(1);
+    let consumer = world.connect(0);
+    world.receiver(consumer, "r", "q", 1000);
+    world.listener.held_bytes = 4_000_000;
+    let producer = world.connect(0);
+    let stream = world.sender(producer, "stream", "q");
+    let other = world.sender(producer, "other", "q");
+    let mut rest = Payload::from(Bytes::from(begin(&mut world, producer, stream)));
+    let (count, _) = flood(&mut world, producer, other, 60_000);
+    assert!(count * 60_000 > 8_000_000, "{count} were sent");
+    assert!(!world.pour(producer, stream, &mut rest, false, false));
+    assert_eq!(world.peers[consumer].received().len(), 0);
+    pass(&mut world, 12);
+    let told = world.peers[producer].outcome(0);
+    assert!(
+        matches!(told, Some((Some(DeliveryState::Modified(_)), _))),
+        "{told:?}"
+    );
+    assert_eq!(world.peers[consumer].received().len(), count);
+    assert!(world.pour(producer, stream, &mut rest, false, false));
 }
 
 /// What nobody in particular sends to an address.
