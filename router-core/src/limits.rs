@@ -285,6 +285,9 @@ pub const MESH_ADDRESSES: usize = 1 << 22;
 /// Messages a second that one neighbour may have handled or passed on, and the burst it may save.
 pub const MESH_MESSAGES_PER_SECOND: u64 = 20_000;
 
+/// Leading parts of an address that are looked for among the link routes of other routers.
+pub const LINK_ROUTE_PARTS: usize = 16;
+
 /// Hellos a second from one neighbour, and the burst: one is due, and some more when it finds out
 /// something new; those of a minute may come at once, from a router that says them whether they are
 /// read or not, or out of the buffers of a wire that stood still.

@@ -15,7 +15,9 @@ use super::conn::LinkSlot;
 use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::state::Shard;
 use super::termini::{answer_to, own_capabilities, type_of};
-use crate::address::{Phase, dynamic_source, dynamic_target, is_of_routers, lookup_key};
+use crate::address::{
+    Phase, dynamic_source, dynamic_target, is_of_routers, lookup_key, normalise, trim_separators,
+};
 use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
@@ -89,7 +91,7 @@ impl Shard {
                 self.attach_router_link(key, session, link, &attach, kind);
                 Ok(())
             }
-            _ if self.is_inter_router(key) => Err(ROUTERS_ONLY),
+            _ if !self.may_attach_endpoints(key) => Err(ROUTERS_ONLY),
             Role::Sender => self.attach_producer(key, session, link, &attach),
             Role::Receiver => self.attach_consumer(key, session, link, &attach),
         };
@@ -101,6 +103,14 @@ impl Shard {
             }
         }
         self.touch(key);
+    }
+
+    /// Whether a connection may have links that are none between routers. One of role inter-router
+    /// may as soon as the routing protocol can speak on it: an incumbent passes links on to
+    /// containers by it. Clients that have come by the wrong listener may not.
+    fn may_attach_endpoints(&self, key: ConnKey) -> bool {
+        !self.is_inter_router(key)
+            || self.has_control_link(key, Role::Receiver, LinkType::RouterControl)
     }
 
     /// Ends a connection whose peer goes on attaching links although they are refused.
@@ -351,10 +361,7 @@ impl Shard {
         direction: Direction,
         capabilities: &[Symbol],
     ) -> Result<Resolved, Refusal> {
-        let found = self
-            .table
-            .rules()
-            .resolve(crate::address::normalise(address), direction);
+        let found = self.table.rules().resolve(normalise(address), direction);
         let phase = waypoint_phase(capabilities, direction).map_or(found.phase, Phase::Digit);
         let key = self.key_of(address, phase);
         if is_of_routers(&key) {
@@ -365,6 +372,9 @@ impl Shard {
             return Err(LONG_ADDRESS);
         }
         let class = key.as_bytes().first().copied();
+        if class == Some(b'M') && self.is_link_routed(address, direction) {
+            return Err(NO_ROUTE);
+        }
         // A record that exists keeps the treatment with which it was made.
         let treatment = match (self.table.lookup(&key), class) {
             (Some(route), _) => route.treatment,
@@ -378,6 +388,25 @@ impl Shard {
             key,
             treatment,
             priority: found.priority,
+        })
+    }
+
+    /// Whether another router knows a container for the links of an address and all that begin
+    /// with it. This one passes no links on, and its own consumers are not who is meant.
+    fn is_link_routed(&mut self, address: &str, direction: Direction) -> bool {
+        let Self { table, text, .. } = self;
+        let address = trim_separators(normalise(address));
+        let parts = address.match_indices(['.', '/']).map(|(at, _)| at);
+        let parts = parts.take(limits::LINK_ROUTE_PARTS).chain([address.len()]);
+        let mut prefixes = parts.filter_map(|end| address.get(..end));
+        prefixes.any(|prefix| {
+            text.clear();
+            text.push(match direction {
+                Direction::In => 'C',
+                Direction::Out => 'D',
+            });
+            text.push_str(prefix);
+            table.lookup(text).is_some()
         })
     }
 

@@ -1,11 +1,13 @@
 //! Connections of role inter-router whose peers are not who one expects there.
 
 use amqp_codec::Role;
-use amqp_proto::{LinkKey, Time};
+use amqp_proto::{Event, LinkKey, Time};
 
 use super::world::World;
+use crate::ids::AddressKey;
 use crate::mesh::{Engine, MeshSettings, NeighborLink};
 use crate::notice::{NetworkNotice, Notice};
+use crate::route::Treatment;
 use crate::settings::ConnectionRole;
 use crate::shard::termini::{CONTROL, pair_attach};
 
@@ -63,5 +65,96 @@ fn a_router_that_says_it_is_another_than_has_connected_is_refused_and_named() {
             messages.into_iter().any(|message| sees(&message)),
             complaint.is_none()
         );
+    }
+}
+
+/// With what a link was ended by the router.
+fn refusal(world: &World, peer: usize, of: LinkKey) -> Option<(String, String)> {
+    let events = world.peers[peer].events.iter();
+    let mut errors = events.filter_map(|event| match event {
+        Event::Detached {
+            link,
+            error: Some(error),
+            ..
+        } if *link == of => Some(error),
+        _ => None,
+    });
+    errors.next().map(|error| {
+        let description = error.description.as_deref().unwrap_or_default();
+        (error.condition.as_str().to_owned(), description.to_owned())
+    })
+}
+
+#[test]
+fn clients_at_a_listener_for_routers_are_refused_until_a_router_speaks() {
+    let mut world = World::interior("QDR", 1, 1);
+    world.listener.role = ConnectionRole::InterRouter;
+    let peer = world.connect(0);
+    let sender = world.sender(peer, "s", "q");
+    let receiver = world.receiver(peer, "r", "q", 0);
+    for link in [sender, receiver] {
+        let (condition, description) = refusal(&world, peer, link).expect("it is refused");
+        assert_eq!(condition, "qd:connection-role");
+        assert_eq!(
+            description,
+            "Link attach forbidden on inter-router connection"
+        );
+    }
+    let (mut world, peer, _) = neighbor(None);
+    let receiver = world.receiver(peer, "r", "q", 10);
+    let sender = world.sender(peer, "s", "q");
+    let anonymous = world.sender(peer, "a", "");
+    let nowhere = world.receiver(peer, "n", "", 0);
+    for link in [sender, receiver, anonymous] {
+        assert_eq!(refusal(&world, peer, link), None);
+    }
+    let (condition, _) = refusal(&world, peer, nowhere).expect("it has no address");
+    assert_eq!(condition, "qd:no-route-to-dest");
+    world.peers[peer].messages.clear();
+    let message = [0x00, 0x53, 0x75, 0xa0, 1, 7];
+    assert!(world.send(peer, sender, &message, true));
+    let received = &world.peers[peer].messages;
+    assert_eq!(received.len(), 1);
+    assert_eq!(
+        (received[0].0, received[0].2.as_slice()),
+        (receiver, &message[..])
+    );
+}
+
+#[test]
+fn links_that_lead_to_a_container_elsewhere_are_refused() {
+    let (mut world, peer, to_us) = neighbor(None);
+    let mut beyond = Engine::new(MeshSettings::new("peer", 5), world.now);
+    beyond.link_up(NeighborLink(1), 1, world.now);
+    // Links on which clients send lead there, those on which they receive do not.
+    let key = AddressKey::from("Clr.a");
+    beyond.local_address(&key, Treatment::LinkBalanced, true, world.now);
+    for _ in 0..30 {
+        beyond.tick(world.now);
+        while let Some((_, message)) = beyond.poll_output() {
+            assert!(world.send(peer, to_us, &message, true));
+        }
+        world.pass(100);
+        for (_, _, message) in std::mem::take(&mut world.peers[peer].messages) {
+            beyond
+                .received(NeighborLink(1), &message, world.now)
+                .unwrap();
+        }
+    }
+    world.listener.role = ConnectionRole::Normal;
+    let client = world.connect(0);
+    for from in [peer, client] {
+        for address in ["lr.a", "lr.a.b", "lr.a/b", "amqp:/lr.a/"] {
+            let link = world.sender(from, address, address);
+            let (condition, description) = refusal(&world, from, link).expect("it is refused");
+            assert_eq!(condition, "qd:no-route-to-dest");
+            assert_eq!(description, "No route to the destination node");
+            let link = world.receiver(from, address, address, 0);
+            assert_eq!(refusal(&world, from, link), None);
+        }
+        for address in ["lr", "lr.ab", "x.lr.a"] {
+            let link = world.sender(from, address, address);
+            assert_eq!(refusal(&world, from, link), None);
+        }
     }
 }
