@@ -238,7 +238,8 @@ pub const STREAMING_IDLE: Duration = Duration::from_secs(30);
 /// another sender's; if some came settled, [`STREAMING_IDLE`] is.
 pub const STREAMING_REST: Duration = Duration::from_secs(5);
 
-/// Time without progress after which a stream that holds up others between two routers is cut.
+/// Time without progress after which a stream that holds up others between two routers is cut, and
+/// without anything taken after which whole messages that wait for a consumer are released there.
 pub const STREAM_STALLED: Duration = Duration::from_secs(10);
 
 /// Bytes of the largest message between routers about the network: a router with a million

@@ -9,13 +9,23 @@ use crate::route::Route;
 pub(super) struct Hoard {
     /// The consumer.
     pub(super) to: OutLinkKey,
-    /// The second in which the oldest came, and how many of those still wait; `None` while some are
-    /// called back.
-    pub(super) oldest: Option<(u32, usize)>,
+    /// What waits longest; `None` while some of it is called back.
+    pub(super) oldest: Option<Oldest>,
     /// The second since which that is so.
     pub(super) since: u32,
     /// Nothing more goes there.
     pub(super) shut: bool,
+}
+
+/// The deliveries of the first second of which some still wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Oldest {
+    /// The second.
+    pub(super) born: u32,
+    /// How many wait.
+    pub(super) count: usize,
+    /// Their bytes that are still here: less when a part of a large one has been taken.
+    pub(super) bytes: u64,
 }
 
 /// Whether nothing goes to a consumer because it takes nothing.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use amqp_codec::DeliveryState;
 
-use super::hoard::{Hoard, is_shut};
+use super::hoard::{Hoard, Oldest, is_shut};
 use super::lanes::{leave_account, origin_of};
 use super::link::Queued;
 use super::state::Shard;
@@ -27,9 +27,28 @@ use crate::mail::Mail;
 #[derive(Default)]
 struct Found {
     bytes: u64,
-    oldest: (u32, usize),
+    oldest: Oldest,
     /// Those that wait, the one that is to stay first.
     waiting: Vec<InKey>,
+}
+
+impl Found {
+    fn add(&mut self, record: InKey, of: &Inbound) {
+        self.bytes += of.bytes;
+        self.waiting.push(record);
+        if self.oldest.count == 0 || of.born < self.oldest.born {
+            let last = self.waiting.len() - 1;
+            self.waiting.swap(0, last);
+            self.oldest = Oldest {
+                born: of.born,
+                ..Oldest::default()
+            };
+        }
+        if of.born == self.oldest.born {
+            self.oldest.count += 1;
+            self.oldest.bytes += of.bytes;
+        }
+    }
 }
 
 impl Shard {
@@ -131,21 +150,7 @@ impl Shard {
             if !is_whole || !counts || !is_client {
                 continue;
             }
-            let entry = found.entry(target).or_insert_with(|| Found {
-                oldest: (u32::MAX, 0),
-                ..Found::default()
-            });
-            entry.bytes += of.bytes;
-            entry.waiting.push(InKey(record));
-            match of.born.cmp(&entry.oldest.0) {
-                std::cmp::Ordering::Less => {
-                    entry.oldest = (of.born, 1);
-                    let last = entry.waiting.len() - 1;
-                    entry.waiting.swap(0, last);
-                }
-                std::cmp::Ordering::Equal => entry.oldest.1 += 1,
-                std::cmp::Ordering::Greater => {}
-            }
+            found.entry(target).or_default().add(InKey(record), of);
         }
         found
     }

@@ -181,6 +181,34 @@ fn who_is_merely_slow_gets_everything() {
 }
 
 #[test]
+fn who_is_slow_with_a_large_message_gets_it_and_what_lies_behind() {
+    let mut world = World::new(1);
+    let slow = world.connect_with_window(0, 1);
+    world.receiver(slow, "slow", "slow", 100);
+    let peer = neighbor(&mut world, 16);
+    let flow = link(&mut world, peer, "flow");
+    let mut large = addressed("slow", 950_000);
+    assert!(world.pour(peer, flow, &mut large, false, false), "whole");
+    let shared = link(&mut world, peer, "one");
+    let mut rest = fill(&mut world, peer, shared, "slow", 30_000);
+    for _ in 0..20 {
+        pass(&mut world, 8);
+        if world.pour(peer, shared, &mut rest, false, false) {
+            rest = fill(&mut world, peer, shared, "slow", 30_000);
+        }
+        let entry = &mut world.peers[slow];
+        let session = entry.session.unwrap();
+        entry.engine.send_flow(session, None, &mut entry.output);
+        world.run();
+    }
+    assert!(
+        world.peers[slow].messages.len() > 1,
+        "the large one, and more"
+    );
+    assert!(world.peers[peer].dispositions().is_empty());
+}
+
+#[test]
 fn who_takes_nothing_and_keeps_nobody_waiting_may_have_what_waits() {
     let mut world = World::new(1);
     let dead = world.connect(0);
