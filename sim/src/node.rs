@@ -16,7 +16,7 @@ use router_core::ids::{ConnKey, ConnectionId, ShardId};
 use router_core::limits;
 use router_core::mail::Batch;
 use router_core::notice::Notice;
-use router_core::settings::NewConnection;
+use router_core::settings::{ConnectionSettings, NewConnection};
 use router_core::shard::{Shard, ShardConfig};
 
 use crate::plan::Plan;
@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) notices: Vec<Notice>,
     /// The wires of connections, by their number.
     pub(crate) wires: BTreeMap<ConnectionId, usize>,
+    /// What the plan says of connections, by their number.
+    pub(crate) settings: BTreeMap<ConnectionId, Arc<ConnectionSettings>>,
     /// How far its clock is ahead of the world's.
     pub(crate) ahead: Duration,
     /// It runs.
@@ -141,6 +143,7 @@ impl Node {
                 .collect(),
             notices: Vec::new(),
             wires: BTreeMap::new(),
+            settings: BTreeMap::new(),
             ahead: Duration::ZERO,
             alive: true,
             busy: plan.nodes[place].busy,
@@ -157,6 +160,8 @@ impl Node {
         now: Time,
     ) {
         self.wires.insert(accepted.connection, wire);
+        let settings = Arc::clone(&accepted.settings);
+        self.settings.insert(accepted.connection, settings);
         let now = now + self.ahead;
         let key = self.shards[shard].accept(accepted, Box::new(Clear), now);
         let place = key.0.index as usize;

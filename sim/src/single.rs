@@ -56,6 +56,7 @@ pub(crate) fn run(seed: u64) {
         idle: None,
         strip_in: true,
         strip_out: true,
+        held: router_core::limits::CONNECTION_BYTES,
     };
     // Producers have credit for all they will send.
     let roomy = Listener {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::link::InTarget;
 use super::state::Shard;
-use crate::ids::{Key, ShardId};
+use crate::ids::{ConnectionId, Key, ShardId};
 use crate::inspect::LinkType;
 
 /// What a shard holds.
@@ -39,8 +39,6 @@ pub struct Census {
     pub output_bytes: usize,
     /// The most bytes of deliveries that are held for one connection.
     pub held_bytes: u64,
-    /// The most bytes of deliveries that are held for one connection beyond what it may have.
-    pub held_excess: u64,
     /// The most bytes of settled deliveries in one lane.
     pub lane_bytes: u64,
     /// The most bytes of settled deliveries in the lanes of one connection.
@@ -90,7 +88,41 @@ impl Census {
     }
 }
 
+/// What is held for a connection that holds more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its number.
+    pub connection: ConnectionId,
+    /// Bytes of deliveries that came by it.
+    pub bytes: u64,
+    /// Sessions by which one link sends.
+    pub alone: usize,
+    /// Sessions by which several links send.
+    pub shared: usize,
+}
+
 impl Shard {
+    /// What is held for connections that hold more than they may.
+    pub fn held(&self) -> impl Iterator<Item = Held> {
+        let conns = self.conns.iter().map(|(_, conn)| conn);
+        let over = conns.filter(|conn| conn.held_bytes > conn.settings.held_bytes);
+        over.map(|conn| {
+            let sessions = conn.sessions.iter();
+            let producers = sessions.map(|&(session, _)| conn.producers(session).len());
+            let (mut alone, mut shared) = (0, 0);
+            for count in producers {
+                alone += usize::from(count == 1);
+                shared += usize::from(count > 1);
+            }
+            Held {
+                connection: conn.id,
+                bytes: conn.held_bytes,
+                alone,
+                shared,
+            }
+        })
+    }
+
     /// Counts what the shard holds.
     #[must_use]
     pub fn census(&self) -> Census {
@@ -113,8 +145,6 @@ impl Shard {
         for (_, conn) in self.conns.iter() {
             census.output_bytes = census.output_bytes.max(conn.output.len());
             census.held_bytes = census.held_bytes.max(conn.held_bytes);
-            let excess = conn.held_bytes.saturating_sub(conn.settings.held_bytes);
-            census.held_excess = census.held_excess.max(excess);
             census.connection_lane_bytes = census.connection_lane_bytes.max(conn.lane_bytes);
         }
         for (_, link) in self.out_links.iter() {

@@ -54,7 +54,7 @@ mod tests;
 
 use amqp_proto::{SendQueue, Time, Transform};
 
-pub use self::census::Census;
+pub use self::census::{Census, Held};
 use self::conn::{Conn, Phase};
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};

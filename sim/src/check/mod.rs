@@ -1,6 +1,7 @@
 //! What must hold: some of it at every turn, some when the world is at rest, some when everybody
 //! has left. See `docs/testing.md` for the list.
 
+mod held;
 mod routes;
 mod scene;
 
@@ -17,14 +18,12 @@ use crate::books::{Books, LinkBook, MessageBook, SLACK};
 use crate::peer::Phase;
 use crate::plan::{ADDRESSES, SERVICE};
 
+pub(crate) use self::held::held;
 pub(crate) use self::routes::{addresses, routes};
 pub(crate) use self::scene::Scene;
 
 /// Bytes of the largest message and frame that a peer here makes.
 const LARGEST: u64 = 2 * 1024 * 1024;
-
-/// Bytes that may be held for a connection beyond its bound: what its sessions' windows let come.
-const HELD_SURPLUS: u64 = 4 * LARGEST;
 
 /// What may be under way to a thread beyond its bound: what each connection may add before it is no
 /// longer read.
@@ -45,11 +44,6 @@ pub(crate) fn bounds(census: &Census) {
     assert!(
         output <= limits::OUTPUT_BYTES as u64 + LARGEST,
         "{output} bytes are queued for a connection"
-    );
-    assert!(
-        census.held_excess <= HELD_SURPLUS,
-        "{} bytes too many are held for a connection",
-        census.held_excess
     );
     assert!(
         census.lane_bytes <= limits::LANE_BYTES + LARGEST,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use router_core::limits;
 use router_core::route::Treatment;
 
 use super::parts::{
@@ -85,6 +86,13 @@ impl Plan {
     }
 }
 
+/// Bytes that may be held for a connection: all that may by default, or so little that it matters.
+/// To be drawn last: it was not drawn when older seeds were written down.
+pub(super) fn held(random: &mut Random) -> u64 {
+    let all = limits::CONNECTION_BYTES;
+    random.pick(&[all, all, 1 << 20, 400_000])
+}
+
 impl Listener {
     fn draw(random: &mut Random) -> Self {
         Self {
@@ -94,6 +102,7 @@ impl Listener {
             idle: random.pick(&[None, None, Some(Duration::from_secs(8))]),
             strip_in: random.one_in(2),
             strip_out: random.one_in(2),
+            held: limits::CONNECTION_BYTES,
         }
     }
 }

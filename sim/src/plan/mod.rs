@@ -9,7 +9,7 @@ mod wires;
 
 use router_core::route::Treatment;
 
-use self::draw::{listeners, treatments};
+use self::draw::{held, listeners, treatments};
 use crate::random::Random;
 
 pub(crate) use self::parts::{
@@ -61,6 +61,9 @@ impl Plan {
             let at = random.micros(2_500_000);
             let kind = plan.fault(random);
             plan.faults.push(Fault { number, at, kind });
+        }
+        for listener in &mut plan.listeners {
+            listener.held = held(random);
         }
         plan
     }

@@ -47,6 +47,8 @@ pub(crate) struct Listener {
     pub(crate) idle: Option<Duration>,
     pub(crate) strip_in: bool,
     pub(crate) strip_out: bool,
+    /// Bytes that may be held for a connection.
+    pub(crate) held: u64,
 }
 
 /// A connection and what is done on it.
@@ -405,6 +407,7 @@ impl Listener {
             max_sessions: 100,
             max_session_frames: self.window,
             idle_time_out: self.idle,
+            held_bytes: self.held,
             handshake_time_out: Some(Duration::from_secs(10)),
             link_capacity: self.capacity,
             strip_annotations: StripAnnotations {

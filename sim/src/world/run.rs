@@ -140,6 +140,9 @@ impl World {
             && (!self.plan.is_mesh() || self.occurrences.is_multiple_of(TURNS))
         {
             check::bounds(&shard.census());
+            for held in shard.held() {
+                check::held(&held, &self.nodes[node].settings[&held.connection]);
+            }
         }
     }
 
