@@ -29,18 +29,28 @@ pub(crate) struct Books {
     /// When the network was not at rest: something happened to it, and not all routers have found
     /// their paths again. In the order of time.
     pub(crate) troubles: Vec<Trouble>,
+    /// When a router had got its first consumer of an address and not all others had heard of it,
+    /// by address, in the order of time.
+    news: BTreeMap<Rc<str>, Vec<Trouble>>,
 }
 
 /// From a producer's link to a consumer's; settled messages apart, and between routers those of
 /// each priority.
 type Row = (usize, usize, bool, Option<u8>);
 
-/// A time in which the network was not at rest.
+/// A time in which the network was not at rest, or not all routers knew who has an address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trouble {
     pub(crate) from: Time,
     /// `None`: it lasts.
     pub(crate) until: Option<Time>,
+}
+
+impl Trouble {
+    /// Whether some of it lies between two times.
+    fn meets(&self, from: Time, until: Time) -> bool {
+        self.from <= until && self.until.is_none_or(|to| to >= from)
+    }
 }
 
 /// The routers and which of them are joined.
@@ -312,20 +322,61 @@ impl Books {
         );
     }
 
-    /// Whether routers may not all have known of a consumer at some time between two.
+    /// Whether at some time between two not all routers had heard of another one that it has
+    /// consumers of an address. Each router chooses anew, by what it knows: what one sends on to a
+    /// newcomer may be released by the next, or go back and follow later ones.
     pub(crate) fn somebody_came(&self, address: &str, from: Time, until: Time) -> bool {
-        let mut links = self.links.iter();
-        links.any(|link| {
-            !link.sends
-                && *link.address == *address
-                && link.up.is_none_or(|up| up + SLACK >= from && up <= until)
+        let times = self.news.get(address).into_iter().flatten();
+        times.rev().any(|time| time.meets(from, until))
+    }
+
+    /// A consumer has come to a router.
+    pub(crate) fn came(&mut self, address: &str, node: usize, now: Time) {
+        let is_there = |link: &LinkBook| {
+            let stays = link.up.is_some() && link.ending.is_none();
+            !link.sends && *link.address == *address && link.node == node && stays
+        };
+        if self.links.iter().any(is_there) {
+            return;
+        }
+        let times = self.news.entry(address.into()).or_default();
+        if times.last().is_none_or(|last| last.until.is_some()) {
+            times.push(Trouble {
+                from: now,
+                until: None,
+            });
+        }
+    }
+
+    /// Addresses of which not all routers may have heard who has consumers.
+    pub(crate) fn news(&self) -> Vec<Rc<str>> {
+        let news = self.news.iter();
+        let news = news.filter(|(_, times)| times.last().is_some_and(|last| last.until.is_none()));
+        news.map(|(address, _)| Rc::clone(address)).collect()
+    }
+
+    /// Whether a consumer of an address has not yet heard that its router has taken it.
+    pub(crate) fn is_awaited(&self, address: &str) -> bool {
+        self.links.iter().any(|link| {
+            !link.sends && *link.address == *address && link.up.is_none() && link.ending.is_none()
         })
+    }
+
+    /// All routers know who has consumers of an address.
+    pub(crate) fn heard(&mut self, address: &str, now: Time) {
+        if let Some(last) = self
+            .news
+            .get_mut(address)
+            .and_then(|times| times.last_mut())
+        {
+            last.until.get_or_insert(now);
+        }
     }
 
     /// Whether the network was not at rest at some time between two.
     pub(crate) fn was_troubled(&self, from: Time, until: Time) -> bool {
         let mut troubles = self.troubles.iter().rev();
-        troubles.any(|trouble| trouble.from <= until && trouble.until.is_none_or(|to| to >= from))
+        troubles.any(|trouble| trouble.meets(from, until))
     }
 
     /// Whether the network is not at rest.
@@ -483,6 +534,25 @@ pub(crate) mod tests {
         books.rest(NOW);
         assert!(books.was_troubled(Time::ZERO, Time::from_millis(4500)));
         assert!(!books.was_troubled(Time::from_millis(5001), Time::from_millis(9000)));
+    }
+
+    #[test]
+    fn a_newcomer_matters_until_all_routers_have_heard_of_it() {
+        let mut books = line();
+        let came = |books: &Books, from, until| {
+            let [from, until] = [from, until].map(Time::from_millis);
+            books.somebody_came("one", from, until)
+        };
+        // There are consumers at A and C.
+        books.came("one", 2, NOW);
+        assert!(books.news().is_empty());
+        books.came("one", 1, NOW);
+        assert_eq!(books.news(), ["one".into()]);
+        assert!(came(&books, 4000, 5000) && came(&books, 6000, 7000));
+        books.heard("one", Time::from_millis(5500));
+        assert!(books.news().is_empty());
+        assert!(came(&books, 5500, 6000));
+        assert!(!came(&books, 4000, 4999) && !came(&books, 5501, 6000));
     }
 
     #[test]

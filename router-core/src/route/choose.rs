@@ -221,17 +221,23 @@ fn closest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>
     }
 }
 
-/// The routers of least cost in rotation: two behind one neighbour are two turns.
+/// The routers of least cost in rotation: two behind one neighbour are two turns. Among them those
+/// come first between which and the delivery's entry this router lies: it was sent here for one of
+/// them, and by another way others of its sender go to the rest and would be overtaken.
 fn nearest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>) -> Choice {
-    let cost = |remote: &RemoteRouter| passage.paths.to(remote.router).map(|path| path.cost);
-    let (mut least, mut count) = (u32::MAX, 0);
+    let rank = |remote: &RemoteRouter, most: u32| {
+        let path = passage.paths.to(remote.router)?;
+        // The rest is looked at only where the cost leaves it a chance.
+        let near = path.cost <= most;
+        near.then(|| (path.cost, !Paths::is_valid(path, passage.entry)))
+    };
+    let (mut least, mut count) = ((u32::MAX, true), 0);
     for remote in &route.routers {
-        // The way is looked for only where the cost leaves it a chance.
-        if let Some(cost) = cost(remote).filter(|&cost| cost <= least)
+        if let Some(rank) = rank(remote, least.0).filter(|&rank| rank <= least)
             && passage.way(remote).is_some()
         {
-            count = if cost == least { count + 1 } else { 1 };
-            least = cost;
+            count = if rank == least { count + 1 } else { 1 };
+            least = rank;
         }
     }
     if count == 0 {
@@ -239,7 +245,7 @@ fn nearest(route: &Route, tally: &mut Tally, passage: &Passage<'_, impl Windows>
     }
     let near = || {
         let near = route.routers.iter();
-        let near = near.filter(|remote| cost(remote) == Some(least));
+        let near = near.filter(|remote| rank(remote, least.0) == Some(least));
         near.filter_map(|remote| Some((remote, passage.way(remote)?)))
     };
     let turn = match count {

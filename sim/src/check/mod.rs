@@ -5,8 +5,6 @@ mod held;
 mod routes;
 mod scene;
 
-use std::time::Duration;
-
 use amqp_codec::DeliveryState;
 use router_core::counters::Counter;
 use router_core::ids::ShardId;
@@ -19,7 +17,7 @@ use crate::peer::Phase;
 use crate::plan::{ADDRESSES, SERVICE};
 
 pub(crate) use self::held::held;
-pub(crate) use self::routes::{addresses, routes};
+pub(crate) use self::routes::{address, addresses, routes};
 pub(crate) use self::scene::Scene;
 
 /// Bytes of the largest message and frame that a peer here makes.
@@ -180,9 +178,8 @@ fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     if parted || left || books.was_troubled(message.begun, until) {
         return;
     }
-    let node = books.links[message.link].node;
     let steady = books.links.iter().find(|link| {
-        was_known(link, node, message) && link.ending.is_none_or(|ending| ending > until)
+        was_known(books, link, message) && link.ending.is_none_or(|ending| ending > until)
     });
     assert!(
         steady.is_none(),
@@ -190,15 +187,15 @@ fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     );
 }
 
-/// Whether a link is a consumer's of whom a router knew when the message came.
-fn was_known(link: &LinkBook, node: usize, message: &MessageBook) -> bool {
-    let slack = match link.node == node {
-        true => Duration::ZERO,
-        false => SLACK,
-    };
+/// Whether a link is a consumer's of whom the routers knew when the message came: its own at once,
+/// the others when they had heard all the news.
+fn was_known(books: &Books, link: &LinkBook, message: &MessageBook) -> bool {
+    let begun = message.begun;
+    let heard = || !books.somebody_came(&message.address, begun, begun);
     !link.sends
         && link.address == message.address
-        && link.up.is_some_and(|up| up + slack < message.begun)
+        && link.up.is_some_and(|up| up < begun)
+        && (link.node == books.links[message.link].node || heard())
 }
 
 fn settling_consumer_left(books: &Books, message: &MessageBook) -> bool {
@@ -285,10 +282,9 @@ pub(crate) fn fresh(scene: &Scene<'_>, first: usize) {
         if !is_fresh(scene, message) {
             continue;
         }
-        let node = books.links[message.link].node;
         let consumers = books.links.iter().enumerate();
         let consumers =
-            consumers.filter(|(_, link)| was_known(link, node, message) && link.ending.is_none());
+            consumers.filter(|(_, link)| was_known(books, link, message) && link.ending.is_none());
         let copies = message.receipts.len();
         if is_multicast(scene, message) {
             for (link, _) in consumers {

@@ -177,28 +177,32 @@ fn walk(
 /// hostile peers' address.
 pub(crate) fn addresses(scene: &Scene<'_>, all: bool) -> Result<(), String> {
     let evil = all.then_some(EVIL);
-    for address in ADDRESSES.into_iter().chain([SERVICE]).chain(evil) {
-        let holders: BTreeSet<usize> = scene
-            .books
-            .links
-            .iter()
-            .filter(|link| !link.sends && &*link.address == address)
-            .filter(|link| link.up.is_some() && link.ending.is_none())
-            .map(|link| link.node)
-            .collect();
-        for (node, router) in scene.nodes.iter().enumerate() {
-            let others = holders.iter().filter(|holder| **holder != node);
-            let truth: Vec<&str> = others.map(|&other| scene.plan.nodes[other].id).collect();
-            let row = router.control.address(&format!("M0{address}"));
-            let routers = row.map(|row| row.routers).unwrap_or_default();
-            let mut known: Vec<&str> = routers.iter().map(|id| &**id).collect();
-            known.sort_unstable();
-            if known != truth {
-                let id = scene.plan.nodes[node].id;
-                return Err(format!(
-                    "{id} says that {known:?} have {address}, {truth:?} do"
-                ));
-            }
+    let mut addresses = ADDRESSES.into_iter().chain([SERVICE]).chain(evil);
+    addresses.try_for_each(|name| address(scene, name))
+}
+
+/// Every router knows which others have consumers of an address.
+pub(crate) fn address(scene: &Scene<'_>, address: &str) -> Result<(), String> {
+    let holders: BTreeSet<usize> = scene
+        .books
+        .links
+        .iter()
+        .filter(|link| !link.sends && &*link.address == address)
+        .filter(|link| link.up.is_some() && link.ending.is_none())
+        .map(|link| link.node)
+        .collect();
+    for (node, router) in scene.nodes.iter().enumerate() {
+        let others = holders.iter().filter(|holder| **holder != node);
+        let truth: Vec<&str> = others.map(|&other| scene.plan.nodes[other].id).collect();
+        let row = router.control.address(&format!("M0{address}"));
+        let routers = row.map(|row| row.routers).unwrap_or_default();
+        let mut known: Vec<&str> = routers.iter().map(|id| &**id).collect();
+        known.sort_unstable();
+        if known != truth {
+            let id = scene.plan.nodes[node].id;
+            return Err(format!(
+                "{id} says that {known:?} have {address}, {truth:?} do"
+            ));
         }
     }
     Ok(())

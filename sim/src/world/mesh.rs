@@ -9,6 +9,7 @@ use router_core::settings::NewConnection;
 
 use super::state::{Edge, LOOK, Occurrence, Pending, World};
 use crate::check;
+use crate::plan::{ADDRESSES, SERVICE};
 use crate::wire::{Behaviour, Side, Station, Wire};
 
 /// Virtual time within which routers must have found each other once the world is healed.
@@ -154,17 +155,40 @@ impl World {
         );
         self.say(|| format!("trouble: {why}"));
         self.books.trouble(self.now);
-        self.agenda.add(self.now + LOOK, Occurrence::Look);
+        self.watch();
     }
 
-    /// Looks whether the network has come to rest.
+    /// A consumer has come to a router: others do not know of it at once.
+    pub(super) fn consumer_came(&mut self, address: &str, node: usize) {
+        if self.plan.is_mesh() && (ADDRESSES.contains(&address) || address == SERVICE) {
+            self.books.came(address, node, self.now);
+            self.watch();
+        }
+    }
+
+    fn watch(&mut self) {
+        if !self.watches {
+            self.watches = true;
+            self.agenda.add(self.now + LOOK, Occurrence::Look);
+        }
+    }
+
+    /// Looks whether the network has come to rest, and who knows of whose consumers.
     pub(super) fn look(&mut self) {
-        match self.trouble_left() {
-            Some(_) => self.agenda.add(self.now + LOOK, Occurrence::Look),
-            None => {
-                self.say(|| "the network is at rest".to_owned());
-                self.books.rest(self.now);
+        self.watches = false;
+        if self.books.is_troubled() && self.trouble_left().is_none() {
+            self.say(|| "the network is at rest".to_owned());
+            self.books.rest(self.now);
+        }
+        for address in self.books.news() {
+            let is_awaited = self.books.is_awaited(&address) || self.has_mail();
+            if !is_awaited && check::address(&self.scene(), &address).is_ok() {
+                self.say(|| format!("all know who has {address}"));
+                self.books.heard(&address, self.now);
             }
+        }
+        if self.books.is_troubled() || !self.books.news().is_empty() {
+            self.watch();
         }
     }
 

@@ -66,6 +66,7 @@ impl World {
             listen,
             losses: false,
             parting: false,
+            watches: false,
             plan,
         };
         if world.plan.is_mesh() {

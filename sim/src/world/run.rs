@@ -1,6 +1,7 @@
 //! What happens in the order of time: turns, bytes that arrive, and who wakes whom.
 
 use amqp_proto::Time;
+use router_core::ids::Direction;
 use router_core::notice::Notice;
 use std::time::Duration;
 
@@ -192,6 +193,11 @@ impl World {
                     assert!(matches!(beyond, Station::Peer(_)), "{notice:?}");
                 }
                 Notice::Network(news) => self.network(node, news),
+                Notice::LinkAttached {
+                    direction: Direction::Out,
+                    source,
+                    ..
+                } => self.consumer_came(source.address.as_deref().unwrap_or_default(), node),
                 _ => {}
             }
         }

@@ -50,7 +50,7 @@ pub(super) enum Occurrence {
     Dial(u64),
     /// A router begins a new life.
     Restart(usize),
-    /// It is looked whether the network has come to rest.
+    /// It is looked whether the network has come to rest, and who knows of whose consumers.
     Look,
 }
 
@@ -79,6 +79,8 @@ pub(crate) struct World {
     pub(crate) losses: bool,
     /// Routers take their leave of each other: nothing is to be said about it.
     pub(super) parting: bool,
+    /// It is going to be looked what routers know.
+    pub(super) watches: bool,
 }
 
 /// What there is of a connection between two routers.

@@ -417,12 +417,17 @@ proptest! {
 /// Paths to routers 1, 2, …, each a neighbour with a link of its own, at these costs; the message
 /// may have entered anywhere.
 fn neighbors(costs: &[u32], capacity: u32) -> Paths {
+    neighbors_behind(costs, capacity, |_| Arc::new([9]))
+}
+
+/// The same; to each may pass here what has entered at some routers.
+fn neighbors_behind(costs: &[u32], capacity: u32, origins: impl Fn(u16) -> Arc<[u16]>) -> Paths {
     let path = |(place, &cost): (u16, &u32)| {
         Some(Path {
             id: format!("R{place}").into(),
             neighbor: place,
             cost,
-            valid_origins: Arc::new([9]),
+            valid_origins: origins(place + 1),
         })
     };
     let paths = (0..).zip(costs).map(path);
@@ -484,6 +489,30 @@ fn closest_takes_local_consumers_then_the_nearest_routers_in_turn() {
     assert_eq!(index(world.choose(false, &[link(101), link(103)])), 100);
     world.paths = Paths::default();
     assert_eq!(world.choose(false, &[]), Choice::Unroutable);
+}
+
+/// A sender's messages for the one come by here, those for the other by another way.
+#[test]
+fn of_the_nearest_routers_closest_takes_those_for_which_the_message_came_here() {
+    let mut world = with_routers(Treatment::AnycastClosest, &[], &[5, 5]);
+    world.paths = neighbors_behind(&[5, 5], 250, |router| match router {
+        1 => Arc::new([9]),
+        _ => Arc::new([8, 9]),
+    });
+    let mut entered = |router| {
+        let passage = Passage {
+            entry: Entry::Router(router),
+            ..passage(&world.shut, &world.paths)
+        };
+        [(); 4].map(|()| index(choose(&world.route, &mut world.tallies[0], &passage)))
+    };
+    assert_eq!(entered(8), [101; 4]);
+    for anywhere in [9, 7] {
+        assert!(matches!(
+            entered(anywhere),
+            [100, 101, 100, 101] | [101, 100, 101, 100]
+        ));
+    }
 }
 
 #[test]
