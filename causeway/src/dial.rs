@@ -229,6 +229,7 @@ mod tests {
     use super::*;
     use crate::listen::tests::settings;
     use mio::{Events, Poll};
+    use socket2::{Domain, Socket, Type};
     use std::net;
 
     fn dial() -> Dial {
@@ -241,10 +242,13 @@ mod tests {
         }
     }
 
-    /// An address on which nobody listens.
-    fn nobody() -> SocketAddr {
-        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
+    /// An address on which nobody listens, nor can as long as the socket is there.
+    fn nobody() -> (Socket, SocketAddr) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).unwrap();
+        let place = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, place)
     }
 
     fn run(dialler: &mut Dialler, poll: &mut Poll) -> Outcome {
@@ -265,8 +269,9 @@ mod tests {
         let mut poll = Poll::new().unwrap();
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let place = listener.local_addr().unwrap();
+        let (_held, refuses) = nobody();
         let mut dialler = Dialler::new(100);
-        dialler.dial(dial(), Some(vec![nobody(), place]));
+        dialler.dial(dial(), Some(vec![refuses, place]));
         let Outcome::Connected(_, Stream::Tcp(stream)) = run(&mut dialler, &mut poll) else {
             panic!("not connected")
         };
@@ -279,7 +284,8 @@ mod tests {
     fn a_refusal_is_told_in_the_system_s_words() {
         let mut poll = Poll::new().unwrap();
         let mut dialler = Dialler::new(0);
-        dialler.dial(dial(), Some(vec![nobody()]));
+        let (_held, refuses) = nobody();
+        dialler.dial(dial(), Some(vec![refuses]));
         let Outcome::Failed(dial, text) = run(&mut dialler, &mut poll) else {
             panic!("connected")
         };
@@ -309,7 +315,8 @@ mod tests {
     fn what_was_given_up_says_nothing() {
         let poll = Poll::new().unwrap();
         let mut dialler = Dialler::new(0);
-        dialler.dial(dial(), Some(vec![nobody()]));
+        let (_held, refuses) = nobody();
+        dialler.dial(dial(), Some(vec![refuses]));
         dialler.hang_up(ConnectionId(1));
         assert!(dialler.turn(Time::ZERO, poll.registry()).is_empty());
     }

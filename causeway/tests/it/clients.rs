@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::Value as Json;
 
-use crate::harness::{CAUSEWAY, Router, signal};
+use crate::harness::{CAUSEWAY, Port, Router, signal};
 
 /// Runs a verb to its end; `URL` stands for the router's in its arguments.
 fn run(router: &Router, arguments: &[&str]) -> Output {
@@ -249,7 +249,8 @@ fn a_peer_that_is_no_router_is_recognised() {
         "{}",
         err(&sent)
     );
-    drop(listener);
+    let nobody = Port::new();
+    let url = format!("amqp://127.0.0.1:{}/q", nobody.number());
     let sent = Command::new(CAUSEWAY)
         .args(["send", &url, "x"])
         .output()
@@ -396,11 +397,8 @@ fn a_load_arrives_whole_and_in_order() {
 
 #[test]
 fn a_load_runs_without_a_router() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let held = Port::new();
+    let port = format!("127.0.0.1:{}", held.number());
     let result = Command::new(CAUSEWAY)
         .args([
             "bench",

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use causeway::{Cluster, ClusterError, ClusterSettings, LinkState, Wires};
 
-use crate::harness::{CAUSEWAY, PATIENCE, client, converged, on_both_wires};
+use crate::harness::{CAUSEWAY, PATIENCE, Port, client, converged, on_both_wires};
 
 on_both_wires! {
     a_router_comes_back_where_it_was,
@@ -27,29 +28,28 @@ fn alone() -> ClusterSettings {
     }
 }
 
-/// Passes a message from a client of one router to a client of another.
-fn pass(cluster: &mut Cluster, from: &str, to: &str, address: &str) {
-    let receiver = client(&[
-        "recv",
-        "--url",
-        &cluster.url(to).unwrap(),
-        address,
-        "-n",
-        "1",
-    ]);
-    cluster.wait_address(address, PATIENCE).unwrap();
-    let sender = client(&[
-        "send",
-        "--url",
-        &cluster.url(from).unwrap(),
-        address,
-        "hello",
-    ]);
-    let sent = sender.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&sent.stderr);
-    assert!(sent.status.success(), "{from} to {to}: {said}");
-    let received = receiver.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&received.stdout), "hello\n");
+/// Passes messages from clients of one router to clients of another: by an address that was there
+/// before, perhaps elsewhere, and by one of which no router has heard. Each arrives where it should.
+fn pass(cluster: &mut Cluster, from: &str, to: &str) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let addresses = ["q".to_owned(), format!("new.{number}")];
+    let (there, here) = (cluster.url(to).unwrap(), cluster.url(from).unwrap());
+    let receivers = addresses
+        .each_ref()
+        .map(|address| client(&["recv", "--url", &there, address, "-n", "1"]));
+    for address in &addresses {
+        cluster.wait_address(address, PATIENCE).unwrap();
+    }
+    for (address, receiver) in addresses.iter().zip(receivers) {
+        let body = format!("{number} from {from} to {to} by {address}");
+        let sent = client(&["send", "--url", &here, address, &body]).wait_with_output();
+        let said = String::from_utf8(sent.as_ref().unwrap().stderr.clone()).unwrap();
+        assert!(sent.unwrap().status.success(), "{body}: {said}");
+        let received = receiver.wait_with_output().unwrap();
+        let received = String::from_utf8(received.stdout).unwrap();
+        assert_eq!(received, format!("{body}\n"));
+    }
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_cluster_that_cannot_be_says_why() {
 
 fn a_router_comes_back_where_it_was(wires: Wires) {
     let mut cluster = converged(ClusterSettings { wires, ..alone() });
-    pass(&mut cluster, "A", "A", "q");
+    pass(&mut cluster, "A", "A");
     let place = cluster.address("A").unwrap();
     cluster.kill("A").unwrap();
     assert_eq!(cluster.is_running("A"), Ok(false));
@@ -95,16 +95,17 @@ fn a_router_comes_back_where_it_was(wires: Wires) {
         cluster.kill("A"),
         Err(ClusterError::NotRunning("A".to_owned()))
     );
-    let refused = TcpListener::bind(place);
-    assert!(refused.is_ok(), "the killed router still listens");
-    drop(refused);
+    // It does not listen any more, else this could not be had.
+    let held = Port::at(place);
+    assert!(TcpStream::connect(place).is_err());
     cluster.restart("A").unwrap();
+    drop(held);
     assert_eq!(
         cluster.restart("A"),
         Err(ClusterError::Running("A".to_owned()))
     );
     assert_eq!(cluster.address("A"), Ok(place));
-    pass(&mut cluster, "A", "A", "q");
+    pass(&mut cluster, "A", "A");
     let rows = cluster.log("A", 100).unwrap();
     assert!(rows.iter().any(|row| row.text == "Container Name: A"));
 }
@@ -165,14 +166,14 @@ fn linked(wires: Wires, routers: usize, topology: &str) -> Cluster {
 
 fn messages_cross_a_line_until_a_router_of_it_is_killed(wires: Wires) {
     let mut cluster = linked(wires, 3, "line");
-    pass(&mut cluster, "A", "C", "q");
-    pass(&mut cluster, "C", "A", "q");
+    pass(&mut cluster, "A", "C");
+    pass(&mut cluster, "C", "A");
     cluster.kill("B").unwrap();
     cluster.wait_converged(PATIENCE).unwrap();
     assert_eq!(cluster.report("A").unwrap().routers, []);
     cluster.restart("B").unwrap();
     cluster.wait_converged(PATIENCE).unwrap();
-    pass(&mut cluster, "A", "C", "q");
+    pass(&mut cluster, "A", "C");
 }
 
 fn large_messages_of_a_sender_arrive_in_the_order_in_which_they_were_sent(wires: Wires) {
@@ -220,11 +221,11 @@ fn a_cut_link_is_gone_round_and_a_healed_one_taken_again(wires: Wires) {
         cluster.set_link("A", "C", state).unwrap();
         cluster.wait_converged(PATIENCE).unwrap();
         assert_eq!(way(&mut cluster), Some((Some("B".to_owned()), 2)));
-        pass(&mut cluster, "A", "C", "q");
+        pass(&mut cluster, "A", "C");
         cluster.heal("C", "A").unwrap();
         cluster.wait_converged(PATIENCE).unwrap();
         assert_eq!(way(&mut cluster), Some((None, 1)));
-        pass(&mut cluster, "A", "C", "q");
+        pass(&mut cluster, "A", "C");
     }
 }
 
@@ -240,7 +241,7 @@ fn the_cheaper_way_is_taken_and_new_routers_find_it(wires: Wires) {
         .collect();
     let expected = [("B", None, 1), ("C", Some("B"), 3), ("D", Some("B"), 6)];
     assert_eq!(ways, expected);
-    pass(&mut cluster, "D", "A", "q");
+    pass(&mut cluster, "D", "A");
 }
 
 fn routers_that_do_not_know_each_other_in_time_are_named(wires: Wires) {

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use causeway::log::{self, Log, LogSettings, Module};
 use causeway::{Cluster, ClusterSettings, RunSettings, config};
+use socket2::{Domain, Socket, Type};
 
 /// The program under test.
 pub(crate) const CAUSEWAY: &str = env!("CARGO_BIN_EXE_causeway");
@@ -50,6 +51,35 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A port of one's own. As long as it is held, who asks for any free one gets another and who
+/// connects is refused; who is told to listen on it can, and then nobody is refused.
+pub(crate) struct Port {
+    _held: Socket,
+    number: u16,
+}
+
+impl Port {
+    pub(crate) fn new() -> Self {
+        Self::at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// One on which nobody listens any more.
+    pub(crate) fn at(place: SocketAddr) -> Self {
+        let held = Socket::new(Domain::for_address(place), Type::STREAM, None).unwrap();
+        held.set_reuse_address(true).unwrap();
+        held.bind(&place.into()).unwrap();
+        let place = held.local_addr().unwrap().as_socket().unwrap();
+        Self {
+            _held: held,
+            number: place.port(),
+        }
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
     }
 }
 

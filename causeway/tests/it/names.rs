@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{CAUSEWAY, Directory, signal};
+use crate::harness::{CAUSEWAY, Directory, Port, signal};
 
 fn qdrouterd(directory: &Directory, arguments: &[&str]) -> Output {
     let link = directory.path().join("qdrouterd");
@@ -66,11 +66,8 @@ fn a_bad_configuration_is_refused_in_known_words() {
 #[test]
 fn a_daemon_writes_its_process_id_and_ends_on_request() {
     let directory = Directory::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let held = Port::new();
+    let port = held.number();
     let log = directory.path().join("d.log");
     let text = format!(
         "listener {{\n host: 127.0.0.1\n port: {port}\n}}\nlog {{\n module: DEFAULT\n \

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use crate::harness::{
-    CAUSEWAY, Directory, HEADER, OPEN, Router, configuration, listening_with, read_to_end,
+    CAUSEWAY, Directory, HEADER, OPEN, Port, Router, configuration, listening_with, read_to_end,
     read_until,
 };
 
@@ -122,19 +122,9 @@ fn the_log_goes_where_it_is_told() {
         all.display(),
         frames.display(),
     );
-    let text = format!(
-        "listener {{\n host: 127.0.0.1\n port: {}\n}}\n",
-        free_port()
-    );
-    let port: u16 = text
-        .split("port: ")
-        .nth(1)
-        .unwrap()
-        .split('\n')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let held = Port::new();
+    let port = held.number();
+    let text = format!("listener {{\n host: 127.0.0.1\n port: {port}\n}}\n");
     let file = directory.write(
         "router.conf",
         &format!("router {{\n id: Tested\n}}\n{text}{more}"),
@@ -170,12 +160,4 @@ fn the_log_goes_where_it_is_told() {
         frames.contains("[C1]:FRAME: 0 -> @open(16) [container-id=\"Tested\", "),
         "{frames}"
     );
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }

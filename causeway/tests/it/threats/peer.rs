@@ -260,11 +260,20 @@ impl Peer {
 
     /// The router ends the connection, and says why if it says anything.
     pub(crate) fn is_dropped(&mut self) -> Option<Told> {
+        self.until_dropped(|_, _| ())
+    }
+
+    /// The same, for one who has something to do with what comes before.
+    pub(crate) fn until_dropped(
+        &mut self,
+        mut meanwhile: impl FnMut(&mut Self, &Performative),
+    ) -> Option<Told> {
         let mut told = None;
         while let Some((_, performative, _)) = self.next() {
             if let Some(("close", error)) = ended(&performative) {
                 told = Some(("close", error.condition.to_string()));
             }
+            meanwhile(self, &performative);
         }
         told
     }
