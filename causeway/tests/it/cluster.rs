@@ -29,7 +29,8 @@ fn alone() -> ClusterSettings {
 }
 
 /// Passes messages from clients of one router to clients of another: by an address that was there
-/// before, perhaps elsewhere, and by one of which no router has heard. Each arrives where it should.
+/// before, perhaps elsewhere, and by one of which no router has heard. Each arrives where it
+/// should.
 fn pass(cluster: &mut Cluster, from: &str, to: &str) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

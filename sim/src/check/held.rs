@@ -17,8 +17,8 @@ pub(crate) fn held(held: &Held, settings: &ConnectionSettings) {
 }
 
 /// Bytes that may be held for a connection with such sessions. Of one by which a single link sends
-/// more is taken while consumers wait for it; where several do, the others may go on beside it until
-/// twice as much is held.
+/// more is taken while consumers wait for it; where several do, the others may go on beside it
+/// until twice as much is held.
 fn most(held: &Held, settings: &ConnectionSettings) -> u64 {
     let bound = match held.shared {
         0 => settings.held_bytes,
