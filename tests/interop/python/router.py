@@ -43,16 +43,17 @@ def raise_open_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def free_ports(count):
-    """`count` different ports that nobody listens on."""
+def hold_ports(count):
+    """Sockets bound to `count` different ports that nobody listens on.
+
+    As long as they are held, who asks for any free port gets another; the router, which reuses
+    addresses as they do, can still listen on these.
+    """
     held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
+    for one in held:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("127.0.0.1", 0))
+    return held
 
 
 class Router:
@@ -61,7 +62,8 @@ class Router:
     def __init__(self):
         raise_open_files()
         self.directory = tempfile.mkdtemp(prefix="causeway-interop-")
-        self.ports = dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES))))
+        self.held = hold_ports(len(PORT_NAMES))
+        self.ports = {name: one.getsockname()[1] for name, one in zip(PORT_NAMES, self.held)}
         text = TEMPLATE.read_text()
         for name, port in self.ports.items():
             text = text.replace("@%s@" % name, str(port))
@@ -121,6 +123,8 @@ class Router:
             self.process.kill()
             return self.process.wait()
         finally:
+            for one in self.held:
+                one.close()
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
