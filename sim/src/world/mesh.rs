@@ -176,7 +176,10 @@ impl World {
     /// Looks whether the network has come to rest, and who knows of whose consumers.
     pub(super) fn look(&mut self) {
         self.watches = false;
-        if self.books.is_troubled() && self.trouble_left().is_none() {
+        // What has just happened may not have been noticed by anybody.
+        let last = self.books.troubles.last();
+        let is_new = last.is_some_and(|last| last.from + LOOK > self.now);
+        if self.books.is_troubled() && !is_new && self.trouble_left().is_none() {
             self.say(|| "the network is at rest".to_owned());
             self.books.rest(self.now);
         }
