@@ -139,7 +139,9 @@ fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
             ),
             Verdict::Released => never_taken(books, number, message),
             Verdict::Modified => assert!(
-                troubled || books.somebody_left(&message.address, message.begun, until),
+                troubled
+                    || books.somebody_left(&message.address, message.begun, until)
+                    || gave_way(books, message),
                 "message {number} was modified by nobody"
             ),
             Verdict::Accepted => assert!(
@@ -165,6 +167,14 @@ fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
     );
 }
 
+/// Whether a message may have had to give way to others on a full connection between routers: it
+/// has waited for as long as one must have that is cut or called back.
+fn gave_way(books: &Books, message: &MessageBook) -> bool {
+    let told = message.told_at.unwrap_or(message.begun);
+    let waited = told.saturating_sub(message.begun);
+    books.map.ids.len() > 1 && waited >= limits::STREAM_STALLED
+}
+
 /// A message that nobody got was released: then nobody was there all the time.
 fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     let until = message.told_at.unwrap_or(message.begun);
@@ -175,7 +185,7 @@ fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     // One that is not whole when its consumer leaves is not chosen again.
     let whole = message.whole.map_or(until, |whole| whole + SLACK);
     let parted = message.stream && books.somebody_left(&message.address, message.begun, whole);
-    if parted || left || books.was_troubled(message.begun, until) {
+    if parted || left || books.was_troubled(message.begun, until) || gave_way(books, message) {
         return;
     }
     let steady = books.links.iter().find(|link| {
@@ -231,7 +241,7 @@ fn copies_outcome(books: &Books, number: usize, message: &MessageBook, told: Ver
         || match told {
             Verdict::Rejected => false,
             Verdict::Accepted => settling_consumer_left(books, message),
-            Verdict::Modified => left,
+            Verdict::Modified => left || gave_way(books, message),
             Verdict::Released => given.is_empty(),
         };
     assert!(

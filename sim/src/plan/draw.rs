@@ -93,6 +93,15 @@ pub(super) fn held(random: &mut Random) -> u64 {
     random.pick(&[all, all, 1 << 20, 400_000])
 }
 
+/// The same for a connection between routers: at least as much as the beginnings of messages may
+/// take that are kept until they can be routed, one on each link. Less has no connection, and it
+/// could be full of these, so that none of them has an end.
+pub(super) fn held_between_routers(random: &mut Random) -> u64 {
+    let all = limits::CONNECTION_BYTES;
+    let least = 12 * limits::STREAM_THRESHOLD as u64;
+    random.pick(&[all, all, 2 * least, least])
+}
+
 impl Listener {
     fn draw(random: &mut Random) -> Self {
         Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use router_core::limits;
 use router_core::settings::MeshTimers;
 
-use super::draw::{held, listeners, treatments};
+use super::draw::{held, held_between_routers, listeners, treatments};
 use super::parts::{EdgeEnd, EdgeFault, EdgePlan, Fault, FaultKind, LinkPlan, NodePlan, Plan};
 use super::wires::GOOD;
 use crate::random::Random;
@@ -65,7 +65,7 @@ impl Plan {
         }
         // Drawn last: it was not drawn when older seeds were written down.
         for end in plan.edges.iter_mut().flat_map(|edge| &mut edge.ends) {
-            end.held = held(random);
+            end.held = held_between_routers(random);
         }
         if random.one_in(4) {
             plan.heavy(random);
