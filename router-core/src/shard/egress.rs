@@ -474,6 +474,12 @@ impl Shard {
                 false => queued.forward.payload.append(chunk),
             }
         }
+        let waits = queued.begun.is_none() && queued.fan.is_none();
+        if waits && queued.forward.settled && end == End::Last {
+            // Nobody's credit bounds how many such messages there are for a consumer that does not
+            // read: they hold no more than they are long, not the windows they were read into.
+            queued.forward.payload.settle();
+        }
         let after = queued.weight();
         enter_account(link, after.saturating_sub(before), &mut self.conns);
         leave_account(link, before.saturating_sub(after), &mut self.conns);

@@ -255,3 +255,24 @@ fn a_copy_that_its_consumer_leaves_behind_counts_no_more() {
     world.detach(far, gone);
     assert_has_left(&world);
 }
+
+#[test]
+fn large_settled_messages_that_wait_hold_no_more_than_they_are_long() {
+    let mut world = World::new(1);
+    world.read = 20_000;
+    let consumer = world.connect(0);
+    let slow = world.receiver(consumer, "r", "q", 0);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "s", "q");
+    let large = message(400_000);
+    for _ in 0..5 {
+        assert!(world.send(producer, sender, &large, true));
+    }
+    let window = &mut world.shards[0].window;
+    for _ in 0..20 {
+        window.relax();
+    }
+    assert!(!window.has_surplus(), "they keep what they were read into");
+    world.credit(consumer, slow, 5, false);
+    assert_eq!(world.peers[consumer].received(), vec![large; 5]);
+}

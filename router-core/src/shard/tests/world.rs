@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) stalled: BTreeSet<(usize, ConnKey)>,
     /// Threads that do not take their mail, and the batches that wait for them.
     pub(super) busy: BTreeMap<ShardId, Vec<Batch>>,
+    /// The longest read, in bytes.
+    pub(super) read: usize,
 }
 
 /// An AMQP client.
@@ -121,6 +123,7 @@ impl World {
             product: None,
             stalled: BTreeSet::new(),
             busy: BTreeMap::new(),
+            read: 8192,
         }
     }
 
@@ -552,7 +555,7 @@ impl World {
         let shard = &mut self.shards[*shard];
         let bytes = output.to_bytes();
         let mut fed = 0;
-        for chunk in bytes.chunks(8192) {
+        for chunk in bytes.chunks(self.read) {
             if shard.is_behind(*key) {
                 break;
             }
