@@ -9,10 +9,10 @@ use bytes::Bytes;
 use router_core::address::{AddressContext, Phase, lookup_key};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
-use router_core::ids::{AddressId, InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey, ShardId};
+use router_core::ids::{AddressId, InKey, Key, LinkId, Origin, OutLinkKey, ShardId};
 use router_core::limits::IN_PROCESS_MESSAGE_BYTES;
 use router_core::mail::{Batch, Bind, BoundLink, Command, Forward, Mail, Target};
-use router_core::route::{NO_SLOT, Treatment};
+use router_core::route::Treatment;
 
 use crate::agent::Agent;
 use crate::host::{Host, LogRow};
@@ -155,23 +155,13 @@ fn delivery(data: &[u8], control: &ControlPlane) -> Forward {
         index: 0,
         generation: 0,
     });
-    Forward {
-        origin: Origin {
+    Forward::whole(
+        Origin {
             shard: ShardId(0),
             delivery: Some(key),
         },
-        to: Target::Link(route.in_process[0]),
-        address: AddressId(1),
-        slot: NO_SLOT,
-        born: 0,
-        settled: false,
-        complete: true,
-        awaited: false,
-        urgent: false,
-        sender: InLinkKey(Key::NONE),
-        beyond: None,
-        state: None,
-        heads: None,
-        payload: Bytes::copy_from_slice(data).into(),
-    }
+        Target::Link(route.in_process[0]),
+        AddressId(1),
+        Bytes::copy_from_slice(data).into(),
+    )
 }

@@ -13,7 +13,7 @@ use management::{Agent, Host, LogRow};
 use router_core::control::{ControlConfig, ControlPlane, Effect};
 use router_core::counters::{CounterWriter, Counters};
 use router_core::ids::{
-    AddressId, ConnectionId, Direction, InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey, ShardId,
+    AddressId, ConnectionId, Direction, InKey, Key, LinkId, Origin, OutLinkKey, ShardId,
 };
 use router_core::inspect::{
     AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, LinkType, Rows, Subject,
@@ -21,7 +21,7 @@ use router_core::inspect::{
 use router_core::mail::{
     Batch, Bind, BoundLink, Command, ConnectionCommand, Forward, Mail, Target,
 };
-use router_core::route::{NO_SLOT, Treatment};
+use router_core::route::Treatment;
 
 /// Where answers go.
 pub(crate) const REPLY_TO: &str = "amqp:/_topo/0/router/temp.me";
@@ -158,25 +158,15 @@ impl World {
             index: self.deliveries,
             generation: 0,
         });
-        let forward = Forward {
-            origin: Origin {
+        let forward = Forward::whole(
+            Origin {
                 shard: ShardId(0),
                 delivery: Some(key),
             },
-            to: Target::Link(route.in_process[0]),
-            address: route.id,
-            slot: NO_SLOT,
-            born: 0,
-            settled: false,
-            complete: true,
-            awaited: false,
-            urgent: false,
-            sender: InLinkKey(Key::NONE),
-            beyond: None,
-            state: None,
-            heads: None,
-            payload: message.into(),
-        };
+            Target::Link(route.in_process[0]),
+            route.id,
+            message.into(),
+        );
         self.control.handle_mail(Batch {
             mail: vec![Mail::Forward(forward)],
         });

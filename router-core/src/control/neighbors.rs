@@ -12,16 +12,14 @@ use amqp_proto::Time;
 use bytes::Bytes;
 
 use crate::control::bindings::Bindings;
-use crate::ids::{
-    AddressId, AddressKey, ConnectionId, Direction, InLinkKey, Key, Origin, OutLinkKey, ShardId,
-};
+use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, Origin, OutLinkKey, ShardId};
 use crate::limits;
 use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
 use crate::mesh::{
     self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, RouterIndex,
 };
 use crate::notice::{NetworkNotice, Notice};
-use crate::route::{Member, NO_SLOT, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
+use crate::route::{Member, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
 
 /// The links of one connection to a neighbour.
 #[derive(Debug)]
@@ -222,24 +220,14 @@ impl Neighbors {
 
     fn post(&self, link: OutLinkKey, message: Bytes, now: Time, out: &mut Outboxes) {
         let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+        let origin = Origin {
+            shard: self.own,
+            delivery: None,
+        };
         let forward = Forward {
-            origin: Origin {
-                shard: self.own,
-                delivery: None,
-            },
-            to: Target::Link(link),
-            address: AddressId(0),
-            slot: NO_SLOT,
             born,
-            settled: true,
-            complete: true,
-            awaited: false,
             urgent: self.engine.is_hello(&message),
-            sender: InLinkKey(Key::NONE),
-            beyond: None,
-            state: None,
-            heads: None,
-            payload: message.into(),
+            ..Forward::whole(origin, Target::Link(link), AddressId(0), message.into())
         };
         out.push(link.shard, Mail::Forward(forward));
     }

@@ -11,11 +11,11 @@ use amqp_proto::{Payload, Time};
 use bytes::{Bytes, BytesMut};
 
 use crate::address::{AddressContext, Phase, lookup_key};
-use crate::ids::{AddressId, InLinkKey, Key, Origin, OutLinkKey, ShardId};
+use crate::ids::{AddressId, Origin, OutLinkKey, ShardId};
 use crate::mail::{Forward, Heads, Mail, Outboxes, Target};
 use crate::route::{
-    Boards, Choice, DEFAULT_PRIORITY, Entry, NO_SLOT, Passage, Paths, Route, RouteTable, Tally,
-    Windows, choose,
+    Boards, Choice, DEFAULT_PRIORITY, Entry, Passage, Paths, Route, RouteTable, Tally, Windows,
+    choose,
 };
 
 /// Settled deliveries do not look at windows.
@@ -94,27 +94,18 @@ impl Sender {
         out: &mut Outboxes,
     ) -> bool {
         let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+        let origin = Origin {
+            shard: self.own,
+            delivery: None,
+        };
+        let heads = route
+            .annotated
+            .then(|| annotated(&payload, &self.router))
+            .flatten();
         let mut forward = Forward {
-            origin: Origin {
-                shard: self.own,
-                delivery: None,
-            },
-            to: Target::Fan(route.id),
-            address: route.id,
-            slot: NO_SLOT,
             born,
-            settled: true,
-            complete: true,
-            awaited: false,
-            urgent: false,
-            sender: InLinkKey(Key::NONE),
-            beyond: None,
-            state: None,
-            heads: route
-                .annotated
-                .then(|| annotated(&payload, &self.router))
-                .flatten(),
-            payload,
+            heads,
+            ..Forward::whole(origin, Target::Fan(route.id), route.id, payload)
         };
         let passage = Passage {
             settled: true,

@@ -14,7 +14,7 @@ use crate::ids::{
 };
 use crate::inspect::{Answer, Query};
 use crate::notice::Opened;
-use crate::route::{Paths, RouteTable, Treatment};
+use crate::route::{NO_SLOT, Paths, RouteTable, Treatment};
 
 // What is longer is copied by a call instead of in place, which costs each letter a third more.
 const _: () = assert!(size_of::<Mail>() <= 128 || cfg!(not(target_pointer_width = "64")));
@@ -166,6 +166,30 @@ pub struct Forward {
     pub heads: Option<Arc<Heads>>,
     /// The message as received.
     pub payload: Payload,
+}
+
+impl Forward {
+    /// A whole message that no link brought: the router's own, or one of a test. It is settled if
+    /// nobody is to hear of it; nothing counts it.
+    #[must_use]
+    pub fn whole(origin: Origin, to: Target, address: AddressId, payload: Payload) -> Self {
+        Self {
+            settled: origin.delivery.is_none(),
+            origin,
+            to,
+            address,
+            slot: NO_SLOT,
+            born: 0,
+            complete: true,
+            awaited: false,
+            urgent: false,
+            sender: InLinkKey(Key::NONE),
+            beyond: None,
+            state: None,
+            heads: None,
+            payload,
+        }
+    }
 }
 
 /// Rewritten leading sections (header, delivery and message annotations) of a message.

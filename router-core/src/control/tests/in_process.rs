@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use super::{SHARDS, bind, consumer, control, route, take, turn, unbind};
 use crate::control::*;
-use crate::ids::{InKey, InLinkKey, Key, Origin};
+use crate::ids::{InKey, Key, Origin};
 use crate::limits::{IN_PROCESS_BYTES, IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
 use crate::mail::{BoundLink, End, Forward, Target};
-use crate::route::{NO_SLOT, Treatment};
+use crate::route::Treatment;
 
 /// A delivery for the agent.
 fn request(control: &ControlPlane, shard: u16, index: u32, message: Bytes) -> Forward {
@@ -17,25 +17,15 @@ fn request(control: &ControlPlane, shard: u16, index: u32, message: Bytes) -> Fo
         index,
         generation: 0,
     });
-    Forward {
-        origin: Origin {
+    Forward::whole(
+        Origin {
             shard: ShardId(shard),
             delivery: Some(key),
         },
-        to: Target::Link(route.in_process[0]),
-        address: route.id,
-        slot: NO_SLOT,
-        born: 0,
-        settled: false,
-        complete: true,
-        awaited: false,
-        urgent: false,
-        sender: InLinkKey(Key::NONE),
-        beyond: None,
-        state: None,
-        heads: None,
-        payload: message.into(),
-    }
+        Target::Link(route.in_process[0]),
+        route.id,
+        message.into(),
+    )
 }
 
 fn outcomes(sent: &[Mail]) -> Vec<DeliveryState> {

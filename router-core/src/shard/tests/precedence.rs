@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::world::World;
 use crate::ids::{AddressId, Key, Origin, ShardId};
 use crate::mail::{Command, Forward, Mail, Target};
-use crate::route::{NO_SLOT, PRIORITIES};
+use crate::route::PRIORITIES;
 use crate::settings::ConnectionRole;
 use crate::shard::termini::{CONTROL, DATA, pair_attach};
 
@@ -57,23 +57,16 @@ impl Neighbor {
         let own = &mut self.world.shards[0];
         let to = own.out_key(self.links[link].1);
         own.take_forward(Forward {
-            origin: Origin {
-                shard: ShardId(1),
-                delivery: None,
-            },
-            to: Target::Link(to),
-            address: AddressId(0),
-            slot: NO_SLOT,
-            born: 0,
-            settled: true,
-            complete: true,
-            awaited: false,
             urgent,
-            sender: crate::ids::InLinkKey(Key::NONE),
-            beyond: None,
-            state: None,
-            heads: None,
-            payload: Payload::from(Bytes::from(vec![0; size])),
+            ..Forward::whole(
+                Origin {
+                    shard: ShardId(1),
+                    delivery: None,
+                },
+                Target::Link(to),
+                AddressId(0),
+                Payload::from(Bytes::from(vec![0; size])),
+            )
         });
     }
 
