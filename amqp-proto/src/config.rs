@@ -38,7 +38,10 @@ pub struct Config {
     pub properties: Option<Encoded>,
     /// The security layer.
     pub sasl: Sasl,
-    /// Whether AMQP is refused because the transport should be encrypted and is not.
+    /// Whether the mechanism PLAIN, which shows the password, may be used where the transport is
+    /// not encrypted.
+    pub plain_in_clear: bool,
+    /// Whether AMQP is refused while the transport is not encrypted.
     pub encryption_missing: bool,
     /// Bounds on what a peer may make us do.
     pub limits: Limits,
@@ -60,6 +63,7 @@ impl Default for Config {
             desired_capabilities: Vec::new(),
             properties: None,
             sasl: Sasl::ClientNone,
+            plain_in_clear: false,
             encryption_missing: false,
             limits: Limits::default(),
         }
@@ -71,8 +75,14 @@ impl Default for Config {
 pub enum Sasl {
     /// Acceptor: what it offers.
     Server {
-        /// In order of preference; already filtered by what the transport allows.
+        /// In order of preference. Of these, EXTERNAL is offered to whom the transport has proved
+        /// who he is, and PLAIN as [`Config::plain_in_clear`] says.
         mechanisms: Vec<Symbol>,
+        /// Whether a peer that skips SASL is turned away.
+        required: bool,
+    },
+    /// Acceptor: what is offered, and everything after it, is the owner's to say.
+    Relayed {
         /// Whether a peer that skips SASL is turned away.
         required: bool,
     },
@@ -83,6 +93,8 @@ pub enum Sasl {
         /// How.
         mechanism: Mechanism,
     },
+    /// Initiator: the owner chooses a mechanism when it sees what is offered, and speaks it.
+    Asked,
 }
 
 /// A way to authenticate, with what it needs to know.

@@ -12,13 +12,17 @@ use amqp_codec::{
 use crate::error::{LinkError, SessionError};
 use crate::key::{LinkKey, SessionKey};
 use crate::payload::Payload;
+use crate::sasl::SaslStep;
 
 /// Something that happened on a connection. Each session's last event is `Ended` or
 /// `SessionFailed`; each link's last is `Detached` or `LinkFailed`, or its session's last.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The security layer succeeded.
+    /// The security layer cannot go on without the owner: until
+    /// [`Connection::reply_sasl`](crate::Connection::reply_sasl) no further event comes.
+    Sasl(Box<SaslStep>),
+    /// The security layer succeeded, and the engine decided that itself.
     Authenticated {
         /// The mechanism both agreed on.
         mechanism: Symbol,

@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 
-use amqp_codec::{Open, ProtocolHeader, SaslFrame};
+use amqp_codec::{Open, ProtocolHeader};
 
 use crate::config::Sasl;
 use crate::connection::phase::{Phase, PhaseStep};
@@ -46,11 +46,11 @@ impl Connection {
             return;
         }
         match self.config.sasl {
-            Sasl::Client { .. } => {
+            Sasl::Client { .. } | Sasl::Asked => {
                 self.writer.header(out, ProtocolHeader::Sasl.bytes());
                 self.phase = Phase::AwaitSaslHeader;
             }
-            Sasl::Server { .. } | Sasl::ClientNone => self.start_amqp(out),
+            Sasl::Server { .. } | Sasl::Relayed { .. } | Sasl::ClientNone => self.start_amqp(out),
         }
     }
 
@@ -108,7 +108,9 @@ impl Connection {
     /// Bare AMQP on a fresh connection.
     fn accept_amqp(&mut self, out: &mut SendQueue) -> Result<(), ConnectionError> {
         self.check_encryption()?;
-        if matches!(self.config.sasl, Sasl::Server { required: true, .. }) {
+        if let Sasl::Server { required: true, .. } | Sasl::Relayed { required: true } =
+            self.config.sasl
+        {
             return Err(ConnectionError::local(
                 Violation::SkippedAuthentication,
                 "Client skipped authentication - forbidden",
@@ -128,7 +130,7 @@ impl Connection {
     }
 
     fn check_encryption(&self) -> Result<(), ConnectionError> {
-        if self.config.encryption_missing {
+        if self.config.encryption_missing && !self.encrypted {
             return Err(ConnectionError::local(
                 Violation::EncryptionMissing,
                 "Client connection unencrypted - forbidden",
@@ -139,13 +141,21 @@ impl Connection {
 
     /// SASL on a fresh connection.
     fn accept_sasl(&mut self, input: &RecvBuf, out: &mut SendQueue) -> Result<(), ConnectionError> {
-        let Sasl::Server { mechanisms, .. } = &self.config.sasl else {
-            return Err(self.unknown_protocol(input, out));
+        let offer = match &self.config.sasl {
+            Sasl::Server { mechanisms, .. } => {
+                let offered = mechanisms.iter().filter(|name| self.may_offer(name));
+                Some(offered.cloned().collect())
+            }
+            Sasl::Relayed { .. } => None,
+            Sasl::ClientNone | Sasl::Client { .. } | Sasl::Asked => {
+                return Err(self.unknown_protocol(input, out));
+            }
         };
-        let mechanisms = SaslFrame::Mechanisms(mechanisms.clone());
         self.writer.header(out, ProtocolHeader::Sasl.bytes());
-        self.writer.sasl(out, |buffer| mechanisms.encode(buffer));
-        self.phase = Phase::AwaitInit;
+        match offer {
+            Some(mechanisms) => self.offer(mechanisms, out),
+            None => self.phase = Phase::Offering,
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use crate::event::Event;
 use crate::link::credit::Credit;
 use crate::link::state::{Link, LinkState, LinkStep, Progress};
 use crate::recv::RecvBuf;
+use crate::sasl::SaslStep;
 use crate::send::SendQueue;
 use crate::session::state::{Session, SessionState, SessionStep};
 use crate::tap::TapKind;
@@ -44,7 +45,8 @@ pub(super) type Outcome = Result<Option<Event>, Fault>;
 
 impl Connection {
     /// Takes frames from `input` until one makes an event. `None`: no whole frame is left, or an
-    /// acceptor's [`open`](Self::open) is awaited. What the engine has to say is put into `out`.
+    /// acceptor's [`open`](Self::open) or an answer to [`Event::Sasl`] is awaited. What the engine
+    /// has to say is put into `out`.
     ///
     /// # Errors
     /// The connection is over. Whatever the peer may be told is in `out`: flush it, then hang up.
@@ -71,15 +73,26 @@ impl Connection {
                     if !self.on_header(input, out)? {
                         return Ok(None);
                     }
-                }
-                Phase::AwaitInit | Phase::AwaitMechanisms | Phase::AwaitOutcome => {
-                    match self.on_sasl(input, out)? {
-                        Some(None) => {}
-                        Some(event) => return Ok(event),
-                        None => return Ok(None),
+                    if self.phase == Phase::Offering {
+                        return Ok(Some(Event::Sasl(Box::new(SaslStep::Started))));
                     }
                 }
-                Phase::Start | Phase::OpenReceived => return Ok(None),
+                Phase::AwaitInit
+                | Phase::AwaitResponse
+                | Phase::AwaitMechanisms
+                | Phase::AwaitOutcome
+                | Phase::AwaitTurn => match self.on_sasl(input, out)? {
+                    Some(None) => {}
+                    Some(event) => return Ok(event),
+                    None => return Ok(None),
+                },
+                Phase::Start
+                | Phase::OpenReceived
+                | Phase::Offering
+                | Phase::Judging
+                | Phase::Choosing
+                | Phase::Answering
+                | Phase::Checking => return Ok(None),
                 Phase::CloseReceived | Phase::Closed => {
                     input.clear();
                     return Ok(None);

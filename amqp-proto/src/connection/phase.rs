@@ -4,9 +4,14 @@
 //!
 //! ```text
 //! acceptor   AwaitHeader ─┬──────────────────────────────────────────► HeaderExchanged
-//!                         └─► AwaitInit ─► AwaitInnerHeader ──────────►┘
+//!           (Offering ─►)─┴─► AwaitInit ─► AwaitInnerHeader ──────────►┘
+//!                               └─► Judging ─────►┘
+//!                                   │    ▲ └─► Closed
+//!                            AwaitResponse ◄┘
 //! initiator  Start ─┬─────────────────────────────────────────────────► AwaitAmqpHeader
-//!                   └─► AwaitSaslHeader ─► AwaitMechanisms ─► AwaitOutcome ─►┘
+//!                   └─► AwaitSaslHeader ─► AwaitMechanisms ─► AwaitOutcome ──►┘
+//!                                     └─► Choosing ─► AwaitTurn ─► Checking ─►┘
+//!                                                  Answering ▲▼
 //!
 //!   HeaderExchanged ─ OpenIn ──► OpenReceived ─ OpenOut ─► Opened
 //!         └────────── OpenOut ─► OpenSent ───── OpenIn ──►┘
@@ -16,15 +21,23 @@
 //! ```
 //!
 //! Decision: the security layer is phases of the same machine. A performative that arrives in one
-//! of them has no arm to land in, so authentication cannot be skipped by mixing layers.
+//! of them has no arm to land in, so authentication cannot be skipped by mixing layers. In
+//! `Offering`, `Judging`, `Choosing`, `Answering` and `Checking` the owner has the word, and
+//! nothing is read.
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Acceptor: nothing heard yet.
     AwaitHeader,
+    /// Acceptor: the owner is to say which mechanisms are offered.
+    Offering,
     /// Acceptor: mechanisms offered.
     AwaitInit,
+    /// Acceptor: the owner looks at what the client said.
+    Judging,
+    /// Acceptor: the client is to answer a challenge.
+    AwaitResponse,
     /// Acceptor: the security layer is done.
     AwaitInnerHeader,
     /// Initiator: `start` was not called yet.
@@ -33,8 +46,16 @@ pub(super) enum Phase {
     AwaitSaslHeader,
     /// Initiator: the mechanisms are to come.
     AwaitMechanisms,
-    /// Initiator: sasl-init sent.
+    /// Initiator: sasl-init sent, and the outcome is all that can follow.
     AwaitOutcome,
+    /// Initiator: the owner chooses a mechanism.
+    Choosing,
+    /// Initiator: a challenge or the outcome is to come.
+    AwaitTurn,
+    /// Initiator: the owner has a challenge to answer.
+    Answering,
+    /// Initiator: the owner looks at how the server proved itself.
+    Checking,
     /// Initiator: AMQP header and Open sent.
     AwaitAmqpHeader,
     /// Both headers are through; no Open in either direction.
@@ -63,6 +84,14 @@ pub(super) enum PhaseStep {
 }
 
 impl Phase {
+    /// Whether the owner has the word in the security layer.
+    pub(super) const fn asks_owner(self) -> bool {
+        matches!(
+            self,
+            Self::Offering | Self::Judging | Self::Choosing | Self::Answering | Self::Checking
+        )
+    }
+
     /// The phase after a step, or `None` if the step does not fit.
     pub(super) const fn after(self, step: PhaseStep) -> Option<Self> {
         use PhaseStep::{CloseIn, CloseOut, OpenIn, OpenOut};
@@ -77,12 +106,19 @@ impl Phase {
             (Self::CloseSent, CloseIn) | (Self::CloseReceived, CloseOut) => Some(Self::Closed),
             (
                 Self::AwaitHeader
+                | Self::Offering
                 | Self::AwaitInit
+                | Self::Judging
+                | Self::AwaitResponse
                 | Self::AwaitInnerHeader
                 | Self::Start
                 | Self::AwaitSaslHeader
                 | Self::AwaitMechanisms
                 | Self::AwaitOutcome
+                | Self::Choosing
+                | Self::AwaitTurn
+                | Self::Answering
+                | Self::Checking
                 | Self::AwaitAmqpHeader
                 | Self::Closed,
                 _,
@@ -140,12 +176,19 @@ mod tests {
         use Phase::*;
         let before = [
             AwaitHeader,
+            Offering,
             AwaitInit,
+            Judging,
+            AwaitResponse,
             AwaitInnerHeader,
             Start,
             AwaitSaslHeader,
             AwaitMechanisms,
             AwaitOutcome,
+            Choosing,
+            AwaitTurn,
+            Answering,
+            Checking,
             AwaitAmqpHeader,
         ];
         for phase in before {

@@ -50,6 +50,12 @@ pub struct Connection {
     pub(super) heartbeat: Option<Duration>,
     pub(super) mechanism: Option<Symbol>,
     pub(super) user: Option<Str>,
+    /// The transport keeps what passes from others.
+    pub(super) encrypted: bool,
+    /// Who the peer has proved to be below AMQP.
+    pub(super) external: Option<Str>,
+    /// The mechanism of an exchange that the owner decides.
+    pub(super) asked: Option<Symbol>,
     pub(super) empty_frames: Budget,
     pub(super) states: Budget,
     pub(super) echoes: Budget,
@@ -84,6 +90,9 @@ impl Connection {
             heartbeat: None,
             mechanism: None,
             user: None,
+            encrypted: false,
+            external: None,
+            asked: None,
             empty_frames: Budget::new(),
             states: Budget::new(),
             echoes: Budget::new(),
@@ -94,6 +103,19 @@ impl Connection {
     /// [`Event::Opened`](crate::Event::Opened) and [`open`](Self::open).
     pub fn set_config(&mut self, config: Arc<Config>) {
         self.config = config;
+    }
+
+    /// What the transport has come to: whether it is encrypted, and who the peer has proved to be
+    /// below AMQP. Call it before the first AMQP byte is given to
+    /// [`poll_event`](Self::poll_event); what is offered then depends on it.
+    pub fn set_security(&mut self, encrypted: bool, external: Option<Str>) {
+        self.encrypted = encrypted;
+        self.external = external;
+    }
+
+    /// Whether an answer to [`Event::Sasl`](crate::Event::Sasl) is awaited.
+    pub fn awaits_sasl(&self) -> bool {
+        self.phase.asks_owner()
     }
 
     /// The settings in force.

@@ -48,6 +48,15 @@ pub fn fuzz_connection_bytes(bytes: &[u8]) {
                 mechanism: Mechanism::Anonymous,
             },
         ),
+        (
+            false,
+            Sasl::Server {
+                mechanisms: ["PLAIN", "EXTERNAL"].map(Symbol::from_static).to_vec(),
+                required: true,
+            },
+        ),
+        (false, Sasl::Relayed { required: false }),
+        (true, Sasl::Asked),
     ];
     for (initiator, sasl) in ends {
         let limits = Limits {
@@ -57,6 +66,7 @@ pub fn fuzz_connection_bytes(bytes: &[u8]) {
         let config = Config {
             initiator,
             sasl,
+            plain_in_clear: true,
             max_frame_size: 4096,
             channel_max: 7,
             handle_max: 7,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use amqp_codec::{DeliveryState, DeliveryTag, Disposition, Role};
+use amqp_codec::{DeliveryState, DeliveryTag, Disposition, Role, SaslCode, Str, Symbol};
 use bytes::Bytes;
 
 use crate::config::Config;
@@ -18,6 +18,7 @@ use crate::event::{Event, InTransfer, OutTransfer, Sent};
 use crate::key::{LinkKey, SessionKey};
 use crate::payload::Payload;
 use crate::recv::RecvBuf;
+use crate::sasl::{SaslReply, SaslStep};
 use crate::send::SendQueue;
 use crate::time::Time;
 
@@ -119,6 +120,7 @@ impl Peer {
 
     fn answer(&mut self, event: &Event) {
         match event {
+            Event::Sasl(step) => self.answer_sasl(step),
             Event::Opened(_) => self.connection.open(None, &mut self.out),
             Event::Begun {
                 session,
@@ -142,12 +144,7 @@ impl Peer {
                 closed,
                 answer,
                 ..
-            } => {
-                if !answer {
-                    self.connection.detach(*link, *closed, None, &mut self.out);
-                }
-                self.forget(*link);
-            }
+            } => self.on_detached(*link, *closed, *answer),
             Event::Ended {
                 session, answer, ..
             } => {
@@ -188,6 +185,18 @@ impl Peer {
             | Event::Attached { .. }
             | Event::Closed { .. } => {}
         }
+    }
+
+    fn on_detached(&mut self, link: LinkKey, closed: bool, answer: bool) {
+        if !answer {
+            self.connection.detach(link, closed, None, &mut self.out);
+        }
+        self.forget(link);
+    }
+
+    fn answer_sasl(&mut self, step: &SaslStep) {
+        let replied = self.connection.reply_sasl(sasl_reply(step), &mut self.out);
+        self.error = replied.err();
     }
 
     fn on_flow(&mut self, session: SessionKey, link: Option<LinkKey>, echo: bool) {
@@ -460,4 +469,34 @@ fn check_message(bytes: &[u8]) {
         message(token, rest.len()),
         "what arrives is what was sent"
     );
+}
+
+/// What an owner may answer, as the first byte says.
+fn sasl_reply(step: &SaslStep) -> SaslReply {
+    let user = Str::from_static("user");
+    let judge = |data: &[u8]| match data.first().map(|byte| byte % 3) {
+        Some(0) => SaslReply::Challenge(Bytes::copy_from_slice(data)),
+        Some(1) => SaslReply::Failure {
+            code: SaslCode::Auth,
+            user: None,
+        },
+        Some(_) | None => SaslReply::Success {
+            user: user.clone(),
+            data: None,
+        },
+    };
+    match step {
+        SaslStep::Started => SaslReply::Offer(vec![Symbol::from_static("PLAIN")]),
+        SaslStep::Init { response, .. } => judge(response.as_deref().unwrap_or_default()),
+        SaslStep::Response(data) => judge(data),
+        SaslStep::Offered(mechanisms) => match mechanisms.first() {
+            Some(mechanism) => SaslReply::Choice {
+                mechanism: mechanism.clone(),
+                response: None,
+            },
+            None => SaslReply::Abort(Str::from_static("no mechanism")),
+        },
+        SaslStep::Challenge(data) => SaslReply::Response(data.clone()),
+        SaslStep::Succeeded(_) => SaslReply::Accept(user),
+    }
 }

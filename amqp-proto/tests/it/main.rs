@@ -10,6 +10,7 @@ mod misdeeds;
 mod pair;
 mod random;
 mod raw;
+mod sasl;
 mod settlement;
 mod tapped;
 mod transfers;
