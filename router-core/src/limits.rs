@@ -18,7 +18,7 @@
 //! + a message of the routing protocol             ≤ MESH_MESSAGE_BYTES, between routers
 //! + settled deliveries and copies for it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
 //! + names and addresses of links, some copies    2 × ATTACH_BYTES
-//! + stalled streams                              STALL_ALLOWANCE
+//! + stalled streams                              STALL_ALLOWANCE a session
 //! + send queue, plain and sealed                 ≤ 2 × OUTPUT_BYTES, 64 KiB each as a rule
 //! ```
 //!
@@ -42,7 +42,8 @@ pub const OPENING_BYTES: u64 = 1024 * 1024;
 /// Bytes of a streamed delivery that may have come in and not yet left the box.
 pub const STREAM_WINDOW: u64 = 256 * 1024;
 
-/// Bytes of stalled streams on a connection that do not yet hold back their sessions.
+/// Bytes of stalled streams that do not yet hold back their session, but for those of the only link
+/// that sends by it.
 pub const STALL_ALLOWANCE: u64 = 16 * 1024 * 1024;
 
 /// Bytes by which a stream must have drained before its session gets window back.
@@ -64,7 +65,7 @@ pub const DELIVERY_OVERHEAD: u64 = 512;
 pub const AWAITED_BYTES: usize = 1024;
 
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
-pub const LANE_BYTES: u64 = 8 * 1024 * 1024;
+pub const LANE_BYTES: u64 = 7 * 1024 * 1024;
 
 /// Bytes of settled deliveries and of copies that wait for all consumers of one connection before
 /// further ones are dropped at once, or released where their producer has not settled.

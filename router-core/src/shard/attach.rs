@@ -170,7 +170,6 @@ impl Shard {
             self.in_links
                 .insert(InLink::new(new, LinkType::Endpoint, routed)),
         );
-        self.review_window(key, session);
         if let Some(target) = &mut target {
             default_expiry(&mut target.expiry_policy);
         }
@@ -187,6 +186,7 @@ impl Shard {
             conn.set_slot(link, Some(LinkSlot::In(in_key)));
             conn.engine.answer_attach(link, answer, &mut conn.output);
         }
+        self.review_window(key, session);
         self.note_attached(key, id, Direction::In, attach);
         if let Some(resolved) = resolved {
             let producers = self

@@ -161,7 +161,12 @@ impl Fill {
 impl Withheld {
     /// Bytes by which the window is smaller.
     pub(super) fn bytes(&self) -> u64 {
-        self.links + self.streams.saturating_sub(limits::STALL_ALLOWANCE)
+        self.bytes_beside(0)
+    }
+
+    /// The same where the streams that withhold so many of them keep nobody from sending.
+    pub(super) fn bytes_beside(&self, alone: u64) -> u64 {
+        self.links + alone.max(self.streams.saturating_sub(limits::STALL_ALLOWANCE))
     }
 }
 

@@ -328,10 +328,24 @@ impl Shard {
         let Some(conn) = self.conns.get(key) else {
             return;
         };
-        let holds = |(of, withheld): &(_, Withheld)| *of == session && withheld.bytes() > 0;
+        let holds = |(of, withheld): &(_, Withheld)| {
+            *of == session && withheld.links + withheld.streams > 0
+        };
         if conn.is_full() || conn.sessions.iter().any(holds) {
             self.apply_withheld(key, session);
         }
+    }
+
+    /// What streams withhold on a session of a client that sends by one link only, in bytes that
+    /// came by this link.
+    fn withheld_alone(&self, key: ConnKey, session: SessionKey) -> u64 {
+        let conn = self.conns.get(key).filter(|_| !self.is_inter_router(key));
+        let producers = conn.map(|conn| conn.producers(session)).unwrap_or_default();
+        let [link] = producers[..] else {
+            return 0;
+        };
+        let held = self.in_links.get(link).map_or(0, |link| link.bytes);
+        held.saturating_sub(limits::STREAM_WINDOW)
     }
 
     fn apply_withheld(&mut self, key: ConnKey, session: SessionKey) {
@@ -341,7 +355,11 @@ impl Shard {
         let Some((_, withheld)) = conn.sessions.iter().find(|(of, _)| *of == session) else {
             return;
         };
-        let frames = withheld.bytes() / u64::from(conn.settings.max_frame_size);
+        let alone = match withheld.streams {
+            0 => 0,
+            streams => streams.min(self.withheld_alone(key, session)),
+        };
+        let frames = withheld.bytes_beside(alone) / u64::from(conn.settings.max_frame_size);
         let frames = u32::try_from(frames).unwrap_or(u32::MAX);
         let window = conn.engine.full_window(session);
         let most = window.saturating_sub(limits::CROWDED_WINDOW_FRAMES);

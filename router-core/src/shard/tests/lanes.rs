@@ -39,14 +39,14 @@ fn what_is_settled_early_and_dropped_gives_its_window_back() {
 
 #[test]
 fn what_is_settled_while_it_waits_obeys_the_rule_for_settled_deliveries() {
-    let size = 4_000_000;
+    let size = 1_900_000;
     for (shards, far) in [(1, 0), (2, 1)] {
         let mut world = World::new(shards);
         let producer = world.connect(0);
         let consumer = world.connect(far);
         world.receiver(consumer, "r", "q", 0);
         let sender = world.sender(producer, "s", "q");
-        for _ in 0..10 {
+        for _ in 0..20 {
             assert!(world.send(producer, sender, &message(size), false));
             world.settle_as_sender(producer, sender);
             let waiting = world.shards[far].census().lane_bytes;

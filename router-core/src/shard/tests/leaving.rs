@@ -19,6 +19,8 @@ fn links_that_have_gone_leave_nothing_on_their_connections_account() {
     let consumer = world.connect(0);
     let link = world.receiver(consumer, "r", "sink", 0);
     let size = 1_000_000;
+    // Another that sends by the session, so that they are let in.
+    world.sender(producer, "beside", "sink");
     let links = limits::CONNECTION_BYTES / limits::LINK_BYTES + 1;
     for number in 0..links {
         let sender = world.sender(producer, &format!("s{number}"), "sink");

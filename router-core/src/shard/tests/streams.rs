@@ -214,6 +214,30 @@ fn a_stalled_stream_that_holds_up_nobody_may_wait() {
     assert_eq!(world.peers[peer].outcome(0), None);
 }
 
+#[test]
+fn a_stalled_stream_is_held_back_at_once_unless_others_send_by_its_session() {
+    for settled in [false, true] {
+        let mut world = World::new(1);
+        let slow = world.connect_with_window(0, 1);
+        world.receiver(slow, "slow", "slow", 10);
+        let quick = world.connect(0);
+        world.receiver(quick, "quick", "quick", 10);
+        let producer = world.connect(0);
+        let sender = world.sender(producer, "s", "slow");
+        let mut rest = Payload::from(Bytes::from(message(30_000_000)));
+        assert!(!world.pour(producer, sender, &mut rest, settled, false));
+        let taken = 30_000_000 - rest.len() as u64;
+        let window = u64::from(limits::SESSION_WINDOW_BYTES);
+        assert!(
+            taken < window + 2 * limits::STREAM_WINDOW,
+            "{taken} bytes are kept for a consumer that takes none"
+        );
+        let other = world.sender(producer, "other", "quick");
+        assert!(world.send(producer, other, &message(10), settled));
+        assert_eq!(world.peers[quick].received(), [message(10)]);
+    }
+}
+
 /// Sends messages of `size` bytes until no window lets more out; how many left in full, and what is
 /// left of the last.
 fn flood(world: &mut World, producer: usize, link: LinkKey, size: usize) -> (usize, Payload) {
