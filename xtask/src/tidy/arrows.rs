@@ -15,6 +15,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("amqp-codec", &[]),
     ("amqp-proto", &["amqp-codec"]),
     ("tls", &["amqp-proto"]),
+    ("sasl", &[]),
     ("router-core", &["amqp-codec", "amqp-proto"]),
     ("management", &["amqp-codec", "amqp-proto", "router-core"]),
     (
@@ -27,6 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "amqp-codec",
             "amqp-proto",
             "tls",
+            "sasl",
             "router-core",
             "management",
         ],
@@ -41,6 +43,7 @@ const ALL: &[&str] = &[
     "amqp-codec",
     "amqp-proto",
     "tls",
+    "sasl",
     "router-core",
     "management",
     "causeway",

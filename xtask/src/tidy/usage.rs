@@ -16,6 +16,7 @@ pub(crate) const DETERMINISTIC: &[&str] = &[
     "amqp-codec",
     "amqp-proto",
     "tls",
+    "sasl",
     "router-core",
     "management",
 ];
