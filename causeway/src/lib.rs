@@ -42,6 +42,7 @@
 //! # }
 //! ```
 
+mod authority;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
@@ -50,13 +51,16 @@ mod control;
 pub mod daemon;
 mod deal;
 mod dial;
+mod dialogue;
 mod host;
 mod linger;
 mod listen;
 pub mod log;
 mod orders;
+mod password;
 mod pipe;
 mod post;
+mod random;
 mod resolve;
 mod router;
 mod socket;

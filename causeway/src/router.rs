@@ -6,9 +6,9 @@
 //! records, so going on without one would be guessing. Panics inside one connection are fenced in
 //! the shard and end only that connection.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use management::schema::Entity;
-use management::settings::{router_settings, worker_threads};
+use management::settings::{router_settings, user_file, worker_threads};
 use management::{Agent, Origin};
 use mio::{Poll, Waker};
 use router_core::control::{ControlConfig, ControlPlane};
@@ -25,6 +25,7 @@ use router_core::ids::ShardId;
 use router_core::settings::{RouterMode, RouterSettings};
 use router_core::shard::{Shard, ShardConfig};
 
+use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::config::{Configuration, Placed, open_doors};
 use crate::control::{self, Control, ControlParts};
@@ -33,6 +34,7 @@ use crate::log::{Level, Log, Module};
 use crate::orders::{Order, Orders};
 use crate::pipe::{Door, Doors, Pipes};
 use crate::post::{Incoming, Intake, Offices};
+use crate::random::Random;
 use crate::worker::{self, Worker, WorkerParts};
 
 pub use crate::control::End;
@@ -243,12 +245,13 @@ impl Frame {
             seed: self.random.number().map_err(text)?,
             counters: Arc::clone(&counters),
         });
+        let users = user_file(&entity).map(PathBuf::from);
         let mut agent = Agent::new(entity);
         if !configuration.policy.admin_status {
             agent.keep_connections();
         }
         let mut process = Process::new(log.clone(), configuration.log.clone());
-        for placed in &configuration.entities {
+        for placed in in_order(&configuration.entities) {
             create(placed, &mut agent, &mut plane, &mut process, &log)?;
         }
 
@@ -256,6 +259,8 @@ impl Frame {
         let offices = Arc::new(Offices::new(
             polls.iter().map(|(_, waker)| Arc::clone(waker)),
         ));
+        let (own_offices, log_) = (Arc::clone(&offices), log.clone());
+        let authority = Arc::new(Authority::new(own_offices, users, self.clock, log_));
         let (poll, waker) = polls.pop().expect("one poll more than shards");
         let mut idle = Vec::new();
         let mut intakes = Vec::new();
@@ -265,7 +270,7 @@ impl Frame {
             intakes.push(Arc::new(Intake::new(waker)));
         }
         let threads = self
-            .spawn_workers(idle, &offices, &intakes)
+            .spawn_workers(idle, &offices, &authority, &intakes)
             .inspect_err(|_| abandon(&intakes))
             .map_err(text)?;
         let words = format!(
@@ -307,11 +312,13 @@ impl Frame {
         &self,
         shards: Vec<(Shard, Poll)>,
         offices: &Arc<Offices>,
+        authority: &Arc<Authority>,
         intakes: &[Arc<Intake>],
     ) -> io::Result<Vec<JoinHandle<()>>> {
         let mut threads = Vec::new();
         for (index, ((shard, poll), intake)) in (0..).zip(shards.into_iter().zip(intakes)) {
-            threads.push(self.spawn(ShardId(index), shard, poll, offices, Arc::clone(intake))?);
+            let shared = (offices, authority);
+            threads.push(self.spawn(ShardId(index), shard, poll, shared, Arc::clone(intake))?);
         }
         Ok(threads)
     }
@@ -364,7 +371,7 @@ impl Frame {
         own: ShardId,
         shard: Shard,
         poll: Poll,
-        offices: &Arc<Offices>,
+        (offices, authority): (&Arc<Offices>, &Arc<Authority>),
         intake: Arc<Intake>,
     ) -> io::Result<JoinHandle<()>> {
         let spare = self.cores > 2 && self.shards > 1;
@@ -377,6 +384,7 @@ impl Frame {
             own,
             poll,
             offices,
+            authority: Arc::clone(authority),
             intake,
             clock,
             log,
@@ -394,6 +402,13 @@ fn abandon(intakes: &[Arc<Intake>]) {
     intakes
         .iter()
         .for_each(|intake| intake.push(Incoming::Abandon));
+}
+
+/// The sections of a file, those first that others name.
+fn in_order(entities: &[Placed]) -> impl Iterator<Item = &Placed> {
+    let is_named = |placed: &&Placed| placed.is_of_type("authServicePlugin");
+    let others = entities.iter().filter(move |placed| !is_named(placed));
+    entities.iter().filter(is_named).chain(others)
 }
 
 /// Gives the router what one section of the configuration says.
@@ -511,23 +526,4 @@ fn with_id(mut router: Entity, random: &Random) -> Result<Entity, String> {
 
 fn text(error: io::Error) -> String {
     error.to_string()
-}
-
-/// The operating system's source of numbers that nobody can guess.
-struct Random(File);
-
-impl Random {
-    fn new() -> io::Result<Self> {
-        File::open("/dev/urandom").map(Self)
-    }
-
-    fn number(&self) -> io::Result<u64> {
-        self.bytes().map(u64::from_ne_bytes)
-    }
-
-    fn bytes<const N: usize>(&self) -> io::Result<[u8; N]> {
-        let mut bytes = [0; N];
-        (&self.0).read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
 }

@@ -15,6 +15,7 @@ use router_core::notice::Notice;
 use router_core::settings::NewConnection;
 use router_core::shard::Shard;
 
+use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::linger::Lingering;
 use crate::log::Log;
@@ -46,6 +47,7 @@ pub(crate) struct Worker {
     own: ShardId,
     poll: Poll,
     offices: Arc<Offices>,
+    authority: Arc<Authority>,
     intake: Arc<Intake>,
     clock: Clock,
     log: Log,
@@ -115,6 +117,7 @@ pub(crate) struct WorkerParts {
     pub(crate) own: ShardId,
     pub(crate) poll: Poll,
     pub(crate) offices: Arc<Offices>,
+    pub(crate) authority: Arc<Authority>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) clock: Clock,
     pub(crate) log: Log,
@@ -129,6 +132,7 @@ impl Worker {
             own,
             poll,
             offices,
+            authority,
             intake,
             clock,
             log,
@@ -139,6 +143,7 @@ impl Worker {
             own,
             poll,
             offices,
+            authority,
             intake,
             clock,
             log,
@@ -224,6 +229,7 @@ impl Worker {
         moved += self.read_sockets(now);
         self.shard.turn(now);
         self.post();
+        self.pass_questions();
         moved += self.write_sockets(now);
         let closed = self.drop_closed(now);
         self.shard.finish(&mut self.notices);
@@ -367,6 +373,13 @@ impl Worker {
     fn post_due(&mut self) {
         while let Some((to, batch)) = self.shard.outboxes().poll_due() {
             self.offices.post(to, batch);
+        }
+    }
+
+    /// Hands on what others decide.
+    fn pass_questions(&mut self) {
+        while let Some(question) = self.shard.poll_question() {
+            self.authority.ask(question);
         }
     }
 

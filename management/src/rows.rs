@@ -20,6 +20,9 @@ use crate::schema::{
     ROUTER_LINK, ROUTER_NODE,
 };
 
+/// What is shown of a secret.
+const SECRET: &str = "*******";
+
 /// Nanoseconds of a second.
 const NANOS: u64 = 1_000_000_000;
 
@@ -72,6 +75,9 @@ impl<'a> Row<'a> {
                 "name" | "identity" => "self".into(),
                 _ => Value::Null,
             },
+            Self::Entity(entity) | Self::Connector(entity, _) if is_secret(entity, name) => {
+                SECRET.into()
+            }
             Self::Entity(entity) => entity.get(name).cloned().unwrap_or_default(),
             Self::Connector(entity, control) => connector(entity, control, name),
             Self::Rule(rule) => address_rule(rule, name),
@@ -109,6 +115,12 @@ impl<'a> Row<'a> {
         }
         map
     }
+}
+
+/// Whether an attribute has a value that nobody is shown.
+fn is_secret(entity: &Entity, name: &str) -> bool {
+    let attribute = entity.entity_type().attribute(name);
+    attribute.is_some_and(|attribute| attribute.secret) && entity.get(name).is_some()
 }
 
 fn text(text: Option<&str>) -> Value {

@@ -10,7 +10,8 @@ use router_core::control::{Connect, ConnectorIdentity, Listen, ListenerIdentity}
 use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
-    ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
+    AuthService, ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings,
+    SaslSettings, Secret, StripAnnotations,
 };
 
 use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list};
@@ -90,15 +91,28 @@ pub fn log_settings(log: &Entity) -> LogSettings {
     }
 }
 
-/// What a `listener` entity asks for; `required` if the router cannot do without it.
+/// What a `listener` entity asks for; `required` if the router cannot do without it. The service
+/// that it names for authentication is `plugin`.
 #[must_use]
-pub fn listen(listener: &Entity, required: bool) -> Listen {
+pub fn listen(
+    listener: &Entity,
+    router: &Entity,
+    plugin: Option<&Entity>,
+    required: bool,
+) -> Listen {
+    let mut settings = connection_settings(listener);
+    if listener.text("saslMechanisms").is_none() && user_file(router).is_none() {
+        // Nobody could authenticate by the others.
+        let needs_no_file = |name: &String| matches!(&**name, "EXTERNAL" | "ANONYMOUS");
+        settings.sasl_mechanisms.retain(needs_no_file);
+    }
+    settings.sasl.plugin = plugin.map(|plugin| Arc::new(auth_service(plugin)));
     let text = |name| listener.text(name).unwrap_or_default().to_owned();
     Listen {
         identity: ListenerIdentity::from(listener.identity()),
         host: text("host"),
         port: text("port"),
-        settings: Arc::new(connection_settings(listener)),
+        settings: Arc::new(settings),
         required,
     }
 }
@@ -147,6 +161,12 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
         strip_annotations: strip_annotations(entity, role),
         authenticate_peer: entity.is_true("authenticatePeer"),
         sasl_mechanisms: mechanisms(entity),
+        sasl: SaslSettings {
+            plain_in_clear: entity.is_true("allowInsecureAuthentication"),
+            plugin: None,
+            user: entity.text("saslUsername").map(Arc::from),
+            password: entity.text("saslPassword").map(|text| Secret(text.into())),
+        },
         open_properties: open_properties(entity),
     }
 }
@@ -191,11 +211,68 @@ fn display_name(entity: &Entity) -> String {
     )
 }
 
+/// The mechanisms in the list of a `listener` by which nobody can authenticate, because its router
+/// has no file of users.
+pub fn mechanisms_without_users<'a>(
+    listener: &'a Entity,
+    router: &Entity,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let is_in_need = listener.text("saslPlugin").is_none() && user_file(router).is_none();
+    let list = listener.text("saslMechanisms").filter(|_| is_in_need);
+    let needs_file = |name: &&str| *name == "PLAIN" || name.starts_with("SCRAM-");
+    let names = list.unwrap_or_default().split_whitespace();
+    names.filter(needs_file)
+}
+
+/// The file of users that a `router` entity names.
+#[must_use]
+pub fn user_file(router: &Entity) -> Option<String> {
+    if let Some(file) = router.text("saslUserFile") {
+        return Some(file.to_owned());
+    }
+    let (folder, name) = (
+        router.text("saslConfigDir")?,
+        router.text("saslConfigName")?,
+    );
+    Some(format!("{folder}/{name}.users"))
+}
+
+/// What an `authServicePlugin` entity asks for.
+fn auth_service(plugin: &Entity) -> AuthService {
+    let text = |name| plugin.text(name).map(str::to_owned);
+    let old = plugin.text("authService").unwrap_or_default();
+    let (old_host, old_port) = old.rsplit_once(':').unwrap_or((old, "amqp"));
+    let is_old = plugin.text("host").is_none_or(str::is_empty);
+    AuthService {
+        name: text("name").unwrap_or_default(),
+        host: match is_old {
+            true => old_host.to_owned(),
+            false => text("host").unwrap_or_default(),
+        },
+        port: match is_old && !plugin.is_given("port") {
+            true => old_port.to_owned(),
+            false => text("port").unwrap_or_default(),
+        },
+        realm: text("realm"),
+        tls_profile: text("sslProfile"),
+    }
+}
+
 /// What is configured and known; who has to authenticate cannot stay anonymous.
 fn mechanisms(entity: &Entity) -> Vec<String> {
     let configured = entity.text("saslMechanisms");
-    let is_wanted = |mechanism: &str| {
-        configured.is_none_or(|list| list.split_whitespace().any(|wanted| wanted == mechanism))
+    let is_connector = *entity.entity_type() == CONNECTOR;
+    let has_user = entity.text("saslUsername").is_some();
+    // What a connector can do without having been told.
+    let is_possible = |mechanism: &str| match mechanism {
+        _ if !is_connector => true,
+        "ANONYMOUS" => !has_user,
+        "EXTERNAL" => entity.text("sslProfile").is_some(),
+        _ => has_user,
+    };
+    let is_wanted = |mechanism: &str| match configured {
+        Some(list) => list.split_whitespace().any(|wanted| wanted == mechanism),
+        None => is_possible(mechanism),
     };
     let is_anonymous_forbidden = entity.is_true("authenticatePeer");
     let offered = MECHANISMS.iter().filter(|mechanism| {

@@ -10,10 +10,10 @@ use router_core::limits::CONFIGURED_ENTITIES;
 use crate::host::Host;
 use crate::rows::Row;
 use crate::schema::{
-    CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER, refused_role,
-    shortened,
+    AUTH_SERVICE, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER,
+    refused_role, shortened,
 };
-use crate::settings::{address_rule, connect, listen, log_settings};
+use crate::settings::{address_rule, connect, listen, log_settings, mechanisms_without_users};
 use crate::status::{Failure, Status};
 
 /// What the configuration has made.
@@ -21,6 +21,7 @@ use crate::status::{Failure, Status};
 pub(crate) struct Store {
     router: Entity,
     logs: Vec<Entity>,
+    auth_services: Vec<Entity>,
     listeners: Vec<Entity>,
     connectors: Vec<Entity>,
     /// Entries about addresses that came from a file: their names count from 0.
@@ -52,6 +53,7 @@ impl Store {
         Self {
             router,
             logs,
+            auth_services: Vec::new(),
             listeners: Vec::new(),
             connectors: Vec::new(),
             addresses_named: 0,
@@ -78,6 +80,8 @@ impl Store {
             self.create_listener(entity, origin, control)
         } else if *entity_type == CONNECTOR {
             self.create_connector(entity, control)
+        } else if *entity_type == AUTH_SERVICE {
+            self.create_auth_service(entity, control)
         } else if *entity_type == CONFIG_ADDRESS {
             self.create_address(entity, origin, control)
         } else if *entity_type == LOG && origin == Origin::File {
@@ -102,7 +106,14 @@ impl Store {
         control: &mut ControlPlane,
     ) -> Result<String, Failure> {
         let identity = self.admit(&mut listener, control)?;
-        if !control.listen(listen(&listener, origin == Origin::File)) {
+        let plugin = self.plugin_of(&listener)?;
+        if let Some(mechanism) = mechanisms_without_users(&listener, &self.router).next() {
+            let mechanism = shortened(mechanism);
+            let text = format!("SASL mechanism '{mechanism}' needs the router's saslUserFile");
+            return Err(Failure::bad_request(text));
+        }
+        let is_required = origin == Origin::File;
+        if !control.listen(listen(&listener, &self.router, plugin, is_required)) {
             return Err(duplicate(&listener, "identity"));
         }
         self.listeners.push(listener);
@@ -119,6 +130,35 @@ impl Store {
             return Err(duplicate(&connector, "identity"));
         }
         self.connectors.push(connector);
+        Ok(identity)
+    }
+
+    /// The service that a listener names for authentication.
+    fn plugin_of(&self, listener: &Entity) -> Result<Option<&Entity>, Failure> {
+        let Some(name) = listener.text("saslPlugin") else {
+            return Ok(None);
+        };
+        let mut services = self.auth_services.iter();
+        let named = services.find(|service| service.name() == Some(name));
+        named.map(Some).ok_or_else(|| {
+            let name = shortened(name);
+            Failure::bad_request(format!("Cannot find sasl plugin {name}"))
+        })
+    }
+
+    fn create_auth_service(
+        &mut self,
+        mut service: Entity,
+        control: &ControlPlane,
+    ) -> Result<String, Failure> {
+        let place = service.name().map_or_else(
+            || service.text("host").unwrap_or_default().to_owned(),
+            str::to_owned,
+        );
+        let identity = format!("{}/{place}", AUTH_SERVICE.short);
+        service.identify(identity.clone());
+        self.refuse_duplicate(&service, control)?;
+        self.auth_services.push(service);
         Ok(identity)
     }
 
@@ -216,6 +256,11 @@ impl Store {
             self.connectors
                 .retain(|connector| connector.identity() != identity);
             control.disconnect(identity)
+        } else if *entity_type == AUTH_SERVICE {
+            let before = self.auth_services.len();
+            self.auth_services
+                .retain(|service| service.identity() != identity);
+            self.auth_services.len() < before
         } else if *entity_type == CONFIG_ADDRESS {
             let number = identity.parse().ok();
             number.is_some_and(|number| control.remove_address(number))
@@ -237,6 +282,7 @@ impl Store {
     ) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let entities = std::iter::once(&self.router)
             .chain(&self.logs)
+            .chain(&self.auth_services)
             .chain(&self.listeners);
         let connectors = self.connectors.iter();
         entities
@@ -252,7 +298,9 @@ impl Store {
         control: &ControlPlane,
     ) -> Result<(), Failure> {
         let is = |other| std::ptr::eq(entity_type, other);
-        let count = if is(&LISTENER) {
+        let count = if is(&AUTH_SERVICE) {
+            self.auth_services.len()
+        } else if is(&LISTENER) {
             self.listeners.len()
         } else if is(&CONNECTOR) {
             self.connectors.len()

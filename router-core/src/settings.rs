@@ -1,6 +1,7 @@
 //! What the configuration tells shards and control plane: plain values, already checked. Who reads
 //! files and who answers CREATE build the same values.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +122,44 @@ impl ConnectionRole {
     }
 }
 
+/// How peers of a listener authenticate, or the router does by a connector, beside the mechanisms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaslSettings {
+    /// PLAIN, which shows the password, may be used where there is no encryption.
+    pub plain_in_clear: bool,
+    /// Of a listener: the authentication service that decides; `None`: the router does.
+    pub plugin: Option<Arc<AuthService>>,
+    /// Of a connector: who the router is there.
+    pub user: Option<Arc<str>>,
+    /// Of a connector: where its password is to be found.
+    pub password: Option<Secret>,
+}
+
+/// A service to which exchanges are relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthService {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Where it is.
+    pub host: String,
+    /// Port number or service name.
+    pub port: String,
+    /// The host name that it is given as the one that clients mean.
+    pub realm: Option<String>,
+    /// The profile of the encrypted connection to it; `None`: in clear.
+    pub tls_profile: Option<String>,
+}
+
+/// A text that no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Arc<str>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 /// Of a listener or a connector: everything its connections need to know.
 #[derive(Clone, Debug)]
 pub struct ConnectionSettings {
@@ -156,6 +195,8 @@ pub struct ConnectionSettings {
     /// SASL mechanisms offered or, by a connector, consented to; already without those that do not
     /// apply.
     pub sasl_mechanisms: Vec<String>,
+    /// What else is said of authentication.
+    pub sasl: SaslSettings,
     /// Entries added to the properties of the router's Open, as an encoded map's key/value pairs.
     pub open_properties: Vec<(String, amqp_codec::Value)>,
 }
@@ -182,6 +223,7 @@ impl Default for ConnectionSettings {
             },
             authenticate_peer: false,
             sasl_mechanisms: Vec::new(),
+            sasl: SaslSettings::default(),
             open_properties: Vec::new(),
         }
     }

@@ -4,7 +4,10 @@
 
 use std::num::NonZeroU32;
 
-use crate::{Answer, Client, Credentials, Exchange, Hash, Users, Verifier};
+use crate::client::{Client, Credentials};
+use crate::hash::Hash;
+use crate::server::{Answer, Exchange};
+use crate::users::{Users, Verifier};
 
 /// A server of each mechanism and the client of each, told the same bytes in pieces.
 ///

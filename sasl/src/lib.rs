@@ -10,6 +10,7 @@ mod client;
 #[doc(hidden)]
 pub mod fuzz;
 mod hash;
+mod nonce;
 mod plain;
 mod prepare;
 mod scram;
@@ -18,19 +19,7 @@ mod users;
 
 pub use client::{Choice, Client, ClientError, Credentials, choose};
 pub use hash::Hash;
+pub use nonce::{NONCE_BYTES, SALT_BYTES, nonce};
 pub use prepare::{Unprepared, password, user_name};
 pub use server::{Answer, Exchange, is_known};
 pub use users::{ITERATIONS, Users, UsersError, Verifier};
-
-/// Random numbers that make a nonce, in bytes.
-pub const NONCE_BYTES: usize = 18;
-
-/// A nonce as text, of random numbers.
-#[must_use]
-pub fn nonce(random: [u8; NONCE_BYTES]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD_NO_PAD.encode(random)
-}
-
-/// Bytes of a salt.
-pub const SALT_BYTES: usize = 16;

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Decision: a verifier for each hash, because what SCRAM keeps for one is of no use to another and
-//! a client may know one alone. The decoy is a secret that gives unknown users a salt that is always
-//! the same; without it, whoever asks twice could tell them from known ones.
+//! a client may know one alone. The decoy is a secret that gives unknown users a salt that is
+//! always the same; without it, whoever asks twice could tell them from known ones.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -19,8 +19,8 @@ use std::num::NonZeroU32;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::SALT_BYTES;
 use crate::hash::Hash;
+use crate::nonce::SALT_BYTES;
 use crate::prepare::user_name;
 
 /// Iterations of the hash in new verifiers: about five thousandths of a second of a processor.

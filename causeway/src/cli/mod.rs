@@ -24,10 +24,12 @@ pub mod recv;
 pub mod reply;
 pub mod run;
 pub mod screen;
+mod secret;
 pub mod send;
 pub mod show;
 pub mod stat;
 mod table;
+pub mod user;
 
 /// An AMQP 1.0 message router.
 #[derive(Debug, Parser)]
@@ -54,6 +56,8 @@ enum Verb {
     Bench(bench::BenchOptions),
     /// Show what a router says about itself.
     Stat(stat::StatOptions),
+    /// Say who may authenticate at a router.
+    User(user::UserOptions),
 }
 
 /// Runs the program with the arguments of the process, the first of which is its name: through a
@@ -88,6 +92,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Arguments {
             verb: Verb::Stat(options),
         }) => stat::run(options),
+        Ok(Arguments {
+            verb: Verb::User(options),
+        }) => user::run(options),
         Err(error) => {
             let code = if error.use_stderr() {
                 ExitCode::FAILURE

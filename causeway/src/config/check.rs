@@ -9,13 +9,11 @@ use management::schema::{self, Entity, EntityType};
 use management::settings::address_rule;
 use router_core::route::{RuleError, Rules, Treatment};
 
+use super::authentication;
 use super::entity::{Placed, amqp_value, remedy};
 use super::error::ConfigError;
 use super::section::Section;
 use crate::resolve::service_port;
-
-/// SASL mechanisms that this version speaks.
-const MECHANISMS: [&str; 1] = ["ANONYMOUS"];
 
 /// Checks entities that are good each for itself.
 pub(super) fn check(
@@ -26,12 +24,11 @@ pub(super) fn check(
 ) {
     singletons(file, placed, errors);
     unique_names(file, placed, errors);
+    authentication::check(file, placed, errors, warnings);
     for connector in of_type(placed, "connector") {
-        errors.extend(mechanisms(file, connector));
         errors.extend(port(file, connector));
     }
     for listener in of_type(placed, "listener") {
-        errors.extend(mechanisms(file, listener));
         errors.extend(port(file, listener));
         warnings.extend(oddities(file, listener));
     }
@@ -135,22 +132,6 @@ fn unique_name(entity: &Entity) -> Option<String> {
     }
 }
 
-/// Whether all mechanisms that a listener offers, or a connector consents to, are there.
-fn mechanisms(file: &Arc<str>, placed: &Placed) -> Vec<ConfigError> {
-    let offered = placed.entity.text("saslMechanisms").unwrap_or_default();
-    let missing = offered
-        .split_whitespace()
-        .filter(|mechanism| !MECHANISMS.contains(mechanism));
-    missing
-        .map(|mechanism| {
-            let text = format!("SASL mechanism '{mechanism}' is not supported by this version yet");
-            placed
-                .error(file, "saslMechanisms", text)
-                .with_remedy("remove it from the list")
-        })
-        .collect()
-}
-
 /// What a listener says in vain.
 fn oddities(file: &Arc<str>, listener: &Placed) -> Vec<ConfigError> {
     let mut warnings = Vec::new();
@@ -158,11 +139,6 @@ fn oddities(file: &Arc<str>, listener: &Placed) -> Vec<ConfigError> {
         let text = "Configuration listener attribute 'trustedCertsFile' is not used. Specify \
                     sslProfile caCertFile instead.";
         warnings.push(listener.error(file, "trustedCertsFile", text.to_owned()));
-    }
-    if listener.entity.is_true("authenticatePeer") {
-        let text = "nobody can connect: ANONYMOUS, the only SASL mechanism that this version \
-                    speaks, does not authenticate";
-        warnings.push(listener.error(file, "authenticatePeer", text.to_owned()));
     }
     warnings
 }

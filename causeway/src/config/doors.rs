@@ -60,6 +60,9 @@ fn of_listener(listener: &Entity) -> Vec<&'static str> {
     if !is_local && listener.get("sslProfile").is_none() {
         doors.push("no TLS: messages pass in clear");
     }
+    if listener.is_true("allowInsecureAuthentication") {
+        doors.push("PLAIN without TLS: whoever listens on the way reads passwords");
+    }
     if listener.integer("idleTimeoutSeconds") == Some(0) {
         doors.push("no idle time-out: a dead peer keeps its connection for ever");
     }

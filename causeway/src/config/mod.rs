@@ -5,6 +5,7 @@
 //! is no second model of it. Nothing is created unless the whole file is without errors, and all
 //! errors are told.
 
+mod authentication;
 mod check;
 mod document;
 mod doors;

@@ -350,12 +350,12 @@ fn connectors_are_checked_line_by_line() {
     assert_eq!(configuration.entities[0].entity.text("port"), Some("amqp"));
     for (line, expected) in [
         (
-            " saslMechanisms: PLAIN",
-            "5: connector.saslMechanisms: SASL mechanism 'PLAIN' is not",
+            " saslMechanisms: CRAM-MD5",
+            "5: connector.saslMechanisms: SASL mechanism 'CRAM-MD5' is not",
         ),
         (
-            " saslUsername: me",
-            "5: connector.saslUsername: Attribute 'saslUsername' is not",
+            " saslPassword: env:CAUSEWAY_NO_SUCH_VARIABLE",
+            "5: connector.saslPassword: Failed to find a password in the environment",
         ),
         (
             " sslProfile: p",
@@ -387,4 +387,46 @@ fn connectors_are_checked_line_by_line() {
         twice.contains("adding connector/b:amqp duplicates unique"),
         "{twice}"
     );
+}
+
+#[test]
+fn mechanisms_that_lead_nowhere_are_told_where_they_stand() {
+    let listener = "listener {\n port: 1\n saslMechanisms: ANONYMOUS PLAIN SCRAM-SHA-1\n}\n";
+    let errors = read(listener).unwrap_err();
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    for (text, name) in texts.iter().zip(["PLAIN", "SCRAM-SHA-1"]) {
+        let expected = format!("router.conf:3: listener.saslMechanisms: SASL mechanism '{name}'");
+        assert!(text.starts_with(&expected), "{text}");
+        assert!(text.contains("saslUserFile"), "{text}");
+    }
+    for router in ["saslUserFile: /u", "saslConfigDir: /etc/sasl2"] {
+        let text = format!("router {{\n {router}\n}}\n{listener}");
+        let warnings = read(&text).unwrap().warnings;
+        assert!(
+            warnings
+                .iter()
+                .any(|w| w.to_string().contains("PLAIN shows the password")),
+            "{warnings:?}"
+        );
+    }
+    let odd = error("listener {\n saslMechanisms: ANONYMOUS DIGEST-MD5\n}\n");
+    assert!(
+        odd.starts_with("router.conf:2: listener.saslMechanisms: "),
+        "{odd}"
+    );
+}
+
+#[test]
+fn a_password_that_the_file_shows_is_a_warning() {
+    let with = |password: &str| {
+        let text =
+            format!("connector {{\n host: h\n saslUsername: u\n saslPassword: {password}\n}}\n");
+        let warnings = read(&text).unwrap().warnings;
+        warnings
+            .iter()
+            .any(|w| w.to_string().contains("It is unsafe to provide plain text"))
+    };
+    assert!(with("secret") && with("pass:secret"));
+    assert!(!with("file:/run/secret") && !with("env:PATH"));
 }

@@ -50,11 +50,7 @@ fn port(router: &Router, name: &str) -> u16 {
 /// The rows of a type, as its management tells them.
 fn rows(router: &Router, entity_type: &str) -> Vec<Json> {
     let url = format!("amqp://localhost:{}", port(router, "clients"));
-    let options = ConnectOptions {
-        url: url.parse().unwrap(),
-        no_sasl: false,
-        trace: false,
-    };
+    let options = ConnectOptions::to(url.parse().unwrap());
     let mut manager = Manager::connect(&options, None, PATIENCE).unwrap();
     let full = format!("org.apache.qpid.dispatch.{entity_type}");
     let Table { columns, rows } = manager.query(&full, None).unwrap();

@@ -1,6 +1,7 @@
 //! The program from outside: as a process with a configuration, sockets, signals and a log.
 #![cfg(test)]
 
+mod authentication;
 mod clients;
 mod cluster;
 mod connectors;

@@ -93,6 +93,8 @@ pub struct Attribute {
     pub update: bool,
     /// A figure that is worth a curve.
     pub graph: bool,
+    /// Nobody is shown its value.
+    pub secret: bool,
     /// A deprecated name that means the same.
     pub alias: Option<&'static str>,
     /// Numbers allowed, both ends included.
@@ -116,6 +118,7 @@ impl Attribute {
             create: false,
             update: false,
             graph: false,
+            secret: false,
             alias: None,
             range: None,
             support: Support::Full,
@@ -129,6 +132,15 @@ impl Attribute {
         Self {
             graph: true,
             ..Self::new(name, Kind::Integer, description)
+        }
+    }
+
+    /// Nobody is shown its value.
+    #[must_use]
+    pub const fn secret(self) -> Self {
+        Self {
+            secret: true,
+            ..self
         }
     }
 

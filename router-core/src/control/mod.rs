@@ -475,8 +475,7 @@ impl ControlPlane {
                 Command::LinkUp(link) => self.for_neighbors(|of| of.link_up(link)),
                 Command::LinkDown(link) => self.for_neighbors(|of| of.link_down(link)),
                 Command::Trunk(news) => {
-                    let out = &mut self.outboxes;
-                    let neighbors = self.neighbors.as_mut();
+                    let (neighbors, out) = (self.neighbors.as_mut(), &mut self.outboxes);
                     self.trunks.take(news, neighbors, &mut self.connectors, out);
                 }
                 Command::Routing(connection, message) if trunks::is_busy_message(&message) => {
@@ -490,6 +489,7 @@ impl ControlPlane {
                 Command::Bound(_)
                 | Command::Connection(..)
                 | Command::TraceAll(_)
+                | Command::Sasl(..)
                 | Command::Retire
                 | Command::Shutdown => {}
             },

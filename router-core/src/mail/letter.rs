@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::DeliveryState;
-use amqp_proto::Payload;
+use amqp_proto::{Payload, SaslReply};
 use bytes::Bytes;
 
 use crate::ids::{
@@ -258,6 +258,8 @@ pub enum Command {
     Trunk(TrunkNews),
     /// The control plane to a shard: do something to a connection.
     Connection(ConnectionId, ConnectionCommand),
+    /// Whoever was asked to a shard: how the authentication of a connection goes on.
+    Sasl(ConnectionId, SaslReply),
     /// The control plane to every shard: whether the protocol trace of all connections is wanted.
     TraceAll(bool),
     /// The control plane to every shard: take no further deliveries, as before the end.

@@ -98,6 +98,8 @@ pub(super) struct Conn {
     pub(super) traced: bool,
     /// An administrator deleted it.
     pub(super) deleted: bool,
+    /// Somebody was asked who its peer is.
+    pub(super) has_asked: bool,
     /// States told again, and the second in which.
     pub(super) repeats: (u32, u32),
     /// When something last came in, and how long nothing may, in the shard's waking time.
@@ -294,6 +296,7 @@ impl Conn {
             leaving: Leaving::No,
             traced: false,
             deleted: false,
+            has_asked: false,
             repeats: (0, 0),
             vigil: Vigil::default(),
             unfinished: false,
@@ -392,7 +395,7 @@ impl Conn {
 
     /// Whether nothing more is to be read for the time being.
     pub(super) fn is_held(&self) -> bool {
-        self.paused || self.trunk == Trunking::Asking
+        self.paused || self.trunk == Trunking::Asking || self.engine.awaits_sasl()
     }
 
     /// Which side connected.

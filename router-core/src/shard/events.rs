@@ -75,6 +75,7 @@ impl Shard {
                 self.drop_session(key, session);
             }
             Event::Closed { answer, error } => self.closed_by_peer(key, answer, error.as_deref()),
+            Event::Sasl(step) => self.ask(key, *step),
             // The user is read from the engine when the connection opens.
             Event::Authenticated { .. } => {}
             _ => {}

@@ -138,6 +138,7 @@ impl Shard {
                     conn.engine.set_tap(on || conn.traced);
                 }
             }
+            Command::Sasl(id, reply) => self.answer_login(id, reply),
             Command::Retire => self.retire(),
             Command::Shutdown => self.shut_down(now),
             // What shards ask of the control plane.

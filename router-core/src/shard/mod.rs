@@ -22,6 +22,7 @@ mod left;
 mod letters;
 mod lines;
 mod link;
+mod login;
 mod names;
 mod neighbors;
 mod opening;
@@ -29,6 +30,7 @@ mod parcel;
 mod pin;
 mod pins;
 mod pipe;
+mod question;
 mod quiet;
 mod rate;
 mod ready;
@@ -56,6 +58,7 @@ use amqp_proto::{SendQueue, Time, Transform};
 
 pub use self::census::{Census, Held};
 use self::conn::{Conn, Phase};
+pub use self::question::SaslQuestion;
 use self::state::tighten;
 pub use self::state::{Shard, ShardConfig};
 use crate::counters::Counter;
@@ -228,6 +231,7 @@ impl Shard {
     /// A connection whose socket is to be dropped; its key means nothing afterwards.
     pub fn poll_closed(&mut self) -> Option<ConnKey> {
         while let Some(key) = self.closed.pop() {
+            self.forget_login(key);
             if let Some(conn) = self.conns.remove(key) {
                 self.by_id.remove(&conn.id);
                 tighten(&mut self.by_id);

@@ -28,6 +28,9 @@ const ANNOTATIONS_VERSION: i32 = 1;
 /// The property of an Open that names it.
 const ANNOTATIONS_PROPERTY: &str = "qd.annotations-version";
 
+/// The mechanism for which nobody has to be asked.
+const ANONYMOUS: &str = "ANONYMOUS";
+
 /// Why a router cannot be a neighbour, as AMQP says it.
 const NOT_ALLOWED: &str = "amqp:not-allowed";
 
@@ -61,8 +64,11 @@ impl Shard {
             initiator: true,
             hostname: hostname.map(Str::copy),
             properties: Some(open_properties(&self.settings, settings, connection, trunk)),
-            sasl: Sasl::Client {
-                mechanism: Mechanism::Anonymous,
+            sasl: match &settings.sasl_mechanisms[..] {
+                [only] if only == ANONYMOUS => Sasl::Client {
+                    mechanism: Mechanism::Anonymous,
+                },
+                _ => Sasl::Asked,
             },
             ..engine_config(&self.settings, settings)
         })
@@ -326,12 +332,18 @@ fn engine_config(router: &RouterSettings, settings: &ConnectionSettings) -> Conf
         }),
         offered_capabilities: CAPABILITIES.map(Symbol::from).to_vec(),
         desired_capabilities: CAPABILITIES.map(Symbol::from).to_vec(),
-        sasl: Sasl::Server {
-            mechanisms: mechanisms
-                .filter_map(|name| Symbol::try_copy(name))
-                .collect(),
-            required: settings.authenticate_peer,
+        sasl: match &settings.sasl.plugin {
+            None => Sasl::Server {
+                mechanisms: mechanisms
+                    .filter_map(|name| Symbol::try_copy(name))
+                    .collect(),
+                required: settings.authenticate_peer,
+            },
+            Some(_) => Sasl::Relayed {
+                required: settings.authenticate_peer,
+            },
         },
+        plain_in_clear: settings.sasl.plain_in_clear,
         limits: Limits {
             transfers_per_delivery: limits::TRANSFERS_PER_DELIVERY,
             ..Limits::default()

@@ -14,6 +14,7 @@ use chacha20::rand_core::{Rng as _, SeedableRng as _};
 use super::conn::{Conn, LinkSlot};
 use super::link::{InLink, OutLink};
 use super::pipe::PipeTx;
+use super::question::SaslQuestion;
 use super::transit::Transit;
 use super::wheel::Wheel;
 use super::window::ReadWindow;
@@ -68,7 +69,8 @@ pub struct ShardConfig {
 /// The driver calls, in each round: [`take_mail`](Self::take_mail) for every batch in its mailbox,
 /// [`received`](Self::received) for what sockets gave, [`turn`](Self::turn), then empties
 /// [`outboxes`](Self::outboxes), writes [`poll_output`](Self::poll_output), closes
-/// [`poll_closed`](Self::poll_closed) and ends with [`finish`](Self::finish).
+/// [`poll_closed`](Self::poll_closed), passes
+/// [`poll_question`](Self::poll_question) on and ends with [`finish`](Self::finish).
 pub struct Shard {
     pub(super) id: ShardId,
     pub(super) shards: u16,
@@ -149,6 +151,8 @@ pub struct Shard {
     /// No further deliveries are let in: the program is about to end.
     pub(super) retiring: bool,
     pub(super) notices: Vec<Notice>,
+    /// Steps of authentication that somebody has to decide.
+    pub(super) questions: VecDeque<SaslQuestion>,
     /// Scratch for the tokens of a disposition.
     pub(super) tokens: Vec<u64>,
     /// Scratch for address keys.
@@ -272,6 +276,7 @@ impl Shard {
             trace_all: false,
             retiring: false,
             notices: Vec::new(),
+            questions: VecDeque::new(),
             tokens: Vec::new(),
             text: String::new(),
         }

@@ -6,6 +6,7 @@ mod dialled;
 mod incumbent;
 mod lanes;
 mod leaving;
+mod logins;
 mod names;
 mod precedence;
 mod relief;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::{Source, Str};
-use amqp_proto::{Mechanism, Sasl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value as Json, json};
 
@@ -140,9 +139,7 @@ fn open(
     settings: &Settings,
 ) -> Result<Client, Failure> {
     let name = format!("bench-idle-{number}");
-    let sasl = Sasl::Client {
-        mechanism: Mechanism::Anonymous,
-    };
+    let sasl = endpoint.sasl();
     let config = Arc::new(config(&name, &endpoint.host, sasl, settings.max_frame_size));
     let interrupt = settings.interrupt.clone();
     let mut client = Client::connect_with(endpoint, config, &name, clock, interrupt, false)?;

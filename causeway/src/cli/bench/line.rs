@@ -14,7 +14,7 @@ use crate::cli::bench::measure::{Settings, Subject, measure};
 use crate::cli::bench::report::{self, Printer};
 use crate::cli::bench::rival::{Rival, Workshop, free_port, own_command};
 use crate::cli::bench::rounds::{Rounds, Spread};
-use crate::cli::client::endpoint::Endpoint;
+use crate::cli::client::endpoint::{Endpoint, Login};
 use crate::cli::failure::Failure;
 use crate::cli::quantity::three_digits;
 use crate::cli::screen::Progress;
@@ -46,6 +46,7 @@ impl Line {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: rival.port,
             address: None,
+            login: Login::default(),
         };
         let mut pids = routers.iter().map(Rival::pid);
         let (Some(first), Some(last)) = (routers.first(), routers.last()) else {

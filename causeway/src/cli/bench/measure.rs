@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use amqp_codec::{Source, Str};
-use amqp_proto::{Connection, Mechanism, RecvBuf, Sasl, SendQueue, Time};
+use amqp_proto::{Connection, RecvBuf, Sasl, SendQueue, Time};
 
 use crate::cli::bench::load::Load;
 use crate::cli::bench::process::Usage;
@@ -243,9 +243,7 @@ impl<'a> Run<'a> {
 
     /// A connection for one thread.
     fn connect(&self, endpoint: &Endpoint, name: &str) -> Result<Client, Failure> {
-        let sasl = Sasl::Client {
-            mechanism: Mechanism::Anonymous,
-        };
+        let sasl = endpoint.sasl();
         let config = config(name, &endpoint.host, sasl, self.settings.max_frame_size);
         let interrupt = self.settings.interrupt.clone();
         Client::connect_with(

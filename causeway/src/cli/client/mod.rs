@@ -5,15 +5,14 @@
 //! which is all a command line tool needs; programs that need more use an AMQP library.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::{
     AmqpError, Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Symbol, Target,
 };
-use amqp_proto::{
-    Config, Event, LinkKey, Mechanism, OutTransfer, Payload, Sasl, Sent, SessionKey, Time,
-};
+use amqp_proto::{Config, Event, LinkKey, OutTransfer, Payload, Sasl, Sent, SessionKey, Time};
 use clap::Args;
 
 use crate::cli::client::endpoint::Endpoint;
@@ -21,6 +20,7 @@ use crate::cli::client::fault::said;
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::client::wire::{Wire, WireParts};
 use crate::cli::failure::Failure;
+use crate::cli::secret;
 use crate::clock::Clock;
 
 pub mod endpoint;
@@ -49,6 +49,24 @@ pub struct ConnectOptions {
         global = false
     )]
     pub url: Endpoint,
+    /// Authenticate as this user.
+    #[arg(long, visible_alias = "user", value_name = "USER")]
+    pub sasl_username: Option<String>,
+    /// Authenticate with this password; other programs of this machine can see it.
+    #[arg(long, value_name = "PASSWORD")]
+    pub sasl_password: Option<String>,
+    /// Take the password from the first line of a file.
+    #[arg(
+        long,
+        visible_alias = "password-file",
+        value_name = "FILE",
+        conflicts_with = "sasl_password"
+    )]
+    pub sasl_password_file: Option<PathBuf>,
+    /// Authenticate by one of these mechanisms, separated by blanks; PLAIN must be named to be used
+    /// without TLS.
+    #[arg(long, value_name = "MECHANISMS")]
+    pub sasl_mechanisms: Option<String>,
     /// Open the connection without a SASL layer.
     #[arg(long)]
     pub no_sasl: bool,
@@ -58,6 +76,46 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
+    /// Options that say where to connect to, and nothing else.
+    #[must_use]
+    pub fn to(url: Endpoint) -> Self {
+        Self {
+            url,
+            sasl_username: None,
+            sasl_password: None,
+            sasl_password_file: None,
+            sasl_mechanisms: None,
+            no_sasl: false,
+            trace: false,
+        }
+    }
+
+    /// Where to connect to, and as whom: options win over what stands in the URL. A password that
+    /// is nowhere is asked for.
+    ///
+    /// # Errors
+    /// If the password cannot be read.
+    pub fn endpoint(&self) -> Result<Endpoint, Failure> {
+        let mut endpoint = self.url.clone();
+        let credentials = &mut endpoint.login.credentials;
+        if let Some(user) = &self.sasl_username {
+            credentials.get_or_insert_default().user.clone_from(user);
+        }
+        if let Some(credentials) = credentials {
+            if let Some(password) = &self.sasl_password {
+                credentials.password.clone_from(password);
+            } else if let Some(path) = &self.sasl_password_file {
+                credentials.password = secret::from_file(path)?;
+            } else if credentials.password.is_empty() {
+                let question = format!("Password of {}: ", credentials.user);
+                credentials.password = secret::from_person(&question, false)?;
+            }
+        }
+        let names = self.sasl_mechanisms.as_deref().map(str::split_whitespace);
+        endpoint.login.mechanisms = names.map(|names| names.map(str::to_owned).collect());
+        Ok(endpoint)
+    }
+
     /// The options and the address of a verb that takes a whole URL for an address: what stands in
     /// the address wins over `--url`.
     ///
@@ -114,16 +172,14 @@ impl Client {
         name: &str,
         interrupt: Interrupt,
     ) -> Result<Self, Failure> {
-        let sasl = if options.no_sasl {
-            Sasl::ClientNone
-        } else {
-            Sasl::Client {
-                mechanism: Mechanism::Anonymous,
-            }
+        let endpoint = options.endpoint()?;
+        let sasl = match options.no_sasl {
+            true => Sasl::ClientNone,
+            false => endpoint.sasl(),
         };
-        let config = config(name, &options.url.host, sasl, FRAME_SIZE_DEFAULT);
+        let config = config(name, &endpoint.host, sasl, FRAME_SIZE_DEFAULT);
         Self::connect_with(
-            &options.url,
+            &endpoint,
             Arc::new(config),
             name,
             Clock::start(),

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_proto::{Config, Connection, ConnectionError, Event, RecvBuf, SendQueue, Time};
+use amqp_proto::{Config, Connection, ConnectionError, Event, RecvBuf, SaslStep, SendQueue, Time};
 use bytes::Bytes;
 
 use crate::cli::client::endpoint::Endpoint;
@@ -19,6 +19,8 @@ use crate::cli::client::trace;
 use crate::cli::failure::Failure;
 use crate::cli::screen;
 use crate::clock::Clock;
+use crate::dialogue::{self, Dialogue};
+use crate::random::Random;
 
 /// How long a TCP connection may take to come up, and a write to be taken.
 const SOCKET_TIME_OUT: Duration = Duration::from_secs(10);
@@ -41,6 +43,7 @@ pub struct Wire {
     peer: Endpoint,
     stream: TcpStream,
     trace: bool,
+    dialogue: Option<Dialogue>,
 }
 
 /// What a connection is made of once nobody waits on it in this way any more.
@@ -82,6 +85,7 @@ impl Wire {
             peer,
             stream,
             trace,
+            dialogue: None,
         })
     }
 
@@ -119,6 +123,10 @@ impl Wire {
                 Ok(Some(ref event @ Event::Closed { answer, .. })) => {
                     return Err(self.closed_by_peer(event, answer));
                 }
+                Ok(Some(Event::Sasl(step))) => {
+                    self.authenticate(&step)?;
+                    continue;
+                }
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}
                 Err(error) => return Err(self.broken(&error)),
@@ -131,6 +139,21 @@ impl Wire {
             self.keep_alive(now)?;
             self.read(wait.min(WAIT_MAX))?;
         }
+    }
+
+    /// Answers what the peer says while we authenticate.
+    fn authenticate(&mut self, step: &SaslStep) -> Result<(), Failure> {
+        let (reply, dialogue) = match (self.dialogue.take(), step) {
+            (None, SaslStep::Offered(offered)) => {
+                let random = Random::new()?.bytes()?;
+                Dialogue::begin(&self.peer.terms(), offered, random)
+            }
+            (Some(dialogue), step) => dialogue.answer(step),
+            (None, _) => (dialogue::aborted("none", "out of sequence"), None),
+        };
+        self.dialogue = dialogue;
+        let replied = self.connection.reply_sasl(reply, &mut self.output);
+        replied.map_err(|error| self.broken(&error))
     }
 
     /// Writes all output.
@@ -229,7 +252,7 @@ impl Wire {
         }
         failure.hint(
             "the peer ended it before AMQP was agreed: is this an AMQP 1.0 port, without TLS, and \
-             are clients without a password allowed there?",
+             is it one for those who do not authenticate, or not by these means?",
         )
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Each test is named after its class: 1 sizes from the wire, 2 counts, 3 nesting, 4 names that are
 //! kept, 5 endless deliveries, 6 windows and tables, 7 ranges, 8 reflection, 9 slow handshakes, 10
-//! order of layers, 14 annotations and identities, 20 anything at all, 23 forms of the same thing.
+//! order of layers, 11 guessed passwords and weaker mechanisms, 14 annotations and
+//! identities, 20 anything at all, 23 forms of the same thing.
 //!
 //! A [`Scene`](scene::Scene) is around every one of them: a router, a client whose steady exchange
 //! goes on, management that answers, and the router's memory before and after. What a test adds is
@@ -12,6 +13,7 @@
 mod exchange;
 mod floods;
 mod forms;
+mod guesses;
 mod handshake;
 mod malformed;
 pub(crate) mod manager;

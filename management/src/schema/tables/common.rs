@@ -1,7 +1,7 @@
 //! What listeners and connectors have in common: attributes of connections, whichever side opens
 //! them.
 
-use crate::schema::definition::Kind::{Enum, Integer, Properties, String};
+use crate::schema::definition::Kind::{Boolean, Enum, Integer, Properties, String};
 use crate::schema::definition::{Attribute, Support};
 use router_core::limits;
 
@@ -119,3 +119,12 @@ const ROLES: &[&str] = &["normal", "inter-router", "route-container", "edge"];
 
 /// On which way router annotations may be dropped.
 const STRIPPED: &[&str] = &["in", "out", "both", "no"];
+
+/// Passwords may pass in clear.
+pub(super) const INSECURE_AUTHENTICATION: Attribute = Attribute::new(
+    "allowInsecureAuthentication",
+    Boolean,
+    "PLAIN may be used without TLS, so that whoever listens on the way reads the password.",
+)
+.boolean(false)
+.create();

@@ -36,7 +36,8 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "saslMechanisms",
         String,
-        "SASL mechanisms consented to, separated by blanks.",
+        "SASL mechanisms consented to, separated by blanks: the strongest that the server offers \
+         is used.",
     )
     .create(),
     Attribute::new(
@@ -63,12 +64,16 @@ const ATTRIBUTES: &[Attribute] = &[
     .create()
     .alias("verifyHostName")
     .support(Support::Inert),
-    Attribute::new("saslUsername", String, "User to authenticate as.")
-        .create()
-        .support(Support::Later),
-    Attribute::new("saslPassword", String, "Password of the user.")
-        .create()
-        .support(Support::Later),
+    Attribute::new("saslUsername", String, "User to authenticate as.").create(),
+    Attribute::new(
+        "saslPassword",
+        String,
+        "Password of the user: `env:VARIABLE`, `file:PATH` for the first line of a file, or as it \
+         is, `pass:` before it or not. It is looked up each time it is needed.",
+    )
+    .create()
+    .secret(),
+    common::INSECURE_AUTHENTICATION,
     common::MESSAGE_LOGGING_COMPONENTS,
     Attribute::new(
         "failoverUrls",

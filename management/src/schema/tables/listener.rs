@@ -6,8 +6,15 @@ use crate::schema::tables::base::CONFIGURATION;
 use crate::schema::tables::common;
 use router_core::limits::HANDSHAKE_TIME_OUT;
 
-/// SASL mechanisms that this version offers.
-pub const MECHANISMS: &[&str] = &["ANONYMOUS"];
+/// SASL mechanisms that this version speaks, the strongest first.
+pub const MECHANISMS: &[&str] = &[
+    "SCRAM-SHA-512",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "EXTERNAL",
+    "PLAIN",
+    "ANONYMOUS",
+];
 
 /// A listener.
 pub static LISTENER: EntityType = EntityType {
@@ -49,15 +56,21 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "saslMechanisms",
         String,
-        "SASL mechanisms offered, separated by blanks.",
+        "SASL mechanisms offered, separated by blanks; where none are configured, those by which \
+         somebody can authenticate here.",
     )
     .create(),
     Attribute::new("authenticatePeer", Boolean, "Peers must authenticate.")
         .boolean(false)
         .create(),
-    Attribute::new("saslPlugin", String, "Name of the authentication service.")
-        .create()
-        .support(Support::Later),
+    Attribute::new(
+        "saslPlugin",
+        String,
+        "Name of the authServicePlugin that decides who may connect, and by what mechanism.",
+    )
+    .create()
+    .support(Support::Later),
+    common::INSECURE_AUTHENTICATION,
     Attribute::new(
         "requireEncryption",
         Boolean,

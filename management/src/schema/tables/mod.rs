@@ -4,6 +4,7 @@
 //! refused as "not yet" instead of as unknown.
 
 mod address;
+mod auth_service;
 mod base;
 mod common;
 mod connection;
@@ -15,6 +16,7 @@ mod node;
 mod router;
 
 pub use address::{CONFIG_ADDRESS, ROUTER_ADDRESS};
+pub use auth_service::AUTH_SERVICE;
 pub use base::{AMQP_MANAGEMENT, ENTITY, MANAGEMENT};
 pub use connection::CONNECTION;
 pub use connector::CONNECTOR;
@@ -34,6 +36,7 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &base::CONFIGURATION,
     &base::OPERATIONAL,
     &ROUTER,
+    &AUTH_SERVICE,
     &LISTENER,
     &CONNECTOR,
     &LOG,
@@ -47,7 +50,6 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
 /// Types of the incumbent, by short name, that this version does not have.
 const LATER: &[&str] = &[
     "sslProfile",
-    "authServicePlugin",
     "logStats",
     "router.config.linkRoute",
     "router.config.autoLink",

@@ -148,15 +148,23 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "saslConfigDir",
         Path,
-        "Directory of SASL configuration files.",
+        "Directory of the file of users, where saslUserFile does not say which that is.",
     )
     .create()
-    .alias("saslConfigPath")
-    .support(Support::Inert),
-    Attribute::new("saslConfigName", String, "Name of the SASL configuration.")
-        .text("qdrouterd")
-        .create()
-        .support(Support::Inert),
+    .alias("saslConfigPath"),
+    Attribute::new(
+        "saslConfigName",
+        String,
+        "Name of the file of users in saslConfigDir, without its ending `.users`.",
+    )
+    .text("qdrouterd")
+    .create(),
+    Attribute::new(
+        "saslUserFile",
+        Path,
+        "File of the users who may authenticate by SCRAM and PLAIN, see `causeway user`.",
+    )
+    .create(),
     Attribute::new(
         "allowResumableLinkRoute",
         Boolean,

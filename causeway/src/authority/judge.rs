@@ -1,0 +1,266 @@
+//! The thread of the authority: takes questions in turn, keeps exchanges until they end, and lets
+//! those wait who have failed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use amqp_codec::{SaslCode, Str};
+use amqp_proto::{SaslReply, SaslStep, Time};
+use bytes::Bytes;
+use router_core::ids::{ConnectionId, ShardId};
+use router_core::mail::{Batch, Command, Mail};
+use router_core::shard::SaslQuestion;
+use sasl::{Answer, Credentials, Exchange};
+
+use super::people::People;
+use super::queue::Queue;
+use crate::clock::Clock;
+use crate::dialogue::{Dialogue, Terms, aborted};
+use crate::log::{Level, Log, Module};
+use crate::password;
+use crate::post::Offices;
+use crate::random::Random;
+
+/// How long a refusal waits: who guesses has so many attempts a second on each connection, and
+/// connections are bounded, too.
+const FAILURE_DELAY: Duration = Duration::from_millis(250);
+
+/// How long the thread sleeps when nothing is to be done.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// Exchanges that may be under way.
+const EXCHANGES_MAX: usize = 64 * 1024;
+
+/// What the thread is made of.
+pub(super) struct JudgeParts {
+    pub(super) questions: Receiver<SaslQuestion>,
+    pub(super) offices: Arc<Offices>,
+    pub(super) users: Option<PathBuf>,
+    pub(super) random: Random,
+    pub(super) clock: Clock,
+    pub(super) log: Log,
+}
+
+/// What is kept of an exchange between its steps.
+enum State {
+    Accepting(Exchange),
+    Dialling(Dialogue),
+}
+
+pub(super) struct Judge {
+    questions: Receiver<SaslQuestion>,
+    offices: Arc<Offices>,
+    people: People,
+    random: Random,
+    clock: Clock,
+    log: Log,
+    queue: Queue<SaslQuestion>,
+    exchanges: BTreeMap<ConnectionId, State>,
+    /// Refusals that wait, the first first.
+    late: VecDeque<(Time, ShardId, ConnectionId, SaslReply)>,
+}
+
+impl Judge {
+    pub(super) fn new(parts: JudgeParts) -> io::Result<Self> {
+        let JudgeParts {
+            questions,
+            offices,
+            users,
+            random,
+            clock,
+            log,
+        } = parts;
+        let decoy = random.bytes()?;
+        Ok(Self {
+            questions,
+            offices,
+            people: People::new(users, decoy, log.clone()),
+            random,
+            clock,
+            log,
+            queue: Queue::new(),
+            exchanges: BTreeMap::new(),
+            late: VecDeque::new(),
+        })
+    }
+
+    /// Runs until nobody can ask any more.
+    pub(super) fn run(mut self) {
+        loop {
+            while let Ok(question) = self.questions.try_recv() {
+                self.take(question);
+            }
+            let now = self.clock.now();
+            self.let_go(now);
+            if let Some(question) = self.queue.pop() {
+                self.judge(&question);
+                continue;
+            }
+            let next = self.late.front().map(|(due, ..)| due.saturating_sub(now));
+            match self.questions.recv_timeout(next.unwrap_or(SLEEP_MAX)) {
+                Ok(question) => self.take(question),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Puts a question into its line.
+    fn take(&mut self, question: SaslQuestion) {
+        let peer = host_of(&question.peer).to_owned();
+        let connection = question.connection;
+        if question.step.is_none() {
+            self.exchanges.remove(&connection);
+            self.queue
+                .forget(&peer, |other| other.connection == connection);
+        } else if let Err(question) = self.queue.push(&peer, question) {
+            refuse(&self.offices, &question);
+        }
+    }
+
+    /// Refusals that have waited long enough.
+    fn let_go(&mut self, now: Time) {
+        while self.late.front().is_some_and(|(due, ..)| *due <= now) {
+            if let Some((_, shard, connection, reply)) = self.late.pop_front() {
+                post(&self.offices, shard, connection, reply);
+            }
+        }
+    }
+
+    fn judge(&mut self, question: &SaslQuestion) {
+        let Some(step) = &question.step else {
+            return;
+        };
+        let reply = match step {
+            SaslStep::Init {
+                mechanism,
+                response,
+                ..
+            } => match Exchange::new(mechanism.as_str()) {
+                Some(exchange) => self.accept(question, exchange, response.as_deref()),
+                None => failure(SaslCode::Auth, None),
+            },
+            SaslStep::Response(said) => match self.exchanges.remove(&question.connection) {
+                Some(State::Accepting(exchange)) => self.accept(question, exchange, Some(said)),
+                Some(State::Dialling(_)) | None => failure(SaslCode::Sys, None),
+            },
+            SaslStep::Offered(offered) => match self.terms(question) {
+                Ok(terms) => match self.random.bytes() {
+                    Ok(random) => self.keep(question, Dialogue::begin(&terms, offered, random)),
+                    Err(error) => aborted("none", &error.to_string()),
+                },
+                Err(why) => aborted("none", &why),
+            },
+            SaslStep::Challenge(_) | SaslStep::Succeeded(_) => {
+                match self.exchanges.remove(&question.connection) {
+                    Some(State::Dialling(dialogue)) => self.keep(question, dialogue.answer(step)),
+                    Some(State::Accepting(_)) | None => aborted("none", "out of sequence"),
+                }
+            }
+            SaslStep::Started => failure(SaslCode::Sys, None),
+        };
+        self.reply(question, reply);
+    }
+
+    fn reply(&mut self, question: &SaslQuestion, reply: SaslReply) {
+        let (shard, connection) = (question.shard, question.connection);
+        if matches!(reply, SaslReply::Failure { .. }) {
+            let due = self.clock.now() + FAILURE_DELAY;
+            self.late.push_back((due, shard, connection, reply));
+        } else {
+            post(&self.offices, shard, connection, reply);
+        }
+    }
+
+    /// A step of a peer that wants to come in.
+    fn accept(
+        &mut self,
+        question: &SaslQuestion,
+        mut exchange: Exchange,
+        said: Option<&[u8]>,
+    ) -> SaslReply {
+        if self.exchanges.len() >= EXCHANGES_MAX {
+            return failure(SaslCode::SysTemp, None);
+        }
+        let Ok(random) = self.random.bytes() else {
+            return failure(SaslCode::Sys, None);
+        };
+        let users = self.people.users();
+        match exchange.respond(said, users, &sasl::nonce(random)) {
+            Answer::Challenge(asked) => {
+                let state = State::Accepting(exchange);
+                self.exchanges.insert(question.connection, state);
+                SaslReply::Challenge(Bytes::from(asked))
+            }
+            Answer::Success { user, data } => SaslReply::Success {
+                user: Str::copy(&user),
+                data: data.map(Bytes::from),
+            },
+            Answer::Failure { user } => failure(SaslCode::Auth, user.as_deref()),
+        }
+    }
+
+    /// An exchange in which the router authenticates goes on.
+    fn keep(
+        &mut self,
+        question: &SaslQuestion,
+        (reply, dialogue): (SaslReply, Option<Dialogue>),
+    ) -> SaslReply {
+        if let Some(dialogue) = dialogue {
+            let state = State::Dialling(dialogue);
+            self.exchanges.insert(question.connection, state);
+        }
+        reply
+    }
+
+    /// What a connector says of authentication; its password is looked up now.
+    fn terms(&self, question: &SaslQuestion) -> Result<Terms, String> {
+        let settings = &question.settings;
+        let password = settings.sasl.password.as_ref();
+        let password = password.map(|configured| password::read(&configured.0));
+        let password = password.transpose().inspect_err(|why| {
+            self.log.line(Module::ConnMgr, Level::Error, why.clone());
+        })?;
+        let user = settings.sasl.user.as_deref();
+        Ok(Terms {
+            mechanisms: Some(settings.sasl_mechanisms.clone()),
+            credentials: user.map(|user| Credentials {
+                user: user.to_owned(),
+                password: password.unwrap_or_default(),
+            }),
+            has_certificate: question.has_certificate,
+            may_show_password: question.is_encrypted || settings.sasl.plain_in_clear,
+        })
+    }
+}
+
+fn failure(code: SaslCode, user: Option<&str>) -> SaslReply {
+    SaslReply::Failure {
+        code,
+        user: user.map(Str::copy),
+    }
+}
+
+/// The answer to a question that nobody can decide now.
+pub(super) fn refuse(offices: &Offices, question: &SaslQuestion) {
+    let reply = match question.settings.is_initiator() {
+        true => aborted("none", "too many logins at once"),
+        false => failure(SaslCode::SysTemp, None),
+    };
+    post(offices, question.shard, question.connection, reply);
+}
+
+fn post(offices: &Offices, shard: ShardId, connection: ConnectionId, reply: SaslReply) {
+    let command = Command::Sasl(connection, reply);
+    let mail = vec![Mail::Command(Box::new(command))];
+    offices.post(shard, Batch { mail });
+}
+
+/// The host in `host:port`.
+fn host_of(peer: &str) -> &str {
+    peer.rsplit_once(':').map_or(peer, |(host, _)| host)
+}

@@ -1,0 +1,106 @@
+//! The file of users, read when it has changed.
+//!
+//! Owns what was read last; never writes the file. Decision: a file that cannot be read leaves the
+//! users as they were, one that is not there any more leaves nobody, and both are told in the log.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sasl::Users;
+
+use crate::log::{Level, Log, Module};
+
+/// Bytes of a file of users; a larger one is something else.
+pub(crate) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// Permissions of others than the owner.
+const OTHERS: u32 = 0o077;
+
+/// What tells one state of a file from the next.
+type Look = (SystemTime, u64, u64);
+
+/// The users who may authenticate.
+#[derive(Debug)]
+pub(super) struct People {
+    path: Option<PathBuf>,
+    users: Users,
+    decoy: [u8; 32],
+    seen: Option<Result<Look, io::ErrorKind>>,
+    log: Log,
+}
+
+impl People {
+    pub(super) fn new(path: Option<PathBuf>, decoy: [u8; 32], log: Log) -> Self {
+        Self {
+            path,
+            users: Users::new(decoy),
+            decoy,
+            seen: None,
+            log,
+        }
+    }
+
+    /// The users as they are now.
+    pub(super) fn users(&mut self) -> &Users {
+        if let Some(path) = self.path.clone() {
+            let look = fs::metadata(&path).and_then(|data| {
+                let changed = data.modified()?;
+                Ok((changed, data.len(), data.ino()))
+            });
+            let look = look.map_err(|error| error.kind());
+            if self.seen != Some(look) {
+                self.seen = Some(look);
+                self.load(&path);
+            }
+        }
+        &self.users
+    }
+
+    fn load(&mut self, path: &Path) {
+        let say = |level, text: String| self.log.line(Module::ConnMgr, level, text);
+        let shown = path.display();
+        match read(path) {
+            Err(error) => {
+                say(
+                    Level::Error,
+                    format!("Unable to open user file {shown}, error: {error}"),
+                );
+                self.users = Users::new(self.decoy);
+            }
+            Ok((text, mode)) => match Users::parse(&text, self.decoy) {
+                Err(error) => say(
+                    Level::Error,
+                    format!("User file {shown}: {error}; the users stay as they were"),
+                ),
+                Ok(users) => {
+                    let count = users.names().count();
+                    say(Level::Info, format!("User file {shown}: {count} users"));
+                    if mode & OTHERS != 0 {
+                        let text = format!("User file {shown} is not its owner's alone: chmod 600");
+                        say(Level::Warning, text);
+                    }
+                    self.users = users;
+                }
+            },
+        }
+    }
+}
+
+/// The text of a file, and who may read it.
+///
+/// # Errors
+///
+/// It cannot be read, is too large or no text.
+pub(crate) fn read(path: &Path) -> io::Result<(String, u32)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.mode();
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    Ok((text, mode))
+}
