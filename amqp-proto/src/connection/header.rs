@@ -9,10 +9,10 @@
 
 use std::fmt::Write as _;
 
-use amqp_codec::{Open, ProtocolHeader};
+use amqp_codec::{Open, ProtocolHeader, Symbol};
 
 use crate::config::Sasl;
-use crate::connection::phase::{Phase, PhaseStep};
+use crate::connection::phase::{NO_MECHANISM, Phase, PhaseStep};
 use crate::connection::state::Connection;
 use crate::error::{ConnectionError, Violation};
 use crate::recv::RecvBuf;
@@ -154,7 +154,10 @@ impl Connection {
         self.writer.header(out, ProtocolHeader::Sasl.bytes());
         match offer {
             Some(mechanisms) => self.offer(mechanisms, out),
-            None => self.phase = Phase::Offering,
+            None => {
+                self.asked = Some(Symbol::from_static(NO_MECHANISM));
+                self.phase = Phase::Offering;
+            }
         }
         Ok(())
     }

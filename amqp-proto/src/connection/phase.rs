@@ -25,6 +25,9 @@
 //! `Offering`, `Judging`, `Choosing`, `Answering` and `Checking` the owner has the word, and
 //! nothing is read.
 
+/// The mechanism of an exchange in which none was chosen yet, for the log.
+pub(super) const NO_MECHANISM: &str = "none";
+
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {

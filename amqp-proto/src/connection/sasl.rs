@@ -10,7 +10,7 @@ use amqp_codec::{FrameType, SaslCode, SaslFrame, Str, Symbol};
 use bytes::Bytes;
 
 use crate::config::{Mechanism, Sasl};
-use crate::connection::phase::Phase;
+use crate::connection::phase::{NO_MECHANISM, Phase};
 use crate::connection::state::Connection;
 use crate::error::{ConnectionError, Violation};
 use crate::event::Event;
@@ -343,7 +343,7 @@ impl Connection {
     ) -> ConnectionError {
         self.write_outcome(code.max(SaslCode::Auth), None, out);
         let mechanism = self.asked.take();
-        let mechanism = mechanism.as_ref().map_or("none", Symbol::as_str);
+        let mechanism = mechanism.as_ref().map_or(NO_MECHANISM, Symbol::as_str);
         let text = match user {
             Some(user) => {
                 format!("Failed to authenticate client [mech={mechanism}] [user={user}]")

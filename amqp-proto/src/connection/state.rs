@@ -54,7 +54,7 @@ pub struct Connection {
     pub(super) encrypted: bool,
     /// Who the peer has proved to be below AMQP.
     pub(super) external: Option<Str>,
-    /// The mechanism of an exchange that the owner decides.
+    /// The mechanism of an exchange that the owner decides, until it is decided.
     pub(super) asked: Option<Symbol>,
     pub(super) empty_frames: Budget,
     pub(super) states: Budget,
@@ -122,6 +122,12 @@ impl Connection {
     /// itself.
     pub fn has_external(&self) -> bool {
         self.external.is_some()
+    }
+
+    /// Whether the owner was asked in an exchange that has not come to its end, though the
+    /// connection may have.
+    pub fn has_open_exchange(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Whether an answer to [`Event::Sasl`](crate::Event::Sasl) is awaited.

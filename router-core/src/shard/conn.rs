@@ -98,8 +98,6 @@ pub(super) struct Conn {
     pub(super) traced: bool,
     /// An administrator deleted it.
     pub(super) deleted: bool,
-    /// Somebody was asked who its peer is.
-    pub(super) has_asked: bool,
     /// States told again, and the second in which.
     pub(super) repeats: (u32, u32),
     /// When something last came in, and how long nothing may, in the shard's waking time.
@@ -296,7 +294,6 @@ impl Conn {
             leaving: Leaving::No,
             traced: false,
             deleted: false,
-            has_asked: false,
             repeats: (0, 0),
             vigil: Vigil::default(),
             unfinished: false,
@@ -395,7 +392,7 @@ impl Conn {
 
     /// Whether nothing more is to be read for the time being.
     pub(super) fn is_held(&self) -> bool {
-        self.paused || self.trunk == Trunking::Asking || self.engine.awaits_sasl()
+        self.paused || self.trunk == Trunking::Asking
     }
 
     /// Which side connected.

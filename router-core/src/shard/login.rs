@@ -24,18 +24,13 @@ impl Shard {
 
     /// The peer has taken a step of an exchange.
     pub(super) fn ask(&mut self, key: ConnKey, step: SaslStep) {
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.has_asked = true;
-            self.question(key, Some(step));
-        }
+        self.question(key, Some(step));
     }
 
     /// A connection is going: whoever keeps its exchange in mind may forget it.
     pub(super) fn forget_login(&mut self, key: ConnKey) {
-        if let Some(conn) = self.conns.get_mut(key)
-            && std::mem::take(&mut conn.has_asked)
-            && !conn.engine.is_authenticated()
-        {
+        let conn = self.conns.get(key);
+        if conn.is_some_and(|conn| conn.engine.has_open_exchange()) {
             self.question(key, None);
         }
     }

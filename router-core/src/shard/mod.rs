@@ -136,7 +136,7 @@ impl Shard {
     #[must_use]
     pub fn is_behind(&self, key: ConnKey) -> bool {
         let conn = self.conns.get(key);
-        conn.is_some_and(|conn| conn.backlogged || conn.is_held())
+        conn.is_some_and(|conn| conn.backlogged || conn.is_held() || conn.engine.awaits_sasl())
     }
 
     /// The socket has ended or failed.
