@@ -102,7 +102,10 @@ pub(crate) fn aborted(mechanism: &str, why: &str) -> SaslReply {
 
 /// Why nothing that is offered will do.
 fn refusal(terms: &Terms, offered: &[&str]) -> String {
-    let hides = offered.contains(&"PLAIN") && terms.credentials.is_some();
+    let names_plain = |names: &[String]| names.iter().any(|name| name == "PLAIN");
+    let hides = offered.contains(&"PLAIN")
+        && terms.credentials.is_some()
+        && terms.mechanisms.as_deref().is_none_or(names_plain);
     if hides && !terms.may_show_password {
         return "the peer would take the password in clear only, and there is no TLS".to_owned();
     }

@@ -108,7 +108,7 @@ pub(crate) fn literal(host: &str, port: &str) -> Option<Vec<SocketAddr>> {
 }
 
 /// The addresses of a place, however long that takes.
-fn addresses(host: &str, port: &str) -> Addresses {
+pub(crate) fn addresses(host: &str, port: &str) -> Addresses {
     let port = service_port(port).ok_or_else(|| NO_SERVICE.to_owned())?;
     if let Some(addresses) = literal(host, &port.to_string()) {
         return Ok(addresses);

@@ -5,19 +5,22 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use amqp_codec::{SaslCode, Str};
 use amqp_proto::{SaslReply, SaslStep, Time};
 use bytes::Bytes;
 use router_core::ids::{ConnectionId, ShardId};
-use router_core::mail::{Batch, Command, Mail};
+use router_core::settings::AuthService;
 use router_core::shard::SaslQuestion;
 use sasl::{Answer, Credentials, Exchange};
 
+use super::answer::{failure, post, refuse};
 use super::people::People;
 use super::queue::Queue;
+use super::relay::Relay;
 use crate::clock::Clock;
 use crate::dialogue::{Dialogue, Terms, aborted};
 use crate::log::{Level, Log, Module};
@@ -45,10 +48,19 @@ pub(super) struct JudgeParts {
     pub(super) log: Log,
 }
 
+/// Exchanges that may be under way with services; each has a thread.
+const RELAYS_MAX: usize = 256;
+
 /// What is kept of an exchange between its steps.
 enum State {
     Accepting(Exchange),
     Dialling(Dialogue),
+}
+
+/// An exchange that a service decides.
+struct Relayed {
+    steps: Sender<SaslStep>,
+    thread: JoinHandle<()>,
 }
 
 pub(super) struct Judge {
@@ -60,6 +72,7 @@ pub(super) struct Judge {
     log: Log,
     queue: Queue<SaslQuestion>,
     exchanges: BTreeMap<ConnectionId, State>,
+    relays: BTreeMap<ConnectionId, Relayed>,
     /// Refusals that wait, the first first.
     late: VecDeque<(Time, ShardId, ConnectionId, SaslReply)>,
 }
@@ -84,6 +97,7 @@ impl Judge {
             log,
             queue: Queue::new(),
             exchanges: BTreeMap::new(),
+            relays: BTreeMap::new(),
             late: VecDeque::new(),
         })
     }
@@ -115,6 +129,7 @@ impl Judge {
         let connection = question.connection;
         if question.step.is_none() {
             self.exchanges.remove(&connection);
+            self.relays.remove(&connection);
             self.queue
                 .forget(&peer, |other| other.connection == connection);
         } else if let Err(question) = self.queue.push(&peer, question) {
@@ -135,6 +150,12 @@ impl Judge {
         let Some(step) = &question.step else {
             return;
         };
+        if let Some(service) = &question.settings.sasl.plugin {
+            if !self.pass_on(question, service, step) {
+                self.reply(question, failure(SaslCode::SysTemp, None));
+            }
+            return;
+        }
         let reply = match step {
             SaslStep::Init {
                 mechanism,
@@ -174,6 +195,46 @@ impl Judge {
         } else {
             post(&self.offices, shard, connection, reply);
         }
+    }
+
+    /// A step that a service decides; whether it can.
+    fn pass_on(
+        &mut self,
+        question: &SaslQuestion,
+        service: &Arc<AuthService>,
+        step: &SaslStep,
+    ) -> bool {
+        let (connection, shard) = (question.connection, question.shard);
+        if *step != SaslStep::Started {
+            let relayed = self.relays.get(&connection);
+            return relayed.is_some_and(|relayed| relayed.steps.send(step.clone()).is_ok());
+        }
+        self.relays
+            .retain(|_, relayed| !relayed.thread.is_finished());
+        if self.relays.len() >= RELAYS_MAX {
+            return false;
+        }
+        let (sender, steps) = mpsc::channel();
+        let relay = Relay {
+            service: Arc::clone(service),
+            connection,
+            shard,
+            may_show_password: may_show_password(question),
+            steps,
+            offices: Arc::clone(&self.offices),
+            clock: self.clock,
+            log: self.log.clone(),
+        };
+        let name = "relay".to_owned();
+        let begun = thread::Builder::new().name(name).spawn(move || relay.run());
+        let relayed = begun.map(|thread| Relayed {
+            steps: sender,
+            thread,
+        });
+        relayed.is_ok_and(|relayed| {
+            self.relays.insert(connection, relayed);
+            true
+        })
     }
 
     /// A step of a peer that wants to come in.
@@ -233,31 +294,14 @@ impl Judge {
                 password: password.unwrap_or_default(),
             }),
             has_certificate: question.has_certificate,
-            may_show_password: question.is_encrypted || settings.sasl.plain_in_clear,
+            may_show_password: may_show_password(question),
         })
     }
 }
 
-fn failure(code: SaslCode, user: Option<&str>) -> SaslReply {
-    SaslReply::Failure {
-        code,
-        user: user.map(Str::copy),
-    }
-}
-
-/// The answer to a question that nobody can decide now.
-pub(super) fn refuse(offices: &Offices, question: &SaslQuestion) {
-    let reply = match question.settings.is_initiator() {
-        true => aborted("none", "too many logins at once"),
-        false => failure(SaslCode::SysTemp, None),
-    };
-    post(offices, question.shard, question.connection, reply);
-}
-
-fn post(offices: &Offices, shard: ShardId, connection: ConnectionId, reply: SaslReply) {
-    let command = Command::Sasl(connection, reply);
-    let mail = vec![Mail::Command(Box::new(command))];
-    offices.post(shard, Batch { mail });
+/// Whether nobody else can read a password, or that was said not to matter.
+fn may_show_password(question: &SaslQuestion) -> bool {
+    question.is_encrypted || question.settings.sasl.plain_in_clear
 }
 
 /// The host in `host:port`.

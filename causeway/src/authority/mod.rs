@@ -5,9 +5,11 @@
 //! of shards: a flood of wrong passwords takes one core at most and delays nothing but other
 //! logins, and of those its own peer's first.
 
+mod answer;
 mod judge;
 mod people;
 mod queue;
+mod relay;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
@@ -66,7 +68,7 @@ impl Authority {
             None => Some(question),
         };
         if let Some(question) = undecided {
-            judge::refuse(&self.offices, &question);
+            answer::refuse(&self.offices, &question);
         }
     }
 

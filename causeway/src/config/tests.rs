@@ -415,6 +415,13 @@ fn mechanisms_that_lead_nowhere_are_told_where_they_stand() {
         odd.starts_with("router.conf:2: listener.saslMechanisms: "),
         "{odd}"
     );
+    let plugin = error("listener {\n saslPlugin: zz\n}\n");
+    assert!(
+        plugin.contains("2: listener.saslPlugin: Cannot find sasl plugin zz"),
+        "{plugin}"
+    );
+    let text = "listener {\n saslPlugin: p\n}\nauthServicePlugin {\n name: p\n host: h\n}\n";
+    assert!(read(text).is_ok(), "the order does not matter");
 }
 
 #[test]

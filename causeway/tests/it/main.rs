@@ -12,6 +12,7 @@ mod losses;
 mod names;
 mod routers;
 mod serves;
+mod services;
 mod starts;
 mod threats;
 mod trunks;

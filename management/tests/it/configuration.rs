@@ -318,13 +318,7 @@ fn what_the_router_cannot_do_yet_is_said() {
         "SASL mechanism 'PLAIN' needs the router's saslUserFile"
     );
     let (status, text) = create("listener", &[("port", "1"), ("saslPlugin", "zz")]);
-    assert_eq!(
-        (status, &*text),
-        (
-            400,
-            "Attribute 'saslPlugin' is not supported by this version yet"
-        )
-    );
+    assert_eq!((status, &*text), (400, "Cannot find sasl plugin zz"));
     assert_eq!(create("listener", &[("port", "1"), ("http", "no")]).0, 201);
     let (status, text) = create("sslProfile", &[("name", "x")]);
     let expected =

@@ -1,9 +1,8 @@
 //! An authentication service: who decides in the router's stead who may connect.
 
 use crate::schema::definition::Kind::String;
-use crate::schema::definition::{Attribute, EntityType};
+use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::CONFIGURATION;
-use crate::schema::tables::common;
 
 /// An authentication service.
 pub static AUTH_SERVICE: EntityType = EntityType {
@@ -37,5 +36,8 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .create()
     .alias("saslInitHostname"),
-    common::SSL_PROFILE,
+    Attribute::new("sslProfile", String, "Name of the TLS settings.")
+        .create()
+        .alias("authSslProfile")
+        .support(Support::Later),
 ];

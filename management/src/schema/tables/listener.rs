@@ -68,8 +68,7 @@ const ATTRIBUTES: &[Attribute] = &[
         String,
         "Name of the authServicePlugin that decides who may connect, and by what mechanism.",
     )
-    .create()
-    .support(Support::Later),
+    .create(),
     common::INSECURE_AUTHENTICATION,
     Attribute::new(
         "requireEncryption",
