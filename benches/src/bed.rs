@@ -319,6 +319,7 @@ impl Router {
             version: "bench",
             mode,
             timers: MeshTimers::default(),
+            resumable_link_routes: true,
             trunk_connections: 1,
         });
         let counters = Counters::new(shards);

@@ -16,6 +16,7 @@ use amqp_codec::{AmqpError, DeliveryState, Map, Str, Symbol, Value};
 use amqp_proto::Time;
 use router_core::control::{ControlPlane, Gathered, QueryId, Request as Delivery};
 use router_core::inspect::Subject;
+use router_core::mail::Container;
 use router_core::mesh::NodeRow;
 use router_core::notice::{Notice, cut};
 
@@ -26,8 +27,10 @@ use crate::pages::Pages;
 use crate::query::{self, Plan, filter, is_management};
 use crate::rows::node_address;
 use crate::schema::{
-    CONNECTION, Entity, EntityType, LOG, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, number,
+    CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LOG, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
+    ROUTER_LINK, number,
 };
+use crate::settings::link_rule;
 use crate::snapshot::Live;
 use crate::status::{Failure, Status};
 use crate::store::{Origin, Store, not_implemented};
@@ -37,6 +40,9 @@ use crate::work::{ConnectionChange, View, Work};
 
 /// Requests that may wait for shards at once; further ones stay with the control plane.
 const PENDING: usize = 64;
+
+/// Link routes that one connection may have of its own.
+const SCOPED_ROUTES: usize = 1024;
 
 /// Requests begun in one turn, so that the rest of the control plane gets its turn, too.
 const BEGUN_PER_TURN: usize = 16;
@@ -68,6 +74,8 @@ struct Context<'a> {
     control: &'a mut ControlPlane,
     host: &'a mut dyn Host,
     now: Time,
+    /// Who asks, as far as that is known.
+    asker: Option<Container>,
 }
 
 /// How far a request got at once.
@@ -110,7 +118,12 @@ impl Agent {
     /// Takes up requests and finishes those whose rows have come. To be called after the control
     /// plane's turn; what it sends goes out with the next one.
     pub fn turn(&mut self, control: &mut ControlPlane, host: &mut dyn Host, now: Time) {
-        let mut context = Context { control, host, now };
+        let mut context = Context {
+            control,
+            host,
+            now,
+            asker: None,
+        };
         while let Some(gathered) = context.control.poll_gathered() {
             self.take(gathered, &mut context);
         }
@@ -145,6 +158,7 @@ impl Agent {
             return;
         };
         context.control.settle(delivery, DeliveryState::Accepted);
+        context.asker = context.control.asker(delivery);
         let reply = request.reply;
         let mut operation = String::new();
         let step = request.content.and_then(|content| {
@@ -248,6 +262,9 @@ impl Agent {
             "CREATE" => {
                 let entity = create::read(content)?;
                 let entity_type = entity.entity_type();
+                if *entity_type == CONNECTION_LINK_ROUTE {
+                    return self.create_scoped(&entity, context);
+                }
                 let identity =
                     self.store
                         .create(entity, Origin::Request, context.control, context.host)?;
@@ -269,6 +286,41 @@ impl Agent {
             "DELETE" => self.delete(content, context),
             _ => node_operation(operation, content, context),
         }
+    }
+
+    /// A link route for the connection by which it is asked for.
+    fn create_scoped(&self, entity: &Entity, context: &mut Context<'_>) -> Result<Step, Failure> {
+        let owner = context
+            .asker
+            .clone()
+            .ok_or_else(|| Failure::bad_request("Parent connection no longer exists"))?;
+        let own = context.control.scoped_routes(owner.connection);
+        if own.count() >= SCOPED_ROUTES {
+            let text = format!("There are {SCOPED_ROUTES} link routes of this connection already");
+            return Err(Failure::bad_request(text));
+        }
+        let identity = context.control.add_scoped_route(link_rule(entity), &owner);
+        let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
+        self.show(
+            &CONNECTION_LINK_ROUTE,
+            &identity.to_string(),
+            Status::Created,
+            context,
+        )
+    }
+
+    /// Removes a link route of the connection by which that is asked.
+    fn delete_scoped(&self, target: &Target, context: &mut Context<'_>) -> Result<Step, Failure> {
+        let live = Live::default();
+        let view = view(&self.store, context);
+        let row = target.find(view.rows(&CONNECTION_LINK_ROUTE, &live))?;
+        let identity = row.value("identity");
+        let number = identity.as_str().and_then(|text| text.parse().ok());
+        if let Some(number) = number {
+            context.control.remove_link_route(number);
+        }
+        let body = Value::Map(Map::new());
+        Ok(Step::Done(Response::new(Status::NoContent, body)))
     }
 
     fn update(&mut self, content: &Content, context: &mut Context<'_>) -> Result<Step, Failure> {
@@ -341,6 +393,9 @@ impl Agent {
             }
         }
         target.check()?;
+        if target.entity_type() == Some(&CONNECTION_LINK_ROUTE) {
+            return self.delete_scoped(&target, context);
+        }
         let row = target.find(self.store.rows(context.control))?;
         let (entity_type, identity) = (row.entity_type(), row.value("identity"));
         let identity = identity.as_str().unwrap_or_default().to_owned();
@@ -377,6 +432,7 @@ fn view<'a>(store: &'a Store, context: &'a Context<'_>) -> View<'a> {
         memory_usage: context.host.memory_usage(),
         host_name: context.host.host_name(),
         now: context.now,
+        asker: context.asker.as_ref().map(|asker| asker.connection),
     }
 }
 

@@ -32,6 +32,13 @@ pub(crate) fn read(content: &Content) -> Result<Entity, Failure> {
     }
     let name = in_either(content, "name", &attributes)?;
     attributes.retain(|(attribute, _)| attribute != "name" && attribute != "type");
+    let is_pattern = |attribute: &str| matches!(attribute, "prefix" | "pattern");
+    for (attribute, value) in &attributes {
+        if is_pattern(attribute) && !value.is_null() && value.as_str().is_none() {
+            let text = format!("'{attribute}' must be a non-empty string type");
+            return Err(Failure::bad_request(text));
+        }
+    }
     if let Some(name) = name {
         attributes.push(("name".to_owned(), name.into()));
     }

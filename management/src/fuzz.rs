@@ -140,6 +140,7 @@ fn bind(address: &str, control: &mut ControlPlane) {
             annotated: false,
         },
         id: LinkId(1),
+        from: None,
     };
     let mail = vec![Mail::Command(Box::new(Command::Bind(bind)))];
     control.handle_mail(Batch { mail });

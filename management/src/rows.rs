@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use amqp_codec::{Map, Value};
 use amqp_proto::Time;
-use router_core::control::{AddressRow, ControlPlane, Heard};
+use router_core::control::{AddressRow, ControlPlane, Heard, LinkRouteRow};
 use router_core::counters::Counter;
 use router_core::ids::Direction;
 use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow};
@@ -16,8 +16,8 @@ use router_core::notice::Opened;
 use router_core::route::{AddressRule, Treatment};
 
 use crate::schema::{
-    CONFIG_ADDRESS, CONNECTION, Entity, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
-    ROUTER_LINK, ROUTER_NODE,
+    CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LINK_ROUTE, MANAGEMENT,
+    ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE,
 };
 
 /// What is shown of a secret.
@@ -34,6 +34,7 @@ pub(crate) enum Row<'a> {
     Entity(&'a Entity),
     Connector(&'a Entity, &'a ControlPlane),
     Rule(&'a AddressRule),
+    LinkRoute(LinkRouteRow<'a>),
     Connection(&'a ConnectionRow),
     Link(&'a LinkRow),
     Address(&'a AddressRow, AddressCounters),
@@ -57,6 +58,8 @@ impl<'a> Row<'a> {
             Self::Management => &MANAGEMENT,
             Self::Entity(entity) | Self::Connector(entity, _) => entity.entity_type(),
             Self::Rule(_) => &CONFIG_ADDRESS,
+            Self::LinkRoute(row) if row.scope.is_some() => &CONNECTION_LINK_ROUTE,
+            Self::LinkRoute(_) => &LINK_ROUTE,
             Self::Connection(_) => &CONNECTION,
             Self::Link(_) => &ROUTER_LINK,
             Self::Address(..) => &ROUTER_ADDRESS,
@@ -81,6 +84,7 @@ impl<'a> Row<'a> {
             Self::Entity(entity) => entity.get(name).cloned().unwrap_or_default(),
             Self::Connector(entity, control) => connector(entity, control, name),
             Self::Rule(rule) => address_rule(rule, name),
+            Self::LinkRoute(row) => link_route(row, name),
             Self::Connection(row) => connection(row, name),
             Self::Link(row) => link(row, name),
             Self::Address(row, counters) => address(row, counters, name),
@@ -95,6 +99,9 @@ impl<'a> Row<'a> {
                 // Without a copy: a new entity is compared with all that there are.
                 Self::Entity(entity) | Self::Connector(entity, _) => {
                     entity.text(attribute) == Some(wanted)
+                }
+                Self::LinkRoute(row) if attribute == "name" => {
+                    row.rule.name.as_deref() == Some(wanted)
                 }
                 Self::Rule(rule) if attribute == "name" => rule.name.as_deref() == Some(wanted),
                 _ => self.value(attribute).as_str() == Some(wanted),
@@ -150,7 +157,8 @@ fn router(view: RouterView<'_>, name: &str) -> Value {
         "hostName" => text(host_name),
         "version" => control.settings().version.into(),
         "addrCount" => ulong(control.address_count()),
-        "nodeCount" | "linkRouteCount" | "autoLinkCount" => Value::Ulong(0),
+        "nodeCount" | "linkRouteCount" => ulong(control.link_routes().count()),
+        "autoLinkCount" => Value::Ulong(0),
         "linksBlocked" => uint(total(Counter::LinksBlocked)),
         "blockedLinkCount" => total(Counter::LinksBlocked).into(),
         "uptimeSeconds" => uint(now.saturating_sub(Time::ZERO).as_secs()),
@@ -232,6 +240,27 @@ fn address_rule(rule: &AddressRule, name: &str) -> Value {
     }
 }
 
+fn link_route(row: LinkRouteRow<'_>, name: &str) -> Value {
+    let rule = row.rule;
+    match name {
+        "name" => text(rule.name.as_deref()),
+        "identity" => rule.identity.to_string().into(),
+        "prefix" => text(rule.prefix.as_deref()),
+        "pattern" => text(rule.pattern.as_deref()),
+        "distribution" => "linkBalanced".into(),
+        "connection" => text(rule.connection.as_deref()),
+        "containerId" => match row.scope {
+            Some(scope) => scope.container.to_string().into(),
+            None => text(rule.container.as_deref()),
+        },
+        "direction" | "dir" => direction(rule.direction),
+        "operStatus" => if row.active { "active" } else { "inactive" }.into(),
+        "addExternalPrefix" => text(rule.add_prefix.as_deref()),
+        "delExternalPrefix" => text(rule.del_prefix.as_deref()),
+        _ => Value::Null,
+    }
+}
+
 fn connection(row: &ConnectionRow, name: &str) -> Value {
     match name {
         "name" => format!("connection/{}", row.host).into(),
@@ -306,7 +335,7 @@ fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
         "distribution" => row.treatment.name().into(),
         "inProcess" => uint(row.in_process),
         "subscriberCount" => uint(row.subscribers),
-        "containerCount" => Value::Uint(0),
+        "containerCount" => uint(row.containers),
         "remoteCount" => uint(row.routers.len()),
         "remoteHostRouters" => ids(&row.routers),
         "deliveriesIngress" => counters.ingress.into(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::Value;
-use router_core::control::{Connect, ConnectorIdentity, Listen, ListenerIdentity};
+use router_core::control::{Connect, ConnectorIdentity, LinkRule, Listen, ListenerIdentity};
+use router_core::ids::Direction;
 use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
@@ -50,6 +51,7 @@ pub fn router_settings(router: &Entity, version: &'static str) -> RouterSettings
             _ => RouterMode::Standalone,
         },
         timers: mesh_timers(router),
+        resumable_link_routes: router.is_true("allowResumableLinkRoute"),
         trunk_connections: match count(router, "trunkConnections") {
             None | Some(0) => TRUNK_MEMBERS,
             Some(most) => u16::try_from(most).unwrap_or(TRUNK_MEMBERS),
@@ -310,6 +312,26 @@ pub fn address_rule(address: &Entity) -> AddressRule {
         egress_phase: address.integer("egressPhase"),
         priority: address.integer("priority"),
         fallback: address.is_true("enableFallback"),
+    }
+}
+
+/// The rule in a `router.config.linkRoute` entity, not yet checked against the others.
+#[must_use]
+pub fn link_rule(route: &Entity) -> LinkRule {
+    let text = |name| route.text(name).map(str::to_owned);
+    LinkRule {
+        name: text("name"),
+        identity: 0,
+        prefix: text("prefix"),
+        pattern: text("pattern"),
+        direction: match route.text("direction") {
+            Some("out") => Direction::Out,
+            _ => Direction::In,
+        },
+        container: text("containerId"),
+        connection: text("connection"),
+        add_prefix: text("addExternalPrefix"),
+        del_prefix: text("delExternalPrefix"),
     }
 }
 

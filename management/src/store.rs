@@ -10,10 +10,12 @@ use router_core::limits::CONFIGURED_ENTITIES;
 use crate::host::Host;
 use crate::rows::Row;
 use crate::schema::{
-    AUTH_SERVICE, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LISTENER, LOG, MODULES, ROUTER,
-    refused_role, shortened,
+    AUTH_SERVICE, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LINK_ROUTE, LISTENER, LOG,
+    MODULES, ROUTER, refused_role, shortened,
 };
-use crate::settings::{address_rule, connect, listen, log_settings, mechanisms_without_users};
+use crate::settings::{
+    address_rule, connect, link_rule, listen, log_settings, mechanisms_without_users,
+};
 use crate::status::{Failure, Status};
 
 /// What the configuration has made.
@@ -26,6 +28,8 @@ pub(crate) struct Store {
     connectors: Vec<Entity>,
     /// Entries about addresses that came from a file: their names count from 0.
     addresses_named: u64,
+    /// The same of link routes.
+    link_routes_named: u64,
 }
 
 /// Who makes an entity.
@@ -57,6 +61,7 @@ impl Store {
             listeners: Vec::new(),
             connectors: Vec::new(),
             addresses_named: 0,
+            link_routes_named: 0,
         }
     }
 
@@ -84,6 +89,8 @@ impl Store {
             self.create_auth_service(entity, control)
         } else if *entity_type == CONFIG_ADDRESS {
             self.create_address(entity, origin, control)
+        } else if *entity_type == LINK_ROUTE {
+            self.create_link_route(entity, origin, control)
         } else if *entity_type == LOG && origin == Origin::File {
             self.configure_log(&entity, host)
         } else if *entity_type == ROUTER && origin == Origin::File {
@@ -206,6 +213,31 @@ impl Store {
         Ok(identity.to_string())
     }
 
+    fn create_link_route(
+        &mut self,
+        mut route: Entity,
+        origin: Origin,
+        control: &mut ControlPlane,
+    ) -> Result<String, Failure> {
+        if origin == Origin::File && route.name().is_none() {
+            let name = format!("linkRoute/{}", self.link_routes_named);
+            route.set("name", Some(name.into()));
+            self.link_routes_named += 1;
+        }
+        let is_taken = |row: &Row<'_>| match row {
+            Row::LinkRoute(_) => false,
+            _ => route
+                .name()
+                .is_some_and(|name| row.is_called(Some(name), None)),
+        };
+        if self.rows(control).any(|row| is_taken(&row)) {
+            return Err(duplicate(&route, "name"));
+        }
+        let identity = control.add_link_route(link_rule(&route));
+        let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
+        Ok(identity.to_string())
+    }
+
     /// Gives a module of the log the settings in a file.
     fn configure_log(&mut self, log: &Entity, host: &mut dyn Host) -> Result<String, Failure> {
         let module = log.text("module").unwrap_or_default();
@@ -264,6 +296,9 @@ impl Store {
         } else if *entity_type == CONFIG_ADDRESS {
             let number = identity.parse().ok();
             number.is_some_and(|number| control.remove_address(number))
+        } else if *entity_type == LINK_ROUTE {
+            let number = identity.parse().ok();
+            number.is_some_and(|number| control.remove_link_route(number))
         } else if *entity_type == ROUTER {
             return Err(Status::Forbidden.into());
         } else {
@@ -289,6 +324,7 @@ impl Store {
             .map(Row::Entity)
             .chain(connectors.map(|connector| Row::Connector(connector, control)))
             .chain(control.address_rules().map(Row::Rule))
+            .chain(control.link_routes().map(Row::LinkRoute))
     }
 
     /// A request may not add to as many entities as there may be.
@@ -306,6 +342,8 @@ impl Store {
             self.connectors.len()
         } else if is(&CONFIG_ADDRESS) {
             control.address_rules().len()
+        } else if is(&LINK_ROUTE) {
+            control.link_routes().count()
         } else {
             0
         };

@@ -3,7 +3,7 @@
 
 use crate::query::{is_management, known};
 use crate::rows::Row;
-use crate::schema::{CONNECTION, EntityType, ROUTER, ROUTER_ADDRESS, shortened};
+use crate::schema::{CONNECTION, EntityType, LINK_ROUTE, ROUTER, ROUTER_ADDRESS, shortened};
 use crate::snapshot::subject;
 use crate::status::{Failure, Status};
 use crate::wire::Content;
@@ -90,10 +90,8 @@ impl Target {
 
     /// Nothing goes by that name.
     pub(crate) fn not_found(&self) -> Failure {
-        if self
-            .entity_type
-            .is_some_and(|entity_type| subject(entity_type).is_some())
-        {
+        let is_core = |of: &'static EntityType| subject(of).is_some() || *of == LINK_ROUTE;
+        if self.entity_type.is_some_and(is_core) {
             return Status::NotFound.into();
         }
         let said = |what: &str, text: &Option<String>| {

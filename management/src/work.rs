@@ -16,7 +16,8 @@ use router_core::mesh::NodeRow;
 use crate::query::Plan;
 use crate::rows::{RouterView, Row};
 use crate::schema::{
-    CONNECTION, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, coerce,
+    CONNECTION, CONNECTION_LINK_ROUTE, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK,
+    ROUTER_NODE, coerce,
 };
 use crate::snapshot::{Live, subject};
 use crate::status::{Failure, Status};
@@ -83,6 +84,8 @@ pub(crate) struct View<'a> {
     pub(crate) memory_usage: Option<u64>,
     pub(crate) host_name: Option<String>,
     pub(crate) now: Time,
+    /// The connection by which is asked, as far as that is known.
+    pub(crate) asker: Option<ConnectionId>,
     /// The routers of the network, once they have been asked for.
     pub(crate) nodes: OnceCell<Vec<NodeRow>>,
 }
@@ -104,6 +107,9 @@ impl View<'_> {
             Box::new(self.nodes())
         } else if *entity_type == ROUTER {
             Box::new(std::iter::once(Row::Router(self.router())))
+        } else if *entity_type == CONNECTION_LINK_ROUTE {
+            let routes = self.asker.map(|asker| self.control.scoped_routes(asker));
+            Box::new(routes.into_iter().flatten().map(Row::LinkRoute))
         } else if *entity_type == MANAGEMENT {
             Box::new(std::iter::once(Row::Management))
         } else {

@@ -287,8 +287,11 @@ pub const MESH_ADDRESSES: usize = 1 << 22;
 /// Messages a second that one neighbour may have handled or passed on, and the burst it may save.
 pub const MESH_MESSAGES_PER_SECOND: u64 = 20_000;
 
-/// Leading parts of an address that are looked for among the link routes of other routers.
-pub const LINK_ROUTE_PARTS: usize = 16;
+/// How long a client's link waits for the answer of the container that it is routed to.
+pub const ROUTED_ATTACH_TIME_OUT: Duration = Duration::from_secs(30);
+
+/// Sessions that the router begins on a connection for routed links.
+pub const ROUTING_SESSIONS: usize = 64;
 
 /// Hellos a second from one neighbour, and the burst: one is due, and some more when it finds out
 /// something new; those of a minute may come at once, from a router that says them whether they are

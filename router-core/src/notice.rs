@@ -112,6 +112,17 @@ pub enum Notice {
     },
     /// The routing protocol has found something out.
     Network(NetworkNotice),
+    /// A container of a link route has come, or has gone.
+    LinkRouteActive {
+        /// The link route's name, or its number.
+        name: String,
+        /// The listener or connector that it is for; `None`: for a container.
+        connection: Option<String>,
+        /// The container-id.
+        container: String,
+        /// It has come.
+        active: bool,
+    },
     /// An address record was made.
     AddressAdded {
         /// Its key.
@@ -158,6 +169,12 @@ impl Notice {
             Self::Network(NetworkNotice::AddressUntold { key }) => key.len(),
             // Ids, which the rest of the router keeps as well.
             Self::Network(_) => 0,
+            Self::LinkRouteActive {
+                name,
+                connection,
+                container,
+                ..
+            } => name.len() + length(connection.as_deref()) + container.len(),
             Self::AddressAdded { key } | Self::AddressRemoved { key } => key.len(),
         };
         size_of::<Self>() + beside

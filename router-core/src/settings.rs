@@ -22,6 +22,8 @@ pub struct RouterSettings {
     pub mode: RouterMode,
     /// The intervals of the routing protocol.
     pub timers: MeshTimers,
+    /// Routed links may ask for termini that outlive their connection.
+    pub resumable_link_routes: bool,
     /// The most connections to one neighbour that belong together, 1 or more; the neighbour, the
     /// number of shards and `limits.rs` may say less.
     pub trunk_connections: u16,

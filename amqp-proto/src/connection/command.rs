@@ -294,6 +294,26 @@ impl Connection {
     /// Takes a link from the books after its last event: appends the tokens of its unsettled
     /// deliveries and frees its slot, at once or when the peer's detach has come.
     pub fn forget_link(&mut self, link: LinkKey, incoming: &mut Vec<u64>, outgoing: &mut Vec<u64>) {
+        self.release_unsettled(link, incoming, outgoing);
+        let slot = link.index;
+        let Some(link) = self.links.get_mut(slot, link.generation) else {
+            return;
+        };
+        let session = self.sessions.slot(link.session).1;
+        link.forgotten = true;
+        if link.state == LinkState::Detached || session.is_over() {
+            self.free_link(slot);
+        }
+    }
+
+    /// Takes a link's unsettled deliveries from the books, as [`forget_link`](Self::forget_link)
+    /// does: its peer has detached it, and its answer has to wait.
+    pub fn release_unsettled(
+        &mut self,
+        link: LinkKey,
+        incoming: &mut Vec<u64>,
+        outgoing: &mut Vec<u64>,
+    ) {
         let slot = link.index;
         let Some(link) = self.links.get_mut(slot, link.generation) else {
             return;
@@ -305,10 +325,6 @@ impl Connection {
                 Role::Receiver => session.incoming.remove_link(slot, count, incoming),
                 Role::Sender => session.outgoing.remove_link(slot, count, outgoing),
             }
-        }
-        link.forgotten = true;
-        if link.state == LinkState::Detached || session.is_over() {
-            self.free_link(slot);
         }
     }
 }

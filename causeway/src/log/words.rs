@@ -37,6 +37,7 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
         Notice::Network(network) => network_rank(network),
+        Notice::LinkRouteActive { .. } => (Module::RouterCore, Level::Info),
         Notice::AddressAdded { .. } | Notice::AddressRemoved { .. } => {
             (Module::RouterCore, Level::Debug)
         }
@@ -128,11 +129,30 @@ pub(super) fn say(notice: &Notice) -> Said {
             operation,
             description,
         } => format!("Error performing {operation}: {description}"),
+        Notice::LinkRouteActive { .. } => say_of_link_route(notice),
         Notice::AddressAdded { key } => format!("Address added: {key}"),
         Notice::AddressRemoved { key } => format!("Address removed: {key}"),
         Notice::Network(network) => return said(say_of_network(network)),
     };
     said(text)
+}
+
+/// A link route that has got a container, or has lost one.
+fn say_of_link_route(notice: &Notice) -> String {
+    let Notice::LinkRouteActive {
+        name,
+        connection,
+        container,
+        active,
+    } = notice
+    else {
+        return String::new();
+    };
+    let what = if *active { "Activated" } else { "Deactivated" };
+    match connection {
+        Some(of) => format!("Link Route {what} '{name}' on connection {of}"),
+        None => format!("Link Route {what} '{name}' on container {container}"),
+    }
 }
 
 /// What the routing protocol has found out.

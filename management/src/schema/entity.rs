@@ -207,6 +207,11 @@ pub fn validate(
     let mut entity = Entity::new(entity_type);
     let (mut errors, mut warnings, mut given) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (written, value) in attributes {
+        let modern = modern_value(written, value);
+        if let Some(modern) = &modern {
+            warnings.push(deprecated_value(entity_type, written, value, modern));
+        }
+        let value = modern.as_ref().unwrap_or(value);
         match take(&mut entity, written, value, source) {
             Ok(Some(attribute)) => {
                 if attribute.alias == Some(written) {
@@ -432,6 +437,22 @@ fn fallback(attribute: &Attribute) -> Option<Value> {
 fn deprecated(entity_type: &EntityType, old: &str, new: &str) -> String {
     let entity = section_name(entity_type);
     format!("Attribute '{old}' of entity '{entity}' has been deprecated. Use '{new}' instead")
+}
+
+/// What stands today for a value of early releases.
+fn modern_value(written: &str, value: &Value) -> Option<Value> {
+    match (written, value.as_str()) {
+        ("role", Some("on-demand")) => Some("route-container".into()),
+        _ => None,
+    }
+}
+
+fn deprecated_value(entity_type: &EntityType, written: &str, old: &Value, new: &Value) -> String {
+    let (entity, old, new) = (section_name(entity_type), quoted(old), quoted(new));
+    format!(
+        "Value {old} of attribute '{written}' of entity '{entity}' has been deprecated. \
+         Use {new} instead"
+    )
 }
 
 fn doubled(

@@ -19,7 +19,7 @@ pub use definition::{Attribute, EntityType, Fallback, Kind, PREFIX, Support};
 pub use entity::{AttributeError, Entity, Source, Validated, refused_role, unknown_type, validate};
 pub use failover::failover_list;
 pub use tables::{
-    AMQP_MANAGEMENT, AUTH_SERVICE, CONFIG_ADDRESS, CONNECTION, CONNECTOR, ENTITY, ENTITY_TYPES,
-    LISTENER, LOG, MANAGEMENT, MECHANISMS, MODULES, ROUTER, ROUTER_ADDRESS, ROUTER_LINK,
-    ROUTER_NODE, find, is_later,
+    AMQP_MANAGEMENT, AUTH_SERVICE, CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, CONNECTOR,
+    ENTITY, ENTITY_TYPES, LINK_ROUTE, LISTENER, LOG, MANAGEMENT, MECHANISMS, MODULES, ROUTER,
+    ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find, is_later,
 };

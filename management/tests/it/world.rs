@@ -140,6 +140,7 @@ impl World {
                 annotated: false,
             },
             id: LinkId(u64::from(index)),
+            from: None,
         };
         let mail = vec![Mail::Command(Box::new(Command::Bind(bind)))];
         self.control.handle_mail(Batch { mail });

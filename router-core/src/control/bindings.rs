@@ -28,6 +28,8 @@ pub struct AddressRow {
     pub in_process: usize,
     /// Consumers on links.
     pub subscribers: usize,
+    /// Containers connected, of a link route.
+    pub containers: usize,
     /// Ids of other routers that have consumers.
     pub routers: Vec<Arc<str>>,
 }
@@ -346,6 +348,12 @@ impl Bindings {
         }
     }
 
+    /// The number of the next record, wherever it is kept.
+    pub(super) fn deal_id(&mut self) -> AddressId {
+        self.last_id += 1;
+        AddressId(self.last_id)
+    }
+
     /// The number of records.
     pub(super) fn len(&self) -> usize {
         self.records.len()
@@ -424,6 +432,7 @@ fn row(key: &AddressKey, record: &Record, name: impl Fn(u16) -> Option<Arc<str>>
         priority: record.priority,
         in_process: record.in_process.len(),
         subscribers: record.consumers.len(),
+        containers: 0,
         routers: record
             .routers
             .iter()

@@ -12,7 +12,7 @@ use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
 use amqp_proto::Payload;
 use bytes::{Bytes, BytesMut};
 
-use crate::ids::{AddressId, AddressKey, Key, Origin, OutLinkKey, ShardId};
+use crate::ids::{AddressId, AddressKey, InLinkKey, Key, Origin, OutLinkKey, ShardId};
 use crate::inspect::AddressCounters;
 use crate::limits::{IN_PROCESS_BYTES, IN_PROCESS_DEPTH, IN_PROCESS_MESSAGE_BYTES};
 use crate::mail::{End, Forward, Mail, Outboxes, Target};
@@ -28,6 +28,8 @@ pub struct Request {
     pub settled: bool,
     /// Where its outcome goes.
     pub origin: Origin,
+    /// The link that it came by.
+    pub sender: InLinkKey,
 }
 
 /// The receiving end of the pipe from one shard to one subscription.
@@ -49,6 +51,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Stream {
     link: OutLinkKey,
+    sender: InLinkKey,
     settled: bool,
     bytes: BytesMut,
     /// Bytes that have arrived, also those that were thrown away.
@@ -107,6 +110,7 @@ impl Endpoint {
             .to_container += 1;
         let mut stream = Stream {
             link,
+            sender: forward.sender,
             settled: forward.settled,
             bytes: BytesMut::new(),
             arrived: 0,
@@ -232,6 +236,7 @@ impl Endpoint {
             message,
             settled: stream.settled,
             origin,
+            sender: stream.sender,
         };
         self.queue.push_back((stream.link, request));
     }

@@ -21,9 +21,12 @@ mod effect;
 mod endpoint;
 mod failover;
 mod gather;
+mod links;
 mod listeners;
 mod neighbors;
+mod plane;
 mod retry;
+mod routed;
 mod sender;
 mod trunks;
 
@@ -33,111 +36,27 @@ pub use connectors::{ConnectorRow, ConnectorStatus, Heard};
 pub use effect::{Connect, ConnectorIdentity, Dial, Effect, Listen, ListenerIdentity};
 pub use endpoint::Request;
 pub use gather::{Gathered, QueryId};
+pub use links::{LinkRouteRow, LinkRule, LinkRuleError, ScopedRule};
+pub use plane::ControlPlane;
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
 use amqp_codec::DeliveryState;
 use amqp_proto::Time;
 use bytes::Bytes;
 
-use crate::control::bindings::{Bindings, Changes};
-use crate::control::connectors::Connectors;
-use crate::control::endpoint::Endpoint;
-use crate::control::gather::Gather;
-use crate::control::listeners::Listeners;
+use crate::control::bindings::Changes;
 use crate::control::neighbors::Neighbors;
-use crate::control::sender::Sender;
-use crate::control::trunks::Trunks;
 use crate::counters::Counters;
 use crate::ids::{AddressId, AddressKey, ConnectionId, ShardId};
 use crate::inspect::{AddressCounters, Subject};
-use crate::mail::{Batch, Command, ConnectionCommand, Mail, Outboxes};
+use crate::mail::{Batch, BoundLink, Command, ConnectionCommand, Mail, Outboxes};
 use crate::mesh::NodeRow;
 use crate::notice::Notice;
-use crate::route::{AddressRule, Boards, Paths, RouteTable, RuleError, Rules};
-use crate::settings::{NewConnection, RouterMode, RouterSettings};
-
-/// Addresses that are served inside the router; one agent answers all of them.
-const IN_PROCESS_ADDRESSES: [&str; 3] = ["M0$management", "L$management", "L$_management_internal"];
-
-/// The control plane of one router.
-pub struct ControlPlane {
-    settings: Arc<RouterSettings>,
-    shards: u16,
-    counters: Arc<Counters>,
-    table: Arc<RouteTable>,
-    rules: Rules,
-    rules_changed: bool,
-    last_identity: u64,
-    bindings: Bindings,
-    endpoint: Endpoint,
-    sender: Sender,
-    gather: Gather,
-    /// Only a router that is part of a network has any.
-    neighbors: Option<Neighbors>,
-    paths: Arc<Paths>,
-    listeners: Listeners,
-    connectors: Connectors,
-    trunks: Trunks,
-    last_connection: u64,
-    outboxes: Outboxes,
-    effects: VecDeque<Effect>,
-    notices: Vec<Notice>,
-}
-
-impl fmt::Debug for ControlPlane {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut record = formatter.debug_struct("ControlPlane");
-        record
-            .field("shards", &self.shards)
-            .field("table", &self.table)
-            .finish_non_exhaustive()
-    }
-}
+use crate::route::{AddressRule, Paths, RouteTable, RuleError};
+use crate::settings::{NewConnection, RouterSettings};
 
 impl ControlPlane {
-    /// A control plane whose first table already has the in-process addresses.
-    #[must_use]
-    pub fn new(config: ControlConfig) -> Self {
-        let own = ShardId(config.shards);
-        let boards = Boards::new(config.shards);
-        let rules = Rules::new(config.settings.default_treatment);
-        let table = RouteTable::new(config.seed, Arc::new(rules.clone()), boards.clone());
-        let neighbors = (config.settings.mode == RouterMode::Interior)
-            .then(|| Neighbors::new(own, config.mesh()));
-        let mut control = Self {
-            sender: Sender::new(own, &config.settings.id, &boards),
-            settings: config.settings,
-            shards: config.shards,
-            counters: config.counters,
-            table: Arc::new(table),
-            rules,
-            rules_changed: false,
-            last_identity: 0,
-            bindings: Bindings::default(),
-            endpoint: Endpoint::new(own),
-            gather: Gather::new(config.shards),
-            neighbors,
-            paths: Arc::new(Paths::default()),
-            listeners: Listeners::default(),
-            connectors: Connectors::new(config.seed),
-            trunks: Trunks::new(!config.seed),
-            last_connection: 0,
-            outboxes: Outboxes::new(own, usize::from(config.shards) + 1),
-            effects: VecDeque::new(),
-            notices: Vec::new(),
-        };
-        for key in IN_PROCESS_ADDRESSES {
-            let link = control.endpoint.subscribe(key.into());
-            control.bindings.subscribe(key, link);
-        }
-        let Changes { routes, .. } = control.bindings.take_changes(0);
-        control.table = Arc::new(control.table.with_changes(routes));
-        control
-    }
-
     /// The routing table as published last; shards begin with it.
     #[must_use]
     pub fn table(&self) -> &Arc<RouteTable> {
@@ -214,6 +133,7 @@ impl ControlPlane {
     /// Moves what happened into the list.
     pub fn drain_notices(&mut self, into: &mut Vec<Notice>) {
         self.bindings.drain_notices(into);
+        self.links.drain_notices(into);
         into.append(&mut self.notices);
     }
 
@@ -284,19 +204,25 @@ impl ControlPlane {
     /// The number of addresses known.
     #[must_use]
     pub fn address_count(&self) -> usize {
-        self.bindings.len()
+        self.bindings.len() + self.links.address_rows(|_| None).count()
     }
 
     /// All addresses, oldest first.
     #[must_use]
     pub fn addresses(&self) -> Vec<AddressRow> {
-        self.bindings.rows(|index| self.router_id(index))
+        let name = |index| self.router_id(index);
+        let mut rows = self.bindings.rows(name);
+        rows.extend(self.links.address_rows(name));
+        rows.sort_by_key(|row| row.id);
+        rows
     }
 
     /// One address.
     #[must_use]
     pub fn address(&self, key: &str) -> Option<AddressRow> {
-        self.bindings.get(key, |index| self.router_id(index))
+        let name = |index| self.router_id(index);
+        let routed = || self.links.address_rows(name).find(|row| *row.key == *key);
+        self.bindings.get(key, name).or_else(routed)
     }
 
     /// What leads to other routers, as published last.
@@ -469,8 +395,22 @@ impl ControlPlane {
                 self.endpoint.data(of, &chunk, end, &mut self.outboxes);
             }
             Mail::Command(command) => match *command {
-                Command::Bind(bind) => self.bindings.bind(bind),
-                Command::Unbind(unbind) => self.bindings.unbind(&unbind),
+                Command::Bind(mut bind) => {
+                    if let (Some(from), BoundLink::In(shard, link)) = (bind.from.take(), bind.link)
+                    {
+                        self.links.note_asker(shard, link, Some(*from));
+                    }
+                    self.bindings.bind(bind);
+                }
+                Command::Unbind(unbind) => {
+                    if let BoundLink::In(shard, link) = unbind.link {
+                        self.links.note_asker(shard, link, None);
+                    }
+                    self.bindings.unbind(&unbind);
+                }
+                Command::ContainerUp(container) => self.links.container_up(container),
+                Command::ContainerDown(connection) => self.links.container_down(connection),
+                Command::RouteLink(ask) => self.route_link(ask),
                 Command::Dialled(report) => self.trunks.report(report, &mut self.connectors),
                 Command::LinkUp(link) => self.for_neighbors(|of| of.link_up(link)),
                 Command::LinkDown(link) => self.for_neighbors(|of| of.link_down(link)),
@@ -487,6 +427,7 @@ impl ControlPlane {
                 Command::Arriving(from) => self.for_neighbors(|of| of.arriving(from)),
                 // The control plane's own words come from nobody.
                 Command::Bound(_)
+                | Command::AttachLink(_)
                 | Command::Connection(..)
                 | Command::TraceAll(_)
                 | Command::Sasl(..)
@@ -507,6 +448,9 @@ impl ControlPlane {
             | Mail::Left { .. }
             | Mail::Recall { .. }
             | Mail::Received { .. }
+            | Mail::Credit { .. }
+            | Mail::Drained { .. }
+            | Mail::Relay(_)
             | Mail::Gone(_)
             | Mail::Window { .. }
             | Mail::Swept { .. }
@@ -538,8 +482,11 @@ impl ControlPlane {
         let Some(neighbors) = &mut self.neighbors else {
             return;
         };
-        neighbors.turn(now, &mut self.bindings, &self.rules, &mut self.notices);
-        neighbors.offer(&mut self.bindings, now);
+        let Self {
+            bindings, links, ..
+        } = self;
+        neighbors.turn(now, bindings, links, &self.rules, &mut self.notices);
+        neighbors.offer(bindings, links, now);
         neighbors.send(now, &mut self.outboxes);
         let age = self.settings.timers.hello_max_age;
         let silent = neighbors.take_silent();
@@ -566,7 +513,8 @@ impl ControlPlane {
         for address in gone {
             self.endpoint.forget(address);
         }
-        if !routes.is_empty() || self.rules_changed {
+        let links = self.links.take_patterns();
+        if !routes.is_empty() || self.rules_changed || links.is_some() {
             let changed: Arc<[AddressKey]> =
                 routes.iter().map(|(key, _)| Arc::clone(key)).collect();
             let mut table = self.table.with_changes(routes);
@@ -575,6 +523,9 @@ impl ControlPlane {
             table = table.with_boards(boards);
             if std::mem::take(&mut self.rules_changed) {
                 table = table.with_rules(Arc::new(self.rules.clone()));
+            }
+            if let Some(links) = links {
+                table = table.with_links(links);
             }
             self.table = Arc::new(table);
             for shard in self.workers() {

@@ -12,6 +12,7 @@ use amqp_proto::Time;
 use bytes::Bytes;
 
 use crate::control::bindings::Bindings;
+use crate::control::links::Links;
 use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, Origin, OutLinkKey, ShardId};
 use crate::limits;
 use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
@@ -159,6 +160,7 @@ impl Neighbors {
         &mut self,
         now: Time,
         bindings: &mut Bindings,
+        links: &mut Links,
         rules: &Rules,
         notices: &mut Vec<Notice>,
     ) {
@@ -190,12 +192,16 @@ impl Neighbors {
             let Some(event) = self.engine.poll_event() else {
                 break;
             };
-            self.take_event(event, bindings, rules, notices);
+            self.take_event(event, bindings, links, rules, notices);
         }
     }
 
     /// Tells the engine which addresses this router has come to offer, and which no longer.
-    pub(super) fn offer(&mut self, bindings: &mut Bindings, now: Time) {
+    pub(super) fn offer(&mut self, bindings: &mut Bindings, links: &mut Links, now: Time) {
+        for (key, present) in links.take_offered() {
+            let hint = Treatment::LinkBalanced;
+            self.engine.local_address(&key, hint, present, now);
+        }
         for (key, treatment) in bindings.take_offered() {
             let hint = treatment.unwrap_or(Treatment::AnycastBalanced);
             let present = treatment.is_some();
@@ -318,6 +324,7 @@ impl Neighbors {
         &mut self,
         event: MeshEvent,
         bindings: &mut Bindings,
+        links: &mut Links,
         rules: &Rules,
         notices: &mut Vec<Notice>,
     ) {
@@ -332,6 +339,12 @@ impl Neighbors {
                 bindings.unmap(index.0, &router_key(&id));
                 notices.push(Notice::Network(NetworkNotice::RouterForgotten { id }));
                 self.changed = true;
+            }
+            MeshEvent::Mapped { router, key, .. } if is_link_route(&key) => {
+                links.map(router.0, &key, || bindings.deal_id());
+            }
+            MeshEvent::Unmapped { router, key } if is_link_route(&key) => {
+                links.unmap(router.0, &key);
             }
             MeshEvent::Mapped { router, key, hint } => {
                 let (treatment, priority) = remote_treatment(&key, hint, rules);
@@ -480,6 +493,11 @@ impl Trunk {
         };
         members.map(member).collect()
     }
+}
+
+/// Whether a key is that of a link route.
+fn is_link_route(key: &str) -> bool {
+    key.starts_with(['C', 'D', 'E', 'F'])
 }
 
 /// The key of another router's own addresses.

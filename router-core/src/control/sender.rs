@@ -159,5 +159,6 @@ fn annotated(payload: &Payload, router: &str) -> Option<Arc<Heads>> {
         replaces,
         stripped: None,
         annotated: Some(head.freeze()),
+        label: None,
     }))
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::ids::{InLinkKey, Key, LinkId, OutLinkKey};
 use crate::mail::{Bind, Bound, BoundLink, Unbind};
 use crate::route::{NO_SLOT, Paths, Route, Treatment};
+use crate::settings::RouterMode;
 
 mod beside;
 mod in_process;
@@ -27,6 +28,7 @@ fn control_of(mode: RouterMode) -> ControlPlane {
             version: "0",
             mode,
             timers: crate::settings::MeshTimers::default(),
+            resumable_link_routes: true,
             trunk_connections: 1,
         }),
         shards: SHARDS,
@@ -71,6 +73,7 @@ fn bind(control: &mut ControlPlane, key: &str, treatment: Treatment, link: Bound
         priority: None,
         link,
         id: LinkId(1),
+        from: None,
     };
     take(control, Mail::Command(Box::new(Command::Bind(bind))));
 }

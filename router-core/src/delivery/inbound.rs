@@ -78,6 +78,8 @@ pub struct Held {
     pub payload: Payload,
     /// The state on the producer's last transfer that had one.
     pub state: Option<Box<DeliveryState>>,
+    /// What a routed link's delivery keeps.
+    pub heads: Option<Arc<Heads>>,
 }
 
 /// A delivery that has been read and not yet been forwarded.
@@ -146,6 +148,8 @@ pub struct Stream {
     pub withheld: u64,
     /// The last frame has arrived.
     pub complete: bool,
+    /// Its record stays until it has left, although nobody settles it.
+    pub kept: bool,
 }
 
 impl Stream {

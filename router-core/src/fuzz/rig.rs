@@ -73,6 +73,7 @@ impl Rig {
             version: "fuzz",
             mode: RouterMode::Standalone,
             timers: MeshTimers::default(),
+            resumable_link_routes: true,
             trunk_connections: 1,
         });
         let counters = Counters::new(shards);

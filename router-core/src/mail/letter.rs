@@ -13,6 +13,7 @@ use crate::ids::{
     OutLinkKey, ShardId, TrunkToken,
 };
 use crate::inspect::{Answer, Query};
+use crate::mail::relay::{AttachLink, Label, Relay, RouteLink};
 use crate::notice::Opened;
 use crate::route::{NO_SLOT, Paths, RouteTable, Treatment};
 
@@ -108,6 +109,24 @@ pub enum Mail {
         /// The number of its drain.
         sweep: u32,
     },
+    /// How many deliveries in all the receiving end of a routed link has come to take.
+    Credit {
+        /// The half by which they come.
+        to: InLinkKey,
+        /// As a serial number (RFC 1982).
+        limit: u32,
+        /// What is not used is to be given back.
+        drain: bool,
+    },
+    /// The sending end of a routed link has given back what it did not use.
+    Drained {
+        /// The half by which deliveries leave.
+        to: Key,
+        /// The limit that it was given.
+        limit: u32,
+    },
+    /// What happened to the other half of a routed link.
+    Relay(Box<Relay>),
     /// Asks for a receipt for so many bytes of letters before this one.
     Receipt {
         /// Who asks.
@@ -162,7 +181,8 @@ pub struct Forward {
     pub beyond: Option<Arc<Vec<OutLinkKey>>>,
     /// The state that the producer's transfer carried (transactional, for instance).
     pub state: Option<Box<DeliveryState>>,
-    /// Leading sections that replace the first bytes of `payload`; `None`: send as received.
+    /// Leading sections that replace the first bytes of `payload`, or what a routed link's delivery
+    /// keeps; `None`: send as received.
     pub heads: Option<Arc<Heads>>,
     /// The message as received.
     pub payload: Payload,
@@ -193,7 +213,7 @@ impl Forward {
 }
 
 /// Rewritten leading sections (header, delivery and message annotations) of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heads {
     /// How many bytes of the payload they replace.
     pub replaces: u32,
@@ -201,6 +221,8 @@ pub struct Heads {
     pub stripped: Option<Bytes>,
     /// For links that carry router annotations; `None`: as for those that strip.
     pub annotated: Option<Bytes>,
+    /// Of a delivery on a routed link, of which nothing is replaced.
+    pub label: Option<Label>,
 }
 
 /// Where a delivery goes.
@@ -256,6 +278,14 @@ pub enum Command {
     Arriving(ConnectionId),
     /// What happens to a connection of a trunk between two routers.
     Trunk(TrunkNews),
+    /// A connection that link routes may lead to is open.
+    ContainerUp(Container),
+    /// It is gone.
+    ContainerDown(ConnectionId),
+    /// A shard asks the control plane where a client's link goes.
+    RouteLink(RouteLink),
+    /// The control plane has a shard attach the other half of a client's link.
+    AttachLink(AttachLink),
     /// The control plane to a shard: do something to a connection.
     Connection(ConnectionId, ConnectionCommand),
     /// Whoever was asked to a shard: how the authentication of a connection goes on.
@@ -281,6 +311,8 @@ pub struct Bind {
     pub link: BoundLink,
     /// Its number in the log.
     pub id: LinkId,
+    /// Of one by which management may be asked: whose it is.
+    pub from: Option<Box<Container>>,
 }
 
 /// Which end of an address a link is.
@@ -323,6 +355,19 @@ pub struct RouterLink {
     pub cost: u32,
     /// Who is at the other end; of a link of the routing protocol.
     pub opener: Option<Opener>,
+}
+
+/// A connection that link routes may lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The shard that has it.
+    pub shard: ShardId,
+    /// The peer's container-id.
+    pub container: Arc<str>,
+    /// The name of its listener or connector.
+    pub name: Arc<str>,
 }
 
 /// A link that has gone.

@@ -5,11 +5,13 @@ mod doorbell;
 mod letter;
 mod mailbox;
 mod outbox;
+mod relay;
 
 pub use doorbell::Doorbell;
 pub use letter::{
-    Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, Dialled, End, Forward, Heads, Mail,
-    OutRef, RouterLink, Target, TrunkEvent, TrunkNews, TrunkPeer, Unbind,
+    Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, Container, Dialled, End, Forward,
+    Heads, Mail, OutRef, RouterLink, Target, TrunkEvent, TrunkNews, TrunkPeer, Unbind,
 };
 pub use mailbox::Mailbox;
 pub use outbox::Outboxes;
+pub use relay::{AddressEdit, AttachLink, Half, Label, Relay, RelayEvent, RouteLink};

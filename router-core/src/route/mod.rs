@@ -2,6 +2,7 @@
 //! choices, no links, no connections.
 
 mod choose;
+mod links;
 mod paths;
 mod record;
 mod rules;
@@ -9,6 +10,7 @@ mod table;
 mod tally;
 
 pub use choose::{Choice, Passage, Pick, Windows, choose, copies};
+pub use links::LinkPatterns;
 pub use paths::{DEFAULT_PRIORITY, Entry, Member, Neighbor, PRIORITIES, Path, Paths};
 pub use record::{Consumer, NO_SLOT, RemoteRouter, Route, Treatment};
 pub use rules::{AddressRule, Resolved, RuleError, Rules};

@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 
 use crate::ids::AddressKey;
 
+use super::links::LinkPatterns;
 use super::record::Route;
 use super::rules::Rules;
 use super::tally::Boards;
@@ -32,6 +33,7 @@ pub struct RouteTable {
     /// What stands for every bucket without routes.
     empty: Arc<Bucket>,
     rules: Arc<Rules>,
+    links: Arc<LinkPatterns>,
     boards: Boards,
 }
 
@@ -46,6 +48,7 @@ impl RouteTable {
             buckets: std::array::from_fn(|_| Arc::clone(&empty)),
             empty,
             rules,
+            links: Arc::default(),
             boards,
         }
     }
@@ -60,6 +63,12 @@ impl RouteTable {
     #[must_use]
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
+    }
+
+    /// The link routes of this generation.
+    #[must_use]
+    pub fn links(&self) -> &Arc<LinkPatterns> {
+        &self.links
     }
 
     /// The tally boards of this generation: they have a cell for every slot in its routes.
@@ -114,6 +123,12 @@ impl RouteTable {
     #[must_use]
     pub fn with_rules(self, rules: Arc<Rules>) -> Self {
         Self { rules, ..self }
+    }
+
+    /// The same generation with other link routes.
+    #[must_use]
+    pub fn with_links(self, links: Arc<LinkPatterns>) -> Self {
+        Self { links, ..self }
     }
 
     /// The same generation with boards that may have grown.

@@ -90,7 +90,7 @@ impl Shard {
         let link = parcel.link.and_then(|key| self.in_links.get(key));
         let to = link.and_then(|link| match &link.target {
             InTarget::Address { text, .. } => Some(text),
-            InTarget::Anonymous { .. } | InTarget::Control => None,
+            InTarget::Anonymous { .. } | InTarget::Control | InTarget::Routed(_) => None,
         });
         let mark = annotated.then(|| Mark {
             own: &self.trace_id,
@@ -118,6 +118,17 @@ pub(super) enum Opening {
     Plain,
     /// As a stream.
     Stream,
+}
+
+/// Whether more of a message has to come before it is known to begin like one.
+pub(super) fn is_unclear(payload: &Payload) -> bool {
+    match scan(payload.chunks(), Depth::Header) {
+        Ok(sections) => sections.undecided,
+        Err(error) => matches!(
+            error.kind,
+            DecodeErrorKind::Empty | DecodeErrorKind::Truncated
+        ),
+    }
 }
 
 /// Reads the beginning of a message; `honour`: what routers say in it is to be believed.

@@ -15,19 +15,17 @@ use super::conn::LinkSlot;
 use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::state::Shard;
 use super::termini::{answer_to, own_capabilities, type_of};
-use crate::address::{
-    Phase, dynamic_source, dynamic_target, is_of_routers, lookup_key, normalise, trim_separators,
-};
+use crate::address::{Phase, dynamic_source, dynamic_target, is_of_routers, lookup_key, normalise};
 use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{Bind, BoundLink, Command};
+use crate::mail::{Bind, BoundLink, Command, Container};
 use crate::notice::{Notice, TerminusText, cut};
 use crate::route::Treatment;
 
 /// Why an attach is refused: condition and description, as clients of routers know them.
-type Refusal = (&'static str, &'static str);
+pub(super) type Refusal = (&'static str, &'static str);
 
 const NO_COORDINATOR: Refusal = (
     "amqp:precondition-failed",
@@ -44,7 +42,7 @@ const ROUTERS_ONLY: Refusal = (
     "qd:connection-role",
     "Link attach forbidden on inter-router connection",
 );
-const TOO_MANY: Refusal = (
+pub(super) const TOO_MANY: Refusal = (
     "amqp:resource-limit-exceeded",
     "too many links on one connection",
 );
@@ -57,7 +55,7 @@ const LONG_NAME: Refusal = (
     "the name of the link is too long",
 );
 const LONG_ADDRESS: Refusal = ("amqp:resource-limit-exceeded", "the address is too long");
-const NO_ROUTE: Refusal = ("qd:no-route-to-dest", "No route to the destination node");
+pub(super) const NO_ROUTE: Refusal = ("qd:no-route-to-dest", "No route to the destination node");
 
 /// An address that a link may be bound to.
 struct Resolved {
@@ -92,6 +90,9 @@ impl Shard {
                 Ok(())
             }
             _ if !self.may_attach_endpoints(key) => Err(ROUTERS_ONLY),
+            _ if let Some(wanted) = self.link_route(&attach) => {
+                self.attach_near(key, session, link, &attach, wanted)
+            }
             Role::Sender => self.attach_producer(key, session, link, &attach),
             Role::Receiver => self.attach_consumer(key, session, link, &attach),
         };
@@ -194,7 +195,8 @@ impl Shard {
                 .entry(AddressKey::clone(&resolved.key))
                 .or_default();
             producers.push(in_key);
-            self.bind(resolved, BoundLink::In(self.id, in_key), id);
+            let from = self.asker(key, &resolved.key);
+            self.bind(resolved, BoundLink::In(self.id, in_key), id, from);
         }
         self.mark_credit(in_key, true);
         Ok(())
@@ -258,7 +260,7 @@ impl Shard {
             capacity,
             annotated,
         };
-        self.bind(resolved, bound, id);
+        self.bind(resolved, bound, id, None);
         Ok(())
     }
 
@@ -316,8 +318,23 @@ impl Shard {
         })
     }
 
+    /// Whose a link is by which management may be asked: link routes can belong to a connection.
+    fn asker(&mut self, key: ConnKey, address: &str) -> Option<Box<Container>> {
+        if !matches!(address, "M0$management" | "L$management") {
+            return None;
+        }
+        self.conns.get_mut(key)?.is_container = true;
+        self.container(key).map(Box::new)
+    }
+
     /// Tells the control plane of a link on an address.
-    fn bind(&mut self, resolved: Resolved, link: BoundLink, id: LinkId) {
+    fn bind(
+        &mut self,
+        resolved: Resolved,
+        link: BoundLink,
+        id: LinkId,
+        from: Option<Box<Container>>,
+    ) {
         let Resolved {
             key,
             treatment,
@@ -329,6 +346,7 @@ impl Shard {
             priority,
             link,
             id,
+            from,
         };
         let bytes = bind.key.len();
         self.tell_control(Command::Bind(bind), bytes);
@@ -372,9 +390,6 @@ impl Shard {
             return Err(LONG_ADDRESS);
         }
         let class = key.as_bytes().first().copied();
-        if class == Some(b'M') && self.is_link_routed(address, direction) {
-            return Err(NO_ROUTE);
-        }
         // A record that exists keeps the treatment with which it was made.
         let treatment = match (self.table.lookup(&key), class) {
             (Some(route), _) => route.treatment,
@@ -388,25 +403,6 @@ impl Shard {
             key,
             treatment,
             priority: found.priority,
-        })
-    }
-
-    /// Whether another router knows a container for the links of an address and all that begin
-    /// with it. This one passes no links on, and its own consumers are not who is meant.
-    fn is_link_routed(&mut self, address: &str, direction: Direction) -> bool {
-        let Self { table, text, .. } = self;
-        let address = trim_separators(normalise(address));
-        let parts = address.match_indices(['.', '/']).map(|(at, _)| at);
-        let parts = parts.take(limits::LINK_ROUTE_PARTS).chain([address.len()]);
-        let mut prefixes = parts.filter_map(|end| address.get(..end));
-        prefixes.any(|prefix| {
-            text.clear();
-            text.push(match direction {
-                Direction::In => 'C',
-                Direction::Out => 'D',
-            });
-            text.push_str(prefix);
-            table.lookup(text).is_some()
         })
     }
 
@@ -433,7 +429,7 @@ impl Shard {
     }
 
     /// Refuses a link: an attach without the terminus asked for, then a detach with the reason.
-    fn refuse(&mut self, key: ConnKey, link: LinkKey, attach: Attach, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, key: ConnKey, link: LinkKey, attach: Attach, refusal: Refusal) {
         let (condition, description) = refusal;
         let Some(conn) = self.conns.get_mut(key) else {
             return;
@@ -460,7 +456,13 @@ impl Shard {
         });
     }
 
-    fn note_attached(&mut self, key: ConnKey, link: LinkId, direction: Direction, attach: &Attach) {
+    pub(super) fn note_attached(
+        &mut self,
+        key: ConnKey,
+        link: LinkId,
+        direction: Direction,
+        attach: &Attach,
+    ) {
         let Some(connection) = self.conns.get(key).map(|conn| conn.id) else {
             return;
         };

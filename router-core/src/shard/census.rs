@@ -175,7 +175,7 @@ impl Shard {
     fn count_credit(&self, census: &mut Census) {
         for (_, link) in self.in_links.iter() {
             let reachable = match &link.target {
-                InTarget::Control => false,
+                InTarget::Control | InTarget::Routed(_) => false,
                 InTarget::Anonymous { .. } => true,
                 InTarget::Address { route, .. } => route
                     .as_ref()

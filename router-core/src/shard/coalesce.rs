@@ -107,6 +107,8 @@ impl Shard {
             _ => {}
         }
         let reachable = match &link.target {
+            // Its credit is the far end's.
+            InTarget::Routed(_) => false,
             InTarget::Anonymous { .. } | InTarget::Control => true,
             InTarget::Address { route, .. } => route
                 .as_ref()
@@ -157,7 +159,8 @@ impl Shard {
     /// go on.
     pub(super) fn retire(&mut self) {
         self.retiring = true;
-        let addressed = |link: &InLink| !matches!(link.target, InTarget::Control);
+        let addressed =
+            |link: &InLink| !matches!(link.target, InTarget::Control | InTarget::Routed(_));
         let keys: Vec<InLinkKey> = self
             .in_links
             .iter()
@@ -218,6 +221,7 @@ impl Shard {
             self.window.relax();
             self.lines_due |= self.may_be_held();
             self.watch_trunks();
+            self.give_up_asking();
             for key in std::mem::take(&mut self.slow) {
                 if let Some(link) = self.in_links.get_mut(key) {
                     link.slow = false;

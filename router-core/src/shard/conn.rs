@@ -60,6 +60,10 @@ pub(super) struct Conn {
     pub(super) streaming: Streaming,
     /// Its sessions, each with the bytes for which its incoming window is withheld.
     pub(super) sessions: Vec<(SessionKey, Withheld)>,
+    /// The control plane knows it as one that link routes may lead to.
+    pub(super) is_container: bool,
+    /// Sessions that this router has begun for routed links.
+    pub(super) routing: Vec<SessionKey>,
     /// The engine's settings before its sessions were too many for their full windows.
     pub(super) roomy: Option<Arc<Config>>,
     /// Consumers that keep others waiting who share it, and those that may.
@@ -275,6 +279,8 @@ impl Conn {
             data_links: Vec::new(),
             streaming: Streaming::default(),
             sessions: Vec::new(),
+            is_container: false,
+            routing: Vec::new(),
             roomy: None,
             hoards: Vec::new(),
             ready: Ready::default(),

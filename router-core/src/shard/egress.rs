@@ -1,6 +1,8 @@
 //! Transfers out: the stage that fills send queues from lanes. Encoding is late: a payload stays a
 //! reference in its lane until the send queue has room.
 
+use std::sync::Arc;
+
 use amqp_codec::{DeliveryState, DeliveryTag};
 use amqp_proto::{LinkKey, OutTransfer, Payload, Sent, SessionKey, Time};
 use bytes::Bytes;
@@ -12,7 +14,7 @@ use crate::counters::Counter;
 use crate::delivery::{OutOrigin, Outbound};
 use crate::ids::{ConnKey, Key, OutKey, ShardId};
 use crate::inspect::LinkType;
-use crate::mail::{End, Mail};
+use crate::mail::{End, Heads, Mail};
 
 use super::lanes::{enter_account, leave_account, origin_of};
 
@@ -95,6 +97,7 @@ impl Shard {
             }
             if link.lane.is_empty() {
                 self.finish_drain(out);
+                self.finish_routed(out);
                 return Pause::Empty;
             }
             if let Some(pause) = self.send_head(conn, out, now) {
@@ -310,6 +313,8 @@ impl Shard {
         {
             self.by_origin.remove(&origin);
         }
+        // It has used nothing of what its receiver asked for.
+        self.tell_credit(out);
     }
 
     /// A delivery has left a lane: the other end of the pipe to the link whose window it took may
@@ -342,6 +347,14 @@ impl Shard {
             _ => {}
         }
         let drains = conn.engine.drain_requested(link.link) && credit > 0;
+        if link.routed.is_some() {
+            if !drains {
+                link.drain = Drain::No;
+            }
+            self.tell_credit(out);
+            self.mark_ready(out);
+            return;
+        }
         if !drains {
             link.drain = Drain::No;
         } else if link.drain == Drain::No && link.answer.is_none() {
@@ -523,9 +536,15 @@ fn sent_record(queued: &Queued, origin: OutOrigin, link: Key, delivery_id: u32) 
 
 /// The transfer by which a delivery is sent, or goes on to be sent.
 fn transfer_of(queued: &Queued, begun: Begun, settled: bool) -> Option<OutTransfer<'_>> {
-    let tag = DeliveryTag::new(&begun.tag.to_le_bytes())?;
+    let heads = queued.forward.heads.as_ref();
+    let label = heads.and_then(|heads| heads.label);
+    let (tag, message_format) = match label {
+        Some(label) => (label.tag, label.format),
+        None => (DeliveryTag::new(&begun.tag.to_le_bytes())?, 0),
+    };
     let token = begun.record.map_or(0, |record| record.0.token());
     Some(OutTransfer {
+        message_format,
         settled,
         state: queued.forward.state.as_deref(),
         more: queued.end == End::More,
@@ -544,7 +563,9 @@ fn put_back(queued: &mut Queued, head: Bytes) {
 
 /// The rewritten leading sections, if there are any: what they replace is cut off.
 fn take_head(queued: &mut Queued, annotated: bool) -> Bytes {
-    let Some(heads) = queued.forward.heads.take() else {
+    // What is kept is kept for all parts.
+    let is_rewritten = |heads: &mut Arc<Heads>| heads.label.is_none();
+    let Some(heads) = queued.forward.heads.take_if(is_rewritten) else {
         return Bytes::new();
     };
     let marked = heads.annotated.as_ref().filter(|_| annotated);

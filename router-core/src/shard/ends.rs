@@ -11,14 +11,14 @@ use amqp_proto::{LinkKey, SessionKey};
 
 use super::conn::LinkSlot;
 use super::lanes::{leave_account, origin_of};
-use super::link::{InLink, InTarget, OutLink, Queued};
+use super::link::{InLink, InTarget, OutLink, Queued, Routed};
 use super::settle::lost;
 use super::state::{Shard, tighten};
 use crate::counters::Counter;
 use crate::delivery::Place;
 use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey, ShardId};
 use crate::inspect::{AddressCounters, LinkType};
-use crate::mail::{BoundLink, Command, End, Mail, OutRef, Unbind};
+use crate::mail::{BoundLink, Command, End, Mail, OutRef, RelayEvent, Unbind};
 use crate::notice::{LinkEnd, Notice};
 
 impl Shard {
@@ -55,6 +55,7 @@ impl Shard {
         };
         conn.sessions.retain(|(of, _)| *of != session);
         conn.stalled.retain(|(of, _)| *of != session);
+        conn.routing.retain(|of| *of != session);
         if !conn.is_crowded()
             && let Some(roomy) = conn.roomy.take()
         {
@@ -70,6 +71,7 @@ impl Shard {
 
     /// A connection is gone, and all its links with it.
     pub(super) fn drop_links_of(&mut self, key: ConnKey) {
+        self.forget_container(key);
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
@@ -89,7 +91,8 @@ impl Shard {
         }
     }
 
-    fn drop_producer(&mut self, key: InLinkKey, tokens: &[u64], how: LinkEnd) {
+    /// Frees a link on which the router receives.
+    pub(super) fn drop_producer(&mut self, key: InLinkKey, tokens: &[u64], how: LinkEnd) {
         let Some(link) = self.in_links.get_mut(key) else {
             return;
         };
@@ -109,6 +112,9 @@ impl Shard {
         for &token in tokens {
             self.producer_vanished(InKey(Key::from_token(token)));
         }
+        if let InTarget::Routed(routed) = &link.target {
+            self.tell_lost(routed);
+        }
         if let InTarget::Address { key: address, .. } = &link.target {
             self.report_ingress(&link);
             if let Some(links) = self.producers.get_mut(address) {
@@ -125,6 +131,51 @@ impl Shard {
             self.tell_control(Command::Unbind(unbind), 0);
         }
         self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
+    }
+
+    /// The producer of a link that stays for a while has gone: so are its deliveries.
+    pub(super) fn give_up_sent(&mut self, key: InLinkKey, tokens: &[u64]) {
+        let partial = self.in_links.get_mut(key).and_then(|of| of.partial.take());
+        if let Some(partial) = partial {
+            self.producer_vanished(partial);
+        }
+        for &token in tokens {
+            self.producer_vanished(InKey(Key::from_token(token)));
+        }
+    }
+
+    /// The consumer of a link that stays for a while has gone: what waits for it goes home, what it
+    /// has not settled is modified.
+    pub(super) fn give_up_received(&mut self, out: Key, tokens: &[u64]) {
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        let waiting = link.lane_bytes;
+        leave_account(link, waiting, &mut self.conns);
+        link.lane_settled = 0;
+        let lane = std::mem::take(&mut link.lane);
+        self.give_up_lane(out, lane);
+        self.give_up_unsettled(tokens);
+    }
+
+    fn give_up_unsettled(&mut self, tokens: &[u64]) {
+        for &token in tokens {
+            let key = OutKey(Key::from_token(token));
+            let answered = self
+                .outbound
+                .get(key)
+                .is_some_and(|outbound| outbound.answered);
+            let state = if answered { None } else { Some(lost()) };
+            self.consumer_outcome(key, state, true);
+        }
+    }
+
+    /// A half of a routed link is gone: the other one is told, unless it knows.
+    fn tell_lost(&mut self, routed: &Routed) {
+        if let Some(other) = routed.other {
+            let closed = !routed.survives;
+            self.relay(other, RelayEvent::Lost { closed });
+        }
     }
 
     /// A delivery's producer is gone: what is complete goes on by itself, the rest is aborted.
@@ -193,7 +244,8 @@ impl Shard {
         }
     }
 
-    fn drop_consumer(&mut self, out: Key, tokens: &[u64], how: LinkEnd) {
+    /// Frees a link on which the router sends.
+    pub(super) fn drop_consumer(&mut self, out: Key, tokens: &[u64], how: LinkEnd) {
         let Some(mut link) = self.out_links.remove(out) else {
             return;
         };
@@ -201,15 +253,7 @@ impl Shard {
         leave_account(&mut link, waiting, &mut self.conns);
         let lane = std::mem::take(&mut link.lane);
         self.give_up_lane(out, lane);
-        for &token in tokens {
-            let key = OutKey(Key::from_token(token));
-            let answered = self
-                .outbound
-                .get(key)
-                .is_some_and(|outbound| outbound.answered);
-            let state = if answered { None } else { Some(lost()) };
-            self.consumer_outcome(key, state, true);
-        }
+        self.give_up_unsettled(tokens);
         self.report_egress(&link);
         if let Some(address) = link.address
             && let Some(links) = self.consumers.get_mut(&address)
@@ -222,6 +266,11 @@ impl Shard {
         }
         if link.stalled {
             self.leave_stalled(link.conn, link.session, out);
+        }
+        if let Some(routed) = &link.routed {
+            self.tell_lost(routed);
+            self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
+            return;
         }
         if link.kind != LinkType::Endpoint {
             if let Some(conn) = self.conns.get_mut(link.conn) {
@@ -256,7 +305,7 @@ impl Shard {
         } = queued;
         self.uncount(forward.slot);
         let state = (!forward.settled).then(lost);
-        if forward.settled && end != End::More {
+        if forward.settled && end != End::More && !forward.awaited {
             return;
         }
         match (fan, origin_of(&forward)) {

@@ -4,6 +4,7 @@ use amqp_codec::Role;
 use amqp_proto::{Event, LinkKey, SessionKey, Time};
 
 use super::conn::{Fault, LinkSlot, Phase};
+use super::link::Parting;
 use super::state::Shard;
 use crate::ids::ConnKey;
 use crate::notice::{Notice, cut};
@@ -51,16 +52,10 @@ impl Shard {
             } => self.attach_answered(key, link, &attach),
             Event::Detached {
                 link,
-                error: Some(error),
-                answer: false,
-                ..
-            } if self.is_own_control(key, link) => self.refused_as_router(key, &error),
-            Event::Detached {
-                link,
                 closed,
+                error,
                 answer,
-                ..
-            } => self.detached(key, link, closed, answer),
+            } => self.take_detach(key, link, Parting { closed, error }, answer),
             Event::LinkFailed { link, error } => {
                 let error = error.to_amqp();
                 self.note_misdeed(key, &error.condition, error.description.as_deref());
@@ -82,12 +77,30 @@ impl Shard {
         }
     }
 
+    /// A link is detached, or an answer to that.
+    fn take_detach(&mut self, key: ConnKey, link: LinkKey, parting: Parting, answer: bool) {
+        if let Some(error) = &parting.error
+            && !answer
+            && self.is_own_control(key, link)
+        {
+            self.refused_as_router(key, error);
+            return;
+        }
+        match self.half_at(key, link) {
+            Some(half) => self.half_detached(half, parting),
+            None => self.detached(key, link, parting.closed, answer),
+        }
+    }
+
     /// A flow: credit of a consumer, a drain, an echo, or more room in a session.
     fn take_flow(&mut self, key: ConnKey, session: SessionKey, link: Option<LinkKey>, echo: bool) {
         if let Some(link) = link {
             match self.slot(key, link) {
                 Some(LinkSlot::Out(out)) => self.consumer_flow(out),
-                Some(LinkSlot::In(in_link)) => self.mark_credit(in_link, false),
+                Some(LinkSlot::In(in_link)) => {
+                    self.mark_credit(in_link, false);
+                    self.routed_flow(in_link);
+                }
                 Some(LinkSlot::Refused) | None => {}
             }
         }

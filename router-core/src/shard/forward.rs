@@ -19,7 +19,7 @@ impl Shard {
         slot: u32,
         address: AddressId,
     ) {
-        let record = if parcel.settled && parcel.complete {
+        let record = if parcel.settled && parcel.complete && !parcel.is_routed() {
             self.finish_settled(&parcel);
             None
         } else {

@@ -127,6 +127,7 @@ impl Head {
             replaces: u32::try_from(self.bytes.len()).unwrap_or(u32::MAX),
             stripped: foreign.then(|| self.stripped()),
             annotated: mark.map(|mark| self.marked(mark)),
+            label: None,
         });
         self.rewritten = Some((like, Arc::clone(&heads)));
         Some(heads)

@@ -8,15 +8,15 @@
 use std::sync::Arc;
 
 use amqp_codec::message::{Depth, Sections, scan, to_address};
-use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
+use amqp_codec::{DeliveryState, Str};
 use amqp_proto::{InTransfer, LinkKey, Payload, Time};
 
-use super::annotate::{Opening, depth_of, opening};
+use super::annotate::{Opening, depth_of, is_unclear, opening};
 use super::conn::LinkSlot;
 use super::head::Annotations;
 use super::hoard::has_shut;
 use super::link::{InTarget, Memo};
-use super::parcel::{Parcel, Verdict};
+use super::parcel::{Parcel, Verdict, rejected};
 use super::pins::{Outlook, Sender};
 use super::state::{Pipes, Shard};
 use crate::address::{Phase, lookup_key, normalise};
@@ -24,6 +24,7 @@ use crate::delivery::{Held, Journey, Place, Stream};
 use crate::ids::{AddressKey, ConnKey, Direction, InKey, InLinkKey, ShardId};
 use crate::inspect::LinkType;
 use crate::limits;
+use crate::mail::{Heads, Label};
 use crate::route::{
     Choice, DEFAULT_PRIORITY, Entry, NO_SLOT, Passage, Paths, Route, Tally, Treatment, choose,
     copies,
@@ -57,10 +58,21 @@ impl Shard {
         }
         if delivery.aborted {
             self.mark_credit(key, false);
+            self.renew_credit(key);
             return;
         }
         in_link.held += 1;
         let (conn, session) = (in_link.conn, in_link.session);
+        let heads = matches!(in_link.target, InTarget::Routed(_)).then(|| {
+            let label = Some(Label {
+                tag: delivery.tag,
+                format: delivery.message_format,
+            });
+            Arc::new(Heads {
+                label,
+                ..Heads::default()
+            })
+        });
         let parcel = Parcel {
             link: Some(key),
             sender: key,
@@ -72,7 +84,7 @@ impl Shard {
             complete: !delivery.more,
             born: self.second,
             state: delivery.state.map(Box::new),
-            heads: None,
+            heads,
             payload,
             excluded: None,
             journey: Journey::default(),
@@ -89,6 +101,7 @@ impl Shard {
         let bytes = parcel.payload.len() as u64;
         let mut held = Held {
             state: parcel.state.clone(),
+            heads: parcel.heads.clone(),
             ..Held::default()
         };
         held.payload.append_waiting(parcel.payload.clone());
@@ -117,14 +130,16 @@ impl Shard {
                 self.forget_record(record);
                 self.hand_on(key);
                 self.unhold(key, false);
+                self.renew_credit(key);
             }
             Place::Hold(held) => {
                 held.payload.append_waiting(more);
                 held.state = frame.state.map(Box::new).or(held.state.take());
                 if last {
                     let payload = std::mem::take(&mut held.payload);
-                    let parcel = self.parcel_of(record, payload, true);
-                    if let Some(parcel) = parcel {
+                    let heads = held.heads.take();
+                    if let Some(mut parcel) = self.parcel_of(record, payload, true) {
+                        parcel.heads = heads;
                         self.admit(key, parcel);
                     }
                 } else {
@@ -142,6 +157,7 @@ impl Shard {
             return;
         };
         let control = link.kind == LinkType::RouterControl;
+        let routed = matches!(link.target, InTarget::Routed(_));
         let depth = depth_of(matches!(link.target, InTarget::Anonymous { .. }));
         let honour = self.honours(link.conn, Some(key));
         let Some(inbound) = self.inbound.get_mut(record) else {
@@ -155,7 +171,10 @@ impl Shard {
             self.note_arriving(key);
             return;
         }
-        if !control && !inbound.plain {
+        if routed && length < limits::OPENING_BYTES && is_unclear(&held.payload) {
+            return;
+        }
+        if !control && !routed && !inbound.plain {
             match opening(&held.payload, depth, honour) {
                 Opening::Unclear if length < limits::OPENING_BYTES => return,
                 Opening::Unclear | Opening::Stream => {}
@@ -166,12 +185,14 @@ impl Shard {
             return;
         }
         let payload = std::mem::take(&mut held.payload);
+        let heads = held.heads.take();
         inbound.stream = Some(Box::new(Stream {
             received: payload.len() as u64,
             moved: self.second,
             ..Stream::default()
         }));
-        if let Some(parcel) = self.parcel_of(record, payload, false) {
+        if let Some(mut parcel) = self.parcel_of(record, payload, false) {
+            parcel.heads = heads;
             self.admit(key, parcel);
         }
     }
@@ -183,6 +204,7 @@ impl Shard {
         };
         match &link.target {
             InTarget::Control => self.take_routing(parcel),
+            InTarget::Routed(_) => self.pass_on(key, parcel),
             InTarget::Anonymous { .. } => self.route_message(key, parcel, true),
             InTarget::Address { .. } => self.route_message(key, parcel, false),
         }
@@ -362,7 +384,7 @@ impl Shard {
         parcel.journey = head.journey.clone();
         match &self.in_links.get(parcel.link?)?.target {
             InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
-            InTarget::Control => None,
+            InTarget::Control | InTarget::Routed(_) => None,
             InTarget::Anonymous { .. } => {
                 let (to, phase) =
                     destination(&parcel.payload, &sections, head.annotations.as_ref())?;
@@ -539,15 +561,6 @@ fn take_target(
         Choice::Wait => Verdict::Wait(AddressKey::clone(&route.key)),
         Choice::Unroutable => Verdict::NoPath(AddressKey::clone(&route.key)),
     }
-}
-
-/// A rejected outcome with a reason.
-fn rejected(condition: &'static str, description: &str) -> DeliveryState {
-    DeliveryState::Rejected(Some(Box::new(AmqpError {
-        condition: Symbol::from(condition),
-        description: Some(Str::copy(description)),
-        info: None,
-    })))
 }
 
 /// Where a message says it goes: by annotation where that is honoured, else by its properties.

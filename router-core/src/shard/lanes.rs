@@ -22,7 +22,7 @@ impl Shard {
     pub(super) fn take_forward(&mut self, forward: Forward) {
         match forward.to {
             Target::Link(to) => {
-                if self.out_links.get(to.link).is_none() {
+                if !self.arrives(to.link) {
                     if !forward.complete && !forward.settled {
                         // Nothing comes home by which its shard would hear that.
                         self.post(forward.origin.shard, Mail::Gone(to));
@@ -120,7 +120,9 @@ impl Shard {
         let Some(link) = self.out_links.get_mut(key) else {
             return;
         };
-        if forward.settled {
+        if link.routed.is_some() {
+            // Whoever receives has asked for it.
+        } else if forward.settled {
             let (conn, of_client) = (link.conn, link.kind != LinkType::RouterControl);
             if link.is_lane_full() {
                 self.drop_settled(key);
@@ -136,7 +138,8 @@ impl Shard {
             return;
         };
         let received = forward.payload.len() as u64;
-        let window = (single && !forward.settled).then_some(pipe);
+        let bounded = single && !forward.settled && link.routed.is_none();
+        let window = bounded.then_some(pipe);
         let end = if forward.complete {
             End::Last
         } else {
@@ -283,6 +286,8 @@ impl Shard {
             // What still arrives of a stream is thrown away, settled or not.
             let state = (!forward.settled).then_some(DeliveryState::Released);
             self.answer(origin, None, state, true);
+        } else if forward.settled && forward.awaited {
+            self.answer(origin, None, None, true);
         } else if !forward.settled {
             self.post(origin.0, Mail::Returned(forward));
         }

@@ -16,6 +16,9 @@ impl Shard {
     /// Whether the shard that received a delivery has to hear when it has left.
     pub(super) fn is_awaited(&self, parcel: &Parcel) -> bool {
         let is_small = || parcel.payload.len() < limits::AWAITED_BYTES;
+        if parcel.is_routed() && parcel.settled {
+            return true;
+        }
         !parcel.settled && parcel.complete && !(is_small() && self.is_of_endpoint(parcel.link))
     }
 
@@ -74,6 +77,9 @@ impl Shard {
     /// Deliveries have left the box at one shard; those that are nowhere else count no more.
     pub(super) fn take_left(&mut self, from: ShardId, deliveries: &[InKey]) {
         for &record in deliveries {
+            if self.settled_left(record) {
+                continue;
+            }
             let Some(inbound) = self.inbound.get_mut(record) else {
                 continue;
             };

@@ -55,6 +55,9 @@ impl Shard {
             Mail::Window { link, limit, sweep } => self.take_window(link, limit, sweep, now),
             Mail::Swept { link, sweep } => self.swept(link.link, sweep),
             Mail::Gone(link) => self.forget_pipe(link),
+            Mail::Credit { to, limit, drain } => self.take_credit(to, limit, drain),
+            Mail::Drained { to, limit } => self.take_drained(to, limit),
+            Mail::Relay(relay) => self.take_relay(*relay),
             Mail::Receipt { from, bytes } => {
                 let by = self.id;
                 self.post(from, Mail::Received { by, bytes });
@@ -92,7 +95,7 @@ impl Shard {
             .iter()
             .filter(|(_, link)| match &link.target {
                 InTarget::Address { route, .. } => remote(route),
-                InTarget::Anonymous { .. } | InTarget::Control => false,
+                InTarget::Anonymous { .. } | InTarget::Control | InTarget::Routed(_) => false,
             })
             .map(|(key, _)| InLinkKey(key))
             .collect();
@@ -116,6 +119,7 @@ impl Shard {
     fn take_command(&mut self, command: Command, now: Time) {
         match command {
             Command::Bound(bound) => self.bound(bound),
+            Command::AttachLink(ask) => self.attach_far(ask),
             Command::Connection(id, ConnectionCommand::Close) => self.close_connection(id),
             Command::Connection(id, ConnectionCommand::Drop) => self.drop_connection(id),
             Command::Connection(id, ConnectionCommand::Doubt(age)) => self.doubt(id, age, now),
@@ -149,7 +153,10 @@ impl Shard {
             | Command::LinkDown(_)
             | Command::Trunk(_)
             | Command::Routing(..)
-            | Command::Arriving(_) => {}
+            | Command::Arriving(_)
+            | Command::ContainerUp(_)
+            | Command::ContainerDown(_)
+            | Command::RouteLink(_) => {}
         }
     }
 

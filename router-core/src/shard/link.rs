@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use amqp_codec::{Attach, Str};
+use amqp_codec::{AmqpError, Attach, Str};
 use amqp_proto::{LinkKey, SessionKey, Time};
 
 use super::head::Head;
@@ -13,11 +13,12 @@ use super::pipe::PipeRx;
 use super::rate::Rate;
 use super::ready::PROTOCOL;
 use crate::ids::{
-    AddressId, AddressKey, ConnKey, FanKey, InKey, InLinkKey, Key, LinkId, OutKey, ShardId, mix,
+    AddressId, AddressKey, ConnKey, Direction, FanKey, InKey, InLinkKey, Key, LinkId, OutKey,
+    ShardId, mix,
 };
 use crate::inspect::{LinkCounters, LinkType};
 use crate::limits;
-use crate::mail::{End, Forward};
+use crate::mail::{AddressEdit, End, Forward, Half};
 use crate::route::{DEFAULT_PRIORITY, Route};
 
 /// A link on which a producer sends to the router.
@@ -185,6 +186,7 @@ impl OutLink {
             capacity,
             annotated,
             settles: false,
+            routed: None,
             lane: VecDeque::new(),
             lane_settled: 0,
             lane_bytes: 0,
@@ -212,6 +214,8 @@ pub(super) enum InTarget {
     },
     /// To the control plane.
     Control,
+    /// All to the other half of a routed link.
+    Routed(Box<Routed>),
     /// All to one address.
     Address {
         /// The address as the attach had it.
@@ -221,6 +225,82 @@ pub(super) enum InTarget {
         /// Its route in the present snapshot.
         route: Option<Arc<Route>>,
     },
+}
+
+/// What belongs to one half of a routed link.
+///
+/// ```text
+///   near  Asking ──answer──► Open ──its peer's detach──► PeerGone ──Answered, Lost──► freed
+///   far   Offered ───▲        └──Detach, Lost of the other──► Detaching ──answer──► freed
+/// ```
+#[derive(Debug)]
+pub(super) struct Routed {
+    /// The other half, once it is there and as long as it is to hear of this one.
+    pub(super) other: Option<Half>,
+    /// How far it is.
+    pub(super) stage: Stage,
+    /// What the client calls its address.
+    pub(super) key: Option<AddressKey>,
+    /// Which end of an address the client wants.
+    pub(super) direction: Direction,
+    /// How the container names its addresses.
+    pub(super) edit: Option<Arc<AddressEdit>>,
+    /// The client's terminus outlives its link.
+    pub(super) survives: bool,
+    /// Deliveries passed on, or taken to be sent, as a serial number.
+    pub(super) passed: u32,
+    /// The limit and the drain told to the other half, or heard from it.
+    pub(super) credit: Option<(u32, bool)>,
+    /// With what it is to be detached once all that has come was sent.
+    pub(super) parting: Option<Box<Parting>>,
+}
+
+/// How far a half of a routed link is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The peer's attach is to be answered as the far end does.
+    Asking(Box<Attach>),
+    /// Its attach waits for the peer's answer.
+    Offered,
+    /// Both its ends are attached.
+    Open,
+    /// Its peer has detached it, closed or not, and waits for the answer.
+    PeerGone(bool),
+    /// It was detached; its peer's answer is awaited.
+    Detaching,
+}
+
+/// What a detach says.
+#[derive(Debug)]
+pub(super) struct Parting {
+    pub(super) closed: bool,
+    pub(super) error: Option<Box<AmqpError>>,
+}
+
+impl Routed {
+    pub(super) fn new(stage: Stage, direction: Direction) -> Self {
+        Self {
+            other: None,
+            stage,
+            key: None,
+            direction,
+            edit: None,
+            survives: false,
+            passed: 0,
+            credit: None,
+            parting: None,
+        }
+    }
+}
+
+impl InLink {
+    /// What it is as a half of a routed link.
+    pub(super) fn routed(&mut self) -> Option<&mut Routed> {
+        match &mut self.target {
+            InTarget::Routed(routed) => Some(routed),
+            InTarget::Anonymous { .. } | InTarget::Control | InTarget::Address { .. } => None,
+        }
+    }
 }
 
 /// An address that an anonymous sender used last.
@@ -271,6 +351,8 @@ pub(super) struct OutLink {
     pub(super) annotated: bool,
     /// The consumer asked for settled deliveries.
     pub(super) settles: bool,
+    /// It is a half of a routed link.
+    pub(super) routed: Option<Box<Routed>>,
     /// What waits to be sent, first come first served.
     pub(super) lane: VecDeque<Queued>,
     /// Settled deliveries in the lane.

@@ -36,8 +36,10 @@ mod rate;
 mod ready;
 mod receipts;
 mod records;
+mod relay;
 mod relief;
 mod report;
+mod routed;
 mod scrub;
 mod settle;
 mod stalled;
@@ -264,6 +266,7 @@ impl Shard {
         let waits = !self.slow.is_empty()
             || self.may_be_held()
             || self.watches_trunks()
+            || !self.asking.is_empty()
             || self.window.has_surplus();
         let second = waits.then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
         [self.wheel.next_deadline(), second]

@@ -147,6 +147,10 @@ impl Shard {
 
     /// A peer has answered one of our attaches.
     pub(super) fn attach_answered(&mut self, key: ConnKey, link: LinkKey, attach: &Attach) {
+        if let Some(half) = self.half_at(key, link) {
+            self.far_answered(half, attach);
+            return;
+        }
         match self.slot(key, link) {
             // Without a terminus the answer is a refusal: the detach follows.
             Some(LinkSlot::Out(out)) if attach.target.is_some() => self.router_link_up(key, out),

@@ -12,7 +12,7 @@ use super::trunks::TrunkWords;
 use super::vigil::{LOSS_DETECTION, wish};
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
-use crate::mail::{Command, Dialled};
+use crate::mail::{Command, Container, Dialled};
 use crate::notice::{NetworkNotice, Notice, Opened, cut};
 use crate::settings::{ConnectionRole, ConnectionSettings, RouterSettings};
 
@@ -127,7 +127,45 @@ impl Shard {
         if is_dialled && is_router {
             self.attach_pairs(key);
         }
+        self.note_container(key);
         self.touch(key);
+    }
+
+    /// Tells the control plane of a connection that link routes may lead to.
+    fn note_container(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if conn.settings.role != ConnectionRole::RouteContainer {
+            return;
+        }
+        conn.is_container = true;
+        let Some(container) = self.container(key) else {
+            return;
+        };
+        let bytes = container.container.len() + container.name.len();
+        self.tell_control(Command::ContainerUp(container), bytes);
+    }
+
+    /// A connection as one that link routes may lead to.
+    pub(super) fn container(&self, key: ConnKey) -> Option<Container> {
+        let conn = self.conns.get(key)?;
+        Some(Container {
+            connection: conn.id,
+            shard: self.id,
+            container: conn.container.as_deref().unwrap_or_default().into(),
+            name: conn.settings.name.as_str().into(),
+        })
+    }
+
+    /// Tells it of the end of one.
+    pub(super) fn forget_container(&mut self, key: ConnKey) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && std::mem::take(&mut conn.is_container)
+        {
+            let id = conn.id;
+            self.tell_control(Command::ContainerDown(id), 0);
+        }
     }
 
     /// Another router has this one's id, or is this one: both would be lost in a network that knows

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use amqp_codec::DeliveryState;
+use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
 use amqp_proto::{Payload, SessionKey};
 
 use crate::delivery::Journey;
@@ -41,6 +41,13 @@ pub(super) struct Parcel {
     pub(super) excluded: Option<OutLinkKey>,
     /// What it says of its way.
     pub(super) journey: Journey,
+}
+
+impl Parcel {
+    /// Whether it came by a routed link.
+    pub(super) fn is_routed(&self) -> bool {
+        self.heads.as_ref().is_some_and(|of| of.label.is_some())
+    }
 }
 
 /// What became of the look-up and the choice.
@@ -92,4 +99,13 @@ impl Verdict {
 /// those like it are not, as a rule. Were it to go by another link, they would overtake it.
 pub(super) fn is_large(complete: bool, payload: &Payload) -> bool {
     !complete || payload.len() > limits::STREAM_THRESHOLD
+}
+
+/// A rejected outcome with a reason.
+pub(super) fn rejected(condition: &'static str, description: &str) -> DeliveryState {
+    DeliveryState::Rejected(Some(Box::new(AmqpError {
+        condition: Symbol::from(condition),
+        description: Some(Str::copy(description)),
+        info: None,
+    })))
 }

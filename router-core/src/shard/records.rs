@@ -100,6 +100,7 @@ impl Shard {
             inbound.place = Place::Hold(Box::new(Held {
                 payload: parcel.payload,
                 state: parcel.state,
+                heads: None,
             }));
         }
         if let Some(link) = parcel.link.and_then(|key| self.in_links.get_mut(key))

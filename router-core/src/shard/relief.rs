@@ -211,5 +211,6 @@ impl Shard {
             }
         }
         self.mark_ready(link);
+        self.tell_credit(link);
     }
 }

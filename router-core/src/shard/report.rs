@@ -128,6 +128,7 @@ impl Shard {
             connection: conn.id,
             address: match &link.target {
                 InTarget::Anonymous { .. } | InTarget::Control => None,
+                InTarget::Routed(routed) => routed.key.clone(),
                 InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
             },
             capacity: link.capacity,
@@ -155,7 +156,10 @@ impl Shard {
             kind: link.kind,
             direction: Direction::Out,
             connection: conn.id,
-            address: (!link.key.is_empty()).then(|| AddressKey::clone(&link.key)),
+            address: match &link.routed {
+                Some(routed) => routed.key.clone(),
+                None => (!link.key.is_empty()).then(|| AddressKey::clone(&link.key)),
+            },
             capacity: link.capacity,
             undelivered: link.lane.len() as u64,
             unsettled: load.unsettled,

@@ -351,7 +351,9 @@ impl Shard {
             out.lane_settled += 1;
             enter_account(out, more, &mut self.conns);
             // Its producer is not charged for it any more: the rule for settled ones holds.
-            if out.lane_settled > out.capacity as usize || out.lane_bytes >= limits::LANE_BYTES {
+            let is_much =
+                out.lane_settled > out.capacity as usize || out.lane_bytes >= limits::LANE_BYTES;
+            if is_much && out.routed.is_none() {
                 self.drop_settled(link);
             }
         }

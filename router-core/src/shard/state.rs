@@ -28,7 +28,7 @@ use crate::ids::{
 use crate::inspect::AddressCounters;
 use crate::keyed::Keyed;
 use crate::limits;
-use crate::mail::{Mail, Outboxes};
+use crate::mail::{Half, Mail, Outboxes};
 use crate::notice::Notice;
 use crate::route::{Paths, Route, RouteTable, Tally, Windows};
 use crate::settings::{ConnectionSettings, RouterSettings};
@@ -136,6 +136,9 @@ pub struct Shard {
     pub(super) left: Vec<Vec<InKey>>,
     /// Connections that belong to trunks.
     pub(super) trunks: Vec<ConnKey>,
+    /// Clients' links that wait for their far end's answer, with the second at which they are given
+    /// up.
+    pub(super) asking: VecDeque<(u64, Half)>,
     /// Links whose producers may get credit when a second is over.
     pub(super) slow: Vec<InLinkKey>,
     pub(super) wheel: Wheel,
@@ -265,6 +268,7 @@ impl Shard {
             grants: Vec::new(),
             left: (0..shards).map(|_| Vec::new()).collect(),
             trunks: Vec::new(),
+            asking: VecDeque::new(),
             slow: Vec::new(),
             wheel: Wheel::new(),
             noted: Time::ZERO,

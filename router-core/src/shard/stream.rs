@@ -91,7 +91,8 @@ impl Shard {
         let Some(inbound) = self.inbound.get(record) else {
             return;
         };
-        if matches!(inbound.place, Place::Line(_)) || !inbound.settled {
+        let is_kept = inbound.stream.as_ref().is_some_and(|stream| stream.kept);
+        if matches!(inbound.place, Place::Line(_)) || !inbound.settled || is_kept {
             return;
         }
         // Its consumers do not know if it was settled on the way.

@@ -11,6 +11,7 @@ mod names;
 mod precedence;
 mod relief;
 mod remains;
+mod routed;
 mod routing;
 mod scene;
 mod settling;

@@ -346,6 +346,7 @@ impl Plan {
                 false => RouterMode::Standalone,
             },
             timers,
+            resumable_link_routes: true,
             trunk_connections: trunk,
         })
     }

@@ -6,6 +6,7 @@ as `causeway run -c FILE` on free ports, with the configuration that all interop
 
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -57,14 +58,15 @@ def hold_ports(count):
 
 
 class Router:
-    """One running router; `ports` maps the template's names to numbers."""
+    """One running router; `ports` maps the names in template and `extra` to numbers."""
 
-    def __init__(self):
+    def __init__(self, extra=""):
         raise_open_files()
         self.directory = tempfile.mkdtemp(prefix="causeway-interop-")
-        self.held = hold_ports(len(PORT_NAMES))
-        self.ports = {name: one.getsockname()[1] for name, one in zip(PORT_NAMES, self.held)}
-        text = TEMPLATE.read_text()
+        text = TEMPLATE.read_text() + extra
+        names = PORT_NAMES + tuple(sorted(set(re.findall("@(PORT_[A-Z]+)@", extra))))
+        self.held = hold_ports(len(names))
+        self.ports = {name: one.getsockname()[1] for name, one in zip(names, self.held)}
         for name, port in self.ports.items():
             text = text.replace("@%s@" % name, str(port))
         conf = os.path.join(self.directory, "router.conf")
@@ -131,9 +133,12 @@ class Router:
 class RouterCase(unittest.TestCase):
     """A test class with a router of its own."""
 
+    # What its configuration has beside the template.
+    extra = ""
+
     @classmethod
     def setUpClass(cls):
-        cls.router = Router()
+        cls.router = Router(cls.extra)
 
     @classmethod
     def tearDownClass(cls):

@@ -10,10 +10,12 @@ mod common;
 mod connection;
 mod connector;
 mod link;
+mod link_route;
 mod listener;
 mod log;
 mod node;
 mod router;
+mod scoped_route;
 
 pub use address::{CONFIG_ADDRESS, ROUTER_ADDRESS};
 pub use auth_service::AUTH_SERVICE;
@@ -21,10 +23,12 @@ pub use base::{AMQP_MANAGEMENT, ENTITY, MANAGEMENT};
 pub use connection::CONNECTION;
 pub use connector::CONNECTOR;
 pub use link::ROUTER_LINK;
+pub use link_route::LINK_ROUTE;
 pub use listener::{LISTENER, MECHANISMS};
 pub use log::{LOG, MODULES};
 pub use node::ROUTER_NODE;
 pub use router::ROUTER;
+pub use scoped_route::CONNECTION_LINK_ROUTE;
 
 use crate::schema::definition::{EntityType, PREFIX};
 
@@ -41,6 +45,8 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &CONNECTOR,
     &LOG,
     &CONFIG_ADDRESS,
+    &LINK_ROUTE,
+    &CONNECTION_LINK_ROUTE,
     &ROUTER_LINK,
     &ROUTER_ADDRESS,
     &ROUTER_NODE,
@@ -51,11 +57,9 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
 const LATER: &[&str] = &[
     "sslProfile",
     "logStats",
-    "router.config.linkRoute",
     "router.config.autoLink",
     "router.config.exchange",
     "router.config.binding",
-    "router.connection.linkRoute",
     "allocator",
     "console",
     "policy",

@@ -171,8 +171,7 @@ const ATTRIBUTES: &[Attribute] = &[
         "Routed links may ask for any expiry.",
     )
     .boolean(true)
-    .create()
-    .support(Support::Inert),
+    .create(),
     Attribute::new(
         "timestampsInUTC",
         Boolean,

@@ -11,6 +11,7 @@ use crate::mail::{BoundLink, RouterLink};
 use crate::mesh::{Engine, MeshSettings, NeighborLink};
 use crate::notice::NetworkNotice;
 use crate::route::Treatment;
+use crate::settings::RouterMode;
 
 /// A router next to the one of the control plane.
 struct Beside {

@@ -58,6 +58,8 @@ pub(super) struct Peer {
     pub(super) events: Vec<Event>,
     /// Whole messages received: link, delivery-id, bytes.
     pub(super) messages: Vec<(LinkKey, u32, Vec<u8>)>,
+    /// Tags and formats of deliveries received.
+    pub(super) labels: Vec<(DeliveryTag, u32)>,
     /// The states on transfers received.
     pub(super) states: Vec<DeliveryState>,
     partial: Vec<u8>,
@@ -179,6 +181,7 @@ impl World {
             session: None,
             events: Vec::new(),
             messages: Vec::new(),
+            labels: Vec::new(),
             states: Vec::new(),
             partial: Vec::new(),
             gone: false,
@@ -641,6 +644,9 @@ impl Peer {
                     payload,
                 } => {
                     self.states.extend(delivery.state.clone());
+                    if delivery.first {
+                        self.labels.push((delivery.tag, delivery.message_format));
+                    }
                     for chunk in payload.chunks() {
                         self.partial.extend_from_slice(chunk);
                     }
@@ -733,6 +739,7 @@ fn router(id: &str, default_treatment: Treatment) -> RouterSettings {
         version: "0.1.0",
         mode: RouterMode::Standalone,
         timers: MeshTimers::default(),
+        resumable_link_routes: true,
         trunk_connections: 1,
     }
 }

@@ -1,0 +1,104 @@
+//! What the control plane does about link routes: it is told of them, and asked where links go.
+
+use crate::control::endpoint::Request;
+use crate::control::links::{Hop, LinkRouteRow, LinkRule, LinkRuleError};
+use crate::control::plane::ControlPlane;
+use crate::ids::ConnectionId;
+use crate::mail::{AttachLink, Command, Container, Mail, Relay, RelayEvent, RouteLink};
+
+/// Why a link is refused that cannot be routed.
+const NO_ROUTE: (&str, &str) = ("qd:no-route-to-dest", "No route to the destination node");
+
+impl ControlPlane {
+    /// Adds a link route and gives it a number; that in the entry is ignored.
+    ///
+    /// # Errors
+    /// What is wrong with the entry; then nothing has changed.
+    pub fn add_link_route(&mut self, rule: LinkRule) -> Result<u64, LinkRuleError> {
+        let identity = self.last_identity + 1;
+        let Self {
+            links, bindings, ..
+        } = self;
+        let rule = LinkRule { identity, ..rule };
+        links.add(rule, None, || bindings.deal_id())?;
+        self.last_identity = identity;
+        Ok(identity)
+    }
+
+    /// Removes a link route; false if there is none with that number. Its links stay.
+    pub fn remove_link_route(&mut self, identity: u64) -> bool {
+        self.links.remove(identity)
+    }
+
+    /// The link routes, in the order in which they were added.
+    pub fn link_routes(&self) -> impl Iterator<Item = LinkRouteRow<'_>> {
+        self.links.rows(None)
+    }
+
+    /// Whose connection a request came by, if its link said that it was for management.
+    #[must_use]
+    pub fn asker(&self, request: &Request) -> Option<Container> {
+        let asker = self.links.asker(request.origin.shard, request.sender);
+        asker.cloned()
+    }
+
+    /// Adds a link route that leads to a connection and goes with it; gives it a number.
+    ///
+    /// # Errors
+    /// What is wrong with the entry; then nothing has changed.
+    pub fn add_scoped_route(
+        &mut self,
+        rule: LinkRule,
+        owner: &Container,
+    ) -> Result<u64, LinkRuleError> {
+        let identity = self.last_identity + 1;
+        let Self {
+            links, bindings, ..
+        } = self;
+        let rule = LinkRule { identity, ..rule };
+        links.add(rule, Some(owner), || bindings.deal_id())?;
+        self.last_identity = identity;
+        Ok(identity)
+    }
+
+    /// The link routes that belong to a connection.
+    pub fn scoped_routes(&self, of: ConnectionId) -> impl Iterator<Item = LinkRouteRow<'_>> {
+        self.links.rows(Some(of))
+    }
+
+    /// A client's link goes on to where it is served, or is refused.
+    pub(super) fn route_link(&mut self, ask: RouteLink) {
+        let RouteLink {
+            near,
+            connection,
+            direction,
+            key,
+            address,
+            attach,
+        } = ask;
+        match self.links.choose(&key, connection, &self.paths) {
+            Some(Hop {
+                shard,
+                connection,
+                edit,
+            }) => {
+                let ask = Command::AttachLink(AttachLink {
+                    near,
+                    connection,
+                    direction,
+                    address,
+                    attach,
+                    edit,
+                });
+                self.outboxes.push(shard, Mail::Command(Box::new(ask)));
+            }
+            None => {
+                let (condition, description) = NO_ROUTE;
+                let what = RelayEvent::Refused(condition, description);
+                let relay = Relay { to: near, what };
+                self.outboxes
+                    .push(near.shard(), Mail::Relay(Box::new(relay)));
+            }
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! Links that are routed to a container: what passes from end to end, and what is left when either
+//! end goes.
+
+use amqp_codec::message::MessageBuilder;
+use amqp_codec::{AmqpError, Attach, DeliveryState, DeliveryTag, Role, Str, Symbol};
+use amqp_proto::{Event, LinkKey, OutTransfer, Payload, Sent};
+use bytes::Bytes;
+
+use super::world::World;
+use crate::control::LinkRule;
+use crate::ids::{ConnectionId, Direction, ShardId};
+use crate::limits;
+use crate::mail::Container;
+use crate::settings::ConnectionRole;
+
+/// A router with link routes both ways, a client on its first shard and a container on its last.
+struct Scene {
+    world: World,
+    client: usize,
+    container: usize,
+}
+
+impl Scene {
+    fn new(shards: u16) -> Self {
+        let mut world = World::new(shards);
+        for direction in [Direction::In, Direction::Out] {
+            world.control.add_link_route(rule(direction)).unwrap();
+        }
+        let client = world.connect(0);
+        let mut scene = Self {
+            world,
+            client,
+            container: 0,
+        };
+        scene.container = scene.connect_container(usize::from(shards) - 1);
+        scene
+    }
+
+    fn connect_container(&mut self, shard: usize) -> usize {
+        self.world.listener.role = ConnectionRole::RouteContainer;
+        let container = self.world.connect(shard);
+        self.world.listener.role = ConnectionRole::Normal;
+        container
+    }
+
+    /// What a peer was asked to attach last.
+    fn asked(&self, peer: usize) -> Option<(LinkKey, Attach)> {
+        let mut events = self.world.peers[peer].events.iter().rev();
+        events.find_map(|event| match event {
+            Event::Attached {
+                link,
+                attach,
+                answer: false,
+                ..
+            } => Some((*link, Attach::clone(attach))),
+            _ => None,
+        })
+    }
+
+    /// The container answers what it was asked last.
+    fn answer(&mut self) -> LinkKey {
+        let (link, asked) = self.asked(self.container).expect("it was asked");
+        let answer = Attach {
+            source: asked.source,
+            target: asked.target,
+            ..Attach::default()
+        };
+        let peer = &mut self.world.peers[self.container];
+        peer.engine.answer_attach(link, answer, &mut peer.output);
+        self.world.run();
+        link
+    }
+
+    /// A link on which the client sends, and the container's end of it.
+    fn sender(&mut self, name: &str) -> (LinkKey, LinkKey) {
+        let near = self.world.sender(self.client, name, "hub/in");
+        (near, self.answer())
+    }
+
+    /// A link on which the client receives, and the container's end of it.
+    fn receiver(&mut self, name: &str, credit: u32) -> (LinkKey, LinkKey) {
+        let near = self.world.receiver(self.client, name, "hub/out", credit);
+        (near, self.answer())
+    }
+
+    fn credit(&self, peer: usize, link: LinkKey) -> u32 {
+        self.world.peers[peer].engine.credit(link)
+    }
+
+    /// How a peer's link was detached: closed, and the condition.
+    fn detached(&self, peer: usize, link: LinkKey) -> Option<(bool, String)> {
+        let mut events = self.world.peers[peer].events.iter();
+        events.find_map(|event| match event {
+            Event::Detached {
+                link: at,
+                closed,
+                error,
+                ..
+            } if *at == link => {
+                let error = error.as_ref();
+                let condition = error.map(|error| error.condition.to_string());
+                Some((*closed, condition.unwrap_or_default()))
+            }
+            _ => None,
+        })
+    }
+
+    fn detach(&mut self, peer: usize, link: LinkKey, closed: bool, condition: Option<&str>) {
+        let error = condition.map(|condition| AmqpError {
+            condition: Symbol::copy(condition),
+            description: Some(Str::from("why")),
+            info: None,
+        });
+        let peer = &mut self.world.peers[peer];
+        peer.engine.detach(link, closed, error, &mut peer.output);
+        self.world.run();
+    }
+
+    /// The container settles a delivery with a state.
+    fn dispose(&mut self, link: LinkKey, id: u32, state: DeliveryState) {
+        let peer = &mut self.world.peers[self.container];
+        let session = peer.engine.session_of(link).unwrap();
+        let state = Some(state);
+        peer.engine
+            .queue_disposition(session, Role::Receiver, id, true, state);
+        peer.engine.flush_dispositions(session, &mut peer.output);
+        self.world.run();
+    }
+
+    /// Neither half of any link is left, nor anything that went by one.
+    fn nothing_is_left(&self) -> bool {
+        let mut census = self.world.shards.iter().map(|shard| shard.census());
+        self.world.nothing_under_way()
+            && census
+                .all(|census| census.in_links + census.out_links == 0 && census.held_bytes == 0)
+    }
+}
+
+fn rule(direction: Direction) -> LinkRule {
+    LinkRule {
+        name: None,
+        identity: 0,
+        prefix: Some("hub".to_owned()),
+        pattern: None,
+        direction,
+        container: Some("peer".to_owned()),
+        connection: None,
+        add_prefix: None,
+        del_prefix: None,
+    }
+}
+
+fn message(size: usize) -> Vec<u8> {
+    MessageBuilder::new().data(vec![7; size]).build().to_vec()
+}
+
+#[test]
+fn messages_pass_untouched_and_their_outcomes_come_back() {
+    for shards in [1, 2] {
+        let mut scene = Scene::new(shards);
+        let (near, far) = scene.sender("s");
+        let (_, attach) = scene.asked(scene.container).unwrap();
+        assert_eq!((&*attach.name, attach.role), ("s@peer", Role::Sender));
+        assert_eq!(
+            scene.credit(scene.client, near),
+            0,
+            "none but the container's"
+        );
+        scene.world.credit(scene.container, far, 2, false);
+        assert_eq!(scene.credit(scene.client, near), 2);
+        let transfer = OutTransfer {
+            message_format: 9,
+            ..OutTransfer::new(1, DeliveryTag::new(b"a tag of its own").unwrap())
+        };
+        let body = message(300_000);
+        let mut payload = Payload::from(Bytes::copy_from_slice(&body));
+        loop {
+            let peer = &mut scene.world.peers[scene.client];
+            let sent = peer
+                .engine
+                .send_transfer(near, &transfer, &[], &payload, &mut peer.output);
+            scene.world.run();
+            match sent {
+                Sent::Whole => break,
+                Sent::Part(count) => payload.advance(count),
+                Sent::Blocked => {}
+            }
+        }
+        let container = &scene.world.peers[scene.container];
+        assert_eq!(container.received(), [&body[..]]);
+        assert_eq!(
+            container.labels,
+            [(DeliveryTag::new(b"a tag of its own").unwrap(), 9)]
+        );
+        let id = container.messages[0].1;
+        assert_eq!(scene.world.peers[scene.client].outcome(0), None);
+        let state = DeliveryState::Rejected(None);
+        scene.dispose(far, id, state.clone());
+        let outcome = scene.world.peers[scene.client].outcome(0);
+        assert_eq!(outcome, Some((Some(state), true)));
+        assert!(scene.world.nothing_under_way());
+        assert_eq!(scene.credit(scene.client, near), 1);
+    }
+}
+
+#[test]
+fn credit_and_drain_are_the_receivers() {
+    for shards in [1, 2] {
+        let mut scene = Scene::new(shards);
+        let (near, far) = scene.receiver("r", 5);
+        assert_eq!(scene.credit(scene.container, far), 5);
+        let body = message(10);
+        assert!(scene.world.send(scene.container, far, &body, true));
+        scene.world.credit(scene.client, near, 4, true);
+        let is_draining = scene.world.peers[scene.container]
+            .engine
+            .drain_requested(far);
+        assert!(is_draining);
+        assert_eq!(scene.credit(scene.client, near), 4, "nobody else answers");
+        let peer = &mut scene.world.peers[scene.container];
+        peer.engine.drained(far, &mut peer.output);
+        scene.world.run();
+        assert_eq!(scene.credit(scene.client, near), 0);
+        scene.world.credit(scene.client, near, 4, true);
+        assert_eq!(scene.credit(scene.container, far), 4, "once more");
+        scene.world.credit(scene.client, near, 6, false);
+        assert_eq!(scene.credit(scene.container, far), 6);
+        for _ in 0..6 {
+            assert!(scene.world.send(scene.container, far, &body, true));
+        }
+        assert!(!scene.world.send(scene.container, far, &body, true));
+        assert_eq!(scene.world.peers[scene.client].messages.len(), 7);
+        assert!(scene.world.nothing_under_way());
+    }
+}
+
+#[test]
+fn a_delivery_that_is_given_up_takes_no_credit_from_the_next() {
+    let mut scene = Scene::new(2);
+    let (near, far) = scene.receiver("r", 1);
+    // Not a byte of it has left when it is aborted.
+    scene.world.set_stalled(scene.client, true);
+    let aborted = OutTransfer {
+        more: true,
+        ..OutTransfer::new(1, DeliveryTag::new(b"t").unwrap())
+    };
+    let part = Payload::from(Bytes::from(message(10)));
+    let peer = &mut scene.world.peers[scene.container];
+    peer.engine
+        .send_transfer(far, &aborted, &[], &part, &mut peer.output);
+    let aborted = OutTransfer {
+        aborted: true,
+        ..aborted
+    };
+    peer.engine
+        .send_transfer(far, &aborted, &[], &Payload::new(), &mut peer.output);
+    scene.world.run();
+    scene.world.set_stalled(scene.client, false);
+    let used = scene.world.peers[scene.client]
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Transfer { delivery, .. } if delivery.aborted));
+    if used {
+        scene.world.credit(scene.client, near, 1, false);
+    }
+    assert!(scene.world.send(scene.container, far, &message(10), false));
+    assert_eq!(scene.world.peers[scene.client].messages.len(), 1);
+}
+
+#[test]
+fn either_side_hears_of_the_others_detach_and_answers_it() {
+    for shards in [1, 2] {
+        let mut scene = Scene::new(shards);
+        let (near, far) = scene.sender("s");
+        scene.detach(scene.client, near, false, Some("app:bye"));
+        let heard = scene.detached(scene.container, far);
+        assert_eq!(heard, Some((false, "app:bye".to_owned())));
+        assert_eq!(scene.detached(scene.client, near), None, "not yet");
+        scene.detach(scene.container, far, true, None);
+        let heard = scene.detached(scene.client, near);
+        assert_eq!(heard, Some((true, String::new())));
+        let (near, far) = scene.receiver("r", 1);
+        scene.detach(scene.container, far, true, Some("app:gone"));
+        let heard = scene.detached(scene.client, near);
+        assert_eq!(heard, Some((true, "app:gone".to_owned())));
+        scene.detach(scene.client, near, true, None);
+        assert!(scene.detached(scene.container, far).is_some());
+        assert!(scene.nothing_is_left());
+    }
+}
+
+#[test]
+fn a_lost_container_leaves_its_clients_with_outcomes_and_a_reason() {
+    for shards in [1, 2] {
+        let mut scene = Scene::new(shards);
+        let (near, far) = scene.sender("s");
+        scene.world.credit(scene.container, far, 5, false);
+        assert!(scene.world.send(scene.client, near, &message(10), false));
+        assert_eq!(scene.world.peers[scene.container].messages.len(), 1);
+        scene.world.vanish(scene.container);
+        let lost = Some((true, "qd:routed-link-lost".to_owned()));
+        assert_eq!(scene.detached(scene.client, near), lost);
+        let outcome = scene.world.peers[scene.client].outcome(0);
+        assert!(matches!(
+            outcome,
+            Some((Some(DeliveryState::Modified(_)), true))
+        ));
+        scene.detach(scene.client, near, true, None);
+        assert!(scene.nothing_is_left());
+        let refused = scene.world.sender(scene.client, "s", "hub/in");
+        let no_route = Some((true, "qd:no-route-to-dest".to_owned()));
+        assert_eq!(scene.detached(scene.client, refused), no_route);
+        scene.detach(scene.client, refused, true, None);
+        scene.container = scene.connect_container(usize::from(shards) - 1);
+        let (near, far) = scene.sender("again");
+        scene.world.credit(scene.container, far, 1, false);
+        assert!(scene.world.send(scene.client, near, &message(10), true));
+        assert_eq!(scene.world.peers[scene.container].messages.len(), 1);
+    }
+}
+
+#[test]
+fn what_a_client_sent_before_it_went_arrives_before_its_detach() {
+    for shards in [1, 2] {
+        let mut scene = Scene::new(shards);
+        let (near, far) = scene.sender("s");
+        scene.world.credit(scene.container, far, 50, false);
+        scene.world.set_stalled(scene.container, true);
+        let size = 100_000;
+        for _ in 0..20 {
+            assert!(scene.world.send(scene.client, near, &message(size), true));
+        }
+        scene.world.vanish(scene.client);
+        scene.world.set_stalled(scene.container, false);
+        assert_eq!(scene.world.peers[scene.container].messages.len(), 20);
+        let lost = Some((true, "qd:routed-link-lost".to_owned()));
+        assert_eq!(scene.detached(scene.container, far), lost);
+        scene.detach(scene.container, far, true, None);
+        assert!(scene.nothing_is_left());
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_meanwhile_leaves_nothing_behind() {
+    for shards in [1, 2] {
+        for vanishes in [true, false] {
+            let mut scene = Scene::new(shards);
+            let near = scene.world.sender(scene.client, "s", "hub/in");
+            let (far, _) = scene.asked(scene.container).unwrap();
+            match vanishes {
+                true => scene.world.vanish(scene.client),
+                false => scene.detach(scene.client, near, true, None),
+            }
+            assert!(scene.detached(scene.container, far).is_some());
+            scene.answer();
+            scene.detach(scene.container, far, true, None);
+            assert!(scene.nothing_is_left());
+        }
+    }
+}
+
+#[test]
+fn who_is_not_answered_in_time_is_refused() {
+    let mut scene = Scene::new(2);
+    let near = scene.world.sender(scene.client, "s", "hub/in");
+    let (far, _) = scene.asked(scene.container).unwrap();
+    let wait = limits::ROUTED_ATTACH_TIME_OUT.as_secs();
+    for _ in 1..wait {
+        scene.world.pass(1000);
+        assert_eq!(scene.detached(scene.client, near), None);
+    }
+    scene.world.pass(2000);
+    let refused = scene.detached(scene.client, near);
+    assert_eq!(refused, Some((true, "qd:routed-link-lost".to_owned())));
+    assert!(scene.detached(scene.container, far).is_some());
+    scene.detach(scene.client, near, true, None);
+    scene.answer();
+    scene.detach(scene.container, far, true, None);
+    assert!(scene.nothing_is_left());
+}
+
+#[test]
+fn a_container_that_does_not_read_bounds_what_is_kept_for_it() {
+    let mut scene = Scene::new(2);
+    let (near, far) = scene.sender("s");
+    scene.world.credit(scene.container, far, 1_000_000, false);
+    scene.world.set_stalled(scene.container, true);
+    for settled in [true, false] {
+        let body = message(50_000);
+        let mut rest = Payload::from(Bytes::copy_from_slice(&body));
+        for _ in 0..2000 {
+            if !scene
+                .world
+                .pour(scene.client, near, &mut rest, settled, false)
+            {
+                break;
+            }
+            rest = Payload::from(Bytes::copy_from_slice(&body));
+        }
+        if settled {
+            scene.world.set_stalled(scene.container, false);
+            let whole = scene
+                .world
+                .pour(scene.client, near, &mut rest, settled, false);
+            assert!(whole || rest.is_empty());
+            scene.world.set_stalled(scene.container, true);
+        }
+        let held = scene.world.shards[0].census().held_bytes;
+        assert!(held < 3 * limits::LINK_BYTES, "{held}");
+        let lanes = scene.world.shards[1].census().lane_bytes;
+        assert!(lanes < 3 * limits::LINK_BYTES, "{lanes}");
+    }
+}
+
+#[test]
+fn links_are_dealt_to_containers_in_turn() {
+    let mut scene = Scene::new(2);
+    let other = scene.connect_container(0);
+    let of = |scene: &Scene, peer: usize| {
+        let events = scene.world.peers[peer].events.iter();
+        let is_asked = |event: &&Event| matches!(event, Event::Attached { answer: false, .. });
+        events.filter(is_asked).count()
+    };
+    for number in 0..6 {
+        scene
+            .world
+            .sender(scene.client, &format!("s{number}"), "hub/in");
+    }
+    assert_eq!((of(&scene, scene.container), of(&scene, other)), (3, 3));
+}
+
+#[test]
+fn a_link_route_of_a_connection_leads_there_and_goes_with_it() {
+    let mut scene = Scene::new(2);
+    let service = scene.world.connect(1);
+    scene.world.sender(service, "m", "$management");
+    let owner = Container {
+        connection: ConnectionId(service as u64 + 1),
+        shard: ShardId(1),
+        container: "peer".into(),
+        name: "listener".into(),
+    };
+    let own = LinkRule {
+        prefix: None,
+        pattern: Some("service/*".to_owned()),
+        container: None,
+        ..rule(Direction::In)
+    };
+    scene.world.control.add_scoped_route(own, &owner).unwrap();
+    scene.world.run();
+    let routes = |scene: &Scene| {
+        let control = &scene.world.control;
+        (
+            control.scoped_routes(owner.connection).count(),
+            control.link_routes().count(),
+        )
+    };
+    assert_eq!(routes(&scene), (1, 2));
+    let link = scene.world.sender(scene.client, "s", "service/x");
+    let (_, asked) = scene.asked(service).expect("it leads there");
+    assert_eq!(&*asked.name, "s@peer");
+    scene.world.vanish(service);
+    assert_eq!(routes(&scene), (0, 2));
+    assert!(scene.detached(scene.client, link).is_some());
+    scene.world.sender(scene.client, "again", "service/x");
+    let events = scene.world.peers[scene.client].events.iter();
+    let ends = events.filter(|event| matches!(event, Event::Detached { .. }));
+    assert_eq!(ends.count(), 1, "it is an address like others now");
+}
+
+#[test]
+fn addresses_beside_the_route_are_not_routed() {
+    let mut scene = Scene::new(1);
+    for address in ["hubs/in", "x/hub", ""] {
+        scene.world.sender(scene.client, address, address);
+    }
+    assert!(scene.asked(scene.container).is_none());
+    for address in ["hub", "hub.x", "amqp:/hub/x/y", "/hub"] {
+        scene.world.sender(scene.client, address, address);
+        let (_, asked) = scene.asked(scene.container).unwrap();
+        let target = asked.target.as_ref().and_then(|target| target.as_target());
+        let to = target.and_then(|target| target.address.as_deref());
+        assert_eq!(to, Some(address));
+    }
+}
