@@ -18,6 +18,8 @@ pub(crate) struct Terms {
     pub(crate) mechanisms: Option<Vec<String>>,
     /// Name and password, if there are any.
     pub(crate) credentials: Option<Credentials>,
+    /// Why the password cannot be had, if it cannot.
+    pub(crate) missing: Option<String>,
     /// The server has seen a certificate.
     pub(crate) has_certificate: bool,
     /// The password may be shown.
@@ -55,6 +57,10 @@ impl Dialogue {
             let text = format!("Authentication failed [mech=none]: {why}");
             return (SaslReply::Abort(Str::copy(&text)), None);
         };
+        let needs_password = !matches!(mechanism, "ANONYMOUS" | "EXTERNAL");
+        if let Some(why) = terms.missing.as_deref().filter(|_| needs_password) {
+            return (aborted(mechanism, why), None);
+        }
         let nobody = Credentials::default();
         let credentials = terms.credentials.as_ref().unwrap_or(&nobody);
         match Client::begin(mechanism, credentials, &sasl::nonce(random)) {

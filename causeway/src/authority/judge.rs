@@ -169,12 +169,12 @@ impl Judge {
                 Some(State::Accepting(exchange)) => self.accept(question, exchange, Some(said)),
                 Some(State::Dialling(_)) | None => failure(SaslCode::Sys, None),
             },
-            SaslStep::Offered(offered) => match self.terms(question) {
-                Ok(terms) => match self.random.bytes() {
-                    Ok(random) => self.keep(question, Dialogue::begin(&terms, offered, random)),
-                    Err(error) => aborted("none", &error.to_string()),
-                },
-                Err(why) => aborted("none", &why),
+            SaslStep::Offered(offered) => match self.random.bytes() {
+                Ok(random) => {
+                    let begun = Dialogue::begin(&self.terms(question), offered, random);
+                    self.keep(question, begun)
+                }
+                Err(error) => aborted("none", &error.to_string()),
             },
             SaslStep::Challenge(_) | SaslStep::Succeeded(_) => {
                 match self.exchanges.remove(&question.connection) {
@@ -279,23 +279,28 @@ impl Judge {
     }
 
     /// What a connector says of authentication; its password is looked up now.
-    fn terms(&self, question: &SaslQuestion) -> Result<Terms, String> {
+    fn terms(&self, question: &SaslQuestion) -> Terms {
         let settings = &question.settings;
-        let password = settings.sasl.password.as_ref();
-        let password = password.map(|configured| password::read(&configured.0));
-        let password = password.transpose().inspect_err(|why| {
-            self.log.line(Module::ConnMgr, Level::Error, why.clone());
-        })?;
+        let configured = settings.sasl.password.as_ref();
+        let password = configured.map(|configured| password::read(&configured.0));
+        let (password, missing) = match password.transpose() {
+            Ok(password) => (password.unwrap_or_default(), None),
+            Err(why) => {
+                self.log.line(Module::ConnMgr, Level::Error, why.clone());
+                (String::new(), Some(why))
+            }
+        };
         let user = settings.sasl.user.as_deref();
-        Ok(Terms {
+        Terms {
             mechanisms: Some(settings.sasl_mechanisms.clone()),
             credentials: user.map(|user| Credentials {
                 user: user.to_owned(),
-                password: password.unwrap_or_default(),
+                password,
             }),
+            missing,
             has_certificate: question.has_certificate,
             may_show_password: may_show_password(question),
-        })
+        }
     }
 }
 

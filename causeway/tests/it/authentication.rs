@@ -242,6 +242,13 @@ fn a_connector_authenticates() {
     );
     let shown = text(&run(&["stat", "--connectors", "--json", "--url", &url]).stdout);
     assert!(!shown.contains("between us"), "{shown}");
+    let mut lost = Router::start(&connector("file:/no/such/file", ""));
+    lost.wait_for("CONN_MGR (error) Unable to open password file /no/such/file, error: No such");
+    let line = lost.wait_for("failed: amqp:unauthorized-access");
+    assert!(
+        line.contains("Authentication failed [mech=SCRAM-SHA-256]"),
+        "{line}"
+    );
     let mut plain = Router::start(&connector("wrong", " saslMechanisms: PLAIN\n"));
     let line = plain.wait_for("failed: ");
     assert!(line.contains("password in clear only"), "{line}");

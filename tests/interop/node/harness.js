@@ -14,6 +14,7 @@ const rhea = require('rhea');
 
 const ROOT = path.resolve(__dirname, '..', '..', '..');
 const TEMPLATE = path.join(ROOT, 'tests', 'interop', 'router.conf');
+const USERS_TEMPLATE = path.join(ROOT, 'tests', 'interop', 'users.conf');
 const PORTS = ['PORT', 'PORT_NO', 'PORT_IN', 'PORT_OUT', 'PORT_SMALL'];
 const WAIT = 30_000;
 const START = 20_000;
@@ -53,13 +54,19 @@ function listening(port) {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class Router {
-    static async start() {
+    // With `users`, names and their passwords, it lets in nobody else.
+    static async start(users) {
         const router = new Router();
         router.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-interop-'));
-        const numbers = await freePorts(PORTS.length);
-        router.ports = Object.fromEntries(PORTS.map((name, i) => [name, numbers[i]]));
+        const names = users ? ['PORT'] : PORTS;
+        const numbers = await freePorts(names.length);
+        router.ports = Object.fromEntries(names.map((name, i) => [name, numbers[i]]));
         router.port = router.ports.PORT;
-        let text = fs.readFileSync(TEMPLATE, 'utf8');
+        for (const [user, password] of Object.entries(users ?? {})) {
+            child.execFileSync(binary(), ['user', 'add', user, '--file', 'users'],
+                { cwd: router.directory, input: `${password}\n` });
+        }
+        let text = fs.readFileSync(users ? USERS_TEMPLATE : TEMPLATE, 'utf8');
         for (const [name, port] of Object.entries(router.ports)) {
             text = text.replaceAll(`@${name}@`, String(port));
         }
@@ -288,4 +295,4 @@ let router;
 before(() => { router = Router.start(); return router; });
 after(async () => (await router).stop());
 
-module.exports = { causewayOnly, check, next, receive, rhea, send };
+module.exports = { Router, causewayOnly, check, next, receive, rhea, send };

@@ -18,6 +18,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TEMPLATE = ROOT / "tests" / "interop" / "router.conf"
+USERS_TEMPLATE = ROOT / "tests" / "interop" / "users.conf"
 PORT_NAMES = ("PORT", "PORT_NO", "PORT_IN", "PORT_OUT", "PORT_SMALL")
 START_SECONDS = 20
 STOP_SECONDS = 20
@@ -58,15 +59,23 @@ def hold_ports(count):
 
 
 class Router:
-    """One running router; `ports` maps the names in template and `extra` to numbers."""
+    """One running router; `ports` maps the names in template and `extra` to numbers.
 
-    def __init__(self, extra=""):
+    With `users`, a map of names to passwords, it lets in nobody else.
+    """
+
+    def __init__(self, extra="", users=None):
         raise_open_files()
         self.directory = tempfile.mkdtemp(prefix="causeway-interop-")
-        text = TEMPLATE.read_text() + extra
-        names = PORT_NAMES + tuple(sorted(set(re.findall("@(PORT_[A-Z]+)@", extra))))
+        text = (USERS_TEMPLATE if users else TEMPLATE).read_text() + extra
+        names = ("PORT",) if users else PORT_NAMES
+        names += tuple(sorted(set(re.findall("@(PORT_[A-Z]+)@", extra))))
         self.held = hold_ports(len(names))
         self.ports = {name: one.getsockname()[1] for name, one in zip(names, self.held)}
+        for user, password in (users or {}).items():
+            subprocess.run(
+                [binary(), "user", "add", user, "--file", "users"], input=password + "\n",
+                cwd=self.directory, check=True, text=True, stdout=subprocess.DEVNULL)
         for name, port in self.ports.items():
             text = text.replace("@%s@" % name, str(port))
         conf = os.path.join(self.directory, "router.conf")

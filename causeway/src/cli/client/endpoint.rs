@@ -68,6 +68,7 @@ impl Endpoint {
             may_show_password: mechanisms.as_ref().is_some_and(names_plain),
             mechanisms,
             credentials: self.login.credentials.clone(),
+            missing: None,
             has_certificate: false,
         }
     }

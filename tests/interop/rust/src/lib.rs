@@ -5,7 +5,7 @@
 //! all interop suites share; nothing here knows the router's code.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,6 +24,7 @@ pub const WAIT: Duration = Duration::from_secs(30);
 /// Between two looks at a router that starts.
 const PAUSE: Duration = Duration::from_millis(20);
 const TEMPLATE: &str = include_str!("../../router.conf");
+const USERS_TEMPLATE: &str = include_str!("../../users.conf");
 const PORT_NAMES: [&str; 5] = ["PORT", "PORT_NO", "PORT_IN", "PORT_OUT", "PORT_SMALL"];
 
 /// One running router, killed when dropped.
@@ -41,16 +42,44 @@ impl Router {
     /// If there is no binary or it does not listen within [`WAIT`].
     #[must_use]
     pub fn start() -> Self {
-        match Self::try_start() {
+        Self::start_with_users(&[])
+    }
+
+    /// Starts a router that lets in these users, with their passwords, and nobody else; whoever
+    /// comes, if there are none. Waits for its listeners.
+    ///
+    /// # Panics
+    /// As [`Router::start`].
+    #[must_use]
+    pub fn start_with_users(users: &[(&str, &str)]) -> Self {
+        match Self::try_start(users) {
             Ok(router) => router,
             Err(error) => panic!("the router does not start: {error}"),
         }
     }
 
-    fn try_start() -> io::Result<Self> {
+    fn try_start(users: &[(&str, &str)]) -> io::Result<Self> {
         let directory = TempDir::with_prefix("causeway-interop-")?;
-        let ports = free_ports(PORT_NAMES.len())?;
-        let mut text = TEMPLATE.to_owned();
+        let (template, count) = match users {
+            [] => (TEMPLATE, PORT_NAMES.len()),
+            _ => (USERS_TEMPLATE, 1),
+        };
+        let ports = free_ports(count)?;
+        let mut text = template.to_owned();
+        for (user, password) in users {
+            let mut adding = Command::new(binary()?)
+                .args(["user", "add", user, "--file", "users"])
+                .current_dir(directory.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()?;
+            let mut stdin = adding.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            writeln!(stdin, "{password}")?;
+            drop(stdin);
+            if !adding.wait()?.success() {
+                return Err(io::Error::other("the user cannot be added"));
+            }
+        }
         for (name, port) in PORT_NAMES.iter().zip(&ports) {
             text = text.replace(&format!("@{name}@"), &port.to_string());
         }
