@@ -269,7 +269,7 @@ fn mechanisms(entity: &Entity) -> Vec<String> {
     let is_possible = |mechanism: &str| match mechanism {
         _ if !is_connector => true,
         "ANONYMOUS" => !has_user,
-        "EXTERNAL" => entity.text("sslProfile").is_some(),
+        "EXTERNAL" => !has_user && entity.text("sslProfile").is_some(),
         _ => has_user,
     };
     let is_wanted = |mechanism: &str| match configured {

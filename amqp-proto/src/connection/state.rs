@@ -106,8 +106,8 @@ impl Connection {
     }
 
     /// What the transport has come to: whether it is encrypted, and who the peer has proved to be
-    /// below AMQP (for an initiator: who it has proved to be itself). Call it before the first AMQP
-    /// byte is given to [`poll_event`](Self::poll_event); what is offered then depends on it.
+    /// below AMQP. Call it before the first AMQP byte is given to
+    /// [`poll_event`](Self::poll_event): what an acceptor offers depends on it.
     pub fn set_security(&mut self, encrypted: bool, external: Option<Str>) {
         self.encrypted = encrypted;
         self.external = external;
@@ -116,12 +116,6 @@ impl Connection {
     /// Whether the transport keeps what passes from others.
     pub fn is_encrypted(&self) -> bool {
         self.encrypted
-    }
-
-    /// Whether the transport has proved who somebody is: to an acceptor the peer, to an initiator
-    /// itself.
-    pub fn has_external(&self) -> bool {
-        self.external.is_some()
     }
 
     /// Whether the owner was asked in an exchange that has not come to its end, though the

@@ -298,7 +298,8 @@ impl Judge {
                 password,
             }),
             missing,
-            has_certificate: question.has_certificate,
+            // Who offers EXTERNAL has seen one, if there is TLS at all.
+            has_certificate: question.is_encrypted,
             may_show_password: may_show_password(question),
         }
     }

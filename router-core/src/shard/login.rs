@@ -45,7 +45,6 @@ impl Shard {
             peer: conn.peer.clone(),
             settings: Arc::clone(&conn.settings),
             is_encrypted: conn.engine.is_encrypted(),
-            has_certificate: conn.engine.has_external(),
             step,
         });
     }

@@ -20,8 +20,6 @@ pub struct SaslQuestion {
     pub settings: Arc<ConnectionSettings>,
     /// Nobody else can read what passes.
     pub is_encrypted: bool,
-    /// Of a connection that was dialled: the peer has seen a certificate.
-    pub has_certificate: bool,
     /// What the peer did; `None`: the connection is gone, and nothing is to be answered.
     pub step: Option<SaslStep>,
 }
