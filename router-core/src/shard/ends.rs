@@ -136,11 +136,11 @@ impl Shard {
     /// The producer of a link that stays for a while has gone: so are its deliveries.
     pub(super) fn give_up_sent(&mut self, key: InLinkKey, tokens: &[u64]) {
         let partial = self.in_links.get_mut(key).and_then(|of| of.partial.take());
-        if let Some(partial) = partial {
-            self.producer_vanished(partial);
-        }
-        for &token in tokens {
-            self.producer_vanished(InKey(Key::from_token(token)));
+        let tokens = tokens.iter().map(|&token| InKey(Key::from_token(token)));
+        for record in partial.into_iter().chain(tokens) {
+            // The link's account goes on.
+            self.count_down(record, 0);
+            self.producer_vanished(record);
         }
     }
 

@@ -483,3 +483,135 @@ fn addresses_beside_the_route_are_not_routed() {
         assert_eq!(to, Some(address));
     }
 }
+
+/// What two peers do to each other's links, at random.
+struct Chaos {
+    scene: Scene,
+    seed: u64,
+    /// Links by which the client sends, and those by which it receives: near and far end.
+    pairs: [Vec<(LinkKey, LinkKey)>; 2],
+    sent: u32,
+    names: u32,
+}
+
+impl Chaos {
+    fn draw(&mut self, below: usize) -> usize {
+        self.seed = crate::ids::mix(self.seed);
+        usize::try_from(self.seed % below as u64).unwrap()
+    }
+
+    /// One of the links of a kind, if there are any.
+    fn pick(&mut self, kind: usize) -> Option<(LinkKey, LinkKey)> {
+        let count = self.pairs[kind].len();
+        (count > 0)
+            .then(|| self.draw(count))
+            .map(|at| self.pairs[kind][at])
+    }
+
+    fn step(&mut self) {
+        let kind = self.draw(2);
+        let (client, container) = (self.scene.client, self.scene.container);
+        let (sends, receives) = match kind {
+            0 => (client, container),
+            _ => (container, client),
+        };
+        let action = self.draw(12);
+        if action < 3 {
+            self.names += 1;
+            let name = self.names.to_string();
+            let pair = match kind {
+                0 => self.scene.sender(&name),
+                _ => self.scene.receiver(&name, 2),
+            };
+            self.pairs[kind].push(pair);
+            return;
+        }
+        let Some((near, far)) = self.pick(kind) else {
+            return;
+        };
+        let (out, into) = match kind {
+            0 => (near, far),
+            _ => (far, near),
+        };
+        match action {
+            3 | 4 => {
+                let (credit, drain) = (self.draw(9), self.draw(3) == 0);
+                let credit = u32::try_from(credit).unwrap();
+                self.scene.world.credit(receives, into, credit, drain);
+                let peer = &mut self.scene.world.peers[sends];
+                if drain && peer.engine.drain_requested(out) {
+                    peer.engine.drained(out, &mut peer.output);
+                    self.scene.world.run();
+                }
+            }
+            5..9 => {
+                self.sent += 1;
+                let mut body = vec![0; self.draw(20_000)];
+                body.extend(self.sent.to_be_bytes());
+                let message = MessageBuilder::new().data(body).build().to_vec();
+                let settled = self.draw(2) == 0;
+                self.scene.world.send(sends, out, &message, settled);
+            }
+            9 => self.scene.detach(client, near, true, None),
+            10 => self.scene.detach(container, far, false, Some("app:x")),
+            _ if self.draw(4) == 0 => {
+                self.scene.world.vanish(container);
+                let shard = self.scene.world.shards.len() - 1;
+                self.scene.container = self.scene.connect_container(shard);
+                self.pairs = [Vec::new(), Vec::new()];
+            }
+            _ => {}
+        }
+        self.answer_detaches();
+    }
+
+    /// Peers answer what they are told.
+    fn answer_detaches(&mut self) {
+        for peer in &mut self.scene.world.peers {
+            let told = peer.events.iter().filter_map(|event| match event {
+                Event::Detached {
+                    link,
+                    closed,
+                    answer: false,
+                    ..
+                } => Some((*link, *closed)),
+                _ => None,
+            });
+            for (link, closed) in told.collect::<Vec<_>>() {
+                peer.engine.detach(link, closed, None, &mut peer.output);
+            }
+        }
+        self.scene.world.run();
+    }
+}
+
+#[test]
+fn whatever_peers_do_order_is_kept_and_nothing_is_left() {
+    for seed in 0..120 {
+        let mut chaos = Chaos {
+            scene: Scene::new(1 + u16::try_from(seed % 2).unwrap()),
+            seed,
+            pairs: [Vec::new(), Vec::new()],
+            sent: 0,
+            names: 0,
+        };
+        for _ in 0..60 {
+            chaos.step();
+        }
+        for peer in &chaos.scene.world.peers {
+            let mut last = std::collections::BTreeMap::new();
+            for (link, _, message) in &peer.messages {
+                let number = message.last_chunk::<4>().map(|of| u32::from_be_bytes(*of));
+                let before = last.insert(format!("{link:?}"), number);
+                assert!(before < Some(number), "seed {seed}");
+            }
+        }
+        let everybody: Vec<usize> = (0..chaos.scene.world.peers.len()).collect();
+        for peer in everybody {
+            if !chaos.scene.world.peers[peer].gone {
+                chaos.scene.world.vanish(peer);
+            }
+        }
+        assert!(chaos.scene.nothing_is_left(), "seed {seed}");
+    }
+}
