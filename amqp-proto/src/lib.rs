@@ -42,4 +42,4 @@ pub use sasl::{SASL_DATA_MAX, SaslReply, SaslStep};
 pub use send::SendQueue;
 pub use tap::{TapKind, Tapped};
 pub use time::Time;
-pub use transform::{Clear, Identity, Transform, TransformError};
+pub use transform::{Clear, Identity, Security, Transform, TransformError};

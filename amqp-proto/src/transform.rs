@@ -27,18 +27,51 @@ pub trait Transform: Send {
     /// The stage cannot go on; `wire` still has to be flushed.
     fn seal(&mut self, plain: &mut SendQueue, wire: &mut SendQueue) -> Result<(), TransformError>;
 
-    /// Who the peer has proved to be, if it has.
-    fn peer_identity(&self) -> Option<&Identity>;
+    /// How the bytes are protected, once that is agreed; `None` for plain text.
+    fn security(&self) -> Option<&Security>;
 
     /// Whether bytes pass unchanged, so that the caller may skip `seal`.
     fn is_clear(&self) -> bool;
+
+    /// Whether plaintext passes: not during a handshake, and not after a failure.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Whether the next `seal` has something to say although there is no plaintext.
+    fn has_output(&self) -> bool {
+        false
+    }
+
+    /// No plaintext follows what `seal` gets next: the stage may take leave of the peer, too.
+    fn finish(&mut self) {}
+
+    /// Whether bytes that the peer has sent may be missing if the wire ends here.
+    fn is_cut_here(&self) -> bool {
+        false
+    }
+}
+
+/// How a stage protects the bytes of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Security {
+    /// The protocol and its version, such as `TLSv1.3`.
+    pub protocol: &'static str,
+    /// The cipher suite.
+    pub cipher: &'static str,
+    /// Bits of the cipher's key.
+    pub bits: u32,
+    /// Who the peer has proved to be, if it has.
+    pub identity: Option<Identity>,
 }
 
 /// What a peer proved about itself below AMQP.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The verified end-entity certificate in DER form.
     pub certificate: Bytes,
+    /// Who that is as a user.
+    pub user: String,
 }
 
 /// Why a stage cannot go on.
@@ -71,7 +104,7 @@ impl Transform for Clear {
         Ok(())
     }
 
-    fn peer_identity(&self) -> Option<&Identity> {
+    fn security(&self) -> Option<&Security> {
         None
     }
 

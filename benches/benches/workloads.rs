@@ -5,7 +5,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn time(criterion: &mut Criterion) {
-    for workload in benches::workloads() {
+    for workload in benches::timed() {
         let mut unit = workload.prepare();
         criterion.bench_function(workload.name, |bencher| bencher.iter(&mut unit));
     }

@@ -14,7 +14,7 @@ use amqp_codec::{
 };
 use amqp_proto::{
     Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
-    SessionKey, Time,
+    SessionKey, Time, Transform,
 };
 use bytes::Bytes;
 use router_core::control::{Connect, ControlConfig, ControlPlane, Effect};
@@ -27,6 +27,7 @@ use router_core::settings::{
     StripAnnotations,
 };
 use router_core::shard::{Shard, ShardConfig};
+use tls::{ClientCertificate, Profile};
 
 /// Credit of a consumer: more than any round sends.
 const CREDIT: u32 = 1_000;
@@ -98,6 +99,15 @@ impl Bed {
 
     /// So many routers of one shard, each joined to the next.
     pub(crate) fn line(routers: usize, treatment: Treatment) -> Self {
+        Self::line_through(routers, treatment, None)
+    }
+
+    /// The same with TLS between the routers, where there is a profile for it, and its host.
+    pub(crate) fn line_through(
+        routers: usize,
+        treatment: Treatment,
+        tls: Option<(&Profile, &str)>,
+    ) -> Self {
         let interior = |number| {
             let id = format!("bed-{number}");
             Router::new(&id, RouterMode::Interior, 1, treatment)
@@ -108,9 +118,18 @@ impl Bed {
         };
         for dialler in 1..routers {
             let number = bed.routers[dialler].dial(bed.now);
-            let dialled = bed.plug(dialler, 0, number, between(true));
+            let asked = ClientCertificate::No;
+            let ends: [Box<dyn Transform>; 2] = match tls {
+                None => [Box::new(Clear), Box::new(Clear)],
+                Some((profile, host)) => [
+                    profile.connect(host, true).expect("a good profile"),
+                    profile.accept(true, asked).expect("a good profile"),
+                ],
+            };
+            let [up, down] = ends;
+            let dialled = bed.plug(dialler, 0, number, between(true), up);
             let number = bed.number();
-            let accepted = bed.plug(dialler - 1, 0, number, between(false));
+            let accepted = bed.plug(dialler - 1, 0, number, between(false), down);
             bed.wires.push([dialled, accepted]);
         }
         bed
@@ -181,10 +200,11 @@ impl Bed {
         shard: usize,
         connection: ConnectionId,
         settings: ConnectionSettings,
+        transform: Box<dyn Transform>,
     ) -> Plug {
         let peer = format!("bed:{}", connection.0);
         let connection = NewConnection::accepted(connection, Arc::new(settings), peer);
-        let key = self.routers[router].shards[shard].accept(connection, Box::new(Clear), self.now);
+        let key = self.routers[router].shards[shard].accept(connection, transform, self.now);
         Plug { router, shard, key }
     }
 
@@ -199,7 +219,7 @@ impl Bed {
         let mut engine = Connection::new(Arc::new(config), self.now);
         let mut output = SendQueue::new();
         engine.start(&mut output);
-        let plug = self.plug(router, shard, self.number(), listener());
+        let plug = self.plug(router, shard, self.number(), listener(), Box::new(Clear));
         self.clients.push(Client {
             plug,
             engine,
@@ -290,8 +310,15 @@ impl Bed {
             let Some(queue) = self.routers[router].shards[shard].output(key) else {
                 continue;
             };
-            let bytes = queue.to_bytes();
+            let mut bytes = queue.to_bytes();
             queue.consume(bytes.len());
+            // What is sealed is sealed piece by piece.
+            while let Some(queue) = self.routers[router].shards[shard].output(key)
+                && !queue.is_empty()
+            {
+                bytes.extend(queue.to_bytes());
+                queue.consume(queue.len());
+            }
             self.routers[router].shards[shard].wrote(key);
             moved = true;
             let plug = Plug { router, shard, key };

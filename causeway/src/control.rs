@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_proto::Time;
+use amqp_proto::{Time, Transform};
 use management::Agent;
 use mio::{Events, Poll, Token, Waker};
 use router_core::control::{ControlPlane, Dial, Effect, Listen};
@@ -205,6 +205,7 @@ impl Control {
             self.agent.next_deadline(),
             self.listeners.next_deadline(now),
             self.dialler.next_deadline(),
+            self.process.profiles().next_deadline(),
             drain,
         ];
         let earliest = deadlines.into_iter().flatten().min()?;
@@ -251,6 +252,9 @@ impl Control {
         }
         self.plane.turn(now);
         self.agent.turn(&mut self.plane, &mut self.process, now);
+        for (name, state) in self.process.look_at_profiles(now) {
+            self.agent.profile_changed(&name, &state);
+        }
         let tracing = self.log.is_enabled(Module::Protocol, Level::Trace);
         if tracing != self.tracing {
             self.tracing = tracing;
@@ -329,10 +333,26 @@ impl Control {
     fn finish(&mut self, outcome: Outcome, now: Time) {
         match outcome {
             Outcome::Failed(dial, text) => self.plane.dial_failed(dial.connection, text, now),
-            Outcome::Connected(dial, stream) if self.plane.dialled(dial.connection) => {
-                self.hand_over(stream, dial.connected(), now);
+            Outcome::Connected(dial, stream) => {
+                let (number, connection) = (dial.connection, dial.connected());
+                match self.transform_for(&connection) {
+                    Err(text) => self.plane.dial_failed(number, text, now),
+                    Ok(transform) if self.plane.dialled(number) => {
+                        self.hand_over(stream, connection, transform, now);
+                    }
+                    Ok(_) => {}
+                }
             }
-            Outcome::Connected(..) => {}
+        }
+    }
+
+    /// What stands between a new socket and its shard.
+    fn transform_for(&self, connection: &NewConnection) -> Result<Box<dyn Transform>, String> {
+        let profiles = self.process.profiles();
+        match (&connection.settings.tls, &connection.hostname) {
+            (None, _) => Ok(tls::plain()),
+            (Some(tls), None) => profiles.accept(tls),
+            (Some(tls), Some(host)) => profiles.connect(tls, host),
         }
     }
 
@@ -437,15 +457,40 @@ impl Control {
             return;
         }
         let connection = NewConnection::accepted(self.plane.deal_connection(), settings, peer);
-        self.hand_over(stream, connection, now);
+        match self.transform_for(&connection) {
+            Ok(transform) => self.hand_over(stream, connection, transform, now),
+            Err(text) => {
+                let NewConnection {
+                    connection: number,
+                    settings,
+                    peer,
+                    ..
+                } = connection;
+                let words = format!(
+                    "[C{number}] Connection from {peer} (to {}) failed: amqp:internal-error {text}",
+                    settings.name
+                );
+                self.log.line(Module::Server, Level::Info, words);
+            }
+        }
     }
 
     /// Gives a connection to the worker that has least to do; further connections to one router are
     /// for further workers.
-    fn hand_over(&mut self, stream: Stream, connection: NewConnection, now: Time) {
+    fn hand_over(
+        &mut self,
+        stream: Stream,
+        connection: NewConnection,
+        transform: Box<dyn Transform>,
+        now: Time,
+    ) {
         let beside = self.plane.shards_beside(&connection);
         let worker = self.dealer.deal(now, &beside, told(&self.intakes));
-        self.intakes[worker].push(Incoming::Socket { stream, connection });
+        self.intakes[worker].push(Incoming::Socket {
+            stream,
+            connection,
+            transform,
+        });
     }
 
     /// Whether nothing has been under way for long enough that no letter between two workers can

@@ -1,21 +1,38 @@
 //! What management asks of the program around the router: its log and its process.
 
-use management::settings::LogSettings as Asked;
-use management::{Host, LogRow};
+use amqp_proto::Time;
+use management::settings::{LogSettings as Asked, ProfileSettings};
+use management::{Host, LogRow, ProfileState};
 
 use crate::log::{Log, LogSettings, ModuleSettings};
+use crate::profiles::Profiles;
 
 /// The process that the router runs in.
 #[derive(Debug)]
 pub(crate) struct Process {
     log: Log,
     settings: LogSettings,
+    profiles: Profiles,
 }
 
 impl Process {
     /// The process whose log has these settings.
     pub(crate) fn new(log: Log, settings: LogSettings) -> Self {
-        Self { log, settings }
+        Self {
+            log,
+            settings,
+            profiles: Profiles::default(),
+        }
+    }
+
+    /// The profiles for TLS.
+    pub(crate) fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    /// Reads files of such profiles anew that have changed; the profiles that have.
+    pub(crate) fn look_at_profiles(&mut self, now: Time) -> Vec<(String, ProfileState)> {
+        self.profiles.look(now, &self.log)
     }
 }
 
@@ -43,6 +60,18 @@ impl Host for Process {
         self.log.configure(&settings)?;
         self.settings = settings;
         Ok(())
+    }
+
+    fn set_profile(&mut self, profile: &ProfileSettings) -> Result<ProfileState, String> {
+        self.profiles.set(profile, &self.log)
+    }
+
+    fn reload_profile(&mut self, name: &str) -> Result<ProfileState, String> {
+        self.profiles.reload(name, &self.log)
+    }
+
+    fn drop_profile(&mut self, name: &str) {
+        self.profiles.forget(name);
     }
 
     fn memory_usage(&self) -> Option<u64> {

@@ -60,6 +60,7 @@ mod orders;
 mod password;
 mod pipe;
 mod post;
+mod profiles;
 mod random;
 mod resolve;
 mod router;

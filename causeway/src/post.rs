@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use amqp_proto::Transform;
 use crossbeam_queue::SegQueue;
 use mio::Waker;
 use router_core::ids::ShardId;
@@ -52,7 +53,6 @@ fn wake(waker: &Waker) {
 }
 
 /// What the control thread hands to a worker.
-#[derive(Debug)]
 pub(crate) enum Incoming {
     /// A connected socket.
     Socket {
@@ -60,6 +60,8 @@ pub(crate) enum Incoming {
         stream: Stream,
         /// What its shard is told of it.
         connection: NewConnection,
+        /// What stands between it and the shard.
+        transform: Box<dyn Transform>,
     },
     /// The program ends: close all connections, then return.
     Stop,
@@ -68,7 +70,6 @@ pub(crate) enum Incoming {
 }
 
 /// The way into a worker.
-#[derive(Debug)]
 pub(crate) struct Intake {
     queue: SegQueue<Incoming>,
     waker: Arc<Waker>,

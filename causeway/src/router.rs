@@ -429,7 +429,10 @@ fn create(
         let text = |name: &str| entity.text(name).unwrap_or_default();
         let (host, port, role) = (text("host"), text("port"), text("role"));
         let family = entity.text("protocolFamily").unwrap_or("any");
-        let words = format!("Configured {kind}: {host}:{port} proto={family}, role={role}");
+        let profile = entity.text("sslProfile");
+        let profile = profile.map_or_else(String::new, |name| format!(", sslProfile={name}"));
+        let words =
+            format!("Configured {kind}: {host}:{port} proto={family}, role={role}{profile}");
         log.line(Module::ConnMgr, Level::Info, words);
     }
     let line = placed.section.line;

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_proto::Time;
+use amqp_proto::{Time, Transform};
 use mio::{Events, Poll, Token};
 use router_core::ids::{ConnKey, ShardId};
 use router_core::limits::READ_BYTES_PER_TURN;
@@ -31,6 +31,10 @@ const BATCHES_PER_TURN: usize = 256;
 
 /// Slices of output given to the operating system at once.
 const SLICES: usize = 64;
+
+/// Sockets read in a round whose connections are still agreeing on their encryption: the signature
+/// takes up to a millisecond, and whoever is connected already waits for it.
+const HANDSHAKES_PER_TURN: usize = 4;
 
 /// How long connections may take to say good-bye at the end of the program.
 const GOOD_BYE: Duration = Duration::from_secs(1);
@@ -251,7 +255,11 @@ impl Worker {
     fn take_intake(&mut self, now: Time) {
         while let Some(incoming) = self.intake.take() {
             match incoming {
-                Incoming::Socket { stream, connection } => self.adopt(stream, connection, now),
+                Incoming::Socket {
+                    stream,
+                    connection,
+                    transform,
+                } => self.adopt(stream, connection, transform, now),
                 Incoming::Stop => {
                     self.shard.shut_down(now);
                     self.ends = Some(now + GOOD_BYE);
@@ -262,8 +270,14 @@ impl Worker {
     }
 
     /// Gives a new socket to the shard.
-    fn adopt(&mut self, stream: Stream, connection: NewConnection, now: Time) {
-        let key = self.shard.accept(connection, tls::plain(), now);
+    fn adopt(
+        &mut self,
+        stream: Stream,
+        connection: NewConnection,
+        transform: Box<dyn Transform>,
+        now: Time,
+    ) {
+        let key = self.shard.accept(connection, transform, now);
         let index = key.0.index as usize;
         match Socket::register(stream, self.poll.registry(), Token(index)) {
             Ok(socket) => {
@@ -292,11 +306,19 @@ impl Worker {
 
     fn read_sockets(&mut self, now: Time) -> usize {
         let mut bytes = 0;
+        let mut handshakes = HANDSHAKES_PER_TURN;
         self.requeue();
         for _ in 0..self.readable.len() {
             let Some(index) = self.readable.pop_front() else {
                 break;
             };
+            if self.is_handshaking(index) {
+                if handshakes == 0 {
+                    self.readable.push_back(index);
+                    continue;
+                }
+                handshakes -= 1;
+            }
             bytes += self.read_socket(index, now);
             if let Some(Some(slot)) = self.sockets.get_mut(index) {
                 slot.queued = slot.socket.is_readable();
@@ -308,6 +330,12 @@ impl Worker {
             }
         }
         bytes
+    }
+
+    /// Whether reading a socket may cost as much as a handshake does.
+    fn is_handshaking(&self, index: usize) -> bool {
+        let slot = self.sockets.get(index).and_then(Option::as_ref);
+        slot.is_some_and(|slot| self.shard.is_handshaking(slot.key))
     }
 
     /// Sockets whose connections have caught up are read again.

@@ -22,13 +22,13 @@ use router_core::notice::{Notice, cut};
 
 use crate::create;
 use crate::describe;
-use crate::host::Host;
+use crate::host::{Host, ProfileState};
 use crate::pages::Pages;
 use crate::query::{self, Plan, filter, is_management};
 use crate::rows::node_address;
 use crate::schema::{
     CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LOG, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
-    ROUTER_LINK, number,
+    ROUTER_LINK, SSL_PROFILE, number,
 };
 use crate::settings::link_rule;
 use crate::snapshot::Live;
@@ -113,6 +113,11 @@ impl Agent {
         host: &mut dyn Host,
     ) -> Result<String, Failure> {
         self.store.create(entity, origin, control, host)
+    }
+
+    /// The files of a profile for TLS have been read anew.
+    pub fn profile_changed(&mut self, name: &str, state: &ProfileState) {
+        self.store.profile_changed(name, state);
     }
 
     /// Takes up requests and finishes those whose rows have come. To be called after the control
@@ -345,7 +350,7 @@ impl Agent {
             status.and(target.identity()).ok_or(Status::BadRequest)?;
             return Ok(Step::Wait(Work::UpdateLink(target)));
         }
-        if *entity_type != LOG {
+        if *entity_type != LOG && *entity_type != SSL_PROFILE {
             return self.update_configured(entity_type, "", content, context);
         }
         target.check()?;
@@ -368,10 +373,15 @@ impl Agent {
         if *entity_type == ROUTER {
             return Err(Status::Forbidden.into());
         }
-        if *entity_type != LOG {
+        if *entity_type != LOG && *entity_type != SSL_PROFILE {
             return Err(not_implemented("UPDATE", entity_type));
         }
         let attributes = create::attributes(&content.body)?;
+        if *entity_type == SSL_PROFILE {
+            self.store
+                .reload_profile(identity, &attributes, context.host)?;
+            return self.show(entity_type, identity, Status::Ok, context);
+        }
         self.store.update(identity, &attributes, context.host)?;
         self.show(entity_type, identity, Status::Ok, context)
     }
@@ -399,7 +409,8 @@ impl Agent {
         let row = target.find(self.store.rows(context.control))?;
         let (entity_type, identity) = (row.entity_type(), row.value("identity"));
         let identity = identity.as_str().unwrap_or_default().to_owned();
-        self.store.delete(entity_type, &identity, context.control)?;
+        self.store
+            .delete(entity_type, &identity, context.control, context.host)?;
         Ok(Step::Done(Response::new(
             Status::NoContent,
             Value::Map(Map::new()),

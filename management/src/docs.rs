@@ -127,9 +127,11 @@ mod tests {
     #[test]
     fn what_is_not_supported_says_so() {
         let page = docs_markdown();
-        let profile = page.lines().find(|line| line.starts_with("| `sslProfile`"));
+        let tenant = page
+            .lines()
+            .find(|line| line.starts_with("| `multiTenant`"));
         assert!(
-            profile
+            tenant
                 .expect("a line")
                 .contains("Not supported by this version yet")
         );

@@ -15,9 +15,9 @@ use router_core::mail::{Batch, Bind, BoundLink, Command, Forward, Mail, Target};
 use router_core::route::Treatment;
 
 use crate::agent::Agent;
-use crate::host::{Host, LogRow};
+use crate::host::{Host, LogRow, ProfileState};
 use crate::schema::{Entity, ROUTER};
-use crate::settings::{LogSettings, router_settings};
+use crate::settings::{LogSettings, ProfileSettings, router_settings};
 use crate::wire::Request;
 
 const ROUTER_ID: &str = "fuzzed";
@@ -35,6 +35,16 @@ const ANSWERS: OutLinkKey = OutLinkKey {
 struct Nobody;
 
 impl Host for Nobody {
+    fn set_profile(&mut self, _: &ProfileSettings) -> Result<ProfileState, String> {
+        Ok(ProfileState::default())
+    }
+
+    fn reload_profile(&mut self, _: &str) -> Result<ProfileState, String> {
+        Ok(ProfileState::default())
+    }
+
+    fn drop_profile(&mut self, _: &str) {}
+
     fn log_rows(&self, _: Option<usize>) -> Vec<LogRow> {
         Vec::new()
     }

@@ -2,7 +2,7 @@
 //! Decision: a trait with few methods instead of effects and answers, since all of it is at hand at
 //! once and none of it can wait.
 
-use crate::settings::LogSettings;
+use crate::settings::{LogSettings, ProfileSettings};
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,15 @@ pub struct LogRow {
     pub seconds: i64,
 }
 
+/// What is worth knowing of a profile for TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileState {
+    /// When its certificate expires, as a text.
+    pub certificate_expires: Option<String>,
+    /// When the first of its authorities expires.
+    pub authorities_expire: Option<String>,
+}
+
 /// The program around the router.
 pub trait Host {
     /// The newest lines of the log, at most `limit`, oldest first.
@@ -31,6 +40,21 @@ pub trait Host {
     /// # Errors
     /// The reason; then nothing has changed.
     fn update_log(&mut self, settings: &LogSettings) -> Result<(), String>;
+
+    /// Takes up a profile for TLS; one of that name gives way to it.
+    ///
+    /// # Errors
+    /// All that is wrong with it; then one that was there stays.
+    fn set_profile(&mut self, profile: &ProfileSettings) -> Result<ProfileState, String>;
+
+    /// Reads the files of a profile anew.
+    ///
+    /// # Errors
+    /// All that is wrong with it; then it stays as it was.
+    fn reload_profile(&mut self, name: &str) -> Result<ProfileState, String>;
+
+    /// Forgets a profile that nobody uses.
+    fn drop_profile(&mut self, name: &str);
 
     /// Virtual memory of the process in bytes, if that can be told.
     fn memory_usage(&self) -> Option<u64>;

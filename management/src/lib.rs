@@ -37,6 +37,6 @@ mod work;
 
 pub use agent::Agent;
 pub use docs::docs_markdown;
-pub use host::{Host, LogRow};
+pub use host::{Host, LogRow, ProfileState};
 pub use status::{Failure, Status};
 pub use store::Origin;

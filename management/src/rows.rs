@@ -179,7 +179,13 @@ fn connector(entity: &Entity, control: &ControlPlane, name: &str) -> Value {
         "failoverUrls" => {
             let urls = row().map(|row| {
                 let servers = row.servers.iter();
-                let urls: Vec<_> = servers.map(|server| format!("amqp://{server}")).collect();
+                let scheme = match entity.text("sslProfile") {
+                    Some(_) => "amqps",
+                    None => "amqp",
+                };
+                let urls: Vec<_> = servers
+                    .map(|server| format!("{scheme}://{server}"))
+                    .collect();
                 urls.join(", ")
             });
             urls.into()
@@ -198,13 +204,15 @@ fn heard(heard: Heard) -> String {
                 mechanism,
                 user,
                 container,
+                encrypted,
                 ..
             } = &*opened;
+            let encrypted = encrypted.unwrap_or("no");
             let mechanism = mechanism.as_deref().unwrap_or("no");
             let user = user.as_deref().unwrap_or("anonymous");
             format!(
-                "[C{connection}] Connection Opened: dir=out host={peer} vhost= encrypted=no \
-                 auth={mechanism} user={user} container_id={container}"
+                "[C{connection}] Connection Opened: dir=out host={peer} vhost= \
+                 encrypted={encrypted} auth={mechanism} user={user} container_id={container}"
             )
         }
         Heard::Failed {
@@ -273,7 +281,9 @@ fn connection(row: &ConnectionRow, name: &str) -> Value {
         "sasl" => text(row.sasl.as_deref()),
         "isAuthenticated" => row.authenticated.into(),
         "user" => text(row.user.as_deref()),
-        "isEncrypted" | "ssl" => false.into(),
+        "isEncrypted" | "ssl" => row.security.is_some().into(),
+        "sslProto" => text(row.security.map(|cipher| cipher.protocol)),
+        "sslCipher" => text(row.security.map(|cipher| cipher.name)),
         // The properties of the peer's Open, its keys as they came; none is an empty map.
         "properties" => {
             let value = row
@@ -284,7 +294,7 @@ fn connection(row: &ConnectionRow, name: &str) -> Value {
                 .filter(|value| value.as_map().is_some())
                 .unwrap_or_else(|| Map::new().into())
         }
-        "sslSsf" => Value::Long(0),
+        "sslSsf" => Value::Long(row.security.map_or(0, |cipher| cipher.bits.into())),
         "opened" => row.opened.into(),
         "active" => true.into(),
         "adminStatus" => if row.deleted { "deleted" } else { "enabled" }.into(),

@@ -2,6 +2,7 @@
 //! It checks nothing: an entity has been validated. Decision: the conversion is the only place that
 //! knows both the attribute's name and the setting's meaning.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, T
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
     AuthService, ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings,
-    SaslSettings, Secret, StripAnnotations,
+    SaslSettings, Secret, StripAnnotations, TlsSettings,
 };
 
 use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list};
@@ -36,6 +37,72 @@ pub struct LogSettings {
     pub include_source: Option<bool>,
     /// `stderr`, `stdout`, `syslog` or the name of a file.
     pub output_file: Option<String>,
+}
+
+/// Where a profile for TLS has its parts.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ProfileSettings {
+    /// What listeners and connectors call it.
+    pub name: String,
+    /// The router's certificate.
+    pub cert_file: Option<String>,
+    /// Its key.
+    pub key_file: Option<String>,
+    /// The password of the key, in one of its forms.
+    pub password: Option<String>,
+    /// A file with nothing but the password.
+    pub password_file: Option<String>,
+    /// Authorities.
+    pub authority_file: Option<String>,
+    /// OpenSSL's list of cipher suites.
+    pub ciphers: Option<String>,
+    /// Versions of TLS.
+    pub protocols: Option<String>,
+    /// How a certificate is made into a user.
+    pub uid_format: Option<String>,
+    /// A map from users to what they are called.
+    pub names_file: Option<String>,
+}
+
+impl fmt::Debug for ProfileSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its password is nobody's business.
+        let mut settings = f.debug_struct("ProfileSettings");
+        settings.field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The settings in an `sslProfile` entity.
+#[must_use]
+pub fn profile_settings(profile: &Entity) -> ProfileSettings {
+    let text = |name| profile.text(name).map(str::to_owned);
+    ProfileSettings {
+        name: text("name").unwrap_or_default(),
+        cert_file: text("certFile"),
+        key_file: text("privateKeyFile"),
+        password: text("password"),
+        password_file: text("passwordFile"),
+        authority_file: text("caCertFile"),
+        ciphers: text("ciphers"),
+        protocols: text("protocols"),
+        uid_format: text("uidFormat"),
+        names_file: text("uidNameMappingFile"),
+    }
+}
+
+/// How the connections of a listener or connector are encrypted. Who asks for `EXTERNAL` by name
+/// gets it from certificates alone, so peers must have one, as in the incumbent.
+#[must_use]
+pub fn tls_settings(entity: &Entity) -> Option<TlsSettings> {
+    let mechanisms = entity.text("saslMechanisms");
+    let wants_external = mechanisms.is_some_and(|list| list.contains("EXTERNAL"));
+    Some(TlsSettings {
+        profile: entity.text("sslProfile")?.into(),
+        is_required: entity.is_true("requireSsl") || entity.is_true("requireEncryption"),
+        asks_certificate: mechanisms.is_none() && entity.is_true("authenticatePeer"),
+        needs_certificate: wants_external,
+        checks_host: entity.is_true("verifyHostname"),
+    })
 }
 
 /// The settings in a `router` entity, which must have an id by now.
@@ -161,6 +228,7 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
         link_capacity: count("linkCapacity").unwrap_or(LINK_CAPACITY),
         held_bytes: CONNECTION_BYTES,
         strip_annotations: strip_annotations(entity, role),
+        tls: tls_settings(entity),
         authenticate_peer: entity.is_true("authenticatePeer"),
         sasl_mechanisms: mechanisms(entity),
         sasl: SaslSettings {

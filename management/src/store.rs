@@ -7,14 +7,15 @@
 use router_core::control::ControlPlane;
 use router_core::limits::CONFIGURED_ENTITIES;
 
-use crate::host::Host;
+use crate::host::{Host, ProfileState};
 use crate::rows::Row;
 use crate::schema::{
     AUTH_SERVICE, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LINK_ROUTE, LISTENER, LOG,
-    MODULES, ROUTER, refused_role, shortened,
+    MODULES, ROUTER, SSL_PROFILE, refused_role, shortened, unusable_profile,
 };
 use crate::settings::{
     address_rule, connect, link_rule, listen, log_settings, mechanisms_without_users,
+    profile_settings,
 };
 use crate::status::{Failure, Status};
 
@@ -26,6 +27,8 @@ pub(crate) struct Store {
     auth_services: Vec<Entity>,
     listeners: Vec<Entity>,
     connectors: Vec<Entity>,
+    /// Without their passwords.
+    profiles: Vec<Entity>,
     /// Entries about addresses that came from a file: their names count from 0.
     addresses_named: u64,
     /// The same of link routes.
@@ -60,6 +63,7 @@ impl Store {
             auth_services: Vec::new(),
             listeners: Vec::new(),
             connectors: Vec::new(),
+            profiles: Vec::new(),
             addresses_named: 0,
             link_routes_named: 0,
         }
@@ -81,7 +85,9 @@ impl Store {
         if origin == Origin::Request {
             self.refuse_too_many(entity_type, control)?;
         }
-        if *entity_type == LISTENER {
+        if *entity_type == SSL_PROFILE {
+            self.create_profile(entity, control, host)
+        } else if *entity_type == LISTENER {
             self.create_listener(entity, origin, control)
         } else if *entity_type == CONNECTOR {
             self.create_connector(entity, control)
@@ -103,6 +109,61 @@ impl Store {
             Err(Status::Forbidden.into())
         } else {
             Err(not_implemented("CREATE", entity_type))
+        }
+    }
+
+    fn create_profile(
+        &mut self,
+        mut profile: Entity,
+        control: &ControlPlane,
+        host: &mut dyn Host,
+    ) -> Result<String, Failure> {
+        let Some(name) = profile.name() else {
+            return Err(Failure::bad_request("An sslProfile needs a name"));
+        };
+        let identity = format!("sslProfile/{name}");
+        profile.identify(identity.clone());
+        self.refuse_duplicate(&profile, control)?;
+        let settings = profile_settings(&profile);
+        let state = host.set_profile(&settings).map_err(Failure::bad_request)?;
+        // What is not kept is not shown.
+        profile.set("password", None);
+        show_state(&mut profile, &state);
+        self.profiles.push(profile);
+        Ok(identity)
+    }
+
+    /// The files of a profile have been read anew.
+    pub(crate) fn profile_changed(&mut self, name: &str, state: &ProfileState) {
+        let mut profiles = self.profiles.iter_mut();
+        if let Some(profile) = profiles.find(|profile| profile.name() == Some(name)) {
+            show_state(profile, state);
+        }
+    }
+
+    /// Whether a listener or connector can use the profile that it names.
+    fn check_profile(&self, entity: &Entity) -> Result<(), Failure> {
+        let named = entity.text("sslProfile");
+        let find = |name: &str| {
+            let mut profiles = self.profiles.iter();
+            profiles.find(|profile| profile.name() == Some(name))
+        };
+        match unusable_profile(entity, named.and_then(find)) {
+            Some(refusal) => Err(Failure::bad_request(refusal.text)),
+            None => Ok(()),
+        }
+    }
+
+    /// Listeners and connectors that are there keep the profile that they have, even when it was
+    /// deleted; with the last of them it goes.
+    fn release_profile(&self, name: Option<&str>, host: &mut dyn Host) {
+        let mut users = self.listeners.iter().chain(&self.connectors);
+        let is_known = self.profiles.iter().any(|profile| profile.name() == name);
+        if let Some(name) = name
+            && !is_known
+            && !users.any(|user| user.text("sslProfile") == Some(name))
+        {
+            host.drop_profile(name);
         }
     }
 
@@ -177,6 +238,7 @@ impl Store {
         if let Some(refusal) = refused_role(mode, short, text("role")) {
             return Err(Failure::bad_request(refusal));
         }
+        self.check_profile(entity)?;
         let mut identity = format!("{short}/{}:{}", text("host"), text("port"));
         if let Some(name) = entity.name() {
             identity = format!("{identity}:{name}");
@@ -254,6 +316,25 @@ impl Store {
         Ok(format!("log/{module}"))
     }
 
+    /// Reads the files of a profile anew.
+    pub(crate) fn reload_profile(
+        &mut self,
+        identity: &str,
+        attributes: &[(String, amqp_codec::Value)],
+        host: &mut dyn Host,
+    ) -> Result<(), Failure> {
+        let mut profiles = self.profiles.iter_mut();
+        let profile = profiles.find(|profile| profile.identity() == identity);
+        let profile = profile.ok_or(Status::NotFound)?;
+        profile
+            .update(attributes)
+            .map_err(|error| Failure::bad_request(error.text))?;
+        let name = profile.name().unwrap_or_default();
+        let state = host.reload_profile(name).map_err(Failure::bad_request)?;
+        show_state(profile, &state);
+        Ok(())
+    }
+
     /// Changes an entity that is kept here.
     pub(crate) fn update(
         &mut self,
@@ -279,20 +360,31 @@ impl Store {
         entity_type: &'static EntityType,
         identity: &str,
         control: &mut ControlPlane,
+        host: &mut dyn Host,
     ) -> Result<(), Failure> {
         let is_removed = if *entity_type == LISTENER {
-            self.listeners
-                .retain(|listener| listener.identity() != identity);
+            let removed = remove(&mut self.listeners, identity);
+            let profile = removed
+                .as_ref()
+                .and_then(|removed| removed.text("sslProfile"));
+            self.release_profile(profile, host);
             control.unlisten(identity)
         } else if *entity_type == CONNECTOR {
-            self.connectors
-                .retain(|connector| connector.identity() != identity);
+            let removed = remove(&mut self.connectors, identity);
+            let profile = removed
+                .as_ref()
+                .and_then(|removed| removed.text("sslProfile"));
+            self.release_profile(profile, host);
             control.disconnect(identity)
         } else if *entity_type == AUTH_SERVICE {
             let before = self.auth_services.len();
             self.auth_services
                 .retain(|service| service.identity() != identity);
             self.auth_services.len() < before
+        } else if *entity_type == SSL_PROFILE {
+            let removed = remove(&mut self.profiles, identity);
+            self.release_profile(removed.as_ref().and_then(Entity::name), host);
+            removed.is_some()
         } else if *entity_type == CONFIG_ADDRESS {
             let number = identity.parse().ok();
             number.is_some_and(|number| control.remove_address(number))
@@ -318,6 +410,7 @@ impl Store {
         let entities = std::iter::once(&self.router)
             .chain(&self.logs)
             .chain(&self.auth_services)
+            .chain(&self.profiles)
             .chain(&self.listeners);
         let connectors = self.connectors.iter();
         entities
@@ -340,6 +433,8 @@ impl Store {
             self.listeners.len()
         } else if is(&CONNECTOR) {
             self.connectors.len()
+        } else if is(&SSL_PROFILE) {
+            self.profiles.len()
         } else if is(&CONFIG_ADDRESS) {
             control.address_rules().len()
         } else if is(&LINK_ROUTE) {
@@ -368,6 +463,21 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Takes an entity out.
+fn remove(entities: &mut Vec<Entity>, identity: &str) -> Option<Entity> {
+    let place = entities
+        .iter()
+        .position(|entity| entity.identity() == identity)?;
+    Some(entities.remove(place))
+}
+
+/// Shows what a profile's files have told.
+fn show_state(profile: &mut Entity, state: &ProfileState) {
+    let text = |text: &Option<String>| text.clone().map(Into::into);
+    profile.set("certificateExpires", text(&state.certificate_expires));
+    profile.set("caCertificateExpires", text(&state.authorities_expire));
 }
 
 /// Whether requests may make entities of a type.

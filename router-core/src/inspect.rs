@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use amqp_codec::{DeliveryState, Encoded};
+use amqp_proto::Security;
 
 use crate::counters::Counter;
 use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, LinkId, ShardId};
@@ -69,6 +70,8 @@ pub struct ConnectionRow {
     pub authenticated: bool,
     /// The user, where there is one.
     pub user: Option<String>,
+    /// What encrypts it, if anything does.
+    pub security: Option<Cipher>,
     /// The properties of the peer's Open.
     pub properties: Option<Encoded>,
     /// Whether both Opens have been exchanged.
@@ -83,6 +86,29 @@ pub struct ConnectionRow {
     pub traced: bool,
     /// The first of the connections to the same neighbour that it belongs to.
     pub trunk: Option<ConnectionId>,
+}
+
+/// What encrypts a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cipher {
+    /// The protocol and its version, such as `TLSv1.3`.
+    pub protocol: &'static str,
+    /// The cipher suite.
+    pub name: &'static str,
+    /// Bits of its key.
+    pub bits: u32,
+}
+
+impl Cipher {
+    /// What a transform tells of it.
+    #[must_use]
+    pub fn of(security: &Security) -> Self {
+        Self {
+            protocol: security.protocol,
+            name: security.cipher,
+            bits: security.bits,
+        }
+    }
 }
 
 impl ConnectionRow {

@@ -302,6 +302,8 @@ pub struct Opened {
     pub mechanism: Option<String>,
     /// The user.
     pub user: Option<String>,
+    /// The version of TLS; `None` for plain text.
+    pub encrypted: Option<&'static str>,
     /// The peer's container-id.
     pub container: String,
     /// The properties of the peer's Open.

@@ -162,6 +162,21 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How the connections of a listener or a connector are encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The name of the profile with certificates and the like.
+    pub profile: Arc<str>,
+    /// Of a listener: plain text is refused. A connector never speaks it.
+    pub is_required: bool,
+    /// Of a listener: peers are asked for a certificate.
+    pub asks_certificate: bool,
+    /// Of a listener: who has none is refused.
+    pub needs_certificate: bool,
+    /// Of a connector: the certificate must be for the host that was dialled.
+    pub checks_host: bool,
+}
+
 /// Of a listener or a connector: everything its connections need to know.
 #[derive(Clone, Debug)]
 pub struct ConnectionSettings {
@@ -192,6 +207,8 @@ pub struct ConnectionSettings {
     pub held_bytes: u64,
     /// Router annotations.
     pub strip_annotations: StripAnnotations,
+    /// How its connections are encrypted; `None`: not at all.
+    pub tls: Option<TlsSettings>,
     /// A SASL exchange that yields a user is required.
     pub authenticate_peer: bool,
     /// SASL mechanisms offered or, by a connector, consented to; already without those that do not
@@ -223,6 +240,7 @@ impl Default for ConnectionSettings {
                 inbound: true,
                 outbound: true,
             },
+            tls: None,
             authenticate_peer: false,
             sasl_mechanisms: Vec::new(),
             sasl: SaslSettings::default(),

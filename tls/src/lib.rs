@@ -1,12 +1,24 @@
 //! What stands between a socket and the protocol engine: bytes in, bytes out, no I/O.
 //!
-//! Owns the choice of transform for a connection and, as it grows, TLS over a kept library. Nothing
+//! Owns the choice of transform for a connection, and TLS over a kept library. Nothing
 //! else in the workspace decides how bytes are protected, and nothing here reads a socket or a
 //! file. Decision: the engine never knows whether it is encrypted; the seam is
 //! [`Transform`], so plain text, TLS and later WebSocket are one more stage.
 #![forbid(unsafe_code)]
 
+mod identity;
+mod key;
+mod problem;
+mod profile;
+mod session;
+mod suites;
+mod transform;
+mod verify;
+
 use amqp_proto::{Clear, Transform};
+
+pub use problem::Problem;
+pub use profile::{ClientCertificate, Material, Profile};
 
 /// The transform of a connection in plain text: bytes pass as they are.
 #[must_use]
@@ -33,6 +45,6 @@ mod tests {
         assert!(output.is_empty());
         assert_eq!(sealed.to_bytes(), b"out");
         assert!(transform.is_clear());
-        assert!(transform.peer_identity().is_none());
+        assert!(transform.security().is_none());
     }
 }

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use management::schema::{self, Entity, EntityType};
-use management::settings::address_rule;
+use management::settings::{address_rule, profile_settings};
 use router_core::route::{RuleError, Rules, Treatment};
+use tls::Problem;
 
 use super::authentication;
 use super::entity::{Placed, amqp_value, remedy};
 use super::error::ConfigError;
 use super::section::Section;
+use crate::profiles;
 use crate::resolve::service_port;
 
 /// Checks entities that are good each for itself.
@@ -35,7 +37,49 @@ pub(super) fn check(
     for router in of_type(placed, "router") {
         warnings.extend(hasty_timers(file, router));
     }
+    profiles(file, placed, errors, warnings);
     addresses(file, placed, warnings);
+}
+
+/// Profiles for TLS with all their files, and whether who names one can use it.
+fn profiles(
+    file: &Arc<str>,
+    placed: &[Placed],
+    errors: &mut Vec<ConfigError>,
+    warnings: &mut Vec<ConfigError>,
+) {
+    for profile in of_type(placed, "sslProfile") {
+        if profile.entity.name().is_none() {
+            let text = "An sslProfile needs a name, by which listeners and connectors name it";
+            errors.push(whole(file, profile, text.to_owned()).with_remedy("add one"));
+        }
+        let told = |problem: Problem| {
+            let error = profile.error(file, problem.attribute, problem.text);
+            ConfigError {
+                remedy: problem.remedy,
+                ..error
+            }
+        };
+        let settings = profile_settings(&profile.entity);
+        match profiles::load(&settings) {
+            Ok(loaded) => {
+                let odd = profiles::oddities(&settings, &loaded);
+                warnings.extend(odd.into_iter().map(told));
+            }
+            Err(problems) => errors.extend(problems.into_iter().map(told)),
+        }
+    }
+    let users = ["listener", "connector"];
+    for user in users.into_iter().flat_map(|short| of_type(placed, short)) {
+        let named = user.entity.text("sslProfile");
+        let mut profiles = of_type(placed, "sslProfile");
+        let profile = profiles.find(|profile| named.is_some() && profile.entity.name() == named);
+        let profile = profile.map(|profile| &profile.entity);
+        if let Some(refusal) = schema::unusable_profile(&user.entity, profile) {
+            let attribute = refusal.attribute.unwrap_or_default();
+            errors.push(user.error(file, &attribute, refusal.text));
+        }
+    }
 }
 
 /// Whether the router's mode allows listeners and connectors of their roles. Looks at sections, not

@@ -57,8 +57,11 @@ fn of_listener(listener: &Entity) -> Vec<&'static str> {
     if !listener.is_true("authenticatePeer") {
         doors.push("no authentication: anyone who reaches it may connect");
     }
+    let needs_tls = listener.is_true("requireSsl") || listener.is_true("requireEncryption");
     if !is_local && listener.get("sslProfile").is_none() {
         doors.push("no TLS: messages pass in clear");
+    } else if !is_local && !needs_tls {
+        doors.push("TLS is not required: messages may pass in clear");
     }
     if listener.is_true("allowInsecureAuthentication") {
         doors.push("PLAIN without TLS: whoever listens on the way reads passwords");

@@ -44,7 +44,7 @@ pub struct Configuration {
     pub log: LogSettings,
     /// Who may do what.
     pub policy: Policy,
-    /// All other entities, in the order of the file.
+    /// All other entities, in the order of the file but for profiles for TLS, which come first.
     pub entities: Vec<Placed>,
     /// What is odd about the file, for the log.
     pub warnings: Vec<ConfigError>,
@@ -103,10 +103,11 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigErr
     check::check(file, &placed, &mut errors, &mut warnings);
     let log = logging::settings(file, &placed, &mut errors);
     if errors.is_empty() {
-        let (routers, entities) = placed
+        let (mut routers, mut entities): (Vec<Placed>, Vec<Placed>) = placed
             .into_iter()
             .partition(|placed| placed.is_of_type("router"));
-        let mut routers: Vec<Placed> = routers;
+        // Who needs one may stand before it.
+        entities.sort_by_key(|placed| !placed.is_of_type("sslProfile"));
         let router = routers
             .pop()
             .map_or_else(entity::default_router, |placed| placed.entity);

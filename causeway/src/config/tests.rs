@@ -78,17 +78,17 @@ fn an_unknown_attribute_is_told_with_line_and_guess() {
 
 #[test]
 fn what_comes_later_is_refused_by_name() {
-    let later = error("listener {\n port: 1\n sslProfile: p\n}\n");
+    let later = error("listener {\n port: 1\n multiTenant: yes\n}\n");
     assert!(
-        later.starts_with("router.conf:3: listener.sslProfile: "),
+        later.starts_with("router.conf:3: listener.multiTenant: "),
         "{later}"
     );
     assert!(
         later.contains("not supported by this version yet; remove the line"),
         "{later}"
     );
-    let later = error("sslProfile {\n name: p\n}\n");
-    assert!(later.starts_with("router.conf:1: sslProfile: "), "{later}");
+    let later = error("exchange {\n name: p\n}\n");
+    assert!(later.starts_with("router.conf:1: exchange: "), "{later}");
     let later = error("router {\n mode: edge\n}\n");
     assert!(later.starts_with("router.conf:2: router.mode: "), "{later}");
     let later = error("listener {\n saslMechanisms: ANONYMOUS PLAIN\n}\n");
@@ -359,7 +359,7 @@ fn connectors_are_checked_line_by_line() {
         ),
         (
             " sslProfile: p",
-            "5: connector.sslProfile: Attribute 'sslProfile' is not supported by",
+            "5: connector.sslProfile: There is no sslProfile of the name 'p'",
         ),
         (
             " cost: 0",
@@ -436,4 +436,64 @@ fn a_password_that_the_file_shows_is_a_warning() {
     };
     assert!(with("secret") && with("pass:secret"));
     assert!(!with("file:/run/secret") && !with("env:PATH"));
+}
+
+#[test]
+fn all_that_is_wrong_with_a_profile_is_told_with_its_line_and_a_remedy() {
+    let text = "listener {\n port: 1\n sslProfile: p\n}\nsslProfile {\n name: p\n \
+                certFile: /nowhere/cert.pem\n privateKeyFile: /nowhere/key.pem\n \
+                password: env:CAUSEWAY_NOBODY_SETS_THIS\n}\nlistener {\n port: 2\n \
+                requireSsl: yes\n}\n";
+    let told: Vec<String> = read(text)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    for (place, begins) in [
+        "router.conf:7: sslProfile.certFile: /nowhere/cert.pem cannot be read: No such file",
+        "router.conf:8: sslProfile.privateKeyFile: /nowhere/key.pem cannot be read: ",
+        "router.conf:9: sslProfile.password: Failed to find a password in the environment variable",
+        "router.conf:13: listener.requireSsl: requireSsl needs an sslProfile",
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert!(told[place].starts_with(begins), "{told:?}");
+    }
+    assert_eq!(told.len(), 4);
+    let text = "sslProfile {\n name: p\n ciphers: ROT13\n protocols: TLSv7\n}\n";
+    let told: Vec<String> = read(text)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        told[0].starts_with("router.conf:3: sslProfile.ciphers: 'ROT13'"),
+        "{told:?}"
+    );
+    assert!(told[0].contains("; offered are ECDHE-"), "{told:?}");
+    assert!(
+        told[1].starts_with("router.conf:4: sslProfile.protocols: 'TLSv7'"),
+        "{told:?}"
+    );
+    let odd = "sslProfile {\n name: p\n protocols: TLSv1.1\n password: open\n}\n";
+    let told: Vec<String> = read(odd)
+        .unwrap()
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        told.iter().any(|text| text.contains("nobody can connect")),
+        "{told:?}"
+    );
+    assert!(
+        told.iter()
+            .any(|text| text.contains("unsafe to provide plain text")),
+        "{told:?}"
+    );
+    assert!(
+        !told.iter().any(|text| text.contains("open")),
+        "a secret is not told: {told:?}"
+    );
 }

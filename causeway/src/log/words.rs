@@ -277,14 +277,16 @@ fn connection_opened(opened: &Opened) -> String {
         peer,
         mechanism,
         user,
+        encrypted,
         container,
         properties,
     } = opened;
+    let encrypted = encrypted.unwrap_or("no");
     let mechanism = mechanism.as_deref().unwrap_or("no");
     let user = user.as_deref().unwrap_or("anonymous");
     let properties = properties.as_ref().map(notation).unwrap_or_default();
     format!(
-        "[C{connection}] Connection Opened: dir={} host={peer} vhost= encrypted=no \
+        "[C{connection}] Connection Opened: dir={} host={peer} vhost= encrypted={encrypted} \
          auth={mechanism} user={user} container_id={container} props={properties}",
         direction_name(*direction),
     )

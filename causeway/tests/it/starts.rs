@@ -23,14 +23,15 @@ fn say(verb: &[&str], name: &str, text: &str) -> (Output, String) {
 
 #[test]
 fn every_error_of_a_configuration_is_told_and_nothing_starts() {
-    let text = "router {\n mode: edge\n}\nlistener {\n prot: 5672\n}\nsslProfile {\n name: p\n}\n";
+    let text = "router {\n mode: edge\n}\nlistener {\n prot: 5672\n}\nsslProfile {\n \
+                name: p\n keyFile: none.pem\n}\n";
     for verb in [&["run", "-c"][..], &["check"]] {
         let (output, said) = say(verb, "bad.conf", text);
         assert_eq!(output.status.code(), Some(1), "{said}");
         for begins in [
             "bad.conf:2: router.mode: ",
             "bad.conf:5: listener.prot: ",
-            "bad.conf:7: ",
+            "bad.conf:9: sslProfile.privateKeyFile: ",
         ] {
             assert!(
                 said.lines().any(|line| line.starts_with(begins)),

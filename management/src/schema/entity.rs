@@ -266,6 +266,39 @@ fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
     None
 }
 
+/// Why a listener or connector cannot have the profile for TLS that it names, which is `profile` if
+/// there is one; the attribute that is at fault, and why.
+#[must_use]
+pub fn unusable_profile(entity: &Entity, profile: Option<&Entity>) -> Option<AttributeError> {
+    let is_listener = entity.entity_type().short == "listener";
+    let refused = |attribute, text: String| Some(AttributeError::new(attribute, text));
+    let Some(name) = entity.text("sslProfile") else {
+        let mut demands = ["requireSsl", "requireEncryption"].into_iter();
+        let demand = demands.find(|demand| entity.is_true(demand))?;
+        return refused(
+            demand,
+            format!("{demand} needs an sslProfile, there is none here"),
+        );
+    };
+    let Some(profile) = profile else {
+        return refused(
+            "sslProfile",
+            format!("There is no sslProfile of the name '{}'", shortened(name)),
+        );
+    };
+    let lacks = |attribute| profile.get(attribute).is_none();
+    if is_listener && lacks("certFile") {
+        let text = format!("sslProfile '{name}' has no certFile, which a listener needs");
+        return refused("sslProfile", text);
+    }
+    let mechanisms = entity.text("saslMechanisms").unwrap_or_default();
+    if is_listener && mechanisms.contains("EXTERNAL") && lacks("caCertFile") {
+        let text = format!("EXTERNAL needs sslProfile '{name}' to have a caCertFile");
+        return refused("saslMechanisms", text);
+    }
+    None
+}
+
 /// Why a router of this mode cannot have a listener or connector (`what`) of this role; `None` if
 /// it can. An entity does not know its router, so whoever knows both asks.
 #[must_use]

@@ -16,10 +16,13 @@ mod tables;
 
 pub use coerce::{coerce, number, shortened};
 pub use definition::{Attribute, EntityType, Fallback, Kind, PREFIX, Support};
-pub use entity::{AttributeError, Entity, Source, Validated, refused_role, unknown_type, validate};
+pub use entity::{
+    AttributeError, Entity, Source, Validated, refused_role, unknown_type, unusable_profile,
+    validate,
+};
 pub use failover::failover_list;
 pub use tables::{
     AMQP_MANAGEMENT, AUTH_SERVICE, CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, CONNECTOR,
     ENTITY, ENTITY_TYPES, LINK_ROUTE, LISTENER, LOG, MANAGEMENT, MECHANISMS, MODULES, ROUTER,
-    ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, find, is_later,
+    ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, SSL_PROFILE, find, is_later,
 };

@@ -3,6 +3,7 @@
 use amqp_codec::{Map, Value};
 use amqp_proto::Time;
 use management::Origin;
+use management::client::Response;
 use management::schema::{Source, validate};
 use router_core::control::Effect;
 use router_core::ids::Direction;
@@ -309,7 +310,7 @@ fn what_the_router_cannot_do_yet_is_said() {
         "role='standalone' not allowed to connect to or accept connections from other routers.";
     assert_eq!(text, expected);
     let (status, text) = create("listener", &[("port", "1"), ("sslProfile", "x")]);
-    let expected = "Attribute 'sslProfile' is not supported by this version yet";
+    let expected = "There is no sslProfile of the name 'x'";
     assert_eq!((status, &*text), (400, expected));
     let (status, text) = create("listener", &[("port", "1"), ("saslMechanisms", "PLAIN")]);
     assert_eq!(status, 400);
@@ -320,9 +321,9 @@ fn what_the_router_cannot_do_yet_is_said() {
     let (status, text) = create("listener", &[("port", "1"), ("saslPlugin", "zz")]);
     assert_eq!((status, &*text), (400, "Cannot find sasl plugin zz"));
     assert_eq!(create("listener", &[("port", "1"), ("http", "no")]).0, 201);
-    let (status, text) = create("sslProfile", &[("name", "x")]);
+    let (status, text) = create("vhost", &[("hostname", "x")]);
     let expected =
-        "Entity type 'org.apache.qpid.dispatch.sslProfile' is not supported by this version yet";
+        "Entity type 'org.apache.qpid.dispatch.vhost' is not supported by this version yet";
     assert_eq!((status, &*text), (501, expected));
     assert_eq!(create("log", &[("module", "AGENT")]).0, 501);
     assert_eq!(create("connection", &[]).0, 501);
@@ -623,4 +624,86 @@ fn a_file_may_name_what_only_the_router_sets_and_a_request_may_not() {
     let response = world.request("CREATE", &asked, body(&[("identity", "x")]));
     let expected = "Cannot set attribute 'identity' in CREATE";
     assert_eq!((response.status, &*response.description), (400, expected));
+}
+
+#[test]
+fn a_profile_for_tls_lives_as_long_as_somebody_uses_it() {
+    const PROFILE: &[(&str, &str)] = &[("type", "sslProfile"), ("name", "p")];
+    let mut world = World::new();
+    let mut create = |of_type: &'static str, attributes: &[(&'static str, &'static str)]| {
+        let response = world.request("CREATE", &[("type", of_type)], body(attributes));
+        (response.status, response.description)
+    };
+    let (status, text) = create("sslProfile", &[("name", "p"), ("certFile", "missing.pem")]);
+    assert_eq!((status, &*text), (400, "certFile: no such file"));
+    assert_eq!(
+        create("sslProfile", &[("certFile", "c.pem")]).0,
+        400,
+        "it needs a name"
+    );
+    let made = [("name", "p"), ("certFile", "c.pem"), ("password", "secret")];
+    assert_eq!(create("sslProfile", &made).0, 201);
+    assert_eq!(
+        create("sslProfile", &[("name", "p")]).0,
+        400,
+        "there is one"
+    );
+    assert_eq!(
+        create(
+            "listener",
+            &[("port", "1"), ("sslProfile", "p"), ("name", "l")]
+        )
+        .0,
+        201
+    );
+    let read = world.request("READ", PROFILE, body(&[]));
+    let text = |read: &Response, name: &str| {
+        let value = read.body.as_map().and_then(|map| map.get(name).cloned());
+        value.and_then(|value| value.as_str().map(str::to_owned))
+    };
+    assert_eq!(text(&read, "identity").as_deref(), Some("sslProfile/p"));
+    assert_eq!(
+        text(&read, "certificateExpires").as_deref(),
+        Some("2030-01-01T00:00:00Z")
+    );
+    assert_eq!(text(&read, "password"), None, "a secret is not shown");
+    let read = world.request("UPDATE", PROFILE, body(&[]));
+    let expected = Some("2031-01-01T00:00:00Z of p");
+    assert_eq!(
+        text(&read, "certificateExpires").as_deref(),
+        expected,
+        "read anew"
+    );
+    assert_eq!(world.request("DELETE", PROFILE, body(&[])).status, 204);
+    assert_eq!(world.program.profiles, ["p"], "the listener keeps it");
+    let listener = [("type", "listener"), ("name", "l")];
+    assert_eq!(world.request("DELETE", &listener, body(&[])).status, 204);
+    assert!(world.program.profiles.is_empty());
+}
+
+#[test]
+fn a_listener_gets_no_profile_that_it_cannot_use() {
+    let mut world = World::new();
+    let mut create = |of_type: &'static str, attributes: &[(&'static str, &'static str)]| {
+        let response = world.request("CREATE", &[("type", of_type)], body(attributes));
+        (response.status, response.description)
+    };
+    assert_eq!(create("sslProfile", &[("name", "bare")]).0, 201);
+    for (attributes, expected) in [
+        (
+            [("port", "1"), ("sslProfile", "bare")],
+            "sslProfile 'bare' has no certFile",
+        ),
+        (
+            [("port", "1"), ("requireSsl", "yes")],
+            "requireSsl needs an sslProfile",
+        ),
+        (
+            [("port", "1"), ("sslProfile", "q")],
+            "There is no sslProfile of the name 'q'",
+        ),
+    ] {
+        let (status, text) = create("listener", &attributes);
+        assert!(status == 400 && text.starts_with(expected), "{text}");
+    }
 }

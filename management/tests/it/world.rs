@@ -8,8 +8,8 @@ use amqp_proto::Time;
 use bytes::Bytes;
 use management::client::{Call, Client, Query, Response, Table};
 use management::schema::{Entity, ROUTER};
-use management::settings::{LogSettings, router_settings};
-use management::{Agent, Host, LogRow};
+use management::settings::{LogSettings, ProfileSettings, router_settings};
+use management::{Agent, Host, LogRow, ProfileState};
 use router_core::control::{ControlConfig, ControlPlane, Effect};
 use router_core::counters::{CounterWriter, Counters};
 use router_core::ids::{
@@ -32,9 +32,32 @@ pub(crate) struct Program {
     pub(crate) lines: Vec<LogRow>,
     pub(crate) settings: Vec<LogSettings>,
     pub(crate) refuses: Option<String>,
+    pub(crate) profiles: Vec<String>,
 }
 
 impl Host for Program {
+    fn set_profile(&mut self, profile: &ProfileSettings) -> Result<ProfileState, String> {
+        if profile.cert_file.as_deref() == Some("missing.pem") {
+            return Err("certFile: no such file".to_owned());
+        }
+        self.profiles.push(profile.name.clone());
+        Ok(ProfileState {
+            certificate_expires: Some("2030-01-01T00:00:00Z".to_owned()),
+            ..ProfileState::default()
+        })
+    }
+
+    fn reload_profile(&mut self, name: &str) -> Result<ProfileState, String> {
+        Ok(ProfileState {
+            certificate_expires: Some(format!("2031-01-01T00:00:00Z of {name}")),
+            ..ProfileState::default()
+        })
+    }
+
+    fn drop_profile(&mut self, name: &str) {
+        self.profiles.retain(|known| known != name);
+    }
+
     fn log_rows(&self, limit: Option<usize>) -> Vec<LogRow> {
         let skipped = limit.map_or(0, |limit| self.lines.len().saturating_sub(limit));
         self.lines[skipped..].to_vec()
@@ -292,6 +315,7 @@ pub(crate) fn connection(id: u64) -> ConnectionRow {
         deleted: false,
         uptime_seconds: 5,
         last_delivery_seconds: None,
+        security: None,
         traced: false,
         trunk: None,
     }

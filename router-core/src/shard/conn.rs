@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use amqp_codec::Str;
 use amqp_proto::{
     Config, Connection, ConnectionError, Event, LinkKey, RecvBuf, SendQueue, SessionKey, Time,
     Transform,
@@ -435,11 +436,32 @@ impl Conn {
             input.push(window.take(count));
             return Ok(());
         }
+        let was_ready = transform.is_ready();
         let wire = window.take_mut(count);
         match catch_unwind(AssertUnwindSafe(|| transform.open(wire, input))) {
+            Ok(Ok(())) if !was_ready && transform.is_ready() => {
+                self.note_security();
+                Ok(())
+            }
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Fault::Transform(error.to_string())),
             Err(_) => Err(Fault::Panic),
+        }
+    }
+
+    /// The engine hears what protects the connection before it hears anything else.
+    fn note_security(&mut self) {
+        let security = self.transform.security();
+        let identity = security.and_then(|security| security.identity.as_ref());
+        let external = identity.map(|identity| Str::copy(&identity.user));
+        self.engine.set_security(security.is_some(), external);
+    }
+
+    /// Nothing more is to be said than what is queued; what cannot be sealed never leaves.
+    pub(super) fn finish(&mut self) {
+        self.transform.finish();
+        if !self.transform.is_ready() {
+            self.output.consume(self.output.len());
         }
     }
 
@@ -485,6 +507,6 @@ impl Conn {
 
     /// Whether nothing is left for the socket.
     pub(super) fn is_flushed(&self) -> bool {
-        self.output.is_empty() && self.wire.is_empty()
+        self.output.is_empty() && self.wire.is_empty() && !self.transform.has_output()
     }
 }

@@ -126,7 +126,7 @@ impl Shard {
                         .map_or_else(String::new, |d| d.to_string()),
                 )
             }
-            Fault::Transform(text) => ("amqp:connection:framing-error".to_owned(), text),
+            Fault::Transform(text) => ("amqp:connection:framing-error".to_owned(), cut(&text)),
             Fault::Panic => {
                 let error = amqp_codec::AmqpError {
                     condition: amqp_codec::Symbol::from("amqp:internal-error"),
@@ -159,6 +159,7 @@ impl Shard {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.phase = Phase::Closing;
             conn.input.clear();
+            conn.finish();
             if conn.is_flushed() {
                 self.closed.push(key);
             }
@@ -172,6 +173,11 @@ impl Shard {
             return;
         };
         let condition = "amqp:connection:framing-error".to_owned();
+        let is_cut = conn.transform.is_cut_here();
+        let error = error.map(|text| match is_cut {
+            true => format!("{text}: TLS was cut off without a farewell"),
+            false => text,
+        });
         if let Some(description) = &error
             && conn.phase != Phase::Closing
         {

@@ -207,7 +207,21 @@ impl Shard {
             self.fail(key, fault);
             return None;
         }
-        self.conns.get_mut(key)?.seal().ok()
+        let conn = self.conns.get_mut(key)?;
+        if conn.phase == Phase::Closing && conn.is_flushed() {
+            // What was queued could not be sealed any more.
+            self.closed.push(key);
+            return None;
+        }
+        conn.seal().ok()
+    }
+
+    /// Whether a connection is still agreeing on its encryption, which costs more than what comes
+    /// after: a burst of such should leave time for the others.
+    #[must_use]
+    pub fn is_handshaking(&self, key: ConnKey) -> bool {
+        let conn = self.conns.get(key);
+        conn.is_some_and(|conn| !conn.transform.is_ready())
     }
 
     /// Some of a connection's output was written.

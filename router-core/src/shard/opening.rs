@@ -106,6 +106,7 @@ impl Shard {
             peer: conn.peer.clone(),
             mechanism: conn.engine.mechanism().map(ToString::to_string),
             user: conn.engine.user().map(ToString::to_string),
+            encrypted: conn.transform.security().map(|security| security.protocol),
             container: conn.container.clone().unwrap_or_default(),
             properties: conn.properties.clone(),
         });

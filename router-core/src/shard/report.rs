@@ -10,7 +10,7 @@ use super::link::{InLink, InTarget, OutLink};
 use super::state::Shard;
 use crate::delivery::Place;
 use crate::ids::{AddressKey, Direction, InLinkKey, Key};
-use crate::inspect::{Answer, ConnectionRow, LinkRow, Query, Rows, Subject};
+use crate::inspect::{Answer, Cipher, ConnectionRow, LinkRow, Query, Rows, Subject};
 use crate::mail::Mail;
 use crate::route::DEFAULT_PRIORITY;
 
@@ -191,6 +191,7 @@ fn connection_row(conn: &Conn, now: Time) -> ConnectionRow {
         sasl: conn.engine.mechanism().map(ToString::to_string),
         authenticated: conn.engine.is_authenticated(),
         user: conn.engine.user().map(ToString::to_string),
+        security: conn.transform.security().map(Cipher::of),
         properties: conn.properties.clone(),
         opened: conn.phase == Phase::Open,
         deleted: conn.deleted,

@@ -59,16 +59,20 @@ def hold_ports(count):
 
 
 class Router:
-    """One running router; `ports` maps the names in template and `extra` to numbers.
+    """One running router; `ports` maps the names in its configuration to numbers.
 
-    With `users`, a map of names to passwords, it lets in nobody else.
+    That is the template with `extra` after it, or `text` with these `names`. `prepare` writes files
+    into the directory that the router runs in. With `users`, a map of names to passwords, the
+    template's router lets in nobody else.
     """
 
-    def __init__(self, extra="", users=None):
+    def __init__(self, extra="", users=None, text=None, names=None, prepare=None):
         raise_open_files()
         self.directory = tempfile.mkdtemp(prefix="causeway-interop-")
-        text = (USERS_TEMPLATE if users else TEMPLATE).read_text() + extra
-        names = ("PORT",) if users else PORT_NAMES
+        if prepare:
+            prepare(self.directory)
+        text = text or (USERS_TEMPLATE if users else TEMPLATE).read_text() + extra
+        names = names or (("PORT",) if users else PORT_NAMES)
         names += tuple(sorted(set(re.findall("@(PORT_[A-Z]+)@", extra))))
         self.held = hold_ports(len(names))
         self.ports = {name: one.getsockname()[1] for name, one in zip(names, self.held)}

@@ -13,10 +13,32 @@ use crate::tidy::problem::Problem;
 pub(crate) const RECORD: &str = "docs/adr/0012-dependencies.md";
 
 /// Packages that may stand in `Cargo.lock` more than once, each with its reason.
-const DUPLICATES: &[(&str, &str)] = &[(
-    "syn",
-    "procedural macros move to version 3 one by one; it runs at build time only",
-)];
+const DUPLICATES: &[(&str, &str)] = &[
+    (
+        "cpufeatures",
+        "the ciphers of encrypted private keys are a generation behind chacha20",
+    ),
+    (
+        "getrandom",
+        "named by features that nobody here switches on; one is built",
+    ),
+    (
+        "rand_core",
+        "a generation behind likewise; of the older one traits alone are used",
+    ),
+    (
+        "syn",
+        "procedural macros move to version 3 one by one; it runs at build time only",
+    ),
+    (
+        "untrusted",
+        "named by features of aws-lc-rs that nobody here switches on; one is built",
+    ),
+    (
+        "windows-sys",
+        "for systems that this program does not run on",
+    ),
+];
 
 /// The names that have a line in the record: list items and table rows that begin with a
 /// name in backquotes.

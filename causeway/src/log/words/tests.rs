@@ -51,6 +51,7 @@ fn connections_are_announced() {
         peer: "127.0.0.1:57404".into(),
         mechanism: Some("ANONYMOUS".into()),
         user: Some("anonymous".into()),
+        encrypted: None,
         container: "c".into(),
         properties: Some(Encoded::from_value(&properties)),
     };
@@ -58,6 +59,10 @@ fn connections_are_announced() {
         text(&Notice::ConnectionOpened(Arc::new(opened.clone()))),
         "[C1] Connection Opened: dir=in host=127.0.0.1:57404 vhost= encrypted=no auth=ANONYMOUS \
          user=anonymous container_id=c props={:a=\"b\", :n=5}"
+    );
+    opened.encrypted = Some("TLSv1.3");
+    assert!(
+        text(&Notice::ConnectionOpened(Arc::new(opened.clone()))).contains(" encrypted=TLSv1.3 ")
     );
     (opened.mechanism, opened.user, opened.properties) = (None, None, None);
     assert!(

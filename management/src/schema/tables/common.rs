@@ -20,9 +20,7 @@ pub(super) const COST: Attribute =
         .create();
 
 pub(super) const SSL_PROFILE: Attribute =
-    Attribute::new("sslProfile", String, "Name of the TLS settings.")
-        .create()
-        .support(Support::Later);
+    Attribute::new("sslProfile", String, "Name of the TLS settings.").create();
 
 pub(super) const MAX_FRAME_SIZE: Attribute = Attribute::new(
     "maxFrameSize",

@@ -58,12 +58,11 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "verifyHostname",
         Boolean,
-        "The certificate must be for the host; without TLS there is none.",
+        "The certificate must be for the host; its chain is checked in any case.",
     )
     .boolean(true)
     .create()
-    .alias("verifyHostName")
-    .support(Support::Inert),
+    .alias("verifyHostName"),
     Attribute::new("saslUsername", String, "User to authenticate as.").create(),
     Attribute::new(
         "saslPassword",

@@ -73,15 +73,13 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "requireEncryption",
         Boolean,
-        "Connections must be encrypted.",
+        "Connections must be encrypted, which means TLS.",
     )
     .boolean(false)
-    .create()
-    .support(Support::Later),
+    .create(),
     Attribute::new("requireSsl", Boolean, "Connections must use TLS.")
         .boolean(false)
-        .create()
-        .support(Support::Later),
+        .create(),
     Attribute::new(
         "trustedCertsFile",
         Path,

@@ -14,6 +14,7 @@ mod link_route;
 mod listener;
 mod log;
 mod node;
+mod profile;
 mod router;
 mod scoped_route;
 
@@ -27,6 +28,7 @@ pub use link_route::LINK_ROUTE;
 pub use listener::{LISTENER, MECHANISMS};
 pub use log::{LOG, MODULES};
 pub use node::ROUTER_NODE;
+pub use profile::SSL_PROFILE;
 pub use router::ROUTER;
 pub use scoped_route::CONNECTION_LINK_ROUTE;
 
@@ -44,6 +46,7 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &LISTENER,
     &CONNECTOR,
     &LOG,
+    &SSL_PROFILE,
     &CONFIG_ADDRESS,
     &LINK_ROUTE,
     &CONNECTION_LINK_ROUTE,
@@ -55,7 +58,6 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
 
 /// Types of the incumbent, by short name, that this version does not have.
 const LATER: &[&str] = &[
-    "sslProfile",
     "logStats",
     "router.config.autoLink",
     "router.config.exchange",

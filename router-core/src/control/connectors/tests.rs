@@ -91,6 +91,7 @@ impl World {
             peer: "a:1".to_owned(),
             mechanism: None,
             user: None,
+            encrypted: None,
             container: "peer".to_owned(),
             properties,
         };
@@ -245,6 +246,7 @@ fn a_deleted_connector_leaves_nothing_behind() {
         peer: String::new(),
         mechanism: None,
         user: None,
+        encrypted: None,
         container: String::new(),
         properties: None,
     };

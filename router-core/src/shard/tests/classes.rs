@@ -4,7 +4,7 @@
 use amqp_codec::message::{MessageBuilder, Properties};
 use amqp_codec::{DeliveryState, Disposition, Map, Performative, Role, Symbol, Transfer, Value};
 use amqp_proto::{
-    Clear, Event, Identity, LinkKey, Payload, RecvBuf, SendQueue, Transform, TransformError,
+    Clear, Event, LinkKey, Payload, RecvBuf, Security, SendQueue, Transform, TransformError,
 };
 use bytes::{Bytes, BytesMut};
 
@@ -347,7 +347,7 @@ impl Transform for Defective {
         Clear.seal(plain, wire)
     }
 
-    fn peer_identity(&self) -> Option<&Identity> {
+    fn security(&self) -> Option<&Security> {
         None
     }
 

@@ -1,0 +1,130 @@
+//! How a connector convinces itself that it has reached whom it wanted.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
+
+use crate::identity::lone_common_name;
+
+/// Checks the chain of a server's certificates always, and whom they are for unless told not to.
+///
+/// The common name counts where a certificate has no extension for names at all: devices and
+/// brokers in the field have such, and the incumbent took them.
+#[derive(Debug)]
+pub(crate) struct ServerVerifier {
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) checks_name: bool,
+}
+
+impl ServerCertVerifier for ServerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.roots,
+            intermediates,
+            now,
+            algorithms,
+        )?;
+        if self.checks_name
+            && let Err(error) = verify_server_name(&parsed, server_name)
+            && !is_common_name(end_entity, server_name)
+        {
+            return Err(error);
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        None
+    }
+}
+
+/// Whether a certificate without other names has this one.
+fn is_common_name(certificate: &CertificateDer<'_>, wanted: &ServerName<'_>) -> bool {
+    lone_common_name(certificate).is_some_and(|name| name.eq_ignore_ascii_case(&wanted.to_str()))
+}
+
+/// Why a handshake failed, for people: what it is, and what to do about it.
+pub(crate) fn explain(error: &Error) -> String {
+    use rustls::AlertDescription as Alert;
+    match error {
+        Error::InvalidCertificate(error) => match error {
+            CertificateError::UnknownIssuer => {
+                "the peer's certificate is signed by no authority that is trusted (caCertFile)"
+                    .to_owned()
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the peer's certificate has expired".to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the peer's certificate is not valid yet".to_owned()
+            }
+            error => format!("the peer's certificate cannot be trusted: {error}"),
+        },
+        Error::NoCertificatesPresented => {
+            "peer did not return a certificate, which is required".to_owned()
+        }
+        Error::AlertReceived(alert) => match alert {
+            Alert::UnknownCA => {
+                "the peer trusts no authority that signed this router's certificate".to_owned()
+            }
+            Alert::CertificateExpired => {
+                "the peer says that this router's certificate has expired".to_owned()
+            }
+            Alert::CertificateRequired => {
+                "the peer wants a certificate of this router (certFile)".to_owned()
+            }
+            Alert::ProtocolVersion | Alert::HandshakeFailure => format!(
+                "the peer refuses what this router offers of TLS (protocols, ciphers): {alert:?}"
+            ),
+            alert => format!("the peer has ended TLS: {alert:?}"),
+        },
+        Error::PeerIncompatible(what) => format!("nothing in common with the peer: {what:?}"),
+        Error::PeerMisbehaved(what) => format!("the peer breaks the rules of TLS: {what:?}"),
+        Error::InvalidMessage(what) => format!("what came is not TLS, or damaged: {what:?}"),
+        error => error.to_string(),
+    }
+}

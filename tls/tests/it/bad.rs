@@ -1,0 +1,263 @@
+//! What others get: peers that cannot be trusted, and peers that do not keep to the rules.
+
+use rcgen::date_time_ymd;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tls::{ClientCertificate, Material, Profile};
+
+use crate::certificates::Authority;
+use crate::pair::{End, Two, established, profile};
+
+#[test]
+fn certificates_that_prove_nothing_are_refused_with_the_reason() {
+    let (authority, other) = (Authority::new("a"), Authority::new("b"));
+    let refused = |server: Material| {
+        let two = Two::new(authority.trust(), "hub", server).run();
+        assert!(!two.client.transform.is_ready());
+        let (client, server) = two.errors();
+        assert!(!server.is_empty(), "the server hears of it");
+        client
+    };
+    assert!(refused(other.material("hub")).contains("no authority that is trusted"));
+    let expired = authority.issue("hub", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    assert!(refused(expired.material(None)).contains("has expired"));
+    let early = authority.issue("hub", |params| {
+        params.not_before = date_time_ymd(2100, 1, 1);
+    });
+    assert!(refused(early.material(None)).contains("not valid yet"));
+    assert!(refused(authority.material("elsewhere")).contains("elsewhere"));
+    let stranger = other.issue("device", |_| {}).material(Some(&authority));
+    let asked = ClientCertificate::Required;
+    let two = Two::asking(stranger, "hub", authority.material("hub"), asked).run();
+    assert!(!two.server.transform.is_ready());
+    assert!(
+        two.errors().1.contains("no authority that is trusted"),
+        "{:?}",
+        two.errors()
+    );
+}
+
+#[test]
+fn an_authority_of_ones_own_takes_the_place_of_the_public_ones() {
+    let (own, public) = (Authority::new("own"), Authority::new("public"));
+    let roots = |trusted: &Authority| {
+        let pem = trusted.pem.clone();
+        rustls_pem(&pem)
+    };
+    let trust = Material {
+        public_roots: roots(&public),
+        ..Material::default()
+    };
+    let server = public.material("hub");
+    established(server.clone(), trust.clone(), "hub");
+    let replaced = Material {
+        public_roots: roots(&public),
+        ..own.trust()
+    };
+    let two = Two::new(replaced, "hub", server).run();
+    assert!(two.errors().0.contains("no authority that is trusted"));
+    let nobody = profile(Material::default()).connect("hub", true);
+    assert!(nobody.err().unwrap().contains("no authority is trusted"));
+}
+
+/// The certificates of a PEM text.
+fn rustls_pem(pem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .map(Result::unwrap)
+        .collect()
+}
+
+#[test]
+fn plain_text_is_refused_where_tls_is_required_and_gets_no_answer() {
+    let authority = Authority::new("a");
+    let server = profile(authority.material("hub"));
+    for word in [&b"AMQP\x03\x01\x00\x00"[..], b"GET /", b"\x80\x2e\x01"] {
+        let mut end = End::new(server.accept(true, ClientCertificate::No).unwrap());
+        end.hear(word, usize::MAX);
+        let error = end.error.clone().unwrap();
+        assert!(
+            error.contains("plain text where TLS is required"),
+            "{error}"
+        );
+        end.say(b"a secret");
+        assert_eq!(end.sealed(), b"");
+    }
+}
+
+#[test]
+fn older_versions_are_refused() {
+    let authority = Authority::new("a");
+    let old = Material {
+        protocols: Some("TLSv1.2".to_owned()),
+        ..authority.trust()
+    };
+    let new = Material {
+        protocols: Some("TLSv1.3".to_owned()),
+        ..authority.material("hub")
+    };
+    let (client, server) = Two::new(old, "hub", new).run().errors();
+    assert!(
+        client.contains("protocols") && server.contains("nothing in common"),
+        "{server}"
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_profile_is_told() {
+    let (one, other) = (Authority::new("a"), Authority::new("b"));
+    let bad = Material {
+        certificate: Some(one.issue("x", |_| {}).certificate.into()),
+        private_key: Some(other.issue("x", |_| {}).key.into()),
+        authorities: Some(b"no PEM at all".to_vec()),
+        ciphers: Some("ROT13".to_owned()),
+        protocols: Some("TLSv7".to_owned()),
+        ..Material::default()
+    };
+    let problems = Profile::new(bad).unwrap_err();
+    let attributes: Vec<&str> = problems.iter().map(|problem| problem.attribute).collect();
+    assert_eq!(
+        attributes,
+        ["protocols", "ciphers", "privateKeyFile", "caCertFile"]
+    );
+    assert!(
+        problems.iter().all(|problem| problem.remedy.is_some()),
+        "{problems:?}"
+    );
+    let half = Material {
+        certificate: Some(one.issue("x", |_| {}).certificate.into()),
+        ..Material::default()
+    };
+    assert_eq!(
+        Profile::new(half).unwrap_err()[0].attribute,
+        "privateKeyFile"
+    );
+}
+
+#[test]
+fn damaged_bytes_end_the_session_and_both_sides_know() {
+    let authority = Authority::new("a");
+    let mut two = established(authority.material("hub"), authority.trust(), "hub");
+    two.client.say(b"hello");
+    let mut bytes = two.client.sealed();
+    *bytes.last_mut().unwrap() ^= 1;
+    two.server.hear(&bytes, usize::MAX);
+    assert!(two.server.error.is_some() && two.server.input.is_empty());
+    assert!(!two.server.transform.is_ready());
+    two.server.say(b"a secret");
+    let alert = two.server.sealed();
+    two.client.hear(&alert, usize::MAX);
+    assert!(two.client.error.unwrap().contains("the peer has ended TLS"));
+}
+
+#[test]
+fn garbage_of_any_kind_is_survived() {
+    let authority = Authority::new("a");
+    let server = profile(authority.material("hub"));
+    let mut seed = 1u32;
+    for round in 0..2000u32 {
+        let mut end = End::new(
+            server
+                .accept(round % 2 == 0, ClientCertificate::No)
+                .unwrap(),
+        );
+        let mut bytes = vec![22, 3, 1, 0, round.to_le_bytes()[0]];
+        bytes.extend((0..600).map(|_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            seed.to_be_bytes()[0]
+        }));
+        end.hear(&bytes, 1 + (round as usize * 7) % 400);
+        end.sealed();
+        assert!(!end.transform.is_ready());
+    }
+}
+
+#[test]
+fn a_handshake_that_only_grows_is_ended() {
+    let authority = Authority::new("a");
+    let server = profile(authority.material("hub"));
+    let mut end = End::new(server.accept(true, ClientCertificate::No).unwrap());
+    // A ClientHello that says that it is as long as can be, in records of one byte.
+    let mut heard = 0;
+    end.hear(&[22, 3, 1, 0, 4, 1, 0, 0xff, 0xff], usize::MAX);
+    while end.error.is_none() {
+        end.hear(&[22, 3, 1, 0, 1, 0], usize::MAX);
+        heard += 6;
+        assert!(heard < 1 << 20, "it is never ended");
+    }
+}
+
+#[test]
+fn records_without_data_are_not_taken_for_ever() {
+    let authority = Authority::new("a");
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let material = Material {
+            protocols: Some(version.to_owned()),
+            ..authority.material("hub")
+        };
+        let mut server = End::new(
+            profile(material)
+                .accept(true, ClientCertificate::No)
+                .unwrap(),
+        );
+        let mut client = library_client(&authority);
+        let mut wire = Vec::new();
+        while client.is_handshaking() {
+            client.write_tls(&mut wire).unwrap();
+            server.hear(&std::mem::take(&mut wire), usize::MAX);
+            let answer = server.sealed();
+            client.read_tls(&mut &answer[..]).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        client.write_tls(&mut wire).unwrap();
+        server.hear(&std::mem::take(&mut wire), usize::MAX);
+        assert!(server.transform.is_ready());
+        // Warnings in plain text, where they are allowed no more, or are dropped: none may go on.
+        let mut heard = 0;
+        while server.error.is_none() {
+            if version == "TLSv1.3" {
+                client.refresh_traffic_keys().unwrap();
+                client.write_tls(&mut wire).unwrap();
+            } else {
+                wire.extend_from_slice(&[23, 3, 3, 0, 0]);
+            }
+            heard += wire.len().max(1);
+            server.hear(&std::mem::take(&mut wire), usize::MAX);
+            server.sealed();
+            assert!(heard < 1 << 20, "{version}: it is never ended");
+        }
+    }
+}
+
+/// The library's own client, which does what it is told.
+fn library_client(authority: &Authority) -> rustls::ClientConnection {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_pem(&authority.pem));
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    rustls::ClientConnection::new(config.into(), "hub".try_into().unwrap()).unwrap()
+}
+
+#[test]
+fn an_idle_session_holds_little() {
+    let authority = Authority::new("a");
+    let mut two = established(authority.material("hub"), authority.trust(), "hub");
+    let data = vec![7; 100_000];
+    two.client.say(&data);
+    let mut bytes = two.client.sealed();
+    two.server.hear(&bytes, usize::MAX);
+    bytes = two.client.sealed();
+    two.server.hear(&bytes, usize::MAX);
+    assert!(two.server.error.is_none());
+    // Half a record is kept, and no longer than it is half.
+    two.client.say(b"more");
+    let record = two.client.sealed();
+    let before = two.server.input.len();
+    two.server.hear(&record[..9], usize::MAX);
+    assert_eq!(two.server.input.len(), before);
+    two.server.hear(&record[9..], usize::MAX);
+    assert_eq!(two.server.input.len(), before + 4);
+}
