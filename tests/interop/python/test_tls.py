@@ -40,6 +40,7 @@ listener {
     sslProfile: server
     requireSsl: yes
     authenticatePeer: yes
+    saslMechanisms: EXTERNAL
 }
 listener {
     name: mesh
@@ -220,9 +221,17 @@ class Tls(unittest.TestCase):
             self.connect("TLS", ca="stranger.pem")
         self.wait_for_log("the peer trusts no authority that signed this router's certificate")
 
-    def test_clients_with_a_forged_certificate(self):
-        with self.assertRaises(ConnectionException):
-            self.connect("MUTUAL", own="forged")
+    def test_a_certificate_makes_a_user(self):
+        self.connect("MUTUAL", own="client").create_sender("tls.mutual")
+        users = [row["user"] for row in self.rows("connection") if row["sasl"] == "EXTERNAL"]
+        self.assertEqual(len(users), 1)
+        self.assertIn("CN=device", users[0])
+
+    def test_clients_without_a_certificate_or_with_a_forged_one(self):
+        for own in (None, "forged"):
+            with self.assertRaises(ConnectionException):
+                self.connect("MUTUAL", own=own)
+        self.wait_for_log("peer did not return a certificate")
         self.wait_for_log("signed by no authority that is trusted")
 
     def test_bytes_that_are_damaged_or_missing(self):
