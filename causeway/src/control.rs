@@ -255,7 +255,7 @@ impl Control {
         for (name, state) in self.process.look_at_profiles(now) {
             self.agent.profile_changed(&name, &state);
         }
-        let tracing = self.log.is_enabled(Module::Protocol, Level::Trace);
+        let tracing = self.log.wants_frames();
         if tracing != self.tracing {
             self.tracing = tracing;
             self.plane.trace_all(tracing);

@@ -1,6 +1,7 @@
 //! A router as a process: from the first line of the log to the exit status, with what belongs to
 //! a process as a whole – signals, the limit of open files, the hook that sees panics.
 
+use std::env;
 use std::io;
 use std::panic;
 use std::sync::Arc;
@@ -36,7 +37,9 @@ pub fn run(
     settings: RunSettings,
     started: impl FnOnce(),
 ) -> Result<Ended, String> {
-    let log = Log::start(&configuration.log)?;
+    let mut log_settings = configuration.log.clone();
+    log_settings.frame_trace = is_yes(env::var("PN_TRACE_FRM").ok().as_deref());
+    let log = Log::start(&log_settings)?;
     log_panics(log.clone());
     let ended = run_logged(configuration, settings, &log, started);
     if let Err(text) = &ended {
@@ -48,6 +51,12 @@ pub fn run(
     }
     log.flush();
     ended
+}
+
+/// Whether a variable of the environment says yes, as the programs of this field understand it.
+fn is_yes(value: Option<&str>) -> bool {
+    let value = value.unwrap_or_default().to_ascii_lowercase();
+    matches!(value.as_str(), "1" | "on" | "true" | "yes")
 }
 
 fn run_logged(

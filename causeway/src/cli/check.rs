@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::config::{self, Configuration, open_doors};
+use crate::config::{self, ConfigError, Configuration, open_doors};
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -14,21 +14,38 @@ pub struct CheckOptions {
     /// The configuration file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Prints the file with every old name replaced by that of today, comments kept
+    #[arg(long)]
+    pub upgrade: bool,
 }
 
 /// Checks the file; fails if it has errors.
 #[must_use]
 pub fn run(options: CheckOptions) -> ExitCode {
     let mut out = io::stdout().lock();
-    let result = match config::load(&options.file) {
-        Ok(configuration) => report(&options, &configuration, &mut out).map(|()| ExitCode::SUCCESS),
-        Err(errors) => errors
-            .iter()
-            .try_for_each(|error| writeln!(out, "{error}"))
-            .and_then(|()| writeln!(out, "{}", count(errors.len(), "error")))
-            .map(|()| ExitCode::FAILURE),
+    let done = if options.upgrade {
+        match config::upgrade(&options.file) {
+            Ok(text) => out.write_all(text.as_bytes()).map(|()| ExitCode::SUCCESS),
+            // Where the text goes into a file, errors must not.
+            Err(errors) => refuse(&errors, &mut io::stderr()),
+        }
+    } else {
+        match config::load(&options.file) {
+            Ok(configuration) => {
+                report(&options, &configuration, &mut out).map(|()| ExitCode::SUCCESS)
+            }
+            Err(errors) => refuse(&errors, &mut out),
+        }
     };
-    result.unwrap_or(ExitCode::FAILURE)
+    done.unwrap_or(ExitCode::FAILURE)
+}
+
+fn refuse(errors: &[ConfigError], out: &mut impl Write) -> io::Result<ExitCode> {
+    for error in errors {
+        writeln!(out, "{error}")?;
+    }
+    writeln!(out, "{}", count(errors.len(), "error"))?;
+    Ok(ExitCode::FAILURE)
 }
 
 fn report(

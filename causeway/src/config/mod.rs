@@ -14,6 +14,7 @@ mod error;
 mod json;
 mod logging;
 mod native;
+mod old;
 mod policy;
 mod section;
 
@@ -56,6 +57,30 @@ pub struct Configuration {
 ///
 /// Everything that is wrong with it, in the order of the file.
 pub fn load(path: &Path) -> Result<Configuration, Vec<ConfigError>> {
+    let (file, text) = read_text(path)?;
+    parse(&file, &text)
+}
+
+/// The text of a file in the words of today: names that early releases had, and those that are
+/// deprecated, are replaced; comments stay.
+///
+/// # Errors
+///
+/// What does not follow the grammar, and what is said in both an old and a new word.
+pub fn upgrade(path: &Path) -> Result<String, Vec<ConfigError>> {
+    let (file, text) = read_text(path)?;
+    let (modern, errors) = read_sections(&file, &text);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    if is_json(&file) {
+        return Ok(old::text::json(&modern.sections));
+    }
+    Ok(old::text::native(&text, &modern.changes, &modern.sections))
+}
+
+/// Its name and its text.
+fn read_text(path: &Path) -> Result<(Arc<str>, String), Vec<ConfigError>> {
     let file: Arc<str> = path.to_string_lossy().into();
     let one = |text: String| vec![ConfigError::of_file(&file, text)];
     let mut bytes = Vec::new();
@@ -75,7 +100,28 @@ pub fn load(path: &Path) -> Result<Configuration, Vec<ConfigError>> {
         let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
         one(format!("line {line} is not UTF-8"))
     })?;
-    parse(&file, &text)
+    Ok((file, text))
+}
+
+fn is_json(file: &str) -> bool {
+    file.ends_with(".json")
+}
+
+/// The sections of a file in the words of today, and what is wrong with its notation.
+fn read_sections(file: &Arc<str>, text: &str) -> (old::Modern, Vec<ConfigError>) {
+    let (sections, slips) = if is_json(file) {
+        match document::read(text) {
+            Ok(sections) => (sections, Vec::new()),
+            Err(error) => (Vec::new(), vec![error]),
+        }
+    } else {
+        native::read(text)
+    };
+    let spelt = (!is_json(file)).then_some(text);
+    let mut modern = old::modernise(file, sections, spelt);
+    let mut errors: Vec<ConfigError> = slips.into_iter().map(|slip| slip.of_file(file)).collect();
+    errors.append(&mut modern.errors);
+    (modern, errors)
 }
 
 /// Reads the text of a file of that name.
@@ -84,16 +130,8 @@ pub fn load(path: &Path) -> Result<Configuration, Vec<ConfigError>> {
 ///
 /// Everything that is wrong with it, in the order of the file.
 pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigError>> {
-    let (sections, slips) = if file.ends_with(".json") {
-        match document::read(text) {
-            Ok(sections) => (sections, Vec::new()),
-            Err(error) => (Vec::new(), vec![error]),
-        }
-    } else {
-        native::read(text)
-    };
-    let mut errors: Vec<ConfigError> = slips.into_iter().map(|slip| slip.of_file(file)).collect();
-    let mut warnings = Vec::new();
+    let (modern, mut errors) = read_sections(file, text);
+    let (sections, mut warnings) = (modern.sections, modern.warnings);
     check::roles(file, &sections, &mut errors);
     let (sections, policy) = policy::extract(file, sections, &mut errors, &mut warnings);
     let placed: Vec<Placed> = sections

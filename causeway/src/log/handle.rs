@@ -5,8 +5,9 @@
 //! it.
 
 use std::collections::VecDeque;
+use std::io::{self, Write as _};
 use std::panic::Location;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -47,6 +48,8 @@ struct Shared {
     /// Lines and notices for which there was no room.
     dropped: AtomicU64,
     levels: [AtomicU8; Module::ALL.len()],
+    /// Every frame is wanted on standard error.
+    frame_trace: AtomicBool,
     rows: Mutex<VecDeque<Row>>,
 }
 
@@ -82,6 +85,9 @@ impl Log {
         let (queue, entries) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         shared.note_levels(settings);
+        shared
+            .frame_trace
+            .store(settings.frame_trace, Ordering::Relaxed);
         let writer = Writer {
             entries,
             sink,
@@ -112,6 +118,13 @@ impl Log {
     pub fn is_enabled(&self, module: Module, level: Level) -> bool {
         let bits = self.shared.levels[module.index()].load(Ordering::Relaxed);
         Levels::from_bits(bits).contains(level)
+    }
+
+    /// Whether every frame of every connection is to be noted.
+    #[must_use]
+    pub fn wants_frames(&self) -> bool {
+        self.shared.frame_trace.load(Ordering::Relaxed)
+            || self.is_enabled(Module::Protocol, Level::Trace)
     }
 
     /// Writes a line.
@@ -279,11 +292,19 @@ impl Writer {
     fn notice(&mut self, time: SystemTime, notice: &Notice) {
         let (module, level) = words::rank(notice);
         let said = words::say(notice);
+        let mut wanted = matches!(notice, Notice::Frame { .. });
+        if self.shared.frame_trace.load(Ordering::Relaxed)
+            && let Some(line) = words::traced(notice)
+        {
+            // Nobody is left to be told that standard error cannot be written to.
+            writeln!(io::stderr(), "{line}").unwrap_or_default();
+            wanted = false;
+        }
         self.write(&Line {
             time,
             module,
             level,
-            wanted: matches!(notice, Notice::Frame { .. }),
+            wanted,
             text: &said.text,
             source: said.source,
         });

@@ -73,6 +73,9 @@ pub struct LogSettings {
     modules: [ModuleSettings; Module::ALL.len()],
     /// How the time is written.
     pub stamp: Stamp,
+    /// Every frame of every connection goes to standard error, whatever the levels are; not changed
+    /// while running.
+    pub frame_trace: bool,
 }
 
 /// Settings of one module with nothing left open.

@@ -362,19 +362,33 @@ fn terminus(terminus: &TerminusText) -> String {
     text
 }
 
+/// A frame as it is printed for whoever sets `PN_TRACE_FRM`; `None` for another notice.
+pub(super) fn traced(notice: &Notice) -> Option<String> {
+    match notice {
+        Notice::Frame { connection, frame } => {
+            Some(format!("[C{connection}]:{}", frame_line(frame)))
+        }
+        _ => None,
+    }
+}
+
 /// A frame in the notation of the tracer that scripts read.
 fn frame_text(connection: ConnectionId, frame: &Tapped) -> String {
+    format!("[C{connection}]:FRAME: {}", frame_line(frame))
+}
+
+/// Channel, direction and what the frame says.
+fn frame_line(frame: &Tapped) -> String {
     let arrow = if frame.incoming { "<-" } else { "->" };
+    let performative = |channel: u16| {
+        let performative = amqp_codec::describe_performative(&frame.performative);
+        format!("{channel} {arrow} {performative}")
+    };
     let mut text = match frame.kind {
-        TapKind::Header => {
-            let name = header_name(&frame.performative);
-            format!("[C{connection}]:FRAME:   {arrow} {name}")
-        }
-        TapKind::Empty(channel) => {
-            format!("[C{connection}]:FRAME: {channel} {arrow} (EMPTY FRAME)")
-        }
-        TapKind::Amqp(channel) => frame_line(connection, channel, arrow, frame),
-        TapKind::Sasl => frame_line(connection, 0, arrow, frame),
+        TapKind::Header => format!("  {arrow} {}", header_name(&frame.performative)),
+        TapKind::Empty(channel) => format!("{channel} {arrow} (EMPTY FRAME)"),
+        TapKind::Amqp(channel) => performative(channel),
+        TapKind::Sasl => performative(0),
     };
     if frame.payload_len > 0 {
         let cut = if frame.payload_len > frame.payload.len() {
@@ -399,11 +413,6 @@ fn frame_text(connection: ConnectionId, frame: &Tapped) -> String {
         .expect("a string takes whatever is written");
     }
     text
-}
-
-fn frame_line(connection: ConnectionId, channel: u16, arrow: &str, frame: &Tapped) -> String {
-    let performative = amqp_codec::describe_performative(&frame.performative);
-    format!("[C{connection}]:FRAME: {channel} {arrow} {performative}")
 }
 
 fn header_name(header: &[u8]) -> String {

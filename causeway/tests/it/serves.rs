@@ -109,6 +109,24 @@ fn a_connection_too_many_is_refused_until_one_has_gone() {
 }
 
 #[test]
+fn who_asks_by_the_environment_has_every_frame_on_standard_error() {
+    let mut command = Command::new(CAUSEWAY);
+    command.arg("run").env("PN_TRACE_FRM", "1");
+    let mut router = Router::start_by(command, &configuration(""));
+    let stream = router.open();
+    for line in [
+        "[C1]:  <- AMQP",
+        "[C1]:  -> AMQP",
+        "[C1]:0 <- @open(16) [container-id=\"test\"]",
+        "[C1]:0 -> @open(16) [container-id=\"Tested\", ",
+    ] {
+        let told = router.wait_for(line);
+        assert!(told.starts_with(line), "{told}");
+    }
+    drop(stream);
+}
+
+#[test]
 fn the_log_goes_where_it_is_told() {
     let directory = Directory::new();
     let (all, frames) = (

@@ -196,6 +196,19 @@ fn frames_are_written_as_the_tracer_writes_them() {
         tapped(TapKind::Amqp(2), &end, b"", 0),
         "[C1]:FRAME: 2 <- @end(23) []"
     );
+    let frame = Tapped {
+        incoming: false,
+        kind: TapKind::Amqp(2),
+        performative: Bytes::copy_from_slice(&end),
+        payload: Bytes::new(),
+        payload_len: 0,
+        lost: 0,
+    };
+    let notice = Notice::Frame {
+        connection: ConnectionId(1),
+        frame: Box::new(frame),
+    };
+    assert_eq!(traced(&notice).unwrap(), "[C1]:2 -> @end(23) []");
     let shown = tapped(TapKind::Amqp(0), &end, b"\x00Sp\"", 100);
     assert!(
         shown.ends_with(r#" (100) "\x00Sp\""... (truncated)"#),
