@@ -50,6 +50,12 @@ impl Pump {
         Self::new(Peer::producing(router, address), 0)
     }
 
+    /// The same where its session began with another window than the usual one.
+    pub(crate) fn within(mut self, window: u32) -> Self {
+        self.window_limit = window;
+        self
+    }
+
     /// Sends messages until there is no more credit or window for a while, or `count` are sent.
     pub(crate) fn send(&mut self, message: &[u8], settled: bool, count: u32) {
         let wanted = self.sent + count;

@@ -145,7 +145,7 @@ fn class_6_more_deliveries_than_credit_detach_the_link() {
 fn class_6_more_frames_than_the_window_end_the_session() {
     let scene = Scene::with(&listening_with("maxSessionFrames: 20"));
     let consumer = Peer::consuming(&scene.router, "stuck", 0);
-    let mut pump = Pump::producing(&scene.router, "stuck");
+    let mut pump = Pump::producing(&scene.router, "stuck").within(20);
     // As much as the windows let, which nobody opens any more; then more of it.
     let part = message(15_000);
     let open_end = Transfer {
