@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::section::{Attribute, Section};
-use super::{Change, Modern, attribute, text_of};
+use super::modern::{Change, Modern, attribute, text_of};
 
 /// The one prefix of `fixed-address` that meant every address.
 const EVERY_ADDRESS: &str = "/";

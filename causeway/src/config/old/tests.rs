@@ -1,6 +1,9 @@
+//! What is made of files of early releases.
+
 use std::sync::Arc;
 
 use super::super::native;
+use super::super::section::Section;
 use super::*;
 
 /// A gateway to a cloud hub, as such files were written for the first releases.

@@ -2,13 +2,12 @@
 //! order and empty lines stay.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use management::schema::{ENTITY_TYPES, EntityType};
 use serde_json::{Value, json};
 
 use super::super::section::{Attribute, Section, camel_case};
-use super::{Change, is_called};
+use super::modern::{Change, is_called};
 
 /// Writes the native form anew.
 pub(crate) fn native(text: &str, changes: &[Change], sections: &[Section]) -> String {
@@ -154,7 +153,7 @@ fn with_value(line: &str, value: &str) -> String {
 }
 
 fn write_section(result: &mut String, section: &Section) {
-    let _ = writeln!(result, "{} {{", section.name);
+    result.push_str(&format!("{} {{\n", section.name));
     for attribute in &section.attributes {
         write_attribute(result, attribute);
     }
@@ -166,5 +165,5 @@ fn write_attribute(result: &mut String, attribute: &Attribute) {
         || attribute.value.to_string(),
         |text| text.replace('\\', "\\\\"),
     );
-    let _ = writeln!(result, "    {}: {value}", attribute.name);
+    result.push_str(&format!("    {}: {value}\n", attribute.name));
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::error::ConfigError;
 use super::super::section::{Attribute, Section};
-use super::{Change, Modern, attribute, is_called, text_of};
+use super::modern::{Change, Modern, attribute, is_called, text_of};
 
 /// Section, old name, new name.
 const NAMES: [(&str, &str, &str); 8] = [
