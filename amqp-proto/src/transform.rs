@@ -63,6 +63,8 @@ pub struct Security {
     pub bits: u32,
     /// Who the peer has proved to be, if it has.
     pub identity: Option<Identity>,
+    /// This side has a certificate to show, too.
+    pub has_certificate: bool,
 }
 
 /// What a peer proved about itself below AMQP.

@@ -48,6 +48,8 @@ struct Known {
     settings: ProfileSettings,
     profile: Profile,
     stamps: Vec<Stamp>,
+    /// Why its files cannot be used as they are now, which the log has been told.
+    unusable: Option<String>,
 }
 
 /// What tells one state of a file from another; `None` where there is no such file.
@@ -73,6 +75,7 @@ impl Profiles {
             settings: settings.clone(),
             profile,
             stamps,
+            unusable: None,
         });
         self.next_look.get_or_insert(Time::ZERO + LOOK);
         Ok(state)
@@ -156,11 +159,13 @@ impl Known {
             settings,
             profile,
             stamps: seen,
+            unusable,
         } = self;
         let name = &settings.name;
         *seen = stamps(settings);
         match load(settings) {
             Ok(loaded) => {
+                *unusable = None;
                 *profile = loaded;
                 let words = format!(
                     "sslProfile {name}: its files were read anew; new connections get what is in \
@@ -172,11 +177,16 @@ impl Known {
             }
             Err(problems) => {
                 let text = joined(&problems);
-                let words = format!(
-                    "sslProfile {name}: its files cannot be used, what was read before stays in \
-                     force: {text}"
-                );
-                log.line(Module::ConnMgr, Level::Error, words);
+                // Tried again at the next look: that a file may be read now need not show.
+                seen.clear();
+                if unusable.as_ref() != Some(&text) {
+                    let words = format!(
+                        "sslProfile {name}: its files cannot be used, what was read before stays \
+                         in force: {text}"
+                    );
+                    log.line(Module::ConnMgr, Level::Error, words);
+                    *unusable = Some(text.clone());
+                }
                 Err(text)
             }
         }

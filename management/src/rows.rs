@@ -157,7 +157,9 @@ fn router(view: RouterView<'_>, name: &str) -> Value {
         "hostName" => text(host_name),
         "version" => control.settings().version.into(),
         "addrCount" => ulong(control.address_count()),
-        "nodeCount" | "linkRouteCount" => ulong(control.link_routes().count()),
+        "linkRouteCount" => ulong(control.link_routes().count()),
+        // This router is among them.
+        "nodeCount" => ulong(control.nodes().len().saturating_sub(1)),
         "autoLinkCount" => Value::Ulong(0),
         "linksBlocked" => uint(total(Counter::LinksBlocked)),
         "blockedLinkCount" => total(Counter::LinksBlocked).into(),

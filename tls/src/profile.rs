@@ -215,9 +215,11 @@ impl Profile {
             .to_owned();
         let name = ServerName::try_from(name)
             .map_err(|_| format!("'{host}' is no name that a certificate can have"))?;
+        let has_certificate = config.client_auth_cert_resolver.has_certs();
         let connection = UnbufferedClientConnection::new(Arc::clone(config), name)
             .map_err(|error| error.to_string())?;
-        let transform = TlsTransform::client(connection, Arc::clone(&self.naming))?;
+        let naming = Arc::clone(&self.naming);
+        let transform = TlsTransform::client(connection, naming, has_certificate)?;
         Ok(Box::new(transform))
     }
 }

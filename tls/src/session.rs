@@ -176,6 +176,7 @@ impl<S: Side> Session<S> {
             cipher,
             bits,
             identity: None,
+            has_certificate: false,
         }
     }
 

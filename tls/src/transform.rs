@@ -32,6 +32,8 @@ pub(crate) struct TlsTransform {
     stage: Stage,
     security: Option<Security>,
     naming: Arc<Naming>,
+    /// This side has a certificate to show.
+    has_certificate: bool,
 }
 
 enum Stage {
@@ -68,18 +70,21 @@ impl TlsTransform {
             },
             security: None,
             naming,
+            has_certificate: true,
         }
     }
 
-    /// The stage of a connector, which speaks first.
+    /// The stage of a connector, which speaks first and may have a certificate to show.
     pub(crate) fn client(
         connection: UnbufferedClientConnection,
         naming: Arc<Naming>,
+        has_certificate: bool,
     ) -> Result<Self, String> {
         Ok(Self {
             stage: Stage::Client(Box::new(Session::new(connection)?)),
             security: None,
             naming,
+            has_certificate,
         })
     }
 
@@ -165,6 +170,7 @@ impl Transform for TlsTransform {
             stage,
             security,
             naming,
+            has_certificate,
         } = self;
         let opened = match stage {
             Stage::Unknown { .. } | Stage::Refused => return Ok(()),
@@ -172,6 +178,9 @@ impl Transform for TlsTransform {
             Stage::Server { session, .. } => open_through(session, security, naming, wire)?,
             Stage::Client(session) => open_through(session, security, naming, wire)?,
         };
+        if let Some(security) = security {
+            security.has_certificate = *has_certificate;
+        }
         if !opened.is_empty() {
             plain.push(opened);
         }

@@ -1,5 +1,7 @@
 //! Answers on their way to a shard.
 
+use std::time::Duration;
+
 use amqp_codec::{SaslCode, Str};
 use amqp_proto::SaslReply;
 use router_core::ids::{ConnectionId, ShardId};
@@ -8,6 +10,10 @@ use router_core::shard::SaslQuestion;
 
 use crate::dialogue::aborted;
 use crate::post::Offices;
+
+/// How long a refusal waits: who guesses has so many attempts a second on each connection, and
+/// connections are bounded, too.
+pub(super) const FAILURE_DELAY: Duration = Duration::from_millis(250);
 
 /// Nobody is let in.
 pub(super) fn failure(code: SaslCode, user: Option<&str>) -> SaslReply {

@@ -17,7 +17,7 @@ use router_core::settings::AuthService;
 use router_core::shard::SaslQuestion;
 use sasl::{Answer, Credentials, Exchange};
 
-use super::answer::{failure, post, refuse};
+use super::answer::{FAILURE_DELAY, failure, post, refuse};
 use super::people::People;
 use super::queue::Queue;
 use super::relay::Relay;
@@ -27,10 +27,6 @@ use crate::log::{Level, Log, Module};
 use crate::password;
 use crate::post::Offices;
 use crate::random::Random;
-
-/// How long a refusal waits: who guesses has so many attempts a second on each connection, and
-/// connections are bounded, too.
-const FAILURE_DELAY: Duration = Duration::from_millis(250);
 
 /// How long the thread sleeps when nothing is to be done.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -48,8 +44,12 @@ pub(super) struct JudgeParts {
     pub(super) log: Log,
 }
 
-/// Exchanges that may be under way with services; each has a thread.
+/// Exchanges that may be under way with services; each has a thread, which may outlive it by a
+/// look-up and an attempt to connect.
 const RELAYS_MAX: usize = 256;
+
+/// Those of one peer: nobody alone keeps others from being asked about.
+const RELAYS_PER_PEER: usize = RELAYS_MAX / 8;
 
 /// What is kept of an exchange between its steps.
 enum State {
@@ -59,6 +59,7 @@ enum State {
 
 /// An exchange that a service decides.
 struct Relayed {
+    peer: String,
     steps: Sender<SaslStep>,
     thread: JoinHandle<()>,
 }
@@ -73,6 +74,8 @@ pub(super) struct Judge {
     queue: Queue<SaslQuestion>,
     exchanges: BTreeMap<ConnectionId, State>,
     relays: BTreeMap<ConnectionId, Relayed>,
+    /// Those whose connection is gone and whose thread has not noticed.
+    leaving: Vec<Relayed>,
     /// Refusals that wait, the first first.
     late: VecDeque<(Time, ShardId, ConnectionId, SaslReply)>,
 }
@@ -98,6 +101,7 @@ impl Judge {
             queue: Queue::new(),
             exchanges: BTreeMap::new(),
             relays: BTreeMap::new(),
+            leaving: Vec::new(),
             late: VecDeque::new(),
         })
     }
@@ -129,12 +133,27 @@ impl Judge {
         let connection = question.connection;
         if question.step.is_none() {
             self.exchanges.remove(&connection);
-            self.relays.remove(&connection);
+            if let Some(relayed) = self.relays.remove(&connection) {
+                let (steps, _) = mpsc::channel();
+                self.leaving.push(Relayed { steps, ..relayed });
+            }
             self.queue
                 .forget(&peer, |other| other.connection == connection);
         } else if let Err(question) = self.queue.push(&peer, question) {
+            // Nobody asks again for an exchange that is refused.
+            self.exchanges.remove(&connection);
             refuse(&self.offices, &question);
         }
+    }
+
+    /// Whether one more exchange of a peer may be passed on.
+    fn has_room_for_relay(&mut self, peer: &str) -> bool {
+        let is_under_way = |relayed: &Relayed| !relayed.thread.is_finished();
+        self.relays.retain(|_, relayed| is_under_way(relayed));
+        self.leaving.retain(is_under_way);
+        let of_peer = |relayed: &&Relayed| relayed.peer == peer;
+        let all = || self.relays.values().chain(&self.leaving);
+        all().count() < RELAYS_MAX && all().filter(of_peer).count() < RELAYS_PER_PEER
     }
 
     /// Refusals that have waited long enough.
@@ -209,9 +228,8 @@ impl Judge {
             let relayed = self.relays.get(&connection);
             return relayed.is_some_and(|relayed| relayed.steps.send(step.clone()).is_ok());
         }
-        self.relays
-            .retain(|_, relayed| !relayed.thread.is_finished());
-        if self.relays.len() >= RELAYS_MAX {
+        let peer = host_of(&question.peer).to_owned();
+        if !self.has_room_for_relay(&peer) {
             return false;
         }
         let (sender, steps) = mpsc::channel();
@@ -228,6 +246,7 @@ impl Judge {
         let name = "relay".to_owned();
         let begun = thread::Builder::new().name(name).spawn(move || relay.run());
         let relayed = begun.map(|thread| Relayed {
+            peer,
             steps: sender,
             thread,
         });
@@ -298,8 +317,7 @@ impl Judge {
                 password,
             }),
             missing,
-            // Who offers EXTERNAL has seen one, if there is TLS at all.
-            has_certificate: question.is_encrypted,
+            has_certificate: question.has_certificate,
             may_show_password: may_show_password(question),
         }
     }

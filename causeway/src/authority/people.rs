@@ -28,7 +28,9 @@ pub(super) struct People {
     path: Option<PathBuf>,
     users: Users,
     decoy: [u8; 32],
-    seen: Option<Result<Look, io::ErrorKind>>,
+    seen: Option<Look>,
+    /// Why it could not be read when it was tried last, which the log has been told.
+    unread: Option<io::ErrorKind>,
     log: Log,
 }
 
@@ -39,6 +41,7 @@ impl People {
             users: Users::new(decoy),
             decoy,
             seen: None,
+            unread: None,
             log,
         }
     }
@@ -50,25 +53,34 @@ impl People {
                 let changed = data.modified()?;
                 Ok((changed, data.len(), data.ino()))
             });
-            let look = look.map_err(|error| error.kind());
-            if self.seen != Some(look) {
-                self.seen = Some(look);
-                self.load(&path);
+            let look = look.ok();
+            // One that could not be read is tried again: what has changed since need not show.
+            if look.is_none() || self.seen != look {
+                let is_read = self.load(&path);
+                self.seen = look.filter(|_| is_read);
             }
         }
         &self.users
     }
 
-    fn load(&mut self, path: &Path) {
+    /// Takes what is in the file; whether it could be read.
+    fn load(&mut self, path: &Path) -> bool {
         let say = |level, text: String| self.log.line(Module::ConnMgr, level, text);
         let shown = path.display();
-        match read(path) {
+        let result = read(path);
+        let unread = result.as_ref().err().map(io::Error::kind);
+        let is_news = std::mem::replace(&mut self.unread, unread) != unread;
+        match result {
             Err(error) => {
-                say(
-                    Level::Error,
-                    format!("Unable to open user file {shown}, error: {error}"),
-                );
-                self.users = Users::new(self.decoy);
+                if is_news {
+                    say(
+                        Level::Error,
+                        format!("Unable to open user file {shown}, error: {error}"),
+                    );
+                }
+                if error.kind() == io::ErrorKind::NotFound {
+                    self.users = Users::new(self.decoy);
+                }
             }
             Ok((text, mode)) => match Users::parse(&text, self.decoy) {
                 Err(error) => say(
@@ -86,6 +98,7 @@ impl People {
                 }
             },
         }
+        unread.is_none()
     }
 }
 

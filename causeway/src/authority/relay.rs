@@ -10,6 +10,7 @@ use std::io::{ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use amqp_codec::{Encoded, Map, Open, SaslCode, Str, Symbol, Value};
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use router_core::ids::{ConnectionId, ShardId};
 use router_core::settings::AuthService;
 
-use super::answer::{failure, post};
+use super::answer::{FAILURE_DELAY, failure, post};
 use crate::clock::Clock;
 use crate::log::{Level, Log, Module};
 use crate::post::Offices;
@@ -100,6 +101,9 @@ impl Relay {
                 failure(SaslCode::Auth, None)
             }
         };
+        if matches!(reply, SaslReply::Failure { .. }) {
+            thread::sleep(FAILURE_DELAY);
+        }
         post(&self.offices, self.shard, self.connection, reply);
     }
 
@@ -138,6 +142,8 @@ impl Relay {
 
     /// Lets the client choose among what the service offers.
     fn choose(&self, mut names: Vec<Symbol>) -> Result<SaslReply, End> {
+        // What a certificate says here, it says of the router.
+        names.retain(|name| name.as_str() != "EXTERNAL");
         names.retain(|name| self.may_show_password || name.as_str() != "PLAIN");
         match self.ask(SaslReply::Offer(names.clone()))? {
             SaslStep::Init {
@@ -284,7 +290,7 @@ fn identity(open: &Open) -> Result<String, End> {
         let mut entries = entries.into_iter().flatten();
         entries.find(|(key, _)| is_called(key, name))
     };
-    if find(ADDRESSES).is_some_and(|(key, _)| matches!(key, Value::Symbol(_))) {
+    if find(ADDRESSES).is_some() {
         let text = "it restricts addresses (address-authz), which this version does not do";
         return Err(End::Broken(text.to_owned()));
     }

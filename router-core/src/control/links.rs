@@ -317,6 +317,7 @@ impl Links {
         let here: Vec<Hop> = served
             .containers
             .iter()
+            .filter(|(connection, _)| *connection != from)
             .filter_map(|&(connection, identity)| {
                 let mut entries = entries.iter();
                 let entry = entries.find(|entry| entry.rule.identity == identity)?;

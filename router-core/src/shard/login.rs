@@ -45,6 +45,10 @@ impl Shard {
             peer: conn.peer.clone(),
             settings: Arc::clone(&conn.settings),
             is_encrypted: conn.engine.is_encrypted(),
+            has_certificate: conn
+                .transform
+                .security()
+                .is_some_and(|security| security.has_certificate),
             step,
         });
     }

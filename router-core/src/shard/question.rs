@@ -20,6 +20,8 @@ pub struct SaslQuestion {
     pub settings: Arc<ConnectionSettings>,
     /// Nobody else can read what passes.
     pub is_encrypted: bool,
+    /// This side has a certificate to prove who it is.
+    pub has_certificate: bool,
     /// What the peer did; `None`: the connection is gone, and nothing is to be answered.
     pub step: Option<SaslStep>,
 }

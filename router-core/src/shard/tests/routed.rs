@@ -430,6 +430,18 @@ fn links_are_dealt_to_containers_in_turn() {
 }
 
 #[test]
+fn a_container_does_not_get_its_own_link_back() {
+    let mut scene = Scene::new(2);
+    let own = scene.world.sender(scene.container, "own", "hub/in");
+    assert!(scene.asked(scene.container).is_none());
+    let told = scene.detached(scene.container, own);
+    assert_eq!(told.unwrap().1, "qd:no-route-to-dest");
+    let other = scene.connect_container(0);
+    scene.world.sender(scene.container, "again", "hub/in");
+    assert!(scene.asked(other).is_some());
+}
+
+#[test]
 fn a_link_route_of_a_connection_leads_there_and_goes_with_it() {
     let mut scene = Scene::new(2);
     let service = scene.world.connect(1);
