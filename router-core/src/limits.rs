@@ -65,7 +65,7 @@ pub const DELIVERY_OVERHEAD: u64 = 512;
 pub const AWAITED_BYTES: usize = 1024;
 
 /// Bytes of settled deliveries that wait for a consumer before all but the oldest are dropped.
-pub const LANE_BYTES: u64 = 7 * 1024 * 1024;
+pub const LANE_BYTES: u64 = 6 * 1024 * 1024;
 
 /// Bytes of settled deliveries and of copies that wait for all consumers of one connection before
 /// further ones are dropped at once, or released where their producer has not settled.
