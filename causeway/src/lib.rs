@@ -65,6 +65,7 @@ mod random;
 mod resolve;
 mod router;
 mod socket;
+mod stamp;
 mod stream;
 mod worker;
 

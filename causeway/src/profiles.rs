@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +22,7 @@ use tls::{ClientCertificate, Material, Problem, Profile};
 use crate::clock::time_of_day;
 use crate::log::{Level, Log, Module};
 use crate::socket::error_text;
+use crate::stamp::Stamp;
 
 /// How often it is looked whether files have changed.
 const LOOK: Duration = Duration::from_secs(5);
@@ -47,13 +47,10 @@ pub(crate) struct Profiles {
 struct Known {
     settings: ProfileSettings,
     profile: Profile,
-    stamps: Vec<Stamp>,
+    stamps: Vec<Option<Stamp>>,
     /// Why its files cannot be used as they are now, which the log has been told.
     unusable: Option<String>,
 }
-
-/// What tells one state of a file from another; `None` where there is no such file.
-type Stamp = Option<(u64, u64, Option<SystemTime>)>;
 
 impl Profiles {
     /// Takes up a profile.
@@ -244,12 +241,8 @@ fn files(settings: &ProfileSettings) -> impl Iterator<Item = PathBuf> {
     files.into_iter().flatten().map(PathBuf::from)
 }
 
-fn stamps(settings: &ProfileSettings) -> Vec<Stamp> {
-    let stamp = |path: PathBuf| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.ino(), metadata.len(), metadata.modified().ok()))
-    };
-    files(settings).map(stamp).collect()
+fn stamps(settings: &ProfileSettings) -> Vec<Option<Stamp>> {
+    files(settings).map(|path| Stamp::of(&path)).collect()
 }
 
 /// Reads the files of a profile and makes it.

@@ -3,15 +3,15 @@
 //! Owns what was read last; never writes the file. Decision: a file that cannot be read leaves the
 //! users as they were, one that is not there any more leaves nobody, and both are told in the log.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use sasl::Users;
 
 use crate::log::{Level, Log, Module};
+use crate::stamp::Stamp;
 
 /// Bytes of a file of users; a larger one is something else.
 pub(crate) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -19,16 +19,13 @@ pub(crate) const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Permissions of others than the owner.
 const OTHERS: u32 = 0o077;
 
-/// What tells one state of a file from the next.
-type Look = (SystemTime, u64, u64);
-
 /// The users who may authenticate.
 #[derive(Debug)]
 pub(super) struct People {
     path: Option<PathBuf>,
     users: Users,
     decoy: [u8; 32],
-    seen: Option<Look>,
+    seen: Option<Stamp>,
     /// Why it could not be read when it was tried last, which the log has been told.
     unread: Option<io::ErrorKind>,
     log: Log,
@@ -49,11 +46,7 @@ impl People {
     /// The users as they are now.
     pub(super) fn users(&mut self) -> &Users {
         if let Some(path) = self.path.clone() {
-            let look = fs::metadata(&path).and_then(|data| {
-                let changed = data.modified()?;
-                Ok((changed, data.len(), data.ino()))
-            });
-            let look = look.ok();
+            let look = Stamp::of(&path);
             // One that could not be read is tried again: what has changed since need not show.
             if look.is_none() || self.seen != look {
                 let is_read = self.load(&path);

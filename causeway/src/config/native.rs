@@ -268,7 +268,7 @@ fn text_value(name: &str, written: &str, line: u32) -> Result<String, SyntaxErro
     })
 }
 
-fn before_comment(text: &str) -> &str {
+pub(super) fn before_comment(text: &str) -> &str {
     text.split('#').next().unwrap_or_default().trim_end()
 }
 
@@ -277,7 +277,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(allowed)
 }
 
-fn is_attribute_name(text: &str) -> bool {
+pub(super) fn is_attribute_name(text: &str) -> bool {
     is_word(text.strip_prefix('$').unwrap_or(text))
 }
 

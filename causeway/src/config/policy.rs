@@ -315,7 +315,7 @@ fn integer(value: &Value) -> Option<i64> {
     coerce(Kind::Integer, value).ok().flatten()?.as_i64()
 }
 
-fn flag(value: &Value) -> Option<bool> {
+pub(super) fn flag(value: &Value) -> Option<bool> {
     coerce(Kind::Boolean, value).ok().flatten()?.as_bool()
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use management::schema::{ENTITY_TYPES, EntityType};
 use serde_json::{Value, json};
 
+use super::super::native::{before_comment, is_attribute_name};
 use super::super::section::{Attribute, Section, camel_case};
 use super::modern::{Change, is_called};
 
@@ -107,12 +108,7 @@ pub(super) fn written_name(line: &str) -> Option<&str> {
         None => construct.strip_suffix('{')?,
     };
     let name = name.trim_end();
-    let is_word = |of: char| of.is_alphanumeric() || matches!(of, '-' | '_' | '$');
-    (!name.is_empty() && name.chars().all(is_word)).then_some(name)
-}
-
-fn before_comment(line: &str) -> &str {
-    line.split('#').next().unwrap_or_default()
+    is_attribute_name(name).then_some(name)
 }
 
 fn write_line(result: &mut String, line: &str, changes: &[&Change]) {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::super::entity::amqp_value;
 use super::super::error::ConfigError;
+use super::super::policy::flag;
 use super::super::section::{Attribute, Section};
 use super::modern::{Change, Modern, attribute, is_called, text_of};
 
@@ -86,7 +86,8 @@ fn translate_one(
     let value = old.value.as_str().unwrap_or_default();
     let new = match (section.name.as_str(), old.name.as_str()) {
         ("listener", "allowUnsecured") => {
-            let secured = if is_true(&old.value) { "no" } else { "yes" };
+            let is_allowed = flag(&amqp_value(&old.value)) == Some(true);
+            let secured = if is_allowed { "no" } else { "yes" };
             Some(("requireSsl", secured.to_owned()))
         }
         ("log", "level") => Some(("enable", format!("{value}+"))),
@@ -140,18 +141,6 @@ fn both_ways(modern: &mut Modern, mut section: Section) -> Section {
     modern.changes.push(Change::Sections(section.line, both));
     modern.sections.push(inward);
     outward
-}
-
-/// Whether a value of a file says yes.
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Bool(truth) => *truth,
-        Value::String(text) => matches!(
-            text.to_lowercase().as_str(),
-            "yes" | "true" | "on" | "1" | "enable" | "enabled"
-        ),
-        _ => false,
-    }
 }
 
 /// Both names of one thing.

@@ -3,6 +3,7 @@
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, List, String};
 use crate::schema::definition::{Attribute, EntityType, Support};
 use crate::schema::tables::base::{CONFIGURATION, OPERATIONAL};
+use crate::schema::tables::range::{PATTERN, PREFIX};
 
 /// The configuration of a range of addresses.
 pub static CONFIG_ADDRESS: EntityType = EntityType {
@@ -10,13 +11,8 @@ pub static CONFIG_ADDRESS: EntityType = EntityType {
     extends: Some(&CONFIGURATION),
     operations: &["CREATE", "DELETE"],
     attributes: &[
-        Attribute::new("prefix", String, "Tokens that the addresses begin with.").create(),
-        Attribute::new(
-            "pattern",
-            String,
-            "Tokens, * for one and # for any number of them.",
-        )
-        .create(),
+        PREFIX,
+        PATTERN,
         Attribute::new(
             "distribution",
             Enum(DISTRIBUTIONS),

@@ -3,6 +3,7 @@
 use crate::schema::definition::Kind::{Enum, String};
 use crate::schema::definition::{Attribute, EntityType};
 use crate::schema::tables::base::CONFIGURATION;
+use crate::schema::tables::range::{DIRECTION, PATTERN, PREFIX};
 
 /// The configuration of a link route.
 pub static LINK_ROUTE: EntityType = EntityType {
@@ -10,13 +11,8 @@ pub static LINK_ROUTE: EntityType = EntityType {
     extends: Some(&CONFIGURATION),
     operations: &["CREATE", "DELETE"],
     attributes: &[
-        Attribute::new("prefix", String, "Tokens that the addresses begin with.").create(),
-        Attribute::new(
-            "pattern",
-            String,
-            "Tokens, * for one and # for any number of them.",
-        )
-        .create(),
+        PREFIX,
+        PATTERN,
         Attribute::new(
             "addExternalPrefix",
             String,
@@ -48,14 +44,7 @@ pub static LINK_ROUTE: EntityType = EntityType {
         )
         .text("linkBalanced")
         .create(),
-        Attribute::new(
-            "direction",
-            Enum(&["in", "out"]),
-            "in: clients that send; out: clients that receive.",
-        )
-        .required()
-        .create()
-        .alias("dir"),
+        DIRECTION.alias("dir"),
         Attribute::new(
             "operStatus",
             Enum(&["inactive", "active"]),

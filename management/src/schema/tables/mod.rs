@@ -15,6 +15,7 @@ mod listener;
 mod log;
 mod node;
 mod profile;
+mod range;
 mod router;
 mod scoped_route;
 
