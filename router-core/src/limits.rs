@@ -290,6 +290,16 @@ pub const MESH_MESSAGES_PER_SECOND: u64 = 20_000;
 /// How long a client's link waits for the answer of the container that it is routed to.
 pub const ROUTED_ATTACH_TIME_OUT: Duration = Duration::from_secs(30);
 
+/// Ways that are chosen anew for a client's link because the one chosen before was gone by then.
+pub const ROUTED_MISSES: u8 = 3;
+
+/// How long the detach of a routed link waits for the other peer to take what came before it, and
+/// to answer it.
+pub const ROUTED_DETACH_TIME_OUT: Duration = Duration::from_secs(30);
+
+/// Routed links of one client's connection: no client alone uses up a container's.
+pub const ROUTED_LINKS_PER_CLIENT: usize = LINKS_PER_CONNECTION / 4;
+
 /// Sessions that the router begins on a connection for routed links.
 pub const ROUTING_SESSIONS: usize = 64;
 

@@ -68,37 +68,25 @@ impl ControlPlane {
 
     /// A client's link goes on to where it is served, or is refused.
     pub(super) fn route_link(&mut self, ask: RouteLink) {
-        let RouteLink {
-            near,
+        let hop = self.links.choose(&ask.key, ask.connection, &self.paths);
+        let Some(hop) = hop else {
+            let (condition, description) = NO_ROUTE;
+            let what = RelayEvent::Refused(condition, description);
+            let relay = Mail::Relay(Box::new(Relay { to: ask.near, what }));
+            self.outboxes.push(ask.near.shard(), relay);
+            return;
+        };
+        let Hop {
+            shard,
             connection,
-            direction,
-            key,
-            address,
-            attach,
-        } = ask;
-        match self.links.choose(&key, connection, &self.paths) {
-            Some(Hop {
-                shard,
-                connection,
-                edit,
-            }) => {
-                let ask = Command::AttachLink(AttachLink {
-                    near,
-                    connection,
-                    direction,
-                    address,
-                    attach,
-                    edit,
-                });
-                self.outboxes.push(shard, Mail::Command(Box::new(ask)));
-            }
-            None => {
-                let (condition, description) = NO_ROUTE;
-                let what = RelayEvent::Refused(condition, description);
-                let relay = Relay { to: near, what };
-                self.outboxes
-                    .push(near.shard(), Mail::Relay(Box::new(relay)));
-            }
-        }
+            edit,
+        } = hop;
+        let attach = AttachLink {
+            ask,
+            connection,
+            edit,
+        };
+        let attach = Command::AttachLink(attach);
+        self.outboxes.push(shard, Mail::Command(Box::new(attach)));
     }
 }

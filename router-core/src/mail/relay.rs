@@ -68,6 +68,8 @@ pub enum RelayEvent {
     },
     /// Its peer has answered the detach that was passed on to it: closed, or suspended.
     Answered(bool),
+    /// What it has brought keeps others waiting there, and has not moved for long.
+    Stalled,
     /// It is gone with its session or connection.
     Lost {
         /// Its peer may not come back to it.
@@ -90,21 +92,25 @@ pub struct RouteLink {
     pub address: AddressKey,
     /// The attach, as it goes on.
     pub attach: Box<Attach>,
+    /// Ways that were chosen for it and were gone by then.
+    pub misses: u8,
+}
+
+impl RouteLink {
+    /// What it counts on its way, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.attach.name.len() + self.key.len()
+    }
 }
 
 /// An attach on its way to a container, or to the next router.
 #[derive(Debug)]
 pub struct AttachLink {
-    /// The half that waits for the answer.
-    pub near: Half,
+    /// What is to be attached.
+    pub ask: RouteLink,
     /// Where it goes.
     pub connection: ConnectionId,
-    /// Which end of an address the client wants.
-    pub direction: Direction,
-    /// The address, as management shows it.
-    pub address: AddressKey,
-    /// The attach.
-    pub attach: Box<Attach>,
     /// How the container names its addresses.
     pub edit: Option<Arc<AddressEdit>>,
 }

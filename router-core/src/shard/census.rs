@@ -215,8 +215,12 @@ impl Shard {
             *of_conns.entry(link.conn.0).or_insert(0) += link.bytes;
             // Messages of the routing protocol are on nobody's account.
             if link.kind != LinkType::RouterControl {
+                let orphaned = match &link.target {
+                    InTarget::Routed(routed) => routed.orphaned,
+                    InTarget::Anonymous { .. } | InTarget::Control | InTarget::Address { .. } => 0,
+                };
                 let held = of_links.remove(&key).unwrap_or(0);
-                drift += link.bytes.abs_diff(held);
+                drift += link.bytes.abs_diff(held + orphaned);
             }
         }
         for (key, conn) in self.conns.iter() {

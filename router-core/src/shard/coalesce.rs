@@ -221,7 +221,7 @@ impl Shard {
             self.window.relax();
             self.lines_due |= self.may_be_held();
             self.watch_trunks();
-            self.give_up_asking();
+            self.tend_routed();
             for key in std::mem::take(&mut self.slow) {
                 if let Some(link) = self.in_links.get_mut(key) {
                     link.slow = false;

@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_codec::Str;
+use amqp_codec::{Attach, Str};
 use amqp_proto::{
-    Config, Connection, ConnectionError, Event, LinkKey, RecvBuf, SendQueue, SessionKey, Time,
-    Transform,
+    Config, Connection, ConnectionError, Event, LimitError, LinkKey, RecvBuf, SendQueue,
+    SessionKey, Time, Transform,
 };
 
 use super::hoard::Hoard;
@@ -65,6 +65,8 @@ pub(super) struct Conn {
     pub(super) is_container: bool,
     /// Sessions that this router has begun for routed links.
     pub(super) routing: Vec<SessionKey>,
+    /// Halves of routed links.
+    pub(super) routed: usize,
     /// The engine's settings before its sessions were too many for their full windows.
     pub(super) roomy: Option<Arc<Config>>,
     /// Consumers that keep others waiting who share it, and those that may.
@@ -282,6 +284,7 @@ impl Conn {
             sessions: Vec::new(),
             is_container: false,
             routing: Vec::new(),
+            routed: 0,
             roomy: None,
             hoards: Vec::new(),
             ready: Ready::default(),
@@ -346,6 +349,16 @@ impl Conn {
         std::mem::replace(&mut self.fill, fill) != fill
     }
 
+    /// Attaches a link.
+    pub(super) fn attach(
+        &mut self,
+        session: SessionKey,
+        attach: &Attach,
+    ) -> Result<LinkKey, LimitError> {
+        self.engine
+            .attach(session, attach.clone(), &mut self.output)
+    }
+
     /// The priority of a new link that carries messages to the neighbour: the lowest that none has.
     pub(super) fn add_data_link(&mut self, link: Key) -> Option<u8> {
         let links = &mut self.data_links;
@@ -367,6 +380,12 @@ impl Conn {
         for link in &mut self.data_links {
             link.take_if(|link| *link == gone);
         }
+    }
+
+    /// Bytes for which a session's window is withheld.
+    pub(super) fn withheld(&self, session: SessionKey) -> u64 {
+        let of = self.sessions.iter().find(|(of, _)| *of == session);
+        of.map_or(0, |(_, withheld)| withheld.bytes())
     }
 
     /// Whether so much is held for it that its sessions get no window back.

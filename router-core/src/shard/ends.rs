@@ -113,7 +113,7 @@ impl Shard {
             self.producer_vanished(InKey(Key::from_token(token)));
         }
         if let InTarget::Routed(routed) = &link.target {
-            self.tell_lost(routed);
+            self.tell_lost(link.conn, routed);
         }
         if let InTarget::Address { key: address, .. } = &link.target {
             self.report_ingress(&link);
@@ -135,11 +135,18 @@ impl Shard {
 
     /// The producer of a link that stays for a while has gone: so are its deliveries.
     pub(super) fn give_up_sent(&mut self, key: InLinkKey, tokens: &[u64]) {
-        let partial = self.in_links.get_mut(key).and_then(|of| of.partial.take());
-        let tokens = tokens.iter().map(|&token| InKey(Key::from_token(token)));
-        for record in partial.into_iter().chain(tokens) {
-            // The link's account goes on.
-            self.count_down(record, 0);
+        if let Some(partial) = self.in_links.get_mut(key).and_then(|of| of.partial.take()) {
+            self.count_down(partial, 0);
+            self.producer_vanished(partial);
+        }
+        for &token in tokens {
+            // It may wait at the other half, and this one until that has gone: its bytes stay on
+            // the link's account as long.
+            let record = InKey(Key::from_token(token));
+            let bytes = self.inbound.get(record).map_or(0, |of| of.bytes);
+            if let Some(routed) = self.in_links.get_mut(key).and_then(|of| of.routed()) {
+                routed.orphaned += bytes;
+            }
             self.producer_vanished(record);
         }
     }
@@ -171,7 +178,10 @@ impl Shard {
     }
 
     /// A half of a routed link is gone: the other one is told, unless it knows.
-    fn tell_lost(&mut self, routed: &Routed) {
+    fn tell_lost(&mut self, conn: ConnKey, routed: &Routed) {
+        if let Some(conn) = self.conns.get_mut(conn) {
+            conn.routed -= 1;
+        }
         if let Some(other) = routed.other {
             let closed = !routed.survives;
             self.relay(other, RelayEvent::Lost { closed });
@@ -268,7 +278,7 @@ impl Shard {
             self.leave_stalled(link.conn, link.session, out);
         }
         if let Some(routed) = &link.routed {
-            self.tell_lost(routed);
+            self.tell_lost(link.conn, routed);
             self.note_end(link.conn, link.id, how, link.counters, link.zero_since);
             return;
         }

@@ -3,7 +3,8 @@
 //! sends says so once a turn, with all deliveries in one letter.
 //!
 //! Streams tell as they go (`Mail::Progress`); what is small and comes from a client counts until
-//! it settles, because there is never much of it.
+//! it settles, because there is never much of it: its link's capacity bounds it, unless the link is
+//! routed.
 
 use super::parcel::Parcel;
 use super::state::Shard;
@@ -15,10 +16,10 @@ use crate::mail::{Forward, Mail};
 impl Shard {
     /// Whether the shard that received a delivery has to hear when it has left.
     pub(super) fn is_awaited(&self, parcel: &Parcel) -> bool {
-        let is_small = || parcel.payload.len() < limits::AWAITED_BYTES;
-        if parcel.is_routed() && parcel.settled {
-            return true;
+        if parcel.is_routed() {
+            return parcel.settled || parcel.complete;
         }
+        let is_small = || parcel.payload.len() < limits::AWAITED_BYTES;
         !parcel.settled && parcel.complete && !(is_small() && self.is_of_endpoint(parcel.link))
     }
 

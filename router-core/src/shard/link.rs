@@ -251,6 +251,10 @@ pub(super) struct Routed {
     pub(super) passed: u32,
     /// The limit and the drain told to the other half, or heard from it.
     pub(super) credit: Option<(u32, bool)>,
+    /// The second in which something that it had brought last left, or began to wait.
+    pub(super) moved: u32,
+    /// Bytes on its account that its peer, which has gone, had sent: they stay until it ends.
+    pub(super) orphaned: u64,
     /// With what it is to be detached once all that has come was sent.
     pub(super) parting: Option<Box<Parting>>,
 }
@@ -277,6 +281,17 @@ pub(super) struct Parting {
     pub(super) error: Option<Box<AmqpError>>,
 }
 
+/// Halves of routed links that wait for somebody's peer, with the second at which that ends.
+#[derive(Debug, Default)]
+pub(super) struct RoutedWaits {
+    /// Those that wait for their far end's answer.
+    pub(super) asking: VecDeque<(u64, Half)>,
+    /// Those whose end waits for the other peer.
+    pub(super) parting: VecDeque<(u64, Half)>,
+    /// Some session gets less window than it might: routed links may be the cause.
+    pub(super) held: bool,
+}
+
 impl Routed {
     pub(super) fn new(stage: Stage, direction: Direction) -> Self {
         Self {
@@ -288,6 +303,8 @@ impl Routed {
             survives: false,
             passed: 0,
             credit: None,
+            moved: 0,
+            orphaned: 0,
             parting: None,
         }
     }

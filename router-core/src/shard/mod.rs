@@ -27,6 +27,7 @@ mod names;
 mod neighbors;
 mod opening;
 mod parcel;
+mod parting;
 mod pin;
 mod pins;
 mod pipe;
@@ -280,7 +281,7 @@ impl Shard {
         let waits = !self.slow.is_empty()
             || self.may_be_held()
             || self.watches_trunks()
-            || !self.asking.is_empty()
+            || self.watches_routed()
             || self.window.has_surplus();
         let second = waits.then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
         [self.wheel.next_deadline(), second]

@@ -18,7 +18,7 @@ use super::link::{InLink, InTarget, OutLink, Parting, Routed, Stage};
 use super::state::Shard;
 use super::termini::answer_to;
 use crate::address::{normalise, trim_separators};
-use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey};
+use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, Key};
 use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::{AttachLink, Command, Half, Mail, Relay, RelayEvent, RouteLink};
@@ -34,10 +34,6 @@ const DYNAMIC_ADDRESS: &str = "x-opt-qd.address";
 const LOST: Refusal = (
     "qd:routed-link-lost",
     "Connectivity to the peer container was lost",
-);
-const TOO_LATE: Refusal = (
-    "qd:routed-link-lost",
-    "The container has not answered the attach",
 );
 const EXPIRATION: Refusal = (
     "qd:link-expiration",
@@ -87,11 +83,15 @@ impl Shard {
         if survives && !self.settings.resumable_link_routes {
             return Err(EXPIRATION);
         }
-        let attach = settled(attach);
-        let Some(new) = self.new_link(key, session, link, &attach) else {
+        let Some(conn) = self.conns.get(key) else {
             return Ok(());
         };
-        let Some(connection) = self.conns.get(key).map(|conn| conn.id) else {
+        let connection = conn.id;
+        if conn.routed >= limits::ROUTED_LINKS_PER_CLIENT && !self.is_inter_router(key) {
+            return Err(TOO_MANY);
+        }
+        let attach = settled(attach);
+        let Some(new) = self.new_link(key, session, link, &attach) else {
             return Ok(());
         };
         let Wanted {
@@ -110,10 +110,7 @@ impl Shard {
         routed.key = Some(AddressKey::clone(&address));
         routed.survives = survives;
         let near = self.insert_half(key, new, routed);
-        let wait = limits::ROUTED_ATTACH_TIME_OUT.as_secs();
-        let until = u64::from(self.second) + wait;
-        self.asking.push_back((until, near));
-        let bytes = onward.name.len() + route.len();
+        self.note_asking(near);
         let ask = RouteLink {
             near,
             connection,
@@ -121,7 +118,9 @@ impl Shard {
             key: route,
             address,
             attach: Box::new(onward),
+            misses: 0,
         };
+        let bytes = ask.bytes();
         self.tell_control(Command::RouteLink(ask), bytes);
         Ok(())
     }
@@ -146,6 +145,7 @@ impl Shard {
         };
         if let Some(conn) = self.conns.get_mut(conn) {
             conn.set_slot(link, Some(slot));
+            conn.routed += 1;
         }
         if receives {
             self.review_window(conn, session);
@@ -155,7 +155,18 @@ impl Shard {
 
     /// The control plane has chosen a connection of this shard for a client's link.
     pub(super) fn attach_far(&mut self, ask: AttachLink) {
-        let near = ask.near;
+        let near = ask.ask.near;
+        let conn = self.by_id.get(&ask.connection);
+        let conn = conn.and_then(|&key| self.conns.get(key));
+        let is_gone = conn.is_none_or(|conn| conn.phase != Phase::Open);
+        if is_gone && ask.ask.misses < limits::ROUTED_MISSES {
+            // The control plane has heard of that by now, and chooses another one if there is any.
+            let mut again = ask.ask;
+            again.misses += 1;
+            let bytes = again.bytes();
+            self.tell_control(Command::RouteLink(again), bytes);
+            return;
+        }
         let what = match self.try_attach_far(ask) {
             Ok(half) => RelayEvent::Paired(half),
             Err((condition, description)) => RelayEvent::Refused(condition, description),
@@ -165,12 +176,16 @@ impl Shard {
 
     fn try_attach_far(&mut self, ask: AttachLink) -> Result<Half, Refusal> {
         let AttachLink {
-            near,
+            ask,
             connection,
+            edit,
+        } = ask;
+        let RouteLink {
+            near,
             direction,
             address,
             mut attach,
-            edit,
+            ..
         } = ask;
         let key = self.by_id.get(&connection).copied().ok_or(NO_ROUTE)?;
         let conn = self.conns.get(key).ok_or(NO_ROUTE)?;
@@ -183,7 +198,7 @@ impl Shard {
         if let Some(edit) = &edit {
             change_address(&mut attach, direction, |address| edit.outward(address));
         }
-        let (session, link) = self.attach_on_session(key, &attach)?;
+        let (session, link) = self.attach_on_session(key, &mut attach, near)?;
         let new = self.new_link(key, session, link, &attach).ok_or(NO_ROUTE)?;
         self.note_attached(key, new.id, opposite(direction), &attach);
         let mut routed = Routed::new(Stage::Offered, direction);
@@ -195,20 +210,26 @@ impl Shard {
         Ok(half)
     }
 
-    /// Attaches a link on a session for routed links: one that has neither a link of that name nor
-    /// all the links it may, begun now if need be.
+    /// Attaches a link on a session for routed links: one that has not all the links it may, begun
+    /// now if need be. Devices are often called alike, and so are their links: a second one of a
+    /// name gets a longer one, for sessions may be few.
     fn attach_on_session(
         &mut self,
         key: ConnKey,
-        attach: &Attach,
+        attach: &mut Attach,
+        near: Half,
     ) -> Result<(SessionKey, LinkKey), Refusal> {
         let conn = self.conns.get_mut(key).ok_or(NO_ROUTE)?;
         for place in 0..conn.routing.len() {
             let session = conn.routing[place];
-            match conn
-                .engine
-                .attach(session, attach.clone(), &mut conn.output)
-            {
+            let mut result = conn.attach(session, attach);
+            if result == Err(LimitError::NameInUse) {
+                let Key { index, generation } = near.key();
+                let own = format!("{}#{}.{index}.{generation}", attach.name, near.shard().0);
+                attach.name = Str::from(own);
+                result = conn.attach(session, attach);
+            }
+            match result {
                 Ok(link) => return Ok((session, link)),
                 Err(LimitError::NameInUse | LimitError::Handles) => {}
                 Err(_) => return Err(NO_ROUTE),
@@ -220,9 +241,7 @@ impl Shard {
         let session = conn.engine.begin(&mut conn.output).map_err(|_| TOO_MANY)?;
         conn.add_session(session);
         conn.routing.push(session);
-        let link = conn
-            .engine
-            .attach(session, attach.clone(), &mut conn.output);
+        let link = conn.attach(session, attach);
         link.map(|link| (session, link)).map_err(|_| NO_ROUTE)
     }
 
@@ -245,7 +264,7 @@ impl Shard {
     }
 
     /// Where a half is.
-    fn place_of(&self, half: Half) -> Option<(ConnKey, SessionKey, LinkKey)> {
+    pub(super) fn place_of(&self, half: Half) -> Option<(ConnKey, SessionKey, LinkKey)> {
         match half {
             Half::In(_, key) => {
                 let link = self.in_links.get(key)?;
@@ -265,7 +284,7 @@ impl Shard {
     }
 
     /// Tells the other half something; if it is the last, it is not told of this one's end.
-    fn tell_other(&mut self, half: Half, what: RelayEvent, last: bool) {
+    pub(super) fn tell_other(&mut self, half: Half, what: RelayEvent, last: bool) {
         let other = self.routed(half).and_then(|routed| match last {
             true => routed.other.take(),
             false => routed.other,
@@ -297,13 +316,16 @@ impl Shard {
             }
             RelayEvent::Detach { closed, error } => self.part(half, Parting { closed, error }),
             RelayEvent::Lost { closed } => {
+                let mut closed = closed;
                 if let Some(routed) = self.routed(half) {
                     routed.other = None;
+                    closed &= !routed.survives;
                 }
                 let error = Some(Box::new(error_of(LOST)));
                 self.part(half, Parting { closed, error });
             }
             RelayEvent::Answered(closed) => self.answer_detach(half, closed),
+            RelayEvent::Stalled => self.end_if_stalled(half),
         }
         if let Some(conn) = conn {
             self.touch(conn);
@@ -363,7 +385,7 @@ impl Shard {
     }
 
     /// There is no way for a client's link.
-    fn refuse_near(&mut self, half: Half, refusal: Refusal) {
+    pub(super) fn refuse_near(&mut self, half: Half, refusal: Refusal) {
         let Some((key, _, link)) = self.place_of(half) else {
             return;
         };
@@ -382,22 +404,6 @@ impl Shard {
         self.touch(key);
     }
 
-    /// Gives up those whose far end has not answered in time.
-    pub(super) fn give_up_asking(&mut self) {
-        while let Some(&(until, half)) = self.asking.front() {
-            if until > u64::from(self.second) {
-                return;
-            }
-            self.asking.pop_front();
-            let asks = |routed: &mut Routed| matches!(routed.stage, Stage::Asking(_));
-            if self.routed(half).is_some_and(asks) {
-                let (closed, error) = (true, None);
-                self.tell_other(half, RelayEvent::Detach { closed, error }, true);
-                self.refuse_near(half, TOO_LATE);
-            }
-        }
-    }
-
     /// The peer of a half has detached it, or has answered our detach.
     pub(super) fn half_detached(&mut self, half: Half, parting: Parting) {
         let Some((key, _, link)) = self.place_of(half) else {
@@ -413,6 +419,7 @@ impl Shard {
             Stage::Offered | Stage::Open if !is_alone => {
                 self.settle_half(half);
                 self.tell_other(half, RelayEvent::Detach { closed, error }, false);
+                self.note_parting(half);
             }
             Stage::Asking(_) => {
                 self.tell_other(half, RelayEvent::Detach { closed, error }, true);
@@ -431,7 +438,7 @@ impl Shard {
     }
 
     /// Frees a half, its peer's detach answered first if it waits for that.
-    fn drop_half(&mut self, key: ConnKey, link: LinkKey, answer: Option<bool>) {
+    pub(super) fn drop_half(&mut self, key: ConnKey, link: LinkKey, answer: Option<bool>) {
         if let Some(closed) = answer
             && let Some(conn) = self.conns.get_mut(key)
         {
@@ -451,47 +458,6 @@ impl Shard {
             routed.other = None;
             self.drop_half(key, link, Some(closed));
         }
-    }
-
-    /// The other half's peer has gone: this one's is told, once all that came for it was sent.
-    fn part(&mut self, half: Half, parting: Parting) {
-        let Some((key, _, link)) = self.place_of(half) else {
-            return;
-        };
-        let Some(routed) = self.routed(half) else {
-            return;
-        };
-        match routed.stage {
-            Stage::Detaching => {}
-            Stage::PeerGone(closed) => {
-                self.tell_other(half, RelayEvent::Answered(closed), true);
-                self.drop_half(key, link, Some(closed));
-            }
-            Stage::Open if matches!(half, Half::Out(_)) => {
-                routed.parting = Some(Box::new(parting));
-                if let Half::Out(out) = half {
-                    self.mark_ready(out.link);
-                }
-            }
-            Stage::Asking(_) | Stage::Offered | Stage::Open => self.detach_half(half, parting),
-        }
-    }
-
-    /// Detaches a half; what its deliveries have come to is said before.
-    pub(super) fn detach_half(&mut self, half: Half, parting: Parting) {
-        let Some((key, session, link)) = self.place_of(half) else {
-            return;
-        };
-        if let Some(routed) = self.routed(half) {
-            routed.stage = Stage::Detaching;
-        }
-        if let Some(conn) = self.conns.get_mut(key) {
-            let Parting { closed, error } = parting;
-            conn.engine.flush_dispositions(session, &mut conn.output);
-            let error = error.map(|error| *error);
-            conn.engine.detach(link, closed, error, &mut conn.output);
-        }
-        self.touch(key);
     }
 }
 
@@ -571,7 +537,7 @@ fn change_address(attach: &mut Attach, direction: Direction, change: impl Fn(&st
     }
 }
 
-fn error_of((condition, description): Refusal) -> AmqpError {
+pub(super) fn error_of((condition, description): Refusal) -> AmqpError {
     AmqpError {
         condition: Symbol::from(condition),
         description: Some(Str::from(description)),

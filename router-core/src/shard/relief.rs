@@ -146,7 +146,9 @@ impl Shard {
             let is_small = of.stream.is_none() && of.bytes <= limits::STREAM_THRESHOLD as u64;
             let stops = is_small && of.link.is_some_and(|link| crowded.contains(&link));
             let counts = full || stops || is_shut(hoards, target);
-            let is_client = target.shard.0 < self.shards && self.paths.behind(target).is_none();
+            let is_routed = of.link.is_some_and(|link| self.is_routed(Some(link)));
+            let is_client =
+                !is_routed && target.shard.0 < self.shards && self.paths.behind(target).is_none();
             if !is_whole || !counts || !is_client {
                 continue;
             }

@@ -184,13 +184,11 @@ impl Shard {
 }
 
 /// Whether nothing more can come in on a session, nor therefore on its other links.
-fn stops_others(conn: &Conn, session: SessionKey) -> bool {
+pub(super) fn stops_others(conn: &Conn, session: SessionKey) -> bool {
     if conn.is_full() {
         return true;
     }
-    let withheld = conn.sessions.iter().find(|(of, _)| *of == session);
-    let bytes = withheld.map_or(0, |(_, withheld)| withheld.bytes());
-    let frames = bytes / u64::from(conn.settings.max_frame_size);
+    let frames = conn.withheld(session) / u64::from(conn.settings.max_frame_size);
     let mut links = Vec::new();
     conn.engine.links_of(session, &mut links);
     frames >= u64::from(conn.engine.config().session_window) && links.len() > 1

@@ -12,7 +12,7 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
 
 use super::conn::{Conn, LinkSlot};
-use super::link::{InLink, OutLink};
+use super::link::{InLink, OutLink, RoutedWaits};
 use super::pipe::PipeTx;
 use super::question::SaslQuestion;
 use super::transit::Transit;
@@ -28,7 +28,7 @@ use crate::ids::{
 use crate::inspect::AddressCounters;
 use crate::keyed::Keyed;
 use crate::limits;
-use crate::mail::{Half, Mail, Outboxes};
+use crate::mail::{Mail, Outboxes};
 use crate::notice::Notice;
 use crate::route::{Paths, Route, RouteTable, Tally, Windows};
 use crate::settings::{ConnectionSettings, RouterSettings};
@@ -136,9 +136,8 @@ pub struct Shard {
     pub(super) left: Vec<Vec<InKey>>,
     /// Connections that belong to trunks.
     pub(super) trunks: Vec<ConnKey>,
-    /// Clients' links that wait for their far end's answer, with the second at which they are given
-    /// up.
-    pub(super) asking: VecDeque<(u64, Half)>,
+    /// Routed links that wait for somebody's peer.
+    pub(super) routed_waits: RoutedWaits,
     /// Links whose producers may get credit when a second is over.
     pub(super) slow: Vec<InLinkKey>,
     pub(super) wheel: Wheel,
@@ -268,7 +267,7 @@ impl Shard {
             grants: Vec::new(),
             left: (0..shards).map(|_| Vec::new()).collect(),
             trunks: Vec::new(),
-            asking: VecDeque::new(),
+            routed_waits: RoutedWaits::default(),
             slow: Vec::new(),
             wheel: Wheel::new(),
             noted: Time::ZERO,

@@ -5,7 +5,7 @@ use amqp_codec::DeliveryState;
 use amqp_proto::{InTransfer, Payload, SessionKey};
 
 use super::conn::{Conn, Fill, Withheld};
-use super::link::InLink;
+use super::link::{InLink, InTarget};
 use super::state::{Incoming, Shard};
 use crate::delivery::Place;
 use crate::ids::{ConnKey, InKey, InLinkKey, Key, ShardId};
@@ -263,9 +263,15 @@ impl Shard {
         if before == after {
             return;
         }
-        let Some(link) = self.in_links.get(link) else {
+        let second = self.second;
+        let Some(link) = self.in_links.get_mut(link) else {
             return;
         };
+        if let InTarget::Routed(routed) = &mut link.target
+            && (before == 0 || after < before)
+        {
+            routed.moved = second;
+        }
         let (key, session) = (link.conn, link.session);
         let Some(conn) = self.conns.get_mut(key) else {
             return;
@@ -373,6 +379,7 @@ impl Shard {
                 Spared::No => frames,
             },
         };
+        self.routed_waits.held |= frames > 0;
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };

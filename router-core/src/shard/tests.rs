@@ -8,6 +8,7 @@ mod lanes;
 mod leaving;
 mod logins;
 mod names;
+mod parting;
 mod precedence;
 mod relief;
 mod remains;

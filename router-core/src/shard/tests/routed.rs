@@ -2,7 +2,7 @@
 //! end goes.
 
 use amqp_codec::message::MessageBuilder;
-use amqp_codec::{AmqpError, Attach, DeliveryState, DeliveryTag, Role, Str, Symbol};
+use amqp_codec::{AmqpError, Attach, DeliveryState, DeliveryTag, Role, Str, Symbol, Target};
 use amqp_proto::{Event, LinkKey, OutTransfer, Payload, Sent};
 use bytes::Bytes;
 
@@ -14,14 +14,14 @@ use crate::mail::Container;
 use crate::settings::ConnectionRole;
 
 /// A router with link routes both ways, a client on its first shard and a container on its last.
-struct Scene {
-    world: World,
-    client: usize,
-    container: usize,
+pub(super) struct Scene {
+    pub(super) world: World,
+    pub(super) client: usize,
+    pub(super) container: usize,
 }
 
 impl Scene {
-    fn new(shards: u16) -> Self {
+    pub(super) fn new(shards: u16) -> Self {
         let mut world = World::new(shards);
         for direction in [Direction::In, Direction::Out] {
             world.control.add_link_route(rule(direction)).unwrap();
@@ -58,7 +58,7 @@ impl Scene {
     }
 
     /// The container answers what it was asked last.
-    fn answer(&mut self) -> LinkKey {
+    pub(super) fn answer(&mut self) -> LinkKey {
         let (link, asked) = self.asked(self.container).expect("it was asked");
         let answer = Attach {
             source: asked.source,
@@ -72,13 +72,13 @@ impl Scene {
     }
 
     /// A link on which the client sends, and the container's end of it.
-    fn sender(&mut self, name: &str) -> (LinkKey, LinkKey) {
+    pub(super) fn sender(&mut self, name: &str) -> (LinkKey, LinkKey) {
         let near = self.world.sender(self.client, name, "hub/in");
         (near, self.answer())
     }
 
     /// A link on which the client receives, and the container's end of it.
-    fn receiver(&mut self, name: &str, credit: u32) -> (LinkKey, LinkKey) {
+    pub(super) fn receiver(&mut self, name: &str, credit: u32) -> (LinkKey, LinkKey) {
         let near = self.world.receiver(self.client, name, "hub/out", credit);
         (near, self.answer())
     }
@@ -88,7 +88,7 @@ impl Scene {
     }
 
     /// How a peer's link was detached: closed, and the condition.
-    fn detached(&self, peer: usize, link: LinkKey) -> Option<(bool, String)> {
+    pub(super) fn detached(&self, peer: usize, link: LinkKey) -> Option<(bool, String)> {
         let mut events = self.world.peers[peer].events.iter();
         events.find_map(|event| match event {
             Event::Detached {
@@ -105,7 +105,13 @@ impl Scene {
         })
     }
 
-    fn detach(&mut self, peer: usize, link: LinkKey, closed: bool, condition: Option<&str>) {
+    pub(super) fn detach(
+        &mut self,
+        peer: usize,
+        link: LinkKey,
+        closed: bool,
+        condition: Option<&str>,
+    ) {
         let error = condition.map(|condition| AmqpError {
             condition: Symbol::copy(condition),
             description: Some(Str::from("why")),
@@ -128,7 +134,7 @@ impl Scene {
     }
 
     /// Neither half of any link is left, nor anything that went by one.
-    fn nothing_is_left(&self) -> bool {
+    pub(super) fn nothing_is_left(&self) -> bool {
         let mut census = self.world.shards.iter().map(|shard| shard.census());
         self.world.nothing_under_way()
             && census
@@ -150,7 +156,7 @@ fn rule(direction: Direction) -> LinkRule {
     }
 }
 
-fn message(size: usize) -> Vec<u8> {
+pub(super) fn message(size: usize) -> Vec<u8> {
     MessageBuilder::new().data(vec![7; size]).build().to_vec()
 }
 
@@ -427,6 +433,25 @@ fn links_are_dealt_to_containers_in_turn() {
             .sender(scene.client, &format!("s{number}"), "hub/in");
     }
     assert_eq!((of(&scene, scene.container), of(&scene, other)), (3, 3));
+}
+
+#[test]
+fn a_link_whose_container_has_just_gone_goes_to_another() {
+    let mut scene = Scene::new(2);
+    let other = scene.connect_container(0);
+    // Its turn comes first, and the control plane chooses before it hears that it has gone.
+    let peer = &mut scene.world.peers[scene.client];
+    let target = Target {
+        address: Some(Str::from("hub/in")),
+        ..Target::default()
+    };
+    let attach = super::world::attach("s", Role::Sender, None, Some(target));
+    let session = peer.session.unwrap();
+    let near = peer.engine.attach(session, attach, &mut peer.output);
+    let near = near.unwrap();
+    scene.world.vanish(scene.container);
+    assert!(scene.asked(other).is_some());
+    assert_eq!(scene.detached(scene.client, near), None);
 }
 
 #[test]
