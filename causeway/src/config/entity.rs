@@ -78,7 +78,7 @@ pub(super) fn make(
             entity,
             warnings: odd,
         }) => {
-            warnings.extend(odd.iter().map(|text| about(None, text)));
+            warnings.extend(odd.iter().map(|odd| about(Some(&odd.attribute), &odd.text)));
             Some(Placed { entity, section })
         }
         Err(refused) => {

@@ -149,6 +149,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigErr
         let router = routers
             .pop()
             .map_or_else(entity::default_router, |placed| placed.entity);
+        warnings.sort_by_key(|warning| warning.line);
         return Ok(Configuration {
             router,
             log,

@@ -204,7 +204,7 @@ fn oddities_are_warnings() {
                 address {\n}\n\
                 listener {\n authenticatePeer: yes\n trustedCertsFile: x\n}\n";
     let told = warnings(text);
-    assert!(told.iter().any(|(line, text)| *line == 1
+    assert!(told.iter().any(|(line, text)| *line == 2
         && text
             == "Attribute 'helloInterval' of entity 'router' has been deprecated. Use \
                     'helloIntervalSeconds' instead"));

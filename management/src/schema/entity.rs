@@ -68,8 +68,17 @@ impl std::error::Error for AttributeError {}
 pub struct Validated {
     /// The entity.
     pub entity: Entity,
-    /// Texts for the log, such as that an attribute is deprecated.
-    pub warnings: Vec<String>,
+    /// For the log, such as that an attribute is deprecated.
+    pub warnings: Vec<Oddity>,
+}
+
+/// Something odd about an attribute that is taken all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    /// The attribute, as it was written.
+    pub attribute: String,
+    /// What is odd, for the log.
+    pub text: String,
 }
 
 /// A type and the values of its attributes.
@@ -467,9 +476,14 @@ fn fallback(attribute: &Attribute) -> Option<Value> {
     }
 }
 
-fn deprecated(entity_type: &EntityType, old: &str, new: &str) -> String {
+fn deprecated(entity_type: &EntityType, old: &str, new: &str) -> Oddity {
     let entity = section_name(entity_type);
-    format!("Attribute '{old}' of entity '{entity}' has been deprecated. Use '{new}' instead")
+    Oddity {
+        attribute: old.to_owned(),
+        text: format!(
+            "Attribute '{old}' of entity '{entity}' has been deprecated. Use '{new}' instead"
+        ),
+    }
 }
 
 /// What stands today for a value of early releases.
@@ -480,12 +494,15 @@ fn modern_value(written: &str, value: &Value) -> Option<Value> {
     }
 }
 
-fn deprecated_value(entity_type: &EntityType, written: &str, old: &Value, new: &Value) -> String {
+fn deprecated_value(entity_type: &EntityType, written: &str, old: &Value, new: &Value) -> Oddity {
     let (entity, old, new) = (section_name(entity_type), quoted(old), quoted(new));
-    format!(
-        "Value {old} of attribute '{written}' of entity '{entity}' has been deprecated. \
-         Use {new} instead"
-    )
+    Oddity {
+        attribute: written.to_owned(),
+        text: format!(
+            "Value {old} of attribute '{written}' of entity '{entity}' has been deprecated. \
+             Use {new} instead"
+        ),
+    }
 }
 
 fn doubled(

@@ -17,8 +17,8 @@ mod tables;
 pub use coerce::{coerce, number, shortened};
 pub use definition::{Attribute, EntityType, Fallback, Kind, PREFIX, Support};
 pub use entity::{
-    AttributeError, Entity, Source, Validated, refused_role, unknown_type, unusable_profile,
-    validate,
+    AttributeError, Entity, Oddity, Source, Validated, refused_role, unknown_type,
+    unusable_profile, validate,
 };
 pub use failover::failover_list;
 pub use tables::{

@@ -607,7 +607,12 @@ fn a_deprecated_name_is_taken_with_a_warning_and_not_beside_the_new_one() {
     assert_eq!(validated.entity.text("outputFile"), Some("stderr"));
     let expected =
         "Attribute 'output' of entity 'log' has been deprecated. Use 'outputFile' instead";
-    assert_eq!(validated.warnings, [expected]);
+    let warning = &validated.warnings[0];
+    assert_eq!(
+        (warning.attribute.as_str(), warning.text.as_str()),
+        ("output", expected)
+    );
+    assert_eq!(validated.warnings.len(), 1);
     let both = [&old[..], &[attribute("outputFile", "x")]].concat();
     let errors = validate("log", &both, Source::File).expect_err("both");
     let expected = "Both 'output' and 'outputFile' cannot be specified for entity 'log'";

@@ -28,6 +28,7 @@ pub(super) fn containers(
                 for old in container.attributes {
                     let name = router_name(&old.name);
                     if name != old.name {
+                        modern.warn(file, &router, Some(&old), format!("write '{name}'"));
                         let change = Change::Name(old.line, name.to_owned());
                         modern.changes.push(change);
                     }

@@ -186,6 +186,7 @@ fn each_old_word_has_one_warning_with_its_line_and_the_modern_spelling() {
         "old.conf:2: container: is a word of an early release; write 'router'",
         "old.conf:3: router.worker-threads: is the spelling of an early release; write \
          'workerThreads'",
+        "old.conf:4: router.containerName: is a word of an early release; write 'id'",
         "old.conf:6: ssl-profile: is the spelling of an early release; write 'sslProfile'",
         "old.conf:11: listener.addr: is a word of an early release; write 'host'",
         "old.conf:20: connector.role: is a word of an early release; write 'role: \
