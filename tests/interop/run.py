@@ -76,8 +76,8 @@ def totals(passed, failed, skipped, fine):
     return passed, failed, skipped
 
 
-def run_python():
-    """Proton's Python client, in a virtual environment of its own."""
+def python_home():
+    """A Python with Proton, in a virtual environment of its own."""
     home = WORK / "python"
     wanted = (HERE / "python" / "requirements.txt").read_text()
     stamp = home / "installed.txt"
@@ -90,6 +90,22 @@ def run_python():
              [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r",
               str(HERE / "python" / "requirements.txt")], INSTALL_SECONDS)
         stamp.write_text(wanted)
+    return python
+
+
+def certificates():
+    """Where certificates are that every suite uses; they are made if they are not there."""
+    home = WORK / "certificates"
+    if not (home / "forged.key").exists():
+        step("make certificates",
+             [str(python_home()), "-B", str(HERE / "python" / "certificates.py"), str(home)],
+             INSTALL_SECONDS)
+    return dict(os.environ, INTEROP_CERTIFICATES=str(home))
+
+
+def run_python():
+    """Proton's Python client."""
+    python = python_home()
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
     text, fine = suite("python", [str(python), "-m", "unittest", "discover", "-v"],
                        cwd=HERE / "python", env=environment)
@@ -112,7 +128,7 @@ def run_node():
         step("install rhea", ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
              INSTALL_SECONDS, cwd=home)
         stamp.write_text(wanted)
-    environment = dict(os.environ, NODE_PATH=str(home / "node_modules"))
+    environment = dict(certificates(), NODE_PATH=str(home / "node_modules"))
     text, fine = suite("node", ["node", "--test", "--test-concurrency=1", "--test-reporter=spec"],
                        cwd=HERE / "node", env=environment)
     figures = {name: counted(text, r"^ℹ %s (\d+)" % name)
@@ -124,7 +140,7 @@ def run_node():
 def run_rust():
     """fe2o3-amqp, built from the lock file in a workspace of its own."""
     manifest = str(HERE / "rust" / "Cargo.toml")
-    environment = dict(os.environ, CARGO_TARGET_DIR=str(WORK / "rust"))
+    environment = dict(certificates(), CARGO_TARGET_DIR=str(WORK / "rust"))
     step("build the tests with fe2o3-amqp",
          ["cargo", "test", "--locked", "--no-run", "--manifest-path", manifest], INSTALL_SECONDS,
          env=environment)

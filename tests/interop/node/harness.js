@@ -15,6 +15,10 @@ const rhea = require('rhea');
 const ROOT = path.resolve(__dirname, '..', '..', '..');
 const TEMPLATE = path.join(ROOT, 'tests', 'interop', 'router.conf');
 const USERS_TEMPLATE = path.join(ROOT, 'tests', 'interop', 'users.conf');
+const SECURED_TEMPLATE = path.join(ROOT, 'tests', 'interop', 'secured.conf');
+const SECURED_PORTS = ['PORT_USERS', 'PORT_CERTIFIED', 'PORT_ANYBODY'];
+const CERTIFICATES = process.env.INTEROP_CERTIFICATES
+    || path.join(ROOT, 'target', 'interop', 'certificates');
 const PORTS = ['PORT', 'PORT_NO', 'PORT_IN', 'PORT_OUT', 'PORT_SMALL'];
 const WAIT = 30_000;
 const START = 20_000;
@@ -56,17 +60,26 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 class Router {
     // With `users`, names and their passwords, it lets in nobody else.
     static async start(users) {
+        if (!users) return Router.run(TEMPLATE, PORTS, {});
+        return Router.run(USERS_TEMPLATE, ['PORT'], users);
+    }
+
+    // One that speaks nothing but TLS.
+    static async secured(users) {
+        return Router.run(SECURED_TEMPLATE, SECURED_PORTS, users);
+    }
+
+    static async run(template, names, users) {
         const router = new Router();
         router.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'causeway-interop-'));
-        const names = users ? ['PORT'] : PORTS;
         const numbers = await freePorts(names.length);
         router.ports = Object.fromEntries(names.map((name, i) => [name, numbers[i]]));
         router.port = router.ports.PORT;
-        for (const [user, password] of Object.entries(users ?? {})) {
+        for (const [user, password] of Object.entries(users)) {
             child.execFileSync(binary(), ['user', 'add', user, '--file', 'users'],
                 { cwd: router.directory, input: `${password}\n` });
         }
-        let text = fs.readFileSync(users ? USERS_TEMPLATE : TEMPLATE, 'utf8');
+        let text = fs.readFileSync(template, 'utf8').replaceAll('@CERTIFICATES@', CERTIFICATES);
         for (const [name, port] of Object.entries(router.ports)) {
             text = text.replaceAll(`@${name}@`, String(port));
         }
@@ -295,4 +308,4 @@ let router;
 before(() => { router = Router.start(); return router; });
 after(async () => (await router).stop());
 
-module.exports = { Router, causewayOnly, check, next, receive, rhea, send };
+module.exports = { CERTIFICATES, Router, WAIT, causewayOnly, check, next, receive, rhea, send };

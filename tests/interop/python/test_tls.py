@@ -6,11 +6,11 @@ import ssl
 import time
 import unittest
 
-import trustme
 from proton import ConnectionException, Message, SSLDomain
 from proton.reactor import AtMostOnce
 from proton.utils import BlockingConnection
 
+import certificates
 from router import Router, causeway_only
 
 SECONDS = 10
@@ -79,21 +79,6 @@ sslProfile {
 """
 
 
-def certificates(directory):
-    """An authority, the router's certificate and a client's, in files."""
-    authority, stranger = trustme.CA(), trustme.CA()
-    path = lambda name: os.path.join(directory, name)
-    authority.cert_pem.write_to_path(path("ca.pem"))
-    stranger.cert_pem.write_to_path(path("stranger.pem"))
-    for name, issuer, host in (("server", authority, "localhost"), ("client", authority, "device"),
-                               ("forged", stranger, "device")):
-        hosts = ("127.0.0.1", host) if name == "server" else (host,)
-        made = issuer.issue_cert(*hosts, common_name=host)
-        made.cert_chain_pems[0].write_to_path(path(name + ".pem"))
-        made.private_key_pem.write_to_path(path(name + ".key"))
-    return authority
-
-
 @causeway_only("certificates of this kind")
 class Tls(unittest.TestCase):
     """What clients with TLS see."""
@@ -101,7 +86,7 @@ class Tls(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         def prepare(directory):
-            cls.authority = certificates(directory)
+            cls.authority = certificates.make(directory)
         cls.router = Router(text=CONF, names=NAMES, prepare=prepare)
 
     @classmethod

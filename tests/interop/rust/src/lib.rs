@@ -25,13 +25,16 @@ pub const WAIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 const TEMPLATE: &str = include_str!("../../router.conf");
 const USERS_TEMPLATE: &str = include_str!("../../users.conf");
-const PORT_NAMES: [&str; 5] = ["PORT", "PORT_NO", "PORT_IN", "PORT_OUT", "PORT_SMALL"];
+const SECURED_TEMPLATE: &str = include_str!("../../secured.conf");
+const PORT_NAMES: &[&str] = &["PORT", "PORT_NO", "PORT_IN", "PORT_OUT", "PORT_SMALL"];
+const SECURED_NAMES: &[&str] = &["PORT_USERS", "PORT_CERTIFIED", "PORT_ANYBODY"];
 
 /// One running router, killed when dropped.
 #[derive(Debug)]
 pub struct Router {
     process: Child,
     directory: TempDir,
+    names: &'static [&'static str],
     ports: Vec<u16>,
 }
 
@@ -52,19 +55,37 @@ impl Router {
     /// As [`Router::start`].
     #[must_use]
     pub fn start_with_users(users: &[(&str, &str)]) -> Self {
-        match Self::try_start(users) {
+        match users {
+            [] => Self::must_start(TEMPLATE, PORT_NAMES, users),
+            _ => Self::must_start(USERS_TEMPLATE, &PORT_NAMES[..1], users),
+        }
+    }
+
+    /// Starts a router that speaks nothing but TLS, with these users.
+    ///
+    /// # Panics
+    /// As [`Router::start`].
+    #[must_use]
+    pub fn start_secured(users: &[(&str, &str)]) -> Self {
+        let template =
+            SECURED_TEMPLATE.replace("@CERTIFICATES@", &certificate("").to_string_lossy());
+        Self::must_start(&template, SECURED_NAMES, users)
+    }
+
+    fn must_start(template: &str, names: &'static [&str], users: &[(&str, &str)]) -> Self {
+        match Self::try_start(template, names, users) {
             Ok(router) => router,
             Err(error) => panic!("the router does not start: {error}"),
         }
     }
 
-    fn try_start(users: &[(&str, &str)]) -> io::Result<Self> {
+    fn try_start(
+        template: &str,
+        names: &'static [&str],
+        users: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let directory = TempDir::with_prefix("causeway-interop-")?;
-        let (template, count) = match users {
-            [] => (TEMPLATE, PORT_NAMES.len()),
-            _ => (USERS_TEMPLATE, 1),
-        };
-        let ports = free_ports(count)?;
+        let ports = free_ports(names.len())?;
         let mut text = template.to_owned();
         for (user, password) in users {
             let mut adding = Command::new(binary()?)
@@ -80,7 +101,7 @@ impl Router {
                 return Err(io::Error::other("the user cannot be added"));
             }
         }
-        for (name, port) in PORT_NAMES.iter().zip(&ports) {
+        for (name, port) in names.iter().zip(&ports) {
             text = text.replace(&format!("@{name}@"), &port.to_string());
         }
         let conf = directory.path().join("router.conf");
@@ -95,6 +116,7 @@ impl Router {
         let mut router = Self {
             process,
             directory,
+            names,
             ports,
         };
         router.wait()?;
@@ -122,7 +144,7 @@ impl Router {
     /// If the template has no such name.
     #[must_use]
     pub fn port(&self, name: &str) -> u16 {
-        let place = PORT_NAMES.iter().position(|&known| known == name);
+        let place = self.names.iter().position(|&known| known == name);
         self.ports[place.expect("a name of the template")]
     }
 
@@ -212,6 +234,16 @@ impl Client {
 /// If it does not.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(WAIT, future).await.expect("in time")
+}
+
+/// A file with a certificate or key that all suites use, made by `tests/interop/run.py`.
+#[must_use]
+pub fn certificate(name: &str) -> PathBuf {
+    let folder = std::env::var_os("INTEROP_CERTIFICATES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/interop/certificates"),
+        PathBuf::from,
+    );
+    folder.join(name)
 }
 
 /// Whether not Causeway but a router that it replaces is under test.
