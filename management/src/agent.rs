@@ -44,6 +44,9 @@ const PENDING: usize = 64;
 /// Link routes that one connection may have of its own.
 const SCOPED_ROUTES: usize = 1024;
 
+/// Link routes that all connections together may make for themselves.
+const SCOPED_ROUTES_IN_ALL: usize = 16 * SCOPED_ROUTES;
+
 /// Requests begun in one turn, so that the rest of the control plane gets its turn, too.
 const BEGUN_PER_TURN: usize = 16;
 
@@ -302,6 +305,11 @@ impl Agent {
         let own = context.control.scoped_routes(owner.connection);
         if own.count() >= SCOPED_ROUTES {
             let text = format!("There are {SCOPED_ROUTES} link routes of this connection already");
+            return Err(Failure::bad_request(text));
+        }
+        if context.control.scoped_count() >= SCOPED_ROUTES_IN_ALL {
+            let text =
+                format!("There are {SCOPED_ROUTES_IN_ALL} link routes of connections already");
             return Err(Failure::bad_request(text));
         }
         let identity = context.control.add_scoped_route(link_rule(entity), &owner);

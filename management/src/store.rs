@@ -90,7 +90,7 @@ impl Store {
         } else if *entity_type == LISTENER {
             self.create_listener(entity, origin, control)
         } else if *entity_type == CONNECTOR {
-            self.create_connector(entity, control)
+            self.create_connector(entity, origin, control)
         } else if *entity_type == AUTH_SERVICE {
             self.create_auth_service(entity, control)
         } else if *entity_type == CONFIG_ADDRESS {
@@ -191,8 +191,15 @@ impl Store {
     fn create_connector(
         &mut self,
         mut connector: Entity,
+        origin: Origin,
         control: &mut ControlPlane,
     ) -> Result<String, Failure> {
+        if origin == Origin::Request && connector.text("saslPassword").is_some_and(is_elsewhere) {
+            // Whoever asks could have any file of the router's sent to a server of theirs.
+            let text = "saslPassword: in a request it has to be the password itself; file: and \
+                        env: are for the configuration file";
+            return Err(Failure::bad_request(text));
+        }
         let identity = self.admit(&mut connector, control)?;
         if !control.connect(connect(&connector)) {
             return Err(duplicate(&connector, "identity"));
@@ -499,4 +506,11 @@ fn duplicate(entity: &Entity, attribute: &str) -> Failure {
         "adding {name}({attribute}={value}) duplicates unique attribute '{attribute}' from \
          existing entity"
     ))
+}
+
+/// Whether a password is to be read from a file or from the environment.
+fn is_elsewhere(password: &str) -> bool {
+    ["file:", "env:"]
+        .iter()
+        .any(|form| password.starts_with(form))
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeValue;
 use x509_cert::der::asn1::{
-    Ia5StringRef, ObjectIdentifier, PrintableStringRef, TeletexStringRef, Utf8StringRef,
+    BmpString, Ia5StringRef, ObjectIdentifier, PrintableStringRef, TeletexStringRef, Utf8StringRef,
 };
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::name::Name;
@@ -142,6 +142,11 @@ fn text(value: &AttributeValue) -> Option<String> {
     if let Ok(text) = Ia5StringRef::from_der(&bytes) {
         return Some(text.as_str().to_owned());
     }
+    if let Ok(text) = BmpString::from_der(&bytes) {
+        let units = text.as_ref().chunks_exact(2);
+        let units = units.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+        return char::decode_utf16(units).collect::<Result<_, _>>().ok();
+    }
     let text = TeletexStringRef::from_der(&bytes).ok()?;
     Some(text.as_str().to_owned())
 }
@@ -203,4 +208,23 @@ pub(crate) fn lone_common_name(certificate: &CertificateDer<'_>) -> Option<Strin
         return None;
     }
     field(&parsed.subject, "CN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_in_every_alphabet() {
+        for (value, expected) in [
+            (&b"\x0c\x02\xc3\xa9"[..], "é"),
+            (b"\x13\x02ab", "ab"),
+            (b"\x16\x03a@b", "a@b"),
+            (b"\x14\x02ab", "ab"),
+            (b"\x1e\x04\x00a\x01\x00", "aĀ"),
+        ] {
+            let value = AttributeValue::from_der(value).unwrap();
+            assert_eq!(text(&value).as_deref(), Some(expected));
+        }
+    }
 }

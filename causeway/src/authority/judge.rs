@@ -19,7 +19,7 @@ use sasl::{Answer, Credentials, Exchange};
 
 use super::answer::{FAILURE_DELAY, failure, post, refuse};
 use super::people::People;
-use super::queue::Queue;
+use super::queue::{Queue, line_of};
 use super::relay::Relay;
 use crate::clock::Clock;
 use crate::dialogue::{Dialogue, Terms, aborted};
@@ -129,7 +129,7 @@ impl Judge {
 
     /// Puts a question into its line.
     fn take(&mut self, question: SaslQuestion) {
-        let peer = host_of(&question.peer).to_owned();
+        let peer = line_of(&question.peer);
         let connection = question.connection;
         if question.step.is_none() {
             self.exchanges.remove(&connection);
@@ -228,7 +228,7 @@ impl Judge {
             let relayed = self.relays.get(&connection);
             return relayed.is_some_and(|relayed| relayed.steps.send(step.clone()).is_ok());
         }
-        let peer = host_of(&question.peer).to_owned();
+        let peer = line_of(&question.peer);
         if !self.has_room_for_relay(&peer) {
             return false;
         }
@@ -326,9 +326,4 @@ impl Judge {
 /// Whether nobody else can read a password, or that was said not to matter.
 fn may_show_password(question: &SaslQuestion) -> bool {
     question.is_encrypted || question.settings.sasl.plain_in_clear
-}
-
-/// The host in `host:port`.
-fn host_of(peer: &str) -> &str {
-    peer.rsplit_once(':').map_or(peer, |(host, _)| host)
 }

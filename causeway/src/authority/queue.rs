@@ -4,6 +4,7 @@
 //! many steps each of them has, so that whoever tries a thousand passwords waits for itself.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv6Addr;
 
 /// Steps of one peer that may wait.
 const PEER_MAX: usize = 1024;
@@ -75,9 +76,33 @@ impl<T> Queue<T> {
     }
 }
 
+/// Whose line a peer's steps are in, from its `host:port`. Who has one IPv6 address has all that
+/// begin with the same 64 bits.
+pub(super) fn line_of(peer: &str) -> String {
+    let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let Ok(address) = bare.parse::<Ipv6Addr>() else {
+        return host.to_owned();
+    };
+    match address.to_ipv4_mapped() {
+        Some(address) => address.to_string(),
+        None => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_has_many_addresses_has_one_line() {
+        assert_eq!(line_of("127.0.0.1:5672"), "127.0.0.1");
+        assert_eq!(line_of("[::ffff:10.0.0.1]:1"), "10.0.0.1");
+        assert_eq!(line_of("[2001:db8:1:2::3]:1"), "2001:db8:1:2::");
+        assert_eq!(line_of("[2001:db8:1:2:f::9]:77"), "2001:db8:1:2::");
+        assert_ne!(line_of("[2001:db8:1:3::3]:1"), "2001:db8:1:2::");
+        assert_eq!(line_of("pipe"), "pipe");
+    }
 
     #[test]
     fn peers_take_turns_however_much_they_ask() {

@@ -153,7 +153,8 @@ fn change(
     let shown = file.display();
     let failed = |error: io::Error| Failure::new(format!("cannot write {shown}: {error}"));
     let lock = beside(file, "lock");
-    let lock = open(&lock).map_err(failed)?;
+    let lock = options().create(true).truncate(false).open(&lock);
+    let lock = lock.map_err(failed)?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive)
         .map_err(|(_, error)| failed(io::Error::from(error)))?;
     let is_there = match fs::metadata(file) {
@@ -176,7 +177,8 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut opened = open(&new)?;
+    // Nobody else's file, nor where a link of theirs leads.
+    let mut opened = options().create_new(true).open(&new)?;
     if let Ok(before) = fs::metadata(file) {
         // The router's, and not root's, if it was that. Who may not do so is its owner anyway.
         let same = fchown(&opened, Some(before.uid()), Some(before.gid()));
@@ -192,13 +194,11 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(MODE)
-        .open(path)
+/// A file is written that nobody else may read.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(MODE);
+    options
 }
 
 /// A file of the same folder: `FILE.ending`.

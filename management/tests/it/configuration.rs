@@ -712,3 +712,20 @@ fn a_listener_gets_no_profile_that_it_cannot_use() {
         assert!(status == 400 && text.starts_with(expected), "{text}");
     }
 }
+
+#[test]
+fn a_request_cannot_have_a_file_of_the_routers_sent_elsewhere() {
+    let mut world = World::new();
+    for password in ["file:/etc/hostname", "env:HOME"] {
+        let attributes = [("host", "h"), ("port", "1"), ("saslPassword", password)];
+        let response = world.request("CREATE", &[("type", "connector")], body(&attributes));
+        assert_eq!(response.status, 400, "{response:?}");
+        assert!(
+            response.description.starts_with("saslPassword"),
+            "{response:?}"
+        );
+    }
+    let attributes = [("host", "h"), ("port", "1"), ("saslPassword", "pass:x")];
+    let response = world.request("CREATE", &[("type", "connector")], body(&attributes));
+    assert_eq!(response.status, 201, "{response:?}");
+}

@@ -93,11 +93,12 @@ pub(super) struct Hop {
 
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    entries: Vec<Entry>,
+    /// By their numbers: in the order in which they were added.
+    entries: BTreeMap<u64, Entry>,
     served: BTreeMap<AddressKey, Served>,
     containers: BTreeMap<ConnectionId, Container>,
-    /// Connections, of whatever role, that have link routes of their own.
-    owners: BTreeMap<ConnectionId, Container>,
+    /// Connections, of whatever role, that have link routes of their own, with these.
+    owners: BTreeMap<ConnectionId, (Container, Vec<u64>)>,
     /// Whose the links are by which management may be asked.
     askers: BTreeMap<(ShardId, InLinkKey), Container>,
     patterns: LinkPatterns,
@@ -120,7 +121,11 @@ impl Links {
             container: Arc::clone(&owner.container),
         });
         let named_alike = |entry: &Entry| entry.rule.name == rule.name && entry.scope == scope;
-        if rule.name.is_some() && self.entries.iter().any(named_alike) {
+        if rule.name.is_some()
+            && self
+                .of_scope(owner.map(|of| of.connection))
+                .any(named_alike)
+        {
             return Err(RuleError::NameConflict.into());
         }
         let key = check(&mut rule)?;
@@ -132,36 +137,61 @@ impl Links {
             })
         });
         self.serve(&key, id).entries += 1;
-        self.entries.push(Entry {
+        let identity = rule.identity;
+        let entry = Entry {
             rule,
             scope,
             key,
             edit,
             active: Vec::new(),
-        });
-        let place = self.entries.len() - 1;
+        };
+        self.entries.insert(identity, entry);
         if let Some(owner) = owner {
-            self.owners.insert(owner.connection, owner.clone());
-            self.activate(place, owner);
+            let of = self.owners.entry(owner.connection);
+            let (_, own) = of.or_insert_with(|| (owner.clone(), Vec::new()));
+            own.push(identity);
+            self.activate(identity, owner);
             return Ok(());
         }
         let containers: Vec<Container> = self.containers.values().cloned().collect();
         for container in &containers {
-            self.activate(place, container);
+            self.activate(identity, container);
         }
         Ok(())
     }
 
+    /// All configured entries, or those that belong to a connection, in the order in which they
+    /// were added.
+    fn of_scope(&self, of: Option<ConnectionId>) -> impl Iterator<Item = &Entry> {
+        let own = of.map(|of| self.owners.get(&of).map_or(&[][..], |(_, own)| own));
+        let scoped = own.into_iter().flatten();
+        let scoped = scoped.filter_map(|identity| self.entries.get(identity));
+        let configured = self.entries.values().filter(|entry| entry.scope.is_none());
+        let configured = of.is_none().then_some(configured).into_iter().flatten();
+        scoped.chain(configured)
+    }
+
+    /// Entries that belong to connections.
+    pub(super) fn scoped(&self) -> usize {
+        self.owners.values().map(|(_, own)| own.len()).sum()
+    }
+
     /// Removes an entry; false if there is none with that number. Its links stay as they are.
     pub(super) fn remove(&mut self, identity: u64) -> bool {
-        let mut entries = self.entries.iter();
-        let Some(place) = entries.position(|entry| entry.rule.identity == identity) else {
+        let Some(entry) = self.entries.get(&identity) else {
             return false;
         };
-        for connection in self.entries[place].active.clone() {
-            self.deactivate(place, connection);
+        for connection in entry.active.clone() {
+            self.deactivate(identity, connection);
         }
-        let entry = self.entries.remove(place);
+        let Some(entry) = self.entries.remove(&identity) else {
+            return false;
+        };
+        if let Some(scope) = &entry.scope
+            && let Some((_, own)) = self.owners.get_mut(&scope.connection)
+        {
+            own.retain(|of| *of != identity);
+        }
         if let Some(served) = self.served.get_mut(&entry.key) {
             served.entries -= 1;
         }
@@ -171,39 +201,39 @@ impl Links {
 
     /// A connection that entries may lead to is open.
     pub(super) fn container_up(&mut self, container: Container) {
-        for place in 0..self.entries.len() {
-            self.activate(place, &container);
+        let of_all = |(&identity, entry): (&u64, &Entry)| entry.scope.is_none().then_some(identity);
+        let configured: Vec<u64> = self.entries.iter().filter_map(of_all).collect();
+        for identity in configured {
+            self.activate(identity, &container);
         }
         self.containers.insert(container.connection, container);
     }
 
     /// It is gone, and with it the entries that belong to it.
     pub(super) fn container_down(&mut self, connection: ConnectionId) {
-        let was_container = self.containers.remove(&connection).is_some();
-        let was_owner = self.owners.remove(&connection).is_some();
-        if !was_container && !was_owner {
+        for identity in self
+            .owners
+            .remove(&connection)
+            .map_or(Vec::new(), |of| of.1)
+        {
+            self.remove(identity);
+        }
+        if self.containers.remove(&connection).is_none() {
             return;
         }
-        for place in 0..self.entries.len() {
-            self.deactivate(place, connection);
-        }
-        let is_of = |entry: &&Entry| {
-            let scope = entry.scope.as_ref();
-            scope.is_some_and(|scope| scope.connection == connection)
+        let leads_there = |(&identity, entry): (&u64, &Entry)| {
+            entry.active.contains(&connection).then_some(identity)
         };
-        let own: Vec<u64> = self
-            .entries
-            .iter()
-            .filter(is_of)
-            .map(|entry| entry.rule.identity)
-            .collect();
-        for identity in own {
-            self.remove(identity);
+        let active: Vec<u64> = self.entries.iter().filter_map(leads_there).collect();
+        for identity in active {
+            self.deactivate(identity, connection);
         }
     }
 
-    fn activate(&mut self, place: usize, container: &Container) {
-        let entry = &mut self.entries[place];
+    fn activate(&mut self, identity: u64, container: &Container) {
+        let Some(entry) = self.entries.get_mut(&identity) else {
+            return;
+        };
         let leads_there = match &entry.scope {
             Some(scope) => scope.connection == container.connection,
             None => {
@@ -232,8 +262,10 @@ impl Links {
         }
     }
 
-    fn deactivate(&mut self, place: usize, connection: ConnectionId) {
-        let entry = &mut self.entries[place];
+    fn deactivate(&mut self, identity: u64, connection: ConnectionId) {
+        let Some(entry) = self.entries.get_mut(&identity) else {
+            return;
+        };
         let Some(at) = entry.active.iter().position(|of| *of == connection) else {
             return;
         };
@@ -319,9 +351,9 @@ impl Links {
             .iter()
             .filter(|(connection, _)| *connection != from)
             .filter_map(|&(connection, identity)| {
-                let mut entries = entries.iter();
-                let entry = entries.find(|entry| entry.rule.identity == identity)?;
-                let container = containers.get(&connection).or(owners.get(&connection));
+                let entry = entries.get(&identity)?;
+                let owner = || owners.get(&connection).map(|(owner, _)| owner);
+                let container = containers.get(&connection).or_else(owner);
                 Some(Hop {
                     shard: container?.shard,
                     connection,
@@ -384,11 +416,7 @@ impl Links {
     /// All configured entries, or those that belong to a connection, in the order in which they
     /// were added.
     pub(super) fn rows(&self, of: Option<ConnectionId>) -> impl Iterator<Item = LinkRouteRow<'_>> {
-        let entries = self.entries.iter().filter(move |entry| {
-            let scope = entry.scope.as_ref();
-            scope.map(|scope| scope.connection) == of
-        });
-        entries.map(|entry| LinkRouteRow {
+        self.of_scope(of).map(|entry| LinkRouteRow {
             rule: &entry.rule,
             scope: entry.scope.as_ref(),
             active: !entry.active.is_empty(),

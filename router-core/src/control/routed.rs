@@ -61,6 +61,12 @@ impl ControlPlane {
         Ok(identity)
     }
 
+    /// How many link routes belong to connections, whichever.
+    #[must_use]
+    pub fn scoped_count(&self) -> usize {
+        self.links.scoped()
+    }
+
     /// The link routes that belong to a connection.
     pub fn scoped_routes(&self, of: ConnectionId) -> impl Iterator<Item = LinkRouteRow<'_>> {
         self.links.rows(Some(of))

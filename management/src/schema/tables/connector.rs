@@ -68,7 +68,8 @@ const ATTRIBUTES: &[Attribute] = &[
         "saslPassword",
         String,
         "Password of the user: `env:VARIABLE`, `file:PATH` for the first line of a file, or as it \
-         is, `pass:` before it or not. It is looked up each time it is needed.",
+         is, `pass:` before it or not; a request has it as it is. It is looked up each time it is \
+         needed.",
     )
     .create()
     .secret(),
