@@ -73,6 +73,25 @@ impl Phase {
         }
     }
 
+    /// What an annotation says of it.
+    #[must_use]
+    pub fn annotation(self) -> i32 {
+        match self {
+            Self::Digit(digit) => i32::from(digit.min(9)),
+            Self::Fallback => 22,
+        }
+    }
+
+    /// That of a mobile address by its key.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Self> {
+        match key.as_bytes() {
+            [b'M', digit @ b'0'..=b'9', ..] => Some(Self::Digit(digit - b'0')),
+            [b'M', b'F', ..] => Some(Self::Fallback),
+            _ => None,
+        }
+    }
+
     /// The character in the key.
     #[must_use]
     pub fn letter(self) -> char {

@@ -13,6 +13,7 @@ use super::head::{Head, Mark};
 use super::link::InTarget;
 use super::parcel::{Parcel, is_large};
 use super::state::Shard;
+use crate::address::Phase;
 use crate::ids::{ConnKey, InLinkKey};
 use crate::inspect::LinkType;
 
@@ -89,7 +90,7 @@ impl Shard {
     pub(super) fn rewrite_head(&self, parcel: &mut Parcel, head: &mut Head, annotated: bool) {
         let link = parcel.link.and_then(|key| self.in_links.get(key));
         let to = link.and_then(|link| match &link.target {
-            InTarget::Address { text, .. } => Some(text),
+            InTarget::Address { text, key, .. } => Some((text, Phase::of_key(key))),
             InTarget::Anonymous { .. } | InTarget::Control | InTarget::Routed(_) => None,
         });
         let mark = annotated.then(|| Mark {

@@ -10,6 +10,7 @@ use amqp_codec::Str;
 use amqp_codec::message::{RouterAnnotations, UserEntries, compose, room, split};
 use bytes::{Bytes, BytesMut};
 
+use crate::address::Phase;
 use crate::delivery::Journey;
 use crate::limits;
 use crate::mail::Heads;
@@ -50,8 +51,8 @@ impl Annotations {
 pub(super) struct Mark<'a> {
     /// Its own id, as `0/<id>`.
     pub(super) own: &'a str,
-    /// The address of the producer's link.
-    pub(super) to: Option<&'a Str>,
+    /// The address of the producer's link, and its phase.
+    pub(super) to: Option<(&'a Str, Option<Phase>)>,
     /// It goes by a link for large messages.
     pub(super) large: bool,
 }
@@ -141,8 +142,9 @@ impl Head {
     fn marked(&self, mark: Mark<'_>) -> Bytes {
         let router = self.annotations.as_ref().map(|of| of.router.clone());
         let mut router = router.unwrap_or_default();
-        if let Some(to) = mark.to {
+        if let Some((to, phase)) = mark.to {
             router.to = Some(Str::clone(to));
+            router.phase = phase.map(Phase::annotation);
         }
         router.stream |= mark.large;
         self.with(&router, Some(mark.own))
@@ -207,6 +209,24 @@ mod tests {
             ["0/there", "0/here"]
         );
         assert_eq!(large.stripped.as_deref(), Some(&header[..]));
+    }
+
+    #[test]
+    fn the_address_of_a_link_goes_along_with_its_phase() {
+        let text = Str::from("shop/queue");
+        for (phase, said) in [(Some(Phase::Digit(3)), Some(3)), (None, None)] {
+            let mark = Mark {
+                to: Some((&text, phase)),
+                ..mark(false)
+            };
+            let heads = head(&["0/there"], &[]).rewritten(Some(mark)).unwrap();
+            let section = heads.annotated.as_ref().unwrap();
+            let router = split(section, true).unwrap().router;
+            assert_eq!(router.to.as_deref(), Some("shop/queue"));
+            assert_eq!(router.phase, said);
+            let back = said.and_then(Phase::of_annotation);
+            assert_eq!(back, phase);
+        }
     }
 
     #[test]
