@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use amqp_codec::{Map, Value};
 use amqp_proto::Time;
-use router_core::control::{AddressRow, ControlPlane, Heard, LinkRouteRow};
+use router_core::control::{
+    AddressRow, AutoLinkRow, AutoLinkStatus, ControlPlane, Heard, LinkRouteRow,
+};
 use router_core::counters::Counter;
 use router_core::ids::Direction;
 use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow};
@@ -16,8 +18,8 @@ use router_core::notice::Opened;
 use router_core::route::{AddressRule, Treatment};
 
 use crate::schema::{
-    CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LINK_ROUTE, MANAGEMENT,
-    ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE,
+    AUTO_LINK, CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LINK_ROUTE,
+    MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE,
 };
 
 /// What is shown of a secret.
@@ -35,6 +37,7 @@ pub(crate) enum Row<'a> {
     Connector(&'a Entity, &'a ControlPlane),
     Rule(&'a AddressRule),
     LinkRoute(LinkRouteRow<'a>),
+    AutoLink(AutoLinkRow<'a>),
     Connection(&'a ConnectionRow),
     Link(&'a LinkRow),
     Address(&'a AddressRow, AddressCounters),
@@ -60,6 +63,7 @@ impl<'a> Row<'a> {
             Self::Rule(_) => &CONFIG_ADDRESS,
             Self::LinkRoute(row) if row.scope.is_some() => &CONNECTION_LINK_ROUTE,
             Self::LinkRoute(_) => &LINK_ROUTE,
+            Self::AutoLink(_) => &AUTO_LINK,
             Self::Connection(_) => &CONNECTION,
             Self::Link(_) => &ROUTER_LINK,
             Self::Address(..) => &ROUTER_ADDRESS,
@@ -85,6 +89,7 @@ impl<'a> Row<'a> {
             Self::Connector(entity, control) => connector(entity, control, name),
             Self::Rule(rule) => address_rule(rule, name),
             Self::LinkRoute(row) => link_route(row, name),
+            Self::AutoLink(row) => auto_link(row, name),
             Self::Connection(row) => connection(row, name),
             Self::Link(row) => link(row, name),
             Self::Address(row, counters) => address(row, counters, name),
@@ -101,6 +106,9 @@ impl<'a> Row<'a> {
                     entity.text(attribute) == Some(wanted)
                 }
                 Self::LinkRoute(row) if attribute == "name" => {
+                    row.rule.name.as_deref() == Some(wanted)
+                }
+                Self::AutoLink(row) if attribute == "name" => {
                     row.rule.name.as_deref() == Some(wanted)
                 }
                 Self::Rule(rule) if attribute == "name" => rule.name.as_deref() == Some(wanted),
@@ -160,7 +168,7 @@ fn router(view: RouterView<'_>, name: &str) -> Value {
         "linkRouteCount" => ulong(control.link_routes().count()),
         // This router is among them.
         "nodeCount" => ulong(control.nodes().len().saturating_sub(1)),
-        "autoLinkCount" => Value::Ulong(0),
+        "autoLinkCount" => ulong(control.auto_links().len()),
         "linksBlocked" => uint(total(Counter::LinksBlocked)),
         "blockedLinkCount" => total(Counter::LinksBlocked).into(),
         "uptimeSeconds" => uint(now.saturating_sub(Time::ZERO).as_secs()),
@@ -271,6 +279,34 @@ fn link_route(row: LinkRouteRow<'_>, name: &str) -> Value {
     }
 }
 
+fn auto_link(row: AutoLinkRow<'_>, name: &str) -> Value {
+    let rule = row.rule;
+    match name {
+        "name" => text(rule.name.as_deref()),
+        "identity" => rule.identity.to_string().into(),
+        "address" | "addr" => text(Some(&rule.address)),
+        "direction" | "dir" => direction(rule.direction),
+        "phase" => {
+            let phase = rule.phase.and_then(|phase| i32::try_from(phase).ok());
+            Value::Int(phase.unwrap_or_default())
+        }
+        "connection" => text(rule.connection.as_deref()),
+        "containerId" => text(rule.container.as_deref()),
+        "externalAddress" | "externalAddr" => text(rule.external_address.as_deref()),
+        "linkRef" => row.link.map(|link| link.to_string()).into(),
+        "operStatus" => match row.status {
+            AutoLinkStatus::Inactive => "inactive",
+            AutoLinkStatus::Attaching => "attaching",
+            AutoLinkStatus::Active => "active",
+            AutoLinkStatus::Failed => "failed",
+        }
+        .into(),
+        "lastError" => text(row.last_error),
+        "fallback" => rule.fallback.into(),
+        _ => Value::Null,
+    }
+}
+
 fn connection(row: &ConnectionRow, name: &str) -> Value {
     match name {
         "name" => format!("connection/{}", row.host).into(),
@@ -355,9 +391,9 @@ fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
         "deliveriesTransit" => counters.transit.into(),
         "deliveriesToContainer" => counters.to_container.into(),
         "deliveriesFromContainer" => counters.from_container.into(),
-        "deliveriesEgressRouteContainer"
-        | "deliveriesIngressRouteContainer"
-        | "deliveriesRedirectedToFallback" => Value::Ulong(0),
+        "deliveriesEgressRouteContainer" => counters.egress_route_container.into(),
+        "deliveriesIngressRouteContainer" => counters.ingress_route_container.into(),
+        "deliveriesRedirectedToFallback" => Value::Ulong(0),
         "trackedDeliveries" => Value::Long(0),
         "priority" => Value::Int(row.priority.map_or(-1, i32::from)),
         _ => Value::Null,

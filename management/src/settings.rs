@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::Value;
-use router_core::control::{Connect, ConnectorIdentity, LinkRule, Listen, ListenerIdentity};
+use router_core::control::{
+    AutoLinkRule, Connect, ConnectorIdentity, LinkRule, Listen, ListenerIdentity,
+};
 use router_core::ids::Direction;
 use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
 use router_core::route::{AddressRule, Treatment};
@@ -400,6 +402,26 @@ pub fn link_rule(route: &Entity) -> LinkRule {
         connection: text("connection"),
         add_prefix: text("addExternalPrefix"),
         del_prefix: text("delExternalPrefix"),
+    }
+}
+
+/// The rule in a `router.config.autoLink` entity, not yet checked against the others.
+#[must_use]
+pub fn auto_link_rule(link: &Entity) -> AutoLinkRule {
+    let text = |name| link.text(name).map(str::to_owned);
+    AutoLinkRule {
+        name: text("name"),
+        identity: 0,
+        address: text("address").unwrap_or_default(),
+        direction: match link.text("direction") {
+            Some("out") => Direction::Out,
+            _ => Direction::In,
+        },
+        phase: link.integer("phase"),
+        container: text("containerId"),
+        connection: text("connection"),
+        external_address: text("externalAddress"),
+        fallback: link.is_true("fallback"),
     }
 }
 

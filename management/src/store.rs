@@ -10,12 +10,12 @@ use router_core::limits::CONFIGURED_ENTITIES;
 use crate::host::{Host, ProfileState};
 use crate::rows::Row;
 use crate::schema::{
-    AUTH_SERVICE, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LINK_ROUTE, LISTENER, LOG,
-    MODULES, ROUTER, SSL_PROFILE, refused_role, shortened, unusable_profile,
+    AUTH_SERVICE, AUTO_LINK, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LINK_ROUTE, LISTENER,
+    LOG, MODULES, ROUTER, SSL_PROFILE, refused_role, shortened, unusable_profile,
 };
 use crate::settings::{
-    address_rule, connect, link_rule, listen, log_settings, mechanisms_without_users,
-    profile_settings,
+    address_rule, auto_link_rule, connect, link_rule, listen, log_settings,
+    mechanisms_without_users, profile_settings,
 };
 use crate::status::{Failure, Status};
 
@@ -33,6 +33,8 @@ pub(crate) struct Store {
     addresses_named: u64,
     /// The same of link routes.
     link_routes_named: u64,
+    /// The same of auto-links.
+    auto_links_named: u64,
 }
 
 /// Who makes an entity.
@@ -66,6 +68,7 @@ impl Store {
             profiles: Vec::new(),
             addresses_named: 0,
             link_routes_named: 0,
+            auto_links_named: 0,
         }
     }
 
@@ -97,6 +100,8 @@ impl Store {
             self.create_address(entity, origin, control)
         } else if *entity_type == LINK_ROUTE {
             self.create_link_route(entity, origin, control)
+        } else if *entity_type == AUTO_LINK {
+            self.create_auto_link(entity, origin, control)
         } else if *entity_type == LOG && origin == Origin::File {
             self.configure_log(&entity, host)
         } else if *entity_type == ROUTER && origin == Origin::File {
@@ -268,15 +273,7 @@ impl Store {
             );
             self.addresses_named += 1;
         }
-        let is_taken = |row: &Row<'_>| match row {
-            Row::Rule(_) => false,
-            _ => address
-                .name()
-                .is_some_and(|name| row.is_called(Some(name), None)),
-        };
-        if self.rows(control).any(|row| is_taken(&row)) {
-            return Err(duplicate(&address, "name"));
-        }
+        self.refuse_name(&address, control)?;
         let identity = control.add_address(address_rule(&address));
         let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
         Ok(identity.to_string())
@@ -293,18 +290,42 @@ impl Store {
             route.set("name", Some(name.into()));
             self.link_routes_named += 1;
         }
-        let is_taken = |row: &Row<'_>| match row {
-            Row::LinkRoute(_) => false,
-            _ => route
-                .name()
-                .is_some_and(|name| row.is_called(Some(name), None)),
-        };
-        if self.rows(control).any(|row| is_taken(&row)) {
-            return Err(duplicate(&route, "name"));
-        }
+        self.refuse_name(&route, control)?;
         let identity = control.add_link_route(link_rule(&route));
         let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
         Ok(identity.to_string())
+    }
+
+    fn create_auto_link(
+        &mut self,
+        mut link: Entity,
+        origin: Origin,
+        control: &mut ControlPlane,
+    ) -> Result<String, Failure> {
+        if origin == Origin::File && link.name().is_none() {
+            let name = format!("autoLink/{}", self.auto_links_named);
+            link.set("name", Some(name.into()));
+            self.auto_links_named += 1;
+        }
+        self.refuse_name(&link, control)?;
+        let identity = control.add_auto_link(auto_link_rule(&link));
+        let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
+        Ok(identity.to_string())
+    }
+
+    /// Entries about addresses, link routes and auto-links share their names with nobody but each
+    /// other; two of a kind are told apart by the control plane.
+    fn refuse_name(&self, entity: &Entity, control: &ControlPlane) -> Result<(), Failure> {
+        let is_taken = |row: Row<'_>| match row {
+            Row::Rule(_) | Row::LinkRoute(_) | Row::AutoLink(_) => false,
+            row => entity
+                .name()
+                .is_some_and(|name| row.is_called(Some(name), None)),
+        };
+        match self.rows(control).any(is_taken) {
+            true => Err(duplicate(entity, "name")),
+            false => Ok(()),
+        }
     }
 
     /// Gives a module of the log the settings in a file.
@@ -398,6 +419,9 @@ impl Store {
         } else if *entity_type == LINK_ROUTE {
             let number = identity.parse().ok();
             number.is_some_and(|number| control.remove_link_route(number))
+        } else if *entity_type == AUTO_LINK {
+            let number = identity.parse().ok();
+            number.is_some_and(|number| control.remove_auto_link(number))
         } else if *entity_type == ROUTER {
             return Err(Status::Forbidden.into());
         } else {
@@ -425,6 +449,7 @@ impl Store {
             .chain(connectors.map(|connector| Row::Connector(connector, control)))
             .chain(control.address_rules().map(Row::Rule))
             .chain(control.link_routes().map(Row::LinkRoute))
+            .chain(control.auto_links().map(Row::AutoLink))
     }
 
     /// A request may not add to as many entities as there may be.
@@ -446,6 +471,8 @@ impl Store {
             control.address_rules().len()
         } else if is(&LINK_ROUTE) {
             control.link_routes().count()
+        } else if is(&AUTO_LINK) {
+            control.auto_links().len()
         } else {
             0
         };

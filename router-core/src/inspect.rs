@@ -251,6 +251,10 @@ pub struct AddressCounters {
     pub ingress: u64,
     /// To endpoint links of this shard.
     pub egress: u64,
+    /// Of those that came in, from connections of role route-container.
+    pub ingress_route_container: u64,
+    /// Of those that went out to one consumer alone, to such connections.
+    pub egress_route_container: u64,
     /// To other routers.
     pub transit: u64,
     /// To in-process consumers.
@@ -264,6 +268,8 @@ impl AddressCounters {
     pub fn add(&mut self, other: &Self) {
         self.ingress += other.ingress;
         self.egress += other.egress;
+        self.ingress_route_container += other.ingress_route_container;
+        self.egress_route_container += other.egress_route_container;
         self.transit += other.transit;
         self.to_container += other.to_container;
         self.from_container += other.from_container;

@@ -300,7 +300,13 @@ pub const ROUTED_DETACH_TIME_OUT: Duration = Duration::from_secs(30);
 /// Routed links of one client's connection: no client alone uses up a container's.
 pub const ROUTED_LINKS_PER_CLIENT: usize = LINKS_PER_CONNECTION / 4;
 
-/// Sessions that the router begins on a connection for routed links.
+/// How long an auto-link that was refused or detached waits to be attached again, the first time.
+pub const AUTO_LINK_FIRST_RETRY: Duration = Duration::from_secs(2);
+
+/// The same every other time. One that lasted as long may fail for a first time again.
+pub const AUTO_LINK_RETRY: Duration = Duration::from_secs(5);
+
+/// Sessions that the router begins on a connection for routed links, and for auto-links.
 pub const ROUTING_SESSIONS: usize = 64;
 
 /// Hellos a second from one neighbour, and the burst: one is due, and some more when it finds out

@@ -123,6 +123,17 @@ pub enum Notice {
         /// It has come.
         active: bool,
     },
+    /// An auto-link has become active, or has ceased to be.
+    AutoLink {
+        /// Its name, or its number.
+        name: String,
+        /// The listener or connector that it is for; `None`: for a container.
+        connection: Option<String>,
+        /// The container-id.
+        container: String,
+        /// What happened.
+        news: AutoLinkNews,
+    },
     /// An address record was made.
     AddressAdded {
         /// Its key.
@@ -133,6 +144,17 @@ pub enum Notice {
         /// Its key.
         key: AddressKey,
     },
+}
+
+/// What happened to an auto-link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AutoLinkNews {
+    /// Its container has taken it.
+    Activated,
+    /// Its container has gone, or its entry has.
+    Deactivated,
+    /// Its container has refused or detached it.
+    Failed(String),
 }
 
 impl Notice {
@@ -175,6 +197,18 @@ impl Notice {
                 container,
                 ..
             } => name.len() + length(connection.as_deref()) + container.len(),
+            Self::AutoLink {
+                name,
+                connection,
+                container,
+                news,
+            } => {
+                let said = match news {
+                    AutoLinkNews::Activated | AutoLinkNews::Deactivated => 0,
+                    AutoLinkNews::Failed(why) => why.len(),
+                };
+                name.len() + length(connection.as_deref()) + container.len() + said
+            }
             Self::AddressAdded { key } | Self::AddressRemoved { key } => key.len(),
         };
         size_of::<Self>() + beside

@@ -8,7 +8,9 @@ use amqp_proto::{TapKind, Tapped};
 use router_core::ids::{ConnectionId, Direction, LinkId};
 use router_core::inspect::LinkCounters;
 use router_core::limits;
-use router_core::notice::{self, LinkEnd, NetworkNotice, Notice, Opened, TerminusText};
+use router_core::notice::{
+    self, AutoLinkNews, LinkEnd, NetworkNotice, Notice, Opened, TerminusText,
+};
 
 use super::level::Level;
 use super::module::Module;
@@ -37,7 +39,9 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
         Notice::Network(network) => network_rank(network),
-        Notice::LinkRouteActive { .. } => (Module::RouterCore, Level::Info),
+        Notice::LinkRouteActive { .. } | Notice::AutoLink { .. } => {
+            (Module::RouterCore, Level::Info)
+        }
         Notice::AddressAdded { .. } | Notice::AddressRemoved { .. } => {
             (Module::RouterCore, Level::Debug)
         }
@@ -129,7 +133,7 @@ pub(super) fn say(notice: &Notice) -> Said {
             operation,
             description,
         } => format!("Error performing {operation}: {description}"),
-        Notice::LinkRouteActive { .. } => say_of_link_route(notice),
+        Notice::LinkRouteActive { .. } | Notice::AutoLink { .. } => say_of_container(notice),
         Notice::AddressAdded { key } => format!("Address added: {key}"),
         Notice::AddressRemoved { key } => format!("Address removed: {key}"),
         Notice::Network(network) => return said(say_of_network(network)),
@@ -137,21 +141,36 @@ pub(super) fn say(notice: &Notice) -> Said {
     said(text)
 }
 
-/// A link route that has got a container, or has lost one.
-fn say_of_link_route(notice: &Notice) -> String {
-    let Notice::LinkRouteActive {
-        name,
-        connection,
-        container,
-        active,
-    } = notice
-    else {
-        return String::new();
+/// A link route or an auto-link that has got a container, or has lost one.
+fn say_of_container(notice: &Notice) -> String {
+    let (what, name, connection, container) = match notice {
+        Notice::LinkRouteActive {
+            name,
+            connection,
+            container,
+            active,
+        } => {
+            let what = if *active { "Activated" } else { "Deactivated" };
+            (format!("Link Route {what}"), name, connection, container)
+        }
+        Notice::AutoLink {
+            name,
+            connection,
+            container,
+            news,
+        } => {
+            let what = match news {
+                AutoLinkNews::Activated => "Activated",
+                AutoLinkNews::Deactivated => "Deactivated",
+                AutoLinkNews::Failed(why) => &format!("Activation Failed. {why}"),
+            };
+            (format!("Auto Link {what}"), name, connection, container)
+        }
+        _ => return String::new(),
     };
-    let what = if *active { "Activated" } else { "Deactivated" };
     match connection {
-        Some(of) => format!("Link Route {what} '{name}' on connection {of}"),
-        None => format!("Link Route {what} '{name}' on container {container}"),
+        Some(of) => format!("{what} '{name}' on connection {of}"),
+        None => format!("{what} '{name}' on container {container}"),
     }
 }
 

@@ -253,6 +253,9 @@ pub struct EntityType {
     pub shows_nulls: bool,
     /// The name of its section in a configuration file, if it may stand there.
     pub section: Option<&'static str>,
+    /// What a request is told that leaves out what is required, where the incumbent has words of
+    /// its own for that.
+    pub missing: Option<&'static str>,
     /// One sentence for people.
     pub description: &'static str,
 }
@@ -278,6 +281,7 @@ impl EntityType {
         columns: &[],
         shows_nulls: false,
         section: None,
+        missing: None,
         description: "",
     };
 

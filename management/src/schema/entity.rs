@@ -239,8 +239,13 @@ pub fn validate(
             .iter()
             .any(|e| e.attribute.as_deref() == Some(attribute.name));
         if attribute.required && entity.get(attribute.name).is_none() && !is_refused {
-            let text = format!("Missing required attribute '{}'", attribute.name);
-            errors.push(AttributeError::new(attribute.name, text));
+            let text = match (source, entity_type.missing) {
+                (Source::Request, Some(text)) => text.to_owned(),
+                _ => format!("Missing required attribute '{}'", attribute.name),
+            };
+            if errors.iter().all(|error| error.text != text) {
+                errors.push(AttributeError::new(attribute.name, text));
+            }
         }
     }
     entity.given = given;

@@ -14,6 +14,7 @@
 //! a turn become one generation, and a link is confirmed only after its generation was posted, so
 //! no shard can be asked about a consumer it has not heard of.
 
+mod autolinks;
 mod bindings;
 mod config;
 mod connectors;
@@ -29,7 +30,9 @@ mod retry;
 mod routed;
 mod sender;
 mod trunks;
+mod waypoints;
 
+pub use autolinks::{AutoLinkError, AutoLinkRow, AutoLinkRule, AutoLinkStatus};
 pub use bindings::AddressRow;
 pub use config::ControlConfig;
 pub use connectors::{ConnectorRow, ConnectorStatus, Heard};
@@ -96,6 +99,7 @@ impl ControlPlane {
         let own = ShardId(self.shards);
         self.turn_connectors(now);
         self.turn_mesh(now);
+        self.turn_auto_links(now);
         self.publish();
         let Self {
             sender,
@@ -134,6 +138,7 @@ impl ControlPlane {
     pub fn drain_notices(&mut self, into: &mut Vec<Notice>) {
         self.bindings.drain_notices(into);
         self.links.drain_notices(into);
+        self.auto_links.drain_notices(into);
         into.append(&mut self.notices);
     }
 
@@ -144,6 +149,7 @@ impl ControlPlane {
             self.gather.next_deadline(),
             self.connectors.next_deadline(),
             self.trunks.next_deadline(),
+            self.auto_links.next_deadline(),
             self.neighbors.as_ref().and_then(Neighbors::next_deadline),
         ];
         deadlines.into_iter().flatten().min()
@@ -154,6 +160,7 @@ impl ControlPlane {
     pub fn is_runnable(&self) -> bool {
         self.sender.is_waiting()
             || self.bindings.is_waiting()
+            || self.auto_links.is_waiting()
             || self.gather.is_waiting()
             || self.outboxes.has_own()
             || self.neighbors.as_ref().is_some_and(Neighbors::is_waiting)
@@ -394,46 +401,7 @@ impl ControlPlane {
             Mail::Data { of, chunk, end, .. } => {
                 self.endpoint.data(of, &chunk, end, &mut self.outboxes);
             }
-            Mail::Command(command) => match *command {
-                Command::Bind(mut bind) => {
-                    if let (Some(from), BoundLink::In(shard, link)) = (bind.from.take(), bind.link)
-                    {
-                        self.links.note_asker(shard, link, Some(*from));
-                    }
-                    self.bindings.bind(bind);
-                }
-                Command::Unbind(unbind) => {
-                    if let BoundLink::In(shard, link) = unbind.link {
-                        self.links.note_asker(shard, link, None);
-                    }
-                    self.bindings.unbind(&unbind);
-                }
-                Command::ContainerUp(container) => self.links.container_up(container),
-                Command::ContainerDown(connection) => self.links.container_down(connection),
-                Command::RouteLink(ask) => self.route_link(ask),
-                Command::Dialled(report) => self.trunks.report(report, &mut self.connectors),
-                Command::LinkUp(link) => self.for_neighbors(|of| of.link_up(link)),
-                Command::LinkDown(link) => self.for_neighbors(|of| of.link_down(link)),
-                Command::Trunk(news) => {
-                    let (neighbors, out) = (self.neighbors.as_mut(), &mut self.outboxes);
-                    self.trunks.take(news, neighbors, &mut self.connectors, out);
-                }
-                Command::Routing(connection, message) if trunks::is_busy_message(&message) => {
-                    let _is_ours_to_dial = self.trunks.busy(connection);
-                }
-                Command::Routing(connection, message) => {
-                    self.for_neighbors(|of| of.message(connection, message));
-                }
-                Command::Arriving(from) => self.for_neighbors(|of| of.arriving(from)),
-                // The control plane's own words come from nobody.
-                Command::Bound(_)
-                | Command::AttachLink(_)
-                | Command::Connection(..)
-                | Command::TraceAll(_)
-                | Command::Sasl(..)
-                | Command::Retire
-                | Command::Shutdown => {}
-            },
+            Mail::Command(command) => self.take_command(*command),
             Mail::Receipt { from, bytes } => {
                 let by = ShardId(self.shards);
                 self.outboxes.push(from, Mail::Received { by, bytes });
@@ -457,6 +425,57 @@ impl ControlPlane {
             | Mail::Routes(..)
             | Mail::Paths(_)
             | Mail::Inspect(_) => {}
+        }
+    }
+
+    fn take_command(&mut self, command: Command) {
+        match command {
+            Command::Bind(mut bind) => {
+                if let (Some(from), BoundLink::In(shard, link)) = (bind.from.take(), bind.link) {
+                    self.links.note_asker(shard, link, Some(*from));
+                }
+                self.bindings.bind(bind);
+            }
+            Command::Unbind(unbind) => {
+                if let BoundLink::In(shard, link) = unbind.link {
+                    self.links.note_asker(shard, link, None);
+                }
+                self.bindings.unbind(&unbind);
+            }
+            Command::ContainerUp(container) => {
+                self.auto_links.container_up(container.clone());
+                self.links.container_up(container);
+            }
+            Command::ContainerDown(connection) => {
+                self.auto_links.container_down(connection);
+                self.links.container_down(connection);
+            }
+            Command::AutoLink(of, event) => self.auto_links.report(of, event),
+            Command::RouteLink(ask) => self.route_link(ask),
+            Command::Dialled(report) => self.trunks.report(report, &mut self.connectors),
+            Command::LinkUp(link) => self.for_neighbors(|of| of.link_up(link)),
+            Command::LinkDown(link) => self.for_neighbors(|of| of.link_down(link)),
+            Command::Trunk(news) => {
+                let (neighbors, out) = (self.neighbors.as_mut(), &mut self.outboxes);
+                self.trunks.take(news, neighbors, &mut self.connectors, out);
+            }
+            Command::Routing(connection, message) if trunks::is_busy_message(&message) => {
+                let _is_ours_to_dial = self.trunks.busy(connection);
+            }
+            Command::Routing(connection, message) => {
+                self.for_neighbors(|of| of.message(connection, message));
+            }
+            Command::Arriving(from) => self.for_neighbors(|of| of.arriving(from)),
+            // The control plane's own words come from nobody.
+            Command::Bound(_)
+            | Command::AttachLink(_)
+            | Command::AttachAutoLink(_)
+            | Command::DetachAutoLink(_)
+            | Command::Connection(..)
+            | Command::TraceAll(_)
+            | Command::Sasl(..)
+            | Command::Retire
+            | Command::Shutdown => {}
         }
     }
 

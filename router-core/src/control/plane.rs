@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::control::autolinks::AutoLinks;
 use crate::control::bindings::{Bindings, Changes};
 use crate::control::config::ControlConfig;
 use crate::control::connectors::Connectors;
@@ -36,6 +37,7 @@ pub struct ControlPlane {
     pub(super) last_identity: u64,
     pub(super) bindings: Bindings,
     pub(super) links: Links,
+    pub(super) auto_links: AutoLinks,
     pub(super) endpoint: Endpoint,
     pub(super) sender: Sender,
     pub(super) gather: Gather,
@@ -71,6 +73,7 @@ impl ControlPlane {
         let table = RouteTable::new(config.seed, Arc::new(rules.clone()), boards.clone());
         let neighbors = (config.settings.mode == RouterMode::Interior)
             .then(|| Neighbors::new(own, config.mesh()));
+        let auto_links = AutoLinks::new(&config.settings.id);
         let mut control = Self {
             sender: Sender::new(own, &config.settings.id, &boards),
             settings: config.settings,
@@ -82,6 +85,7 @@ impl ControlPlane {
             last_identity: 0,
             bindings: Bindings::default(),
             links: Links::default(),
+            auto_links,
             endpoint: Endpoint::new(own),
             gather: Gather::new(config.shards),
             neighbors,

@@ -13,6 +13,7 @@ use crate::ids::{
     OutLinkKey, ShardId, TrunkToken,
 };
 use crate::inspect::{Answer, Query};
+use crate::mail::autolink::{AttachAutoLink, AutoLinkEvent, AutoLinkKey};
 use crate::mail::relay::{AttachLink, Label, Relay, RouteLink};
 use crate::notice::Opened;
 use crate::route::{NO_SLOT, Paths, RouteTable, Treatment};
@@ -286,6 +287,12 @@ pub enum Command {
     RouteLink(RouteLink),
     /// The control plane has a shard attach the other half of a client's link.
     AttachLink(AttachLink),
+    /// The control plane has a shard attach an auto-link.
+    AttachAutoLink(Box<AttachAutoLink>),
+    /// The control plane has a shard detach one, wherever it stands.
+    DetachAutoLink(AutoLinkKey),
+    /// A shard tells the control plane what came of one.
+    AutoLink(AutoLinkKey, AutoLinkEvent),
     /// The control plane to a shard: do something to a connection.
     Connection(ConnectionId, ConnectionCommand),
     /// Whoever was asked to a shard: how the authentication of a connection goes on.

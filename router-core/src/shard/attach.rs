@@ -20,9 +20,10 @@ use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{Bind, BoundLink, Command, Container};
+use crate::mail::{AutoLinkEvent, Bind, BoundLink, Command, Container};
 use crate::notice::{Notice, TerminusText, cut};
 use crate::route::Treatment;
+use crate::settings::ConnectionRole;
 
 /// Why an attach is refused: condition and description, as clients of routers know them.
 pub(super) type Refusal = (&'static str, &'static str);
@@ -58,10 +59,10 @@ const LONG_ADDRESS: Refusal = ("amqp:resource-limit-exceeded", "the address is t
 pub(super) const NO_ROUTE: Refusal = ("qd:no-route-to-dest", "No route to the destination node");
 
 /// An address that a link may be bound to.
-struct Resolved {
-    key: AddressKey,
-    treatment: Treatment,
-    priority: Option<u8>,
+pub(super) struct Resolved {
+    pub(super) key: AddressKey,
+    pub(super) treatment: Treatment,
+    pub(super) priority: Option<u8>,
 }
 
 impl Shard {
@@ -304,7 +305,9 @@ impl Shard {
         attach: &Attach,
     ) -> Option<NewLink> {
         let id = self.link_id();
-        let capacity = self.conns.get(key)?.settings.link_capacity;
+        let settings = &self.conns.get(key)?.settings;
+        let capacity = settings.link_capacity;
+        let of_container = settings.role == ConnectionRole::RouteContainer;
         self.counters.add(Counter::Links, 1);
         let (name, second) = (Arc::from(&*attach.name), self.second);
         Some(NewLink {
@@ -314,6 +317,7 @@ impl Shard {
             link,
             name,
             capacity,
+            of_container,
             second,
         })
     }
@@ -328,7 +332,7 @@ impl Shard {
     }
 
     /// Tells the control plane of a link on an address.
-    fn bind(
+    pub(super) fn bind(
         &mut self,
         resolved: Resolved,
         link: BoundLink,
@@ -358,15 +362,21 @@ impl Shard {
         let Some(link) = self.out_links.get_mut(out) else {
             return;
         };
-        let Some(answer) = link.answer.take() else {
+        let (answer, auto) = (link.answer.take(), link.auto);
+        if link.address.is_some() {
             return;
-        };
+        }
         link.address = Some(bound.address);
         self.consumers.entry(bound.address).or_default().push(out);
-        let (conn_key, engine_link) = (link.conn, link.link);
-        if let Some(conn) = self.conns.get_mut(conn_key) {
+        let (conn_key, engine_link, id) = (link.conn, link.link, link.id);
+        if let Some(answer) = answer
+            && let Some(conn) = self.conns.get_mut(conn_key)
+        {
             conn.engine
                 .answer_attach(engine_link, *answer, &mut conn.output);
+        }
+        if let Some(of) = auto {
+            self.tell_auto_link(of, AutoLinkEvent::Active(id));
         }
         self.consumer_flow(out);
         self.mark_ready(out);
@@ -418,7 +428,7 @@ impl Shard {
                     .out_links
                     .get(*out)
                     .is_some_and(|link| link.key == *address),
-                LinkSlot::In(_) | LinkSlot::Refused => false,
+                LinkSlot::In(_) | LinkSlot::Offered(_) | LinkSlot::Refused => false,
             })
     }
 

@@ -13,7 +13,7 @@ use crate::inspect::LinkType;
 pub struct Census {
     /// Connections.
     pub connections: usize,
-    /// Links on which producers send.
+    /// Links on which producers send, and auto-links that nobody has taken.
     pub in_links: usize,
     /// Links on which consumers receive.
     pub out_links: usize,
@@ -128,7 +128,7 @@ impl Shard {
     pub fn census(&self) -> Census {
         let mut census = Census {
             connections: self.conns.len(),
-            in_links: self.in_links.len(),
+            in_links: self.in_links.len() + self.offers.len(),
             out_links: self.out_links.len(),
             inbound: self.inbound.len(),
             outbound: self.outbound.len(),

@@ -65,6 +65,8 @@ pub(super) struct Conn {
     pub(super) is_container: bool,
     /// Sessions that this router has begun for routed links.
     pub(super) routing: Vec<SessionKey>,
+    /// The same for auto-links.
+    pub(super) own_auto: Vec<SessionKey>,
     /// Halves of routed links.
     pub(super) routed: usize,
     /// The engine's settings before its sessions were too many for their full windows.
@@ -241,7 +243,9 @@ pub(super) enum LinkSlot {
     In(InLinkKey),
     /// A consumer's link.
     Out(Key),
-    /// Refused: the peer's detach is all that is awaited.
+    /// An auto-link that its container has not yet taken.
+    Offered(Key),
+    /// Refused, or given up: the peer's detach is all that is awaited.
     Refused,
 }
 
@@ -284,6 +288,7 @@ impl Conn {
             sessions: Vec::new(),
             is_container: false,
             routing: Vec::new(),
+            own_auto: Vec::new(),
             routed: 0,
             roomy: None,
             hoards: Vec::new(),

@@ -244,6 +244,11 @@ impl Shard {
             LinkType::Endpoint => {
                 link.egress += 1;
                 self.counters.add(Counter::DeliveriesEgress, 1);
+                if link.of_container && fan.is_none() && link.routed.is_none() {
+                    link.egress_alone += 1;
+                    self.counters
+                        .add(Counter::DeliveriesEgressRouteContainer, 1);
+                }
             }
             LinkType::InterRouter => {
                 self.counters.add(Counter::DeliveriesTransit, 1);

@@ -34,6 +34,7 @@ impl Shard {
 
     /// Frees a link of the engine and what stands behind it.
     pub(super) fn drop_link(&mut self, key: ConnKey, link: LinkKey, how: LinkEnd) {
+        self.auto_link_lost(key, link);
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
@@ -44,7 +45,7 @@ impl Shard {
         match slot {
             Some(LinkSlot::In(in_link)) => self.drop_producer(in_link, &incoming, how),
             Some(LinkSlot::Out(out)) => self.drop_consumer(out, &outgoing, how),
-            Some(LinkSlot::Refused) | None => {}
+            Some(LinkSlot::Offered(_) | LinkSlot::Refused) | None => {}
         }
     }
 
@@ -56,6 +57,7 @@ impl Shard {
         conn.sessions.retain(|(of, _)| *of != session);
         conn.stalled.retain(|(of, _)| *of != session);
         conn.routing.retain(|of| *of != session);
+        conn.own_auto.retain(|of| *of != session);
         if !conn.is_crowded()
             && let Some(roomy) = conn.roomy.take()
         {
@@ -331,7 +333,11 @@ impl Shard {
             route: Some(route), ..
         } = &link.target
         {
-            self.carried.entry(route.id).or_default().ingress += link.ingress;
+            let carried = self.carried.entry(route.id).or_default();
+            carried.ingress += link.ingress;
+            if link.of_container {
+                carried.ingress_route_container += link.ingress;
+            }
         }
     }
 
@@ -340,6 +346,7 @@ impl Shard {
         if let Some(address) = link.address {
             let counters: &mut AddressCounters = self.carried.entry(address).or_default();
             counters.egress += link.egress;
+            counters.egress_route_container += link.egress_alone;
         }
     }
 

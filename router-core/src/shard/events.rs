@@ -88,7 +88,10 @@ impl Shard {
         }
         match self.half_at(key, link) {
             Some(half) => self.half_detached(half, parting),
-            None => self.detached(key, link, parting.closed, answer),
+            None => {
+                self.auto_link_detached(key, link, &parting);
+                self.detached(key, link, parting.closed, answer);
+            }
         }
     }
 
@@ -101,7 +104,7 @@ impl Shard {
                     self.mark_credit(in_link, false);
                     self.routed_flow(in_link);
                 }
-                Some(LinkSlot::Refused) | None => {}
+                Some(LinkSlot::Offered(_) | LinkSlot::Refused) | None => {}
             }
         }
         self.wake_session(key, session);

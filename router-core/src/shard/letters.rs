@@ -120,6 +120,8 @@ impl Shard {
         match command {
             Command::Bound(bound) => self.bound(bound),
             Command::AttachLink(ask) => self.attach_far(ask),
+            Command::AttachAutoLink(ask) => self.attach_auto_link(*ask),
+            Command::DetachAutoLink(of) => self.detach_auto_link(of),
             Command::Connection(id, ConnectionCommand::Close) => self.close_connection(id),
             Command::Connection(id, ConnectionCommand::Drop) => self.drop_connection(id),
             Command::Connection(id, ConnectionCommand::Doubt(age)) => self.doubt(id, age, now),
@@ -156,7 +158,8 @@ impl Shard {
             | Command::Arriving(_)
             | Command::ContainerUp(_)
             | Command::ContainerDown(_)
-            | Command::RouteLink(_) => {}
+            | Command::RouteLink(_)
+            | Command::AutoLink(..) => {}
         }
     }
 

@@ -18,7 +18,7 @@ use crate::ids::{
 };
 use crate::inspect::{LinkCounters, LinkType};
 use crate::limits;
-use crate::mail::{AddressEdit, End, Forward, Half};
+use crate::mail::{AddressEdit, AttachAutoLink, AutoLinkKey, End, Forward, Half};
 use crate::route::{DEFAULT_PRIORITY, Route};
 
 /// A link on which a producer sends to the router.
@@ -36,6 +36,10 @@ pub(super) struct InLink {
     pub(super) name: Arc<str>,
     /// Whom it serves.
     pub(super) kind: LinkType,
+    /// The auto-link that it is.
+    pub(super) auto: Option<AutoLinkKey>,
+    /// Its connection is of role route-container.
+    pub(super) of_container: bool,
     /// Where its deliveries go.
     pub(super) target: InTarget,
     /// `linkCapacity`: credit when nothing is held.
@@ -85,6 +89,8 @@ pub(super) struct NewLink {
     pub(super) name: Arc<str>,
     /// `linkCapacity` of its connection.
     pub(super) capacity: u32,
+    /// Its connection is of role route-container.
+    pub(super) of_container: bool,
     /// The second in which it was attached.
     pub(super) second: u32,
 }
@@ -99,6 +105,7 @@ impl InLink {
             link,
             name,
             capacity,
+            of_container,
             second,
         } = new;
         Self {
@@ -108,6 +115,8 @@ impl InLink {
             link,
             name,
             kind,
+            auto: None,
+            of_container,
             target,
             capacity,
             held: 0,
@@ -166,6 +175,7 @@ impl OutLink {
             link,
             name,
             capacity,
+            of_container,
             second,
         } = new;
         Self {
@@ -175,6 +185,8 @@ impl OutLink {
             link,
             name,
             kind: LinkType::Endpoint,
+            auto: None,
+            of_container,
             streaming: false,
             flow: None,
             unheard: false,
@@ -198,6 +210,7 @@ impl OutLink {
             sweeps: 0,
             counters: LinkCounters::default(),
             egress: 0,
+            egress_alone: 0,
             rate: Rate::default(),
             zero_since: Some(second),
         }
@@ -225,6 +238,15 @@ pub(super) enum InTarget {
         /// Its route in the present snapshot.
         route: Option<Arc<Route>>,
     },
+}
+
+/// An auto-link that its container has not yet taken.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) session: SessionKey,
+    pub(super) link: LinkKey,
+    pub(super) name: Str,
+    pub(super) ask: AttachAutoLink,
 }
 
 /// What belongs to one half of a routed link.
@@ -346,6 +368,10 @@ pub(super) struct OutLink {
     pub(super) name: Arc<str>,
     /// Whom it serves.
     pub(super) kind: LinkType,
+    /// The auto-link that it is.
+    pub(super) auto: Option<AutoLinkKey>,
+    /// Its connection is of role route-container.
+    pub(super) of_container: bool,
     /// It carries large messages to a neighbour.
     pub(super) streaming: bool,
     /// Whose large messages it carries, beside those that have no link of their own.
@@ -393,6 +419,8 @@ pub(super) struct OutLink {
     pub(super) counters: LinkCounters,
     /// Deliveries sent for the address and not yet added to its counters.
     pub(super) egress: u64,
+    /// Those of them that were sent to it alone.
+    pub(super) egress_alone: u64,
     /// Settlements a second.
     pub(super) rate: Rate,
     /// The second since which there is no credit.

@@ -6,6 +6,7 @@
 
 mod annotate;
 mod attach;
+mod autolinks;
 mod census;
 mod coalesce;
 mod conn;

@@ -109,7 +109,7 @@ impl Shard {
                 let link = self.out_links.get(out);
                 link.is_some_and(|link| link.kind == LinkType::RouterControl)
             }
-            LinkSlot::In(_) | LinkSlot::Out(_) | LinkSlot::Refused => false,
+            LinkSlot::In(_) | LinkSlot::Out(_) | LinkSlot::Offered(_) | LinkSlot::Refused => false,
         };
         let conn = self.conns.get(key);
         kind == LinkType::RouterControl
@@ -155,6 +155,7 @@ impl Shard {
             // Without a terminus the answer is a refusal: the detach follows.
             Some(LinkSlot::Out(out)) if attach.target.is_some() => self.router_link_up(key, out),
             Some(LinkSlot::In(in_link)) => self.mark_credit(in_link, true),
+            Some(LinkSlot::Offered(offer)) => self.auto_link_answered(key, link, offer, attach),
             _ => {}
         }
     }
@@ -268,7 +269,7 @@ impl Shard {
         let kind = match self.slot(key, link) {
             Some(LinkSlot::In(in_link)) => self.in_links.get(in_link).map(|link| link.kind),
             Some(LinkSlot::Out(out)) => self.out_links.get(out).map(|link| link.kind),
-            Some(LinkSlot::Refused) | None => None,
+            Some(LinkSlot::Offered(_) | LinkSlot::Refused) | None => None,
         };
         kind == Some(LinkType::RouterControl) && is_ours(key)
     }

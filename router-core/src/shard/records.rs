@@ -353,13 +353,21 @@ impl Shard {
         }
         if let Some(link) = parcel.link.and_then(|key| self.in_links.get_mut(key)) {
             link.counters.deliveries += 1;
+            let is_routed = matches!(link.target, InTarget::Routed(_));
+            let from_container = u64::from(link.of_container && !is_routed);
             match (&link.target, link.kind) {
                 (InTarget::Address { .. }, _) => link.ingress += 1,
                 // Each of its messages says itself where it goes.
                 (InTarget::Anonymous { .. }, LinkType::Endpoint) => {
-                    self.carried.entry(address).or_default().ingress += 1;
+                    let carried = self.carried.entry(address).or_default();
+                    carried.ingress += 1;
+                    carried.ingress_route_container += from_container;
                 }
                 _ => {}
+            }
+            if from_container > 0 {
+                self.counters
+                    .add(Counter::DeliveriesIngressRouteContainer, 1);
             }
         }
         if self.is_of_endpoint(parcel.link) {

@@ -250,7 +250,7 @@ impl Shard {
         let half = match self.slot(conn, link)? {
             LinkSlot::In(key) => Half::In(self.id, key),
             LinkSlot::Out(key) => Half::Out(self.out_key(key)),
-            LinkSlot::Refused => return None,
+            LinkSlot::Offered(_) | LinkSlot::Refused => return None,
         };
         self.routed(half).is_some().then_some(half)
     }

@@ -67,12 +67,19 @@ impl Shard {
                 route: Some(route), ..
             } = &link.target
             {
-                carried.entry(route.id).or_default().ingress += std::mem::take(&mut link.ingress);
+                let carried = carried.entry(route.id).or_default();
+                let ingress = std::mem::take(&mut link.ingress);
+                carried.ingress += ingress;
+                if link.of_container {
+                    carried.ingress_route_container += ingress;
+                }
             }
         }
         for (_, link) in out_links.iter_mut() {
             if let Some(address) = link.address {
-                carried.entry(address).or_default().egress += std::mem::take(&mut link.egress);
+                let carried = carried.entry(address).or_default();
+                carried.egress += std::mem::take(&mut link.egress);
+                carried.egress_route_container += std::mem::take(&mut link.egress_alone);
             }
         }
     }

@@ -12,7 +12,7 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
 
 use super::conn::{Conn, LinkSlot};
-use super::link::{InLink, OutLink, RoutedWaits};
+use super::link::{InLink, Offer, OutLink, RoutedWaits};
 use super::pipe::PipeTx;
 use super::question::SaslQuestion;
 use super::transit::Transit;
@@ -92,6 +92,8 @@ pub struct Shard {
     pub(super) by_id: Table<ConnectionId, ConnKey>,
     pub(super) in_links: Keyed<InLink>,
     pub(super) out_links: Keyed<OutLink>,
+    /// Auto-links that their containers have not yet taken.
+    pub(super) offers: Keyed<Offer>,
     pub(super) inbound: Keyed<Inbound>,
     pub(super) outbound: Keyed<Outbound>,
     pub(super) copies: Keyed<Copies>,
@@ -217,17 +219,16 @@ impl Shard {
             id,
             shards,
             settings,
-            seed,
-            secret,
             table,
             counters,
+            ..
         } = config;
-        let hasher = foldhash::quality::FixedState::with_seed(seed);
+        let hasher = foldhash::quality::FixedState::with_seed(config.seed);
         Self {
             id,
             shards,
             context: AddressContext::new(&settings.id),
-            names: ChaCha20Rng::from_seed(secret),
+            names: ChaCha20Rng::from_seed(config.secret),
             counters,
             tally: Tally::new(table.boards(), id),
             table,
@@ -241,6 +242,7 @@ impl Shard {
             by_id: Table::with_hasher(hasher.clone()),
             in_links: Keyed::new(),
             out_links: Keyed::new(),
+            offers: Keyed::new(),
             inbound: Keyed::new(),
             outbound: Keyed::new(),
             copies: Keyed::new(),

@@ -1,5 +1,6 @@
 //! A shard, or several, with a control plane and AMQP peers, all in memory and one after the other.
 
+mod autolinks;
 mod classes;
 mod counts;
 mod dialled;

@@ -46,6 +46,9 @@ pub struct StatOptions {
     /// Where the router connects to, and how that goes.
     #[arg(long)]
     pub connectors: bool,
+    /// Links that the router attaches by itself, and how that goes.
+    #[arg(long)]
+    pub autolinks: bool,
     /// Show more columns.
     #[arg(short, long)]
     pub verbose: bool,
@@ -141,6 +144,7 @@ impl StatOptions {
             (self.addresses, View::Addresses),
             (self.nodes, View::Nodes),
             (self.connectors, View::Connectors),
+            (self.autolinks, View::AutoLinks),
         ];
         let flagged = flags.iter().filter(|(on, _)| *on).map(|(_, view)| *view);
         let mut views: Vec<View> = Vec::new();

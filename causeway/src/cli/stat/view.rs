@@ -27,6 +27,9 @@ pub enum View {
     Nodes,
     /// Where the router connects to, and how that goes.
     Connectors,
+    /// Links that the router attaches by itself.
+    #[value(name = "autolinks")]
+    AutoLinks,
 }
 
 type Column = (&'static str, fn(&Row<'_>) -> String);
@@ -65,6 +68,7 @@ impl View {
             Self::Addresses => "org.apache.qpid.dispatch.router.address",
             Self::Nodes => "org.apache.qpid.dispatch.router.node",
             Self::Connectors => "org.apache.qpid.dispatch.connector",
+            Self::AutoLinks => "org.apache.qpid.dispatch.router.config.autoLink",
         }
     }
 
@@ -77,6 +81,7 @@ impl View {
             Self::Addresses => "addresses",
             Self::Nodes => "nodes",
             Self::Connectors => "connectors",
+            Self::AutoLinks => "autoLinks",
         }
     }
 
@@ -110,6 +115,12 @@ impl View {
             Self::Connectors => {
                 let more: &[Column] = if verbose { &CONNECTORS_VERBOSE } else { &[] };
                 ("Connectors", columns(&CONNECTORS, more, rows))
+            }
+            Self::AutoLinks => {
+                let more: &[Column] = if verbose { &AUTO_LINKS_VERBOSE } else { &[] };
+                let mut rows: Vec<Row<'_>> = rows.collect();
+                rows.sort_by_cached_key(|row| row.text("address"));
+                ("AutoLinks", columns(&AUTO_LINKS, more, rows.into_iter()))
             }
         };
         let mut lines = layout.lines();
@@ -232,6 +243,22 @@ const CONNECTORS: [Column; 6] = [
 ];
 
 const CONNECTORS_VERBOSE: [Column; 1] = [("servers in turn", |row| row.text("failoverUrls"))];
+
+const AUTO_LINKS: [Column; 7] = [
+    ("addr", |row| row.text("address")),
+    ("dir", |row| row.text("direction")),
+    ("phs", |row| row.text("phase")),
+    ("extAddr", |row| row.text("externalAddress")),
+    ("link", |row| row.text("linkRef")),
+    ("status", |row| row.text("operStatus")),
+    ("lastErr", |row| row.text("lastError")),
+];
+
+const AUTO_LINKS_VERBOSE: [Column; 3] = [
+    ("name", |row| row.text("name")),
+    ("connection", |row| row.text("connection")),
+    ("container", |row| row.text("containerId")),
+];
 
 /// A text, or a sign that there is none.
 fn or_dash(text: String) -> String {

@@ -68,6 +68,7 @@ pub static LINK_ROUTE: EntityType = EntityType {
     ],
     shows_nulls: true,
     section: Some("linkRoute"),
+    missing: Some("No 'direction' attribute provided - it is mandatory"),
     description: "Links to a range of addresses go to a container.",
     ..EntityType::PLAIN
 };

@@ -5,6 +5,7 @@
 
 mod address;
 mod auth_service;
+mod auto_link;
 mod base;
 mod common;
 mod connection;
@@ -21,6 +22,7 @@ mod scoped_route;
 
 pub use address::{CONFIG_ADDRESS, ROUTER_ADDRESS};
 pub use auth_service::AUTH_SERVICE;
+pub use auto_link::AUTO_LINK;
 pub use base::{AMQP_MANAGEMENT, ENTITY, MANAGEMENT};
 pub use connection::CONNECTION;
 pub use connector::CONNECTOR;
@@ -50,6 +52,7 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &SSL_PROFILE,
     &CONFIG_ADDRESS,
     &LINK_ROUTE,
+    &AUTO_LINK,
     &CONNECTION_LINK_ROUTE,
     &ROUTER_LINK,
     &ROUTER_ADDRESS,
@@ -60,7 +63,6 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
 /// Types of the incumbent, by short name, that this version does not have.
 const LATER: &[&str] = &[
     "logStats",
-    "router.config.autoLink",
     "router.config.exchange",
     "router.config.binding",
     "allocator",
