@@ -6,7 +6,6 @@
 //! that works on every file system, and with links that are moved from one folder to another.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use tls::{ClientCertificate, Material, Problem, Profile};
 
 use crate::clock::time_of_day;
 use crate::log::{Level, Log, Module};
+use crate::password;
 use crate::socket::error_text;
 use crate::stamp::Stamp;
 
@@ -29,9 +29,6 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Bytes of a file; a larger one is something else.
 const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
-
-/// Bytes of a password in a file.
-const PASSWORD_BYTES_MAX: usize = 199;
 
 /// How long before its end a certificate is told of.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -266,13 +263,9 @@ pub(crate) fn load(settings: &ProfileSettings) -> Result<Profile, Vec<Problem>> 
         ..Material::default()
     };
     let names = file("uidNameMappingFile", &settings.names_file);
-    let password_file = file("passwordFile", &settings.password_file);
     let material = Material {
         names: names.map_or_else(BTreeMap::new, |bytes| names_in(&bytes, &mut problems)),
-        password: match password_file {
-            Some(bytes) => Some(first_line(&bytes)),
-            None => password(settings.password.as_deref(), &mut problems),
-        },
+        password: password_of(settings, &mut problems),
         public_roots: match settings.authority_file {
             Some(_) => Vec::new(),
             None => rustls_native_certs::load_native_certs().certs,
@@ -317,43 +310,19 @@ fn names_in(bytes: &[u8], problems: &mut Vec<Problem>) -> BTreeMap<String, Strin
     }
 }
 
-fn first_line(bytes: &[u8]) -> String {
-    let line = bytes
-        .split(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    let line = &line[..line.len().min(PASSWORD_BYTES_MAX)];
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    String::from_utf8_lossy(line).into_owned()
-}
-
-/// The password in one of its forms.
-fn password(form: Option<&str>, problems: &mut Vec<Problem>) -> Option<String> {
-    let form = form?;
-    if let Some(variable) = form.strip_prefix("env:") {
-        let variable = variable.trim_start();
-        let value = env::var(variable).ok();
-        if value.is_none() {
-            let text = "Failed to find a password in the environment variable";
-            let remedy = format!("set the variable {variable}");
-            problems.push(Problem::new("password", text).with_remedy(remedy));
+/// The password in one of its forms; beside one, a `passwordFile` does not count.
+fn password_of(settings: &ProfileSettings, problems: &mut Vec<Problem>) -> Option<String> {
+    let (attribute, read) = match (&settings.password, &settings.password_file) {
+        (Some(form), _) => {
+            let plain = form.strip_prefix("literal:").map(str::to_owned);
+            let read = plain.map_or_else(|| password::read(form), Ok);
+            ("password", read)
         }
-        return value;
-    }
-    if let Some(path) = form.strip_prefix("file:") {
-        return match read(Path::new(path)) {
-            Ok(bytes) => Some(first_line(&bytes)),
-            Err(error) => {
-                let error = error_text(&error);
-                let text = format!("Unable to open password file {path}, error: {error}");
-                problems.push(Problem::new("password", text));
-                None
-            }
-        };
-    }
-    let plain = ["pass:", "literal:"];
-    let plain = plain.iter().find_map(|prefix| form.strip_prefix(prefix));
-    Some(plain.unwrap_or(form).to_owned())
+        (None, Some(path)) => ("passwordFile", password::read(&format!("file:{path}"))),
+        (None, None) => return None,
+    };
+    read.map_err(|text| problems.push(Problem::new(attribute, text)))
+        .ok()
 }
 
 /// What is odd about a profile that can be used.
@@ -371,4 +340,31 @@ pub(crate) fn oddities(settings: &ProfileSettings, profile: &Profile) -> Vec<Pro
         oddities.push(Problem::new("passwordFile", text));
     }
     oddities
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_goes_before_a_file_with_one() {
+        let of = |password: Option<&str>, file: Option<&str>| {
+            let settings = ProfileSettings {
+                password: password.map(str::to_owned),
+                password_file: file.map(str::to_owned),
+                ..ProfileSettings::default()
+            };
+            let mut problems = Vec::new();
+            let password = password_of(&settings, &mut problems);
+            let attributes = problems.into_iter().map(|problem| problem.attribute);
+            (password, attributes.collect::<Vec<_>>())
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(of(Some("x"), Some("/nowhere")), (text("x"), vec![]));
+        assert_eq!(of(Some("pass:x"), None), (text("x"), vec![]));
+        assert_eq!(of(Some("literal:pass:x"), None), (text("pass:x"), vec![]));
+        assert_eq!(of(None, Some("/nowhere")), (None, vec!["passwordFile"]));
+        assert_eq!(of(Some("file:/nowhere"), None), (None, vec!["password"]));
+        assert_eq!(of(None, None), (None, vec![]));
+    }
 }

@@ -158,9 +158,9 @@ pub(crate) fn field(subject: &Name, name: &str) -> Option<String> {
     named.next().and_then(|field| text(&field.value))
 }
 
-/// A subject in one line, in the order of the certificate.
+/// A subject in one line, the last field first (RFC 2253 §2.1), as the incumbent has it.
 fn one_line(subject: &Name) -> String {
-    let sets = subject.0.iter().map(|set| {
+    let sets = subject.0.iter().rev().map(|set| {
         let fields = set.0.iter().map(|field| {
             let value = text(&field.value).unwrap_or_default();
             format!("{}={}", name_of(&field.oid), escaped(&value))

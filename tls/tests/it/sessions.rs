@@ -161,7 +161,7 @@ fn a_certificate_is_made_into_a_user_as_the_format_says() {
         let security = two.server.transform.security().unwrap();
         security.identity.as_ref().unwrap().user.clone()
     };
-    assert_eq!(user(None, &[]), "C=US,ST=NC,O=Client\\, Inc,CN=127.0.0.1");
+    assert_eq!(user(None, &[]), "CN=127.0.0.1,O=Client\\, Inc,ST=NC,C=US");
     assert_eq!(user(Some("nlocs"), &[]), "127.0.0.1;Client, Inc;US;NC");
     assert_eq!(user(Some("cs"), &[("US;NC", "carolina")]), "carolina");
     assert_eq!(user(Some("1"), &[]).len(), 40);
