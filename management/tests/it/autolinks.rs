@@ -145,7 +145,8 @@ fn a_section_takes_the_old_names_with_a_warning_each_and_gets_a_name() {
         "Attribute 'externalAddr' of entity 'autoLink' has been deprecated. Use \
          'externalAddress' instead",
     ];
-    assert_eq!(validated.warnings, expected);
+    let said: Vec<_> = validated.warnings.iter().map(|odd| &*odd.text).collect();
+    assert_eq!(said, expected);
     for _ in 0..2 {
         let World {
             agent,
