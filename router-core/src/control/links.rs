@@ -331,7 +331,8 @@ impl Links {
     }
 
     /// Where the next link for a key goes that has come by a connection: to the containers here in
-    /// turn, else to the routers that have some in turn, whatever the way costs, but never back.
+    /// turn, else to the routers that have some in turn, whatever the way costs, but never back. A
+    /// container gets its own link if there is no other here.
     pub(super) fn choose(
         &mut self,
         key: &AddressKey,
@@ -346,10 +347,11 @@ impl Links {
             ..
         } = self;
         let served = served.get_mut(key)?;
+        let is_alone = served.containers.iter().all(|(of, _)| *of == from);
         let here: Vec<Hop> = served
             .containers
             .iter()
-            .filter(|(connection, _)| *connection != from)
+            .filter(|(connection, _)| *connection != from || is_alone)
             .filter_map(|&(connection, identity)| {
                 let entry = entries.get(&identity)?;
                 let owner = || owners.get(&connection).map(|(owner, _)| owner);
