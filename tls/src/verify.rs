@@ -14,6 +14,11 @@ use rustls::{
 
 use crate::identity::lone_common_name;
 
+const SECONDS_OF_A_DAY: u64 = 86_400;
+
+/// Names of a certificate that an error shows.
+const NAMES_SHOWN_MAX: usize = 4;
+
 /// Checks the chain of a server's certificates always, and whom they are for unless told not to.
 ///
 /// The common name counts where a certificate has no extension for names at all: devices and
@@ -87,6 +92,21 @@ fn is_common_name(certificate: &CertificateDer<'_>, wanted: &ServerName<'_>) -> 
     lone_common_name(certificate).is_some_and(|name| name.eq_ignore_ascii_case(&wanted.to_str()))
 }
 
+/// The names in a certificate, of which the library tells kind and text: `DnsName("a.b")`.
+fn names(presented: &[String]) -> String {
+    let names = presented.iter().take(NAMES_SHOWN_MAX).map(|name| {
+        let inner = name.split_once('(').map_or(name.as_str(), |(_, rest)| rest);
+        inner.trim_end_matches(')').trim_matches('"')
+    });
+    let mut names: Vec<&str> = names.collect();
+    match presented.len() {
+        0 => return "no name".to_owned(),
+        count if count > NAMES_SHOWN_MAX => names.push("others"),
+        _ => {}
+    }
+    names.join(", ")
+}
+
 /// Why a handshake failed, for people: what it is, and what to do about it.
 pub(crate) fn explain(error: &Error) -> String {
     use rustls::AlertDescription as Alert;
@@ -96,9 +116,19 @@ pub(crate) fn explain(error: &Error) -> String {
                 "the peer's certificate is signed by no authority that is trusted (caCertFile)"
                     .to_owned()
             }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the peer's certificate has expired".to_owned()
+            CertificateError::ExpiredContext { time, not_after } => {
+                let seconds = time.as_secs().saturating_sub(not_after.as_secs());
+                let days = seconds / SECONDS_OF_A_DAY;
+                format!("the peer's certificate has expired (whole days since then: {days})")
             }
+            CertificateError::NotValidForNameContext {
+                expected,
+                presented,
+            } => format!(
+                "the peer's certificate is for {}, not for {} (host, verifyHostname)",
+                names(presented),
+                expected.to_str()
+            ),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 "the peer's certificate is not valid yet".to_owned()
             }

@@ -20,12 +20,21 @@ fn certificates_that_prove_nothing_are_refused_with_the_reason() {
     };
     assert!(refused(other.material("hub")).contains("no authority that is trusted"));
     let expired = authority.issue("hub", |params| params.not_after = date_time_ymd(2020, 1, 1));
-    assert!(refused(expired.material(None)).contains("has expired"));
+    let told = refused(expired.material(None));
+    let days = told.split_once("has expired (whole days since then: ");
+    let days = days.and_then(|(_, days)| days.strip_suffix(')')?.parse::<u32>().ok());
+    assert!(days.is_some_and(|days| days > 2000), "{told}");
     let early = authority.issue("hub", |params| {
         params.not_before = date_time_ymd(2100, 1, 1);
     });
     assert!(refused(early.material(None)).contains("not valid yet"));
-    assert!(refused(authority.material("elsewhere")).contains("elsewhere"));
+    let told = refused(authority.material("elsewhere"));
+    assert!(
+        told.contains(
+            "the peer's certificate is for elsewhere, not for hub (host, verifyHostname)"
+        ),
+        "{told}"
+    );
     let stranger = other.issue("device", |_| {}).material(Some(&authority));
     let asked = ClientCertificate::Required;
     let two = Two::asking(stranger, "hub", authority.material("hub"), asked).run();
