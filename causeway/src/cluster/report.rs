@@ -8,7 +8,7 @@ use amqp_codec::Value;
 use management::client::Table;
 
 use crate::cli::client::ConnectOptions;
-use crate::cli::client::endpoint::{Endpoint, Login};
+use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::failure::Failure;
 use crate::cli::manager::Manager;
@@ -73,12 +73,7 @@ impl Reporter {
             return Ok(report);
         }
         self.manager = None;
-        let options = ConnectOptions::to(Endpoint {
-            host: at.ip().to_string(),
-            port: at.port(),
-            address: None,
-            login: Login::default(),
-        });
+        let options = ConnectOptions::to(Endpoint::plain(at.ip().to_string(), at.port()));
         let mut manager = Manager::connect_with(&options, None, PATIENCE, Interrupt::default())?;
         let report = ask(id, &mut manager)?;
         self.manager = Some(manager);

@@ -1,5 +1,6 @@
 """Clients inside TLS, by every mechanism that Proton has; and what the router offers at all."""
 
+import json
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ from proton.reactor import AtMostOnce
 from proton.utils import BlockingConnection
 
 import certificates
-from router import ROOT, Router, causeway_only
+from router import ROOT, Router, binary, causeway_only
 
 SECONDS = 30
 TEMPLATE = ROOT / "tests" / "interop" / "secured.conf"
@@ -106,6 +107,79 @@ class Mechanisms(Secured):
         for port in ("PORT_USERS", "PORT_CERTIFIED"):
             with self.assertRaises(ConnectionException):
                 self.connect(port, allowed_mechs="ANONYMOUS")
+
+
+@causeway_only("its own tools")
+class Tools(Secured):
+    """`causeway send`, `recv`, `stat` and `bench` inside TLS."""
+
+    def causeway(self, *arguments, port="PORT_ANYBODY", trust="ca.pem", own=None, user=None,
+                 url="amqps://%slocalhost:%d", background=False):
+        who = user + "@" if user else ""
+        command = [binary(), *arguments, "--url", url % (who, self.router.ports[port])]
+        if trust:
+            command += ["--ssl-trustfile", self.path(trust)]
+        if own:
+            command += ["--ssl-certificate", self.path(own + ".pem"), "--ssl-key",
+                        self.path(own + ".key")]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        if background:
+            return process
+        said, _ = process.communicate(timeout=SECONDS)
+        return process.returncode, said
+
+    def test_send_and_recv_by_whatever_the_listener_wants(self):
+        ways = ({"port": "PORT_ANYBODY"}, {"port": "PORT_CERTIFIED", "own": "client"},
+                {"port": "PORT_USERS", "user": "alice:pencil"})
+        for way in ways:
+            address = "tools." + way["port"]
+            receiver = self.causeway("recv", address, "--count", "2", "--body", background=True,
+                                     **way)
+            code, said = self.causeway("send", address, "one", "x" * 50000, **way)
+            self.assertEqual(code, 0, said)
+            self.assertEqual(receiver.communicate(timeout=SECONDS)[0],
+                             "one\n%s\n" % ("x" * 50000))
+
+    def test_a_password_is_shown_inside_tls_alone(self):
+        code, said = self.causeway("stat", "--sasl-mechanisms", "PLAIN", port="PORT_USERS",
+                                   user="alice:pencil")
+        self.assertEqual(code, 0, said)
+        code, said = self.causeway("stat", port="PORT_USERS", user="alice:crayon")
+        self.assertEqual(code, 1, said)
+        self.assertIn("Authentication failed", said)
+        self.assertNotIn("crayon", said)
+
+    def test_stat_shows_its_own_connection(self):
+        code, said = self.causeway("stat", "connections", port="PORT_CERTIFIED", own="client")
+        self.assertEqual(code, 0, said)
+        self.assertRegex(said, r"TLSv1\.3\(TLS_AES_\w+\) .*CN=device\(x\.509\)")
+
+    def test_bench_measures_inside_tls(self):
+        for size in ("100", "100k"):
+            code, said = self.causeway("bench", "--duration", "1s", "--warm-up", "200ms", "--size",
+                                       size, "--json")
+            self.assertEqual(code, 0, said)
+            self.assertGreater(json.loads(said.splitlines()[-1])["received"], 10, said)
+
+    def test_what_goes_wrong_is_told_with_what_to_do(self):
+        for arguments, words in (
+                ({"trust": "stranger.pem"}, "signed by no authority that is trusted"),
+                ({"trust": "server.key"}, "--ssl-trustfile: no certificate in the file"),
+                ({"trust": "nowhere.pem"}, "--ssl-trustfile: "),
+                ({"port": "PORT_CERTIFIED"}, "--ssl-certificate"),
+                ({"port": "PORT_CERTIFIED", "own": "forged"}, "--ssl-certificate"),
+                ({"url": "amqp://%slocalhost:%d", "trust": None}, "hung up without a word")):
+            code, said = self.causeway("stat", **arguments)
+            self.assertEqual(code, 1, said)
+            self.assertIn(words, said)
+        other = self.router.ports["PORT_ANYBODY"]
+        done = subprocess.run(
+            [binary(), "stat", "--url", "amqps://127.0.0.2:%d" % other, "--ssl-trustfile",
+             self.path("ca.pem")], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(done.returncode, 1)
 
 
 @unittest.skipUnless(shutil.which("openssl"), "there is no openssl to ask with")

@@ -13,7 +13,7 @@ use crate::cli::bench::measure::{Measurement, Settings, Subject};
 use crate::cli::bench::report::{self, Printer};
 use crate::cli::bench::rival::{Rival, Workshop, own_command};
 use crate::cli::bench::rounds::{Rounds, Spread};
-use crate::cli::client::endpoint::{Endpoint, Login};
+use crate::cli::client::endpoint::Endpoint;
 use crate::cli::failure::Failure;
 use crate::cli::quantity::{nanoseconds, three_digits};
 use crate::cli::screen::Progress;
@@ -102,15 +102,8 @@ fn start(workshop: &Workshop, comparison: &Comparison) -> Result<Vec<(Rival, Sub
 }
 
 fn subject(rival: &Rival, listener: Option<TcpListener>) -> Subject {
-    let host = Ipv4Addr::LOCALHOST.to_string();
-    let endpoint = Endpoint {
-        host,
-        port: rival.port,
-        address: None,
-        login: Login::default(),
-    };
     Subject {
-        endpoint,
+        endpoint: Endpoint::local(rival.port),
         exit: None,
         listener,
         pid: Some(rival.pid()),

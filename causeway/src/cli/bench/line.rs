@@ -3,7 +3,6 @@
 //! Owns the routers of the lines and how their figures stand beside those of one router alone; the
 //! ratio of a line is that of its dearest router.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -14,7 +13,7 @@ use crate::cli::bench::measure::{Settings, Subject, measure};
 use crate::cli::bench::report::{self, Printer};
 use crate::cli::bench::rival::{Rival, Workshop, free_port, own_command};
 use crate::cli::bench::rounds::{Rounds, Spread};
-use crate::cli::client::endpoint::{Endpoint, Login};
+use crate::cli::client::endpoint::Endpoint;
 use crate::cli::failure::Failure;
 use crate::cli::quantity::three_digits;
 use crate::cli::screen::Progress;
@@ -42,12 +41,7 @@ impl Line {
             routers.push(Rival::configured(workshop, &name, &command, port, &text)?);
             before = Some(joint);
         }
-        let endpoint = |rival: &Rival| Endpoint {
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: rival.port,
-            address: None,
-            login: Login::default(),
-        };
+        let endpoint = |rival: &Rival| Endpoint::local(rival.port);
         let mut pids = routers.iter().map(Rival::pid);
         let (Some(first), Some(last)) = (routers.first(), routers.last()) else {
             return Err(Failure::new("a line has at least one router"));

@@ -334,7 +334,9 @@ impl<'a> Run<'a> {
                     connection: Connection::new(Arc::clone(&config), clock.now()),
                     input: RecvBuf::new(),
                     output: SendQueue::new(),
+                    sealed: SendQueue::new(),
                     stream,
+                    transform: tls::plain(),
                 };
                 let stage = Arc::clone(&stage);
                 let tally = Arc::clone(&tally);

@@ -17,6 +17,7 @@ use crate::cli::bench::report::Printer;
 use crate::cli::client::FRAME_SIZE_DEFAULT;
 use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::interrupt::Interrupt;
+use crate::cli::client::secure::TlsOptions;
 use crate::cli::failure::{self, Failure};
 use crate::cli::quantity;
 use crate::cli::screen::Progress;
@@ -44,7 +45,7 @@ mod stamp;
     causeway bench --line 3 --size 10k\n  \
     causeway bench --idle-connections 1000 --pid $(pidof causeway)")]
 pub struct BenchOptions {
-    /// Where the router listens: amqp://HOST:PORT, or any part of it.
+    /// Where the router listens: amqp://HOST:PORT, or any part of it; amqps:// inside TLS.
     #[arg(long, value_name = "URL", default_value = "amqp://127.0.0.1:5672")]
     pub url: Endpoint,
     /// Where receivers connect to, if that is another router of the network.
@@ -121,6 +122,9 @@ pub struct BenchOptions {
     /// Open N connections with a session and two links each, and tell what they cost in memory.
     #[arg(long, value_name = "N", conflicts_with_all = ["suite", "direct_listen", "proxy"])]
     pub idle_connections: Option<usize>,
+    /// TLS, for `--url` and `--exit`.
+    #[command(flatten)]
+    pub tls: TlsOptions,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -129,10 +133,16 @@ pub struct BenchOptions {
 /// Measures.
 #[must_use]
 pub fn run(options: BenchOptions) -> ExitCode {
-    failure::exit(bench(&options))
+    failure::exit(bench(options))
 }
 
-fn bench(options: &BenchOptions) -> Result<ExitCode, Failure> {
+fn bench(options: BenchOptions) -> Result<ExitCode, Failure> {
+    let mut options = options;
+    options.url.prepare(&options.tls)?;
+    if let Some(exit) = &mut options.exit {
+        exit.prepare(&options.tls)?;
+    }
+    let options = &options;
     let settings = options.settings()?;
     let loads = if options.suite {
         options.load().suite()

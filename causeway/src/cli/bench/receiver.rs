@@ -82,7 +82,9 @@ impl Receiver {
             connection,
             input,
             output,
+            sealed,
             stream,
+            transform,
         } = parts;
         Ok(Self {
             clock,
@@ -95,7 +97,7 @@ impl Receiver {
             links: Vec::new(),
             output,
             sessions: Vec::new(),
-            socket: Socket::new(stream).map_err(lost)?,
+            socket: Socket::new(stream, transform, sealed).map_err(lost)?,
             stage,
             tally,
         })

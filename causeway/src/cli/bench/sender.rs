@@ -90,7 +90,9 @@ impl Sender {
             connection,
             input,
             output,
+            sealed,
             stream,
+            transform,
         } = parts;
         let interval = load.interval();
         let now = clock.now();
@@ -111,7 +113,7 @@ impl Sender {
             output,
             session,
             settled: load.settled,
-            socket: Socket::new(stream).map_err(lost)?,
+            socket: Socket::new(stream, transform, sealed).map_err(lost)?,
             stage,
             tally,
             template: Template::new(load.size),

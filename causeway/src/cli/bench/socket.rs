@@ -7,8 +7,8 @@
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::time::Duration;
 
-use amqp_proto::{RecvBuf, SendQueue};
-use bytes::Bytes;
+use amqp_proto::{RecvBuf, SendQueue, Transform, TransformError};
+use bytes::{Bytes, BytesMut};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
@@ -22,17 +22,24 @@ pub(super) struct Socket {
     events: Events,
     poll: Poll,
     readable: bool,
+    /// Output inside TLS that the stream has not taken.
+    sealed: SendQueue,
     stream: TcpStream,
+    transform: Box<dyn Transform>,
     window: Vec<u8>,
     writable: bool,
 }
 
 impl Socket {
-    /// Takes over a connected stream.
+    /// Takes over a connected stream, with what stands before it and what that has for it.
     ///
     /// # Errors
     /// If the operating system refuses.
-    pub(super) fn new(stream: std::net::TcpStream) -> io::Result<Self> {
+    pub(super) fn new(
+        stream: std::net::TcpStream,
+        transform: Box<dyn Transform>,
+        sealed: SendQueue,
+    ) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let mut stream = TcpStream::from_std(stream);
@@ -45,7 +52,9 @@ impl Socket {
             events,
             poll,
             readable: true,
+            sealed,
             stream,
+            transform,
             window,
             writable: true,
         })
@@ -62,7 +71,13 @@ impl Socket {
         match self.stream.read(&mut self.window) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(length) => {
-                input.push(Bytes::copy_from_slice(&self.window[..length]));
+                let bytes = &self.window[..length];
+                if self.transform.is_clear() {
+                    input.push(Bytes::copy_from_slice(bytes));
+                } else {
+                    let opened = self.transform.open(BytesMut::from(bytes), input);
+                    opened.map_err(as_io)?;
+                }
                 Ok(length)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -89,17 +104,15 @@ impl Socket {
     /// # Errors
     /// The stream's errors.
     pub(super) fn write(&mut self, output: &mut SendQueue) -> io::Result<()> {
-        while self.writable && !output.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = output.io_slices(&mut slices);
-            match self.stream.write_vectored(&slices[..used]) {
-                Ok(written) => output.consume(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        if self.transform.is_clear() {
+            return drain(&mut self.stream, &mut self.writable, output);
         }
-        Ok(())
+        // What is sealed is no less than a round of output: more is sealed when that has gone.
+        if self.sealed.is_empty() {
+            let sealed = self.transform.seal(output, &mut self.sealed);
+            sealed.map_err(as_io)?;
+        }
+        drain(&mut self.stream, &mut self.writable, &mut self.sealed)
     }
 
     /// Whether the last read may have left something.
@@ -124,4 +137,23 @@ impl Socket {
         }
         Ok(())
     }
+}
+
+/// Writes what the stream takes.
+fn drain(stream: &mut TcpStream, writable: &mut bool, output: &mut SendQueue) -> io::Result<()> {
+    while *writable && !output.is_empty() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let used = output.io_slices(&mut slices);
+        match stream.write_vectored(&slices[..used]) {
+            Ok(written) => output.consume(written),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => *writable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn as_io(error: TransformError) -> io::Error {
+    io::Error::other(error)
 }

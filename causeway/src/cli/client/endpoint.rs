@@ -1,22 +1,27 @@
 //! Where to connect: `amqp://host:port` and its shorter forms.
 //!
-//! Owns the reading of such text; it resolves no names and opens no sockets. Parts of a URL that
-//! this client cannot honour (`amqps`) are errors: dropping them silently would send in the clear
-//! what was meant to be protected.
+//! Owns the reading of such text; it resolves no names and opens no sockets. `amqps` is kept as a
+//! demand that whoever connects has to meet: dropping it silently would send in the clear what was
+//! meant to be protected.
 
 use std::fmt;
 use std::str::FromStr;
 
-use amqp_proto::{Mechanism, Sasl};
+use amqp_proto::{Mechanism, Sasl, Transform};
 use sasl::Credentials;
 
+use crate::cli::client::secure::{Secure, TlsOptions};
+use crate::cli::failure::Failure;
 use crate::dialogue::Terms;
 
 /// The port of AMQP without TLS.
 pub const PORT_DEFAULT: u16 = 5672;
 
+/// The port of AMQP inside TLS.
+pub const PORT_SECURE: u16 = 5671;
+
 /// A host and a port; perhaps an address that followed them.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     /// Host name or IP address, without brackets.
     pub host: String,
@@ -26,6 +31,10 @@ pub struct Endpoint {
     pub address: Option<String>,
     /// As whom.
     pub login: Login,
+    /// TLS is asked for.
+    pub is_secure: bool,
+    /// How TLS is spoken; none before options have been looked at.
+    pub secure: Option<Secure>,
 }
 
 /// Who authenticates, and how.
@@ -38,21 +47,62 @@ pub struct Login {
 }
 
 impl Endpoint {
+    /// A port of this machine, in plain text, as nobody in particular.
+    #[must_use]
+    pub fn local(port: u16) -> Self {
+        Self::plain("127.0.0.1", port)
+    }
+
+    /// A port of a host, in plain text, as nobody in particular.
+    #[must_use]
+    pub fn plain(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            address: None,
+            login: Login::default(),
+            is_secure: false,
+            secure: None,
+        }
+    }
+
     /// The same place without the address.
     #[must_use]
     pub fn without_address(&self) -> Self {
         Self {
-            host: self.host.clone(),
-            port: self.port,
             address: None,
-            login: self.login.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Reads what is needed for TLS, if the URL or an option asks for that.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the files.
+    pub fn prepare(&mut self, options: &TlsOptions) -> Result<(), Failure> {
+        self.is_secure |= options.ask();
+        if self.is_secure {
+            self.secure = Some(options.read()?);
+        }
+        Ok(())
+    }
+
+    /// What stands between the engine and the socket of a connection there.
+    ///
+    /// # Errors
+    /// If TLS is asked for and there can be none.
+    pub fn stage(&self) -> Result<Box<dyn Transform>, Failure> {
+        match &self.secure {
+            Some(secure) => secure.stage(&self.host),
+            None if self.is_secure => Err(Failure::new(format!("no TLS with {self}: no files"))),
+            None => Ok(tls::plain()),
         }
     }
 
     /// The security layer that is asked for.
     #[must_use]
     pub fn sasl(&self) -> Sasl {
-        match self.login == Login::default() {
+        match self.login == Login::default() && !self.has_certificate() {
             true => Sasl::Client {
                 mechanism: Mechanism::Anonymous,
             },
@@ -60,16 +110,20 @@ impl Endpoint {
         }
     }
 
+    fn has_certificate(&self) -> bool {
+        self.secure.as_ref().is_some_and(Secure::has_certificate)
+    }
+
     /// What is said in it.
     pub(crate) fn terms(&self) -> Terms {
         let mechanisms = self.login.mechanisms.clone();
         let names_plain = |names: &Vec<String>| names.iter().any(|name| name == "PLAIN");
         Terms {
-            may_show_password: mechanisms.as_ref().is_some_and(names_plain),
+            may_show_password: self.is_secure || mechanisms.as_ref().is_some_and(names_plain),
             mechanisms,
             credentials: self.login.credentials.clone(),
             missing: None,
-            has_certificate: false,
+            has_certificate: self.has_certificate(),
         }
     }
 }
@@ -78,11 +132,13 @@ impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rest = match text.split_once("://") {
-            Some(("amqp", rest)) => rest,
-            Some(("amqps", _)) => return Err("TLS (amqps) is not supported here yet".into()),
-            Some((scheme, _)) => return Err(format!("`{scheme}` is no scheme; use amqp://")),
-            None => text,
+        let (is_secure, rest) = match text.split_once("://") {
+            Some(("amqp", rest)) => (false, rest),
+            Some(("amqps", rest)) => (true, rest),
+            Some((scheme, _)) => {
+                return Err(format!("`{scheme}` is no scheme; use amqp:// or amqps://"));
+            }
+            None => (false, text),
         };
         let (authority, address) = match rest.split_once('/') {
             Some((authority, address)) if !address.is_empty() => (authority, Some(address)),
@@ -95,12 +151,15 @@ impl FromStr for Endpoint {
             None => (Login::default(), authority),
         };
         let (host, port) = split_port(authority)?;
+        let usual = if is_secure { PORT_SECURE } else { PORT_DEFAULT };
         let host = if host.is_empty() { "127.0.0.1" } else { host };
         Ok(Self {
             host: host.to_owned(),
-            port,
+            port: port.unwrap_or(usual),
             address: address.map(str::to_owned),
             login,
+            is_secure,
+            secure: None,
         })
     }
 }
@@ -142,7 +201,7 @@ fn decoded(text: &str) -> Result<String, String> {
 }
 
 /// Splits `host`, `host:port`, `:port`, `[v6]`, `[v6]:port`.
-fn split_port(authority: &str) -> Result<(&str, u16), String> {
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest
             .split_once(']')
@@ -161,10 +220,12 @@ fn split_port(authority: &str) -> Result<(&str, u16), String> {
         }
     };
     match port {
-        None | Some("amqp") => Ok((host, PORT_DEFAULT)),
+        None => Ok((host, None)),
+        Some("amqp") => Ok((host, Some(PORT_DEFAULT))),
+        Some("amqps") => Ok((host, Some(PORT_SECURE))),
         Some(port) => match port.parse() {
             Ok(0) | Err(_) => Err(format!("`{port}` is no port")),
-            Ok(port) => Ok((host, port)),
+            Ok(port) => Ok((host, Some(port))),
         },
     }
 }
@@ -192,9 +253,18 @@ mod tests {
     }
 
     #[test]
+    fn a_secure_url_has_a_port_of_its_own_and_is_never_plain_text() {
+        assert_eq!(endpoint("amqps://h"), ("h".into(), 5671, None));
+        assert_eq!(endpoint("amqps://h:7/q"), ("h".into(), 7, Some("q".into())));
+        assert_eq!(endpoint("h:amqps").1, 5671);
+        let secure: Endpoint = "amqps://h".parse().unwrap();
+        assert!(secure.is_secure && !Endpoint::local(1).is_secure);
+        assert!(secure.stage().is_err());
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_refused() {
         let refused = |text: &str| text.parse::<Endpoint>().unwrap_err();
-        assert!(refused("amqps://h").contains("TLS"));
         assert!(refused("http://h").contains("no scheme"));
         assert!(refused("amqp://me:%zz@h").contains("hexadecimal"));
         assert!(refused("amqp://me:%a@h").contains("hexadecimal"));

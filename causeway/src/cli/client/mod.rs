@@ -18,6 +18,7 @@ use clap::Args;
 use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::fault::said;
 use crate::cli::client::interrupt::Interrupt;
+use crate::cli::client::secure::TlsOptions;
 use crate::cli::client::wire::{Wire, WireParts};
 use crate::cli::failure::Failure;
 use crate::cli::secret;
@@ -26,6 +27,7 @@ use crate::clock::Clock;
 pub mod endpoint;
 pub mod fault;
 pub mod interrupt;
+pub mod secure;
 mod trace;
 pub mod wire;
 
@@ -41,7 +43,7 @@ const SESSION_WINDOW: u32 = 2048;
 /// How to reach the router: the options that all client verbs have.
 #[derive(Clone, Debug, Args)]
 pub struct ConnectOptions {
-    /// Where the router listens: amqp://HOST:PORT, or any part of it.
+    /// Where the router listens: amqp://HOST:PORT, or any part of it; amqps:// inside TLS.
     #[arg(
         long,
         value_name = "URL",
@@ -70,6 +72,9 @@ pub struct ConnectOptions {
     /// Open the connection without a SASL layer.
     #[arg(long)]
     pub no_sasl: bool,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsOptions,
     /// Print each AMQP frame on standard error.
     #[arg(long)]
     pub trace: bool,
@@ -86,6 +91,7 @@ impl ConnectOptions {
             sasl_password_file: None,
             sasl_mechanisms: None,
             no_sasl: false,
+            tls: TlsOptions::default(),
             trace: false,
         }
     }
@@ -94,7 +100,7 @@ impl ConnectOptions {
     /// is nowhere is asked for.
     ///
     /// # Errors
-    /// If the password cannot be read.
+    /// If the password, or a file for TLS, cannot be read.
     pub fn endpoint(&self) -> Result<Endpoint, Failure> {
         let mut endpoint = self.url.clone();
         let credentials = &mut endpoint.login.credentials;
@@ -113,6 +119,7 @@ impl ConnectOptions {
         }
         let names = self.sasl_mechanisms.as_deref().map(str::split_whitespace);
         endpoint.login.mechanisms = names.map(|names| names.map(str::to_owned).collect());
+        endpoint.prepare(&self.tls)?;
         Ok(endpoint)
     }
 

@@ -1,4 +1,4 @@
-//! One blocking connection: a TCP stream under the protocol engine.
+//! One blocking connection: a TCP stream under the protocol engine, TLS between them or not.
 //!
 //! Owns the stream, the engine, their buffers and the waiting; it knows no links. A wait is cut
 //! into short pieces so that heartbeats go out and Ctrl-C is seen; output is written before each
@@ -9,13 +9,15 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_proto::{Config, Connection, ConnectionError, Event, RecvBuf, SaslStep, SendQueue, Time};
-use bytes::Bytes;
+use amqp_proto::{
+    Config, Connection, ConnectionError, Event, RecvBuf, SaslStep, SendQueue, Time, Transform,
+};
+use bytes::BytesMut;
 
 use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::fault;
 use crate::cli::client::interrupt::Interrupt;
-use crate::cli::client::trace;
+use crate::cli::client::{secure, trace};
 use crate::cli::failure::Failure;
 use crate::cli::screen;
 use crate::clock::Clock;
@@ -41,8 +43,10 @@ pub struct Wire {
     input: RecvBuf,
     interrupt: Interrupt,
     peer: Endpoint,
+    sealed: SendQueue,
     stream: TcpStream,
     trace: bool,
+    transform: Box<dyn Transform>,
     dialogue: Option<Dialogue>,
 }
 
@@ -54,15 +58,19 @@ pub struct WireParts {
     pub input: RecvBuf,
     /// Output that was not written.
     pub output: SendQueue,
+    /// Output that is ready for the socket.
+    pub sealed: SendQueue,
     /// The socket; blocking.
     pub stream: TcpStream,
+    /// What stands between engine and socket.
+    pub transform: Box<dyn Transform>,
 }
 
 impl Wire {
     /// Connects and starts the engine; says nothing to the peer beyond what it says first.
     ///
     /// # Errors
-    /// If the name is unknown or nobody listens there.
+    /// If the name is unknown or nobody listens there, or TLS is asked for and there can be none.
     pub fn connect(
         peer: &Endpoint,
         config: Arc<Config>,
@@ -70,6 +78,7 @@ impl Wire {
         interrupt: Interrupt,
         trace: bool,
     ) -> Result<Self, Failure> {
+        let transform = peer.stage()?;
         let stream = connect(peer)?;
         let mut connection = Connection::new(config, clock.now());
         connection.set_tap(trace);
@@ -83,8 +92,10 @@ impl Wire {
             input,
             interrupt,
             peer,
+            sealed: SendQueue::new(),
             stream,
             trace,
+            transform,
             dialogue: None,
         })
     }
@@ -162,12 +173,25 @@ impl Wire {
     /// If the connection is lost or takes nothing for ten seconds.
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.show_frames();
-        while !self.output.is_empty() {
+        loop {
+            let waiting = self.output.len();
+            let sealed = self.transform.seal(&mut self.output, &mut self.sealed);
+            self.write_sealed()?;
+            sealed.map_err(|error| secure::failed(&self.peer.to_string(), &error.text))?;
+            // During a handshake it waits; what is large is sealed in rounds.
+            if self.output.is_empty() || self.output.len() == waiting {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write_sealed(&mut self) -> Result<(), Failure> {
+        while !self.sealed.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = self.output.io_slices(&mut slices);
+            let used = self.sealed.io_slices(&mut slices);
             match self.stream.write_vectored(&slices[..used]) {
                 Ok(0) => return Err(self.lost("nothing can be written")),
-                Ok(written) => self.output.consume(written),
+                Ok(written) => self.sealed.consume(written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.lost(&error.to_string())),
             }
@@ -194,6 +218,8 @@ impl Wire {
         self.connection.close(None, &mut self.output);
         let deadline = Some(self.clock.now() + WAIT_MAX * 5);
         while let Ok(Some(_)) = self.next_event(deadline) {}
+        self.transform.finish();
+        drop(self.flush());
     }
 
     /// Takes the connection apart, for an owner that waits in another way.
@@ -203,14 +229,18 @@ impl Wire {
             connection,
             input,
             output,
+            sealed,
             stream,
+            transform,
             ..
         } = self;
         WireParts {
             connection,
             input,
             output,
+            sealed,
             stream,
+            transform,
         }
     }
 
@@ -224,8 +254,13 @@ impl Wire {
         match read {
             Ok(0) => Err(self.lost("it hung up without a word")),
             Ok(length) => {
-                self.input.push(Bytes::copy_from_slice(&window[..length]));
-                Ok(())
+                let bytes = BytesMut::from(&window[..length]);
+                let opened = self.transform.open(bytes, &mut self.input);
+                opened.map_err(|error| {
+                    // The peer may hear why; that it does not changes nothing.
+                    drop(self.flush());
+                    secure::failed(&self.peer.to_string(), &error.text)
+                })
             }
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock
@@ -250,10 +285,13 @@ impl Wire {
         if self.connection.is_open() {
             return failure;
         }
-        failure.hint(
+        failure.hint(if self.peer.is_secure {
+            "the peer ended it before AMQP was agreed: is this an AMQP 1.0 port, with TLS, and is \
+             it one for those who authenticate by these means?"
+        } else {
             "the peer ended it before AMQP was agreed: is this an AMQP 1.0 port, without TLS, and \
-             is it one for those who do not authenticate, or not by these means?",
-        )
+             is it one for those who do not authenticate, or not by these means?"
+        })
     }
 
     /// The peer broke the protocol: the engine has queued what it may be told.
