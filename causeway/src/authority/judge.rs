@@ -327,3 +327,6 @@ impl Judge {
 fn may_show_password(question: &SaslQuestion) -> bool {
     question.is_encrypted || question.settings.sasl.plain_in_clear
 }
+
+#[cfg(test)]
+mod tests;
