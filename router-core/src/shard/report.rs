@@ -29,12 +29,14 @@ impl Shard {
     /// Answers a question of the control plane.
     pub(super) fn inspect(&mut self, query: Query, now: Time) {
         let rows = match query.what {
-            Subject::Connections => Rows::Connections(
-                self.conns
+            Subject::Connections => {
+                // Whose peer has not said its Open is nobody yet.
+                let known = self
+                    .conns
                     .iter()
-                    .map(|(_, conn)| connection_row(conn, now))
-                    .collect(),
-            ),
+                    .filter(|(_, conn)| conn.phase != Phase::Opening);
+                Rows::Connections(known.map(|(_, conn)| connection_row(conn, now)).collect())
+            }
             Subject::Links => Rows::Links(self.link_rows()),
             Subject::Addresses => {
                 self.collect_address_counters();
