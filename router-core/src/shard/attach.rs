@@ -255,6 +255,7 @@ impl Shard {
         out.settles = attach.snd_settle_mode == SenderSettleMode::Settled;
         let out = self.out_links.insert(out);
         conn.set_slot(link, Some(LinkSlot::Out(out)));
+        conn.unanswered += 1;
         self.note_attached(key, id, Direction::Out, attach);
         let bound = BoundLink::Out {
             link: self.out_key(out),
@@ -374,6 +375,7 @@ impl Shard {
         {
             conn.engine
                 .answer_attach(engine_link, *answer, &mut conn.output);
+            self.consumer_answered(conn_key);
         }
         if let Some(of) = auto {
             self.tell_auto_link(of, AutoLinkEvent::Active(id));

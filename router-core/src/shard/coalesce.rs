@@ -6,7 +6,7 @@
 
 use amqp_proto::Time;
 
-use super::conn::{Conn, Fault, Leaving, Phase};
+use super::conn::{Conn, Fault, Leaving, LinkSlot, Phase};
 use super::link::{InLink, InTarget};
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
@@ -121,6 +121,10 @@ impl Shard {
         if !reachable || leaves || is_full {
             return;
         }
+        if conn.unanswered > 0 && link.counters.deliveries == 0 && have == 0 {
+            conn.newcomers_wait = true;
+            return;
+        }
         let want = link.capacity.saturating_sub(link.held);
         if want < have || (want == have && !link.draining) {
             return;
@@ -135,6 +139,28 @@ impl Shard {
         } else if !link.slow {
             link.slow = true;
             self.slow.push(key);
+        }
+    }
+
+    /// A consumer's link has got its answer, or has gone without. With the last of them new
+    /// producers of the connection get their credit: what a client attaches together is there when
+    /// it may send, so that it does not ask for an answer to a node that it does not know yet.
+    pub(super) fn consumer_answered(&mut self, key: ConnKey) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        conn.unanswered = conn.unanswered.saturating_sub(1);
+        if conn.unanswered > 0 || !std::mem::take(&mut conn.newcomers_wait) {
+            return;
+        }
+        let links = conn.links.iter().flatten();
+        let producers = links.filter_map(|slot| match slot {
+            LinkSlot::In(link) => Some(*link),
+            LinkSlot::Out(_) | LinkSlot::Offered(_) | LinkSlot::Refused => None,
+        });
+        let producers: Vec<InLinkKey> = producers.collect();
+        for link in producers {
+            self.mark_credit(link, true);
         }
     }
 

@@ -79,6 +79,10 @@ pub(super) struct Conn {
     pub(super) stalled: Vec<(SessionKey, VecDeque<Key>)>,
     /// Producers' links whose credit may have changed.
     pub(super) dirty: Vec<InLinkKey>,
+    /// Consumers' links of which the peer has no answer yet.
+    pub(super) unanswered: usize,
+    /// New producers' links wait for those answers.
+    pub(super) newcomers_wait: bool,
     /// It is in the shard's list of connections to look after at the end of the turn.
     pub(super) touched: bool,
     /// Too much that came by it is under way to another thread: it is not read.
@@ -295,6 +299,8 @@ impl Conn {
             ready: Ready::default(),
             stalled: Vec::new(),
             dirty: Vec::new(),
+            unanswered: 0,
+            newcomers_wait: false,
             touched: false,
             paused: false,
             backlogged: false,

@@ -279,6 +279,9 @@ impl Shard {
         if link.stalled {
             self.leave_stalled(link.conn, link.session, out);
         }
+        if link.answer.is_some() {
+            self.consumer_answered(link.conn);
+        }
         if let Some(routed) = &link.routed {
             self.tell_lost(link.conn, routed);
             self.note_end(link.conn, link.id, how, link.counters, link.zero_since);

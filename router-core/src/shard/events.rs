@@ -59,6 +59,8 @@ impl Shard {
             Event::LinkFailed { link, error } => {
                 let error = error.to_amqp();
                 self.note_misdeed(key, &error.condition, error.description.as_deref());
+                let (closed, error) = (true, Some(Box::new(error)));
+                self.auto_link_detached(key, link, &Parting { closed, error });
                 self.drop_link(key, link, crate::notice::LinkEnd::Detached);
             }
             Event::Ended {

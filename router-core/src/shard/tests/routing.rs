@@ -4,6 +4,7 @@ use amqp_codec::{AmqpError, DeliveryState, Modified, Str, Symbol};
 use amqp_proto::Event;
 
 use super::world::World;
+use crate::ids::ShardId;
 use crate::route::Treatment;
 
 /// A message with nothing but a body: one data section.
@@ -36,6 +37,44 @@ fn an_accepted_message_is_told_to_its_producer() {
         assert_eq!(told, Some((Some(DeliveryState::Accepted), true)));
         assert_eq!(world.peers[producer].engine.credit(sender), 250);
     });
+}
+
+#[test]
+fn a_client_may_not_ask_before_the_node_for_its_answer_is_there() {
+    let mut world = World::new(2);
+    let control = ShardId(2);
+    let service = world.connect(1);
+    world.receiver(service, "r", "service", 10);
+    let client = world.connect(0);
+    let credit = |world: &World, link| world.peers[client].engine.credit(link);
+    let old = world.sender(client, "old", "service");
+    assert!(world.send(client, old, &message("x"), false));
+    world.keep_busy(control);
+    let answers = world.receiver(client, "answers", "mine", 0);
+    let (asks, anonymous) = (
+        world.sender(client, "asks", "service"),
+        world.sender(client, "anonymous", ""),
+    );
+    assert_eq!((credit(&world, asks), credit(&world, anonymous)), (0, 0));
+    // Who has begun goes on, and so does who has nothing to wait for.
+    assert!(world.send(client, old, &message("x"), false));
+    let other = world.connect(0);
+    let link = world.sender(other, "other", "service");
+    assert_eq!(world.peers[other].engine.credit(link), 250);
+    world.let_take_mail(control);
+    assert!(world.peers[client].engine.is_attached(answers));
+    assert_eq!(
+        (credit(&world, asks), credit(&world, anonymous)),
+        (250, 250)
+    );
+    // One that is given up keeps nobody waiting.
+    world.keep_busy(control);
+    let answers = world.receiver(client, "more", "mine", 0);
+    let asks = world.sender(client, "asks more", "service");
+    assert_eq!(credit(&world, asks), 0);
+    world.detach(client, answers);
+    assert_eq!(credit(&world, asks), 250);
+    world.let_take_mail(control);
 }
 
 #[test]
