@@ -12,7 +12,9 @@ use amqp_codec::Value;
 use crate::schema::coerce::{coerce, number, quoted, shortened};
 use crate::schema::definition::{Attribute, EntityType, Fallback, PREFIX, Support};
 use crate::schema::failover::failover_list;
-use crate::schema::tables::{LISTENER, MECHANISMS, ROUTER, find, is_later, section_type};
+use crate::schema::tables::{
+    AUTO_LINK, LISTENER, MECHANISMS, ROUTER, find, is_later, section_type,
+};
 
 /// The longest id of a router, in characters.
 const ROUTER_ID_MAX: usize = 127;
@@ -250,11 +252,25 @@ pub fn validate(
     }
     entity.given = given;
     errors.extend(odd(&entity, source));
+    warnings.extend(idle(&entity));
     if errors.is_empty() {
         Ok(Validated { entity, warnings })
     } else {
         Err(errors)
     }
+}
+
+/// Why an entity that is well written will never do anything.
+fn idle(entity: &Entity) -> Option<Oddity> {
+    let names = |attribute| entity.get(attribute).is_some();
+    let is_idle = *entity.entity_type == AUTO_LINK && !names("connection") && !names("containerId");
+    is_idle.then(|| Oddity {
+        attribute: "connection".to_owned(),
+        text:
+            "An autoLink with neither 'connection' nor 'containerId' is never attached: name the \
+               listener or connector, or the container-id, of its broker"
+                .to_owned(),
+    })
 }
 
 /// What is wrong with an entity of this type that the table cannot say.

@@ -144,6 +144,8 @@ fn a_section_takes_the_old_names_with_a_warning_each_and_gets_a_name() {
         "Attribute 'dir' of entity 'autoLink' has been deprecated. Use 'direction' instead",
         "Attribute 'externalAddr' of entity 'autoLink' has been deprecated. Use \
          'externalAddress' instead",
+        "An autoLink with neither 'connection' nor 'containerId' is never attached: name the \
+         listener or connector, or the container-id, of its broker",
     ];
     let said: Vec<_> = validated.warnings.iter().map(|odd| &*odd.text).collect();
     assert_eq!(said, expected);
