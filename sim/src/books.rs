@@ -11,6 +11,8 @@ use bytes::Bytes;
 use router_core::route::DEFAULT_PRIORITY;
 
 use crate::message::{self, Trace};
+use crate::plan::Hubs;
+use crate::tunnels::Tunnels;
 
 /// How long the router may take to learn that a consumer has gone, while shards are paused.
 pub(crate) const SLACK: Duration = Duration::from_millis(3000);
@@ -32,6 +34,12 @@ pub(crate) struct Books {
     /// When a router had got its first consumer of an address and not all others had heard of it,
     /// by address, in the order of time.
     news: BTreeMap<Rc<str>, Vec<Trouble>>,
+    /// Routed links.
+    pub(crate) tunnels: Tunnels,
+    /// What the plan says of them: how hubs name their addresses.
+    pub(crate) outward: Option<Hubs>,
+    /// The clock of a router has jumped: what waits there may be given up at once.
+    pub(crate) jumped: bool,
 }
 
 /// From a producer's link to a consumer's; settled messages apart, and between routers those of
@@ -172,6 +180,7 @@ impl Books {
 
     /// All links of a peer end.
     pub(crate) fn peer_ending(&mut self, peer: usize, now: Time) {
+        self.tunnels.peer_ending(peer, now);
         for link in self.links.iter_mut().filter(|link| link.peer == peer) {
             link.ending.get_or_insert(now);
         }

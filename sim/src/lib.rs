@@ -18,6 +18,7 @@ mod random;
 pub mod scale;
 mod shrink;
 mod single;
+mod tunnels;
 mod wire;
 mod world;
 

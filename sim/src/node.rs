@@ -111,6 +111,9 @@ impl Node {
         for rule in plan.rules() {
             assert!(control.add_address(rule).is_ok());
         }
+        for rule in plan.hubs.iter().flat_map(|hubs| hubs.rules(place)) {
+            assert!(control.add_link_route(rule).is_ok());
+        }
         for edge in plan.edges.iter().filter(|edge| edge.dialler() == place) {
             assert!(control.connect(Connect {
                 identity: edge.connector(),

@@ -60,12 +60,13 @@ impl Plan {
             "{:?}, {:?}, {:?}",
             self.treatments, self.priorities, self.listeners
         );
+        let hubs = self.hubs.iter().map(|hubs| format!("{hubs:?}"));
         let nodes = self.nodes.iter().map(|node| format!("{node:?}"));
         let edges = self.edges.iter().map(|edge| format!("{edge:?}"));
         let peers = self.peers.iter().filter(|peer| !peer.absent);
         let peers = peers.map(|peer| format!("{peer:?}"));
         let faults = self.faults.iter().map(|fault| format!("{fault:?}"));
-        let routers = nodes.chain(edges);
+        let routers = nodes.chain(edges).chain(hubs);
         let all = [addresses].into_iter().chain(routers).chain(peers);
         all.chain(faults).collect()
     }

@@ -57,6 +57,7 @@ pub(crate) fn run(seed: u64) {
         strip_in: true,
         strip_out: true,
         held: router_core::limits::CONNECTION_BYTES,
+        hubs: false,
     };
     // Producers have credit for all they will send.
     let roomy = Listener {

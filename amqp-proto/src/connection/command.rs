@@ -275,7 +275,8 @@ impl Connection {
         let state = self.links.slot(link.index).1;
         let (handle, session) = (state.local_handle, state.session);
         state.step(LinkStep::DetachOut);
-        let over = state.forgotten && state.state == LinkState::Detached;
+        let detached = state.state == LinkState::Detached;
+        let over = state.forgotten && detached;
         let channel = self.sessions.slot(session).1.local_channel;
         self.writer
             .frame_error(out, channel, error, |error, buffer| {
@@ -288,6 +289,8 @@ impl Connection {
             });
         if over {
             self.free_link(link.index);
+        } else if detached {
+            self.release_name(link.index);
         }
     }
 

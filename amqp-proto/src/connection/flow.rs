@@ -143,20 +143,39 @@ impl Connection {
             return true;
         }
         state.dispositions.coalesce();
-        let channel = state.local_channel;
         while !out.is_full() {
-            let Some(mut told) = self.sessions.slot(session.index).1.dispositions.next() else {
+            if !self.flush_one_disposition(session, out) {
                 return false;
-            };
-            if self
-                .writer
-                .frame(out, channel, |buffer| told.encode(buffer))
-                .is_err()
-            {
-                reduce(&mut told);
-                self.writer
-                    .frame_unbounded(out, channel, |buffer| told.encode(buffer));
             }
+        }
+        true
+    }
+
+    /// Tells all that is queued, room or not: something is about to be written that must not come
+    /// before it. What is queued is bounded by what may be unsettled.
+    pub fn flush_all_dispositions(&mut self, session: SessionKey, out: &mut SendQueue) {
+        let Some(state) = self.writable_session(session) else {
+            return;
+        };
+        state.dispositions.coalesce();
+        while self.flush_one_disposition(session, out) {}
+    }
+
+    /// Tells the first thing that is queued; false if there is none.
+    fn flush_one_disposition(&mut self, session: SessionKey, out: &mut SendQueue) -> bool {
+        let state = self.sessions.slot(session.index).1;
+        let channel = state.local_channel;
+        let Some(mut told) = state.dispositions.next() else {
+            return false;
+        };
+        if self
+            .writer
+            .frame(out, channel, |buffer| told.encode(buffer))
+            .is_err()
+        {
+            reduce(&mut told);
+            self.writer
+                .frame_unbounded(out, channel, |buffer| told.encode(buffer));
         }
         true
     }

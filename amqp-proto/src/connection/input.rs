@@ -362,6 +362,14 @@ impl Connection {
         }
         let role = attach.role.peer();
         let session = self.sessions.peek(slot).1;
+        let found = self.name_position(session, role, attach.name.as_bytes());
+        if let Ok(at) = found
+            && self.links.peek(session.names[at]).1.state == LinkState::DetachReceived
+        {
+            // The peer is done with that link, whenever it gets our answer.
+            self.release_name(session.names[at]);
+        }
+        let session = self.sessions.peek(slot).1;
         let (link_slot, answer) = match self.name_position(session, role, attach.name.as_bytes()) {
             Ok(at) => (self.answered_link(session.names[at], &attach)?, true),
             Err(at) => (self.attached_link(slot, at, &attach)?, false),
@@ -449,12 +457,15 @@ impl Connection {
         let Some(link_slot) = session.handles_in.remove(detach.handle) else {
             return Err(unattached(detach.handle));
         };
-        self.release_name(link_slot);
         let (generation, link) = self.links.slot(link_slot);
         link.remote_handle = None;
         link.step(LinkStep::DetachIn);
         let answer = link.state == LinkState::Detached;
-        if link.forgotten && answer {
+        let forgotten = link.forgotten;
+        if answer {
+            self.release_name(link_slot);
+        }
+        if forgotten && answer {
             self.free_link(link_slot);
             return Ok(None);
         }

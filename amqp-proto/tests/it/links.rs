@@ -1,6 +1,6 @@
 //! Sessions and links between two engines: begun, attached, crossed, refused, detached, ended.
 
-use amqp_codec::{AmqpError, Performative, Role, Str, Symbol};
+use amqp_codec::{AmqpError, DeliveryState, Detach, Performative, Role, Str, Symbol};
 use amqp_proto::{Config, Event, LimitError};
 
 use crate::pair::{Pair, Side, named};
@@ -306,4 +306,64 @@ fn a_close_is_answered_and_says_why() {
         Some(Event::Closed { answer: true, .. })
     ));
     assert!(pair.client.connection.is_closed() && pair.server.connection.is_closed());
+}
+
+#[test]
+fn the_name_of_a_link_stays_taken_until_both_have_detached() {
+    let (mut raw, session, link) = Raw::attached(server(), Role::Sender);
+    let detach = Detach {
+        handle: 0,
+        closed: true,
+        error: None,
+    };
+    raw.send(0, Performative::Detach(detach));
+    let attach = || named("link", Role::Receiver);
+    let ours = raw.connection.attach(session, attach(), &mut raw.out);
+    assert_eq!(ours, Err(LimitError::NameInUse), "the peer knows it yet");
+    raw.connection.detach(link, true, None, &mut raw.out);
+    let ours = raw.connection.attach(session, attach(), &mut raw.out);
+    assert!(ours.is_ok_and(|ours| ours != link));
+}
+
+#[test]
+fn a_peer_may_use_a_name_again_before_its_detach_is_answered() {
+    let (mut raw, _, link) = Raw::attached(server(), Role::Sender);
+    let detach = Detach {
+        handle: 0,
+        closed: true,
+        error: None,
+    };
+    raw.send(0, Performative::Detach(detach));
+    let again = raw.attach(0, 0, "link", Role::Sender);
+    assert_ne!(again, link);
+    raw.connection.detach(link, true, None, &mut raw.out);
+    assert!(raw.connection.is_attached(again));
+    raw.send(
+        0,
+        Performative::Attach(Box::new(crate::raw::attach("link", 1, Role::Sender))),
+    );
+    assert!(raw.error.is_some(), "one of that name is there");
+}
+
+#[test]
+fn outcomes_that_must_come_first_are_told_without_room_too() {
+    let (mut raw, session, link) = Raw::attached(server(), Role::Sender);
+    raw.connection.set_credit(link, 1, false, &mut raw.out);
+    raw.written();
+    raw.out.push_shared(vec![0; 10_000_000].into());
+    assert!(raw.out.is_full());
+    let state = Some(DeliveryState::Accepted);
+    raw.connection
+        .queue_disposition(session, Role::Receiver, 0, true, state);
+    let before = raw.out.len();
+    assert!(raw.connection.flush_dispositions(session, &mut raw.out));
+    assert_eq!(raw.out.len(), before);
+    raw.connection.flush_all_dispositions(session, &mut raw.out);
+    assert!(raw.out.len() > before);
+    raw.out.consume(before);
+    let frames = raw.written();
+    assert!(
+        matches!(&frames[..], [(0, Performative::Disposition(_), _)]),
+        "{frames:?}"
+    );
 }

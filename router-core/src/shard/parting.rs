@@ -249,7 +249,8 @@ impl Shard {
         }
         if let Some(conn) = self.conns.get_mut(key) {
             let Parting { closed, error } = parting;
-            conn.engine.flush_dispositions(session, &mut conn.output);
+            conn.engine
+                .flush_all_dispositions(session, &mut conn.output);
             let error = error.map(|error| *error);
             conn.engine.detach(link, closed, error, &mut conn.output);
         }

@@ -4,6 +4,7 @@
 mod held;
 mod routes;
 mod scene;
+mod tunnels;
 
 use amqp_codec::DeliveryState;
 use router_core::counters::Counter;
@@ -96,6 +97,7 @@ pub(crate) fn at_rest(scene: &Scene<'_>) {
         }
     }
     tallies(scene);
+    tunnels::at_rest(scene);
 }
 
 fn is_multicast(scene: &Scene<'_>, message: &MessageBook) -> bool {
@@ -384,11 +386,11 @@ pub(crate) fn empty(scene: &Scene<'_>) {
         let left = total(scene, counter);
         assert_eq!(left, 0, "{counter:?} when all have gone");
     }
-    for node in scene.nodes {
+    for (place, node) in scene.nodes.iter().enumerate() {
         let rows = node.control.addresses();
         assert_eq!(
             rows.len(),
-            3,
+            3 + tunnels::configured(scene, place),
             "more is left than the router's own: {rows:?}"
         );
     }

@@ -178,7 +178,11 @@ fn walk(
 pub(crate) fn addresses(scene: &Scene<'_>, all: bool) -> Result<(), String> {
     let evil = all.then_some(EVIL);
     let mut addresses = ADDRESSES.into_iter().chain([SERVICE]).chain(evil);
-    addresses.try_for_each(|name| address(scene, name))
+    addresses.try_for_each(|name| address(scene, name))?;
+    match all {
+        true => super::tunnels::routes(scene),
+        false => Ok(()),
+    }
 }
 
 /// Every router knows which others have consumers of an address.

@@ -2,10 +2,18 @@
 //! router sends: credit, session windows, sequence. A peer has one connection, some sessions, and
 //! on them links that each follow their plan.
 
+mod device;
+mod ends;
 mod hand;
 mod hostile;
+mod hub;
+mod inlet;
+mod outlet;
 mod receiver;
 mod sender;
+mod state;
+mod tunnels;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,83 +24,29 @@ use amqp_proto::{
 };
 use bytes::Bytes;
 
-use self::hand::{Hand, News, Tie, earliest};
+use self::device::Device;
+use self::hand::{News, earliest};
+use self::hub::Hub;
 use self::receiver::Receiver;
 use self::sender::Sender;
+use self::state::{Actor, Part};
 use crate::books::Books;
-use crate::plan::{Hostile, LinkPlan, PeerPlan, ReceivePlan, SERVICE};
+use crate::plan::{HUB, Hostile, LinkPlan, PeerPlan, ReceivePlan, SERVICE};
 use crate::random::Random;
+
+pub(crate) use self::state::{Peer, Phase};
 
 /// Misdeeds of one peer at most.
 const MISDEEDS: u32 = 40;
-
-/// A client.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) plan: PeerPlan,
-    pub(crate) wire: usize,
-    pub(crate) phase: Phase,
-    pub(crate) output: SendQueue,
-    /// It wants its side of the wire closed once its output is written.
-    pub(crate) hangs_up: bool,
-    /// The next act that stands in the agenda.
-    pub(crate) wake: Option<Time>,
-    /// Bytes from the router, as far as it reads them.
-    pub(crate) read: u64,
-    annotated: bool,
-    engine: Connection,
-    input: RecvBuf,
-    random: Random,
-    sessions: Vec<SessionKey>,
-    actors: Vec<Actor>,
-    misdeeds: u32,
-}
-
-/// How far a peer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// It has not come yet.
-    Away,
-    /// It is connected.
-    Here,
-    /// It closes its connection.
-    Closing,
-    /// It is gone for good.
-    Gone,
-}
-
-/// Who uses a link.
-#[derive(Debug)]
-struct Actor {
-    session: usize,
-    /// Where what it learns is of use: the other link of a request and its answers.
-    sibling: Option<usize>,
-    part: Part,
-}
-
-#[derive(Debug)]
-enum Part {
-    Sender(Sender),
-    Receiver(Receiver),
-    /// Its session has ended.
-    Over,
-}
-
-impl Part {
-    fn tie(&self) -> Option<&Tie> {
-        match self {
-            Self::Sender(sender) => Some(&sender.tie),
-            Self::Receiver(receiver) => Some(&receiver.tie),
-            Self::Over => None,
-        }
-    }
-}
 
 impl Peer {
     pub(crate) fn new(plan: PeerPlan, wire: usize, annotated: bool) -> Self {
         let config = Config {
             initiator: true,
-            container_id: Str::from(format!("peer {}", plan.number)),
+            container_id: match plan.hub {
+                Some(_) => Str::copy(HUB),
+                None => Str::from(format!("peer {}", plan.number)),
+            },
             max_frame_size: plan.frame,
             session_window: plan.window,
             ..Config::default()
@@ -119,13 +73,10 @@ impl Peer {
             random: Random::new(plan.seed),
             sessions: Vec::new(),
             actors,
+            hub: plan.hub.as_ref().map(Hub::new),
             misdeeds: 0,
             plan,
         }
-    }
-
-    pub(crate) fn is_hostile(&self) -> bool {
-        self.plan.hostile.is_some()
     }
 
     /// The wire is there.
@@ -173,12 +124,13 @@ impl Peer {
                 Err(_) => return None,
             }
         }
-        let mut next = None;
+        let mut next = self.pursue_tunnels(now, books);
         for place in 0..self.actors.len() {
             let (actor, mut hand) = self.hand(place, now, books);
             let wish = match &mut actor.part {
                 Part::Sender(sender) => sender.act(&mut hand),
                 Part::Receiver(receiver) => receiver.act(&mut hand),
+                Part::Device(device) => device.act(&mut hand),
                 Part::Over => None,
             };
             next = earliest(next, wish);
@@ -190,28 +142,6 @@ impl Peer {
             }
         }
         next
-    }
-
-    fn hand<'a>(
-        &'a mut self,
-        place: usize,
-        now: Time,
-        books: &'a mut Books,
-    ) -> (&'a mut Actor, Hand<'a>) {
-        let actor = &mut self.actors[place];
-        let hand = Hand {
-            engine: &mut self.engine,
-            output: &mut self.output,
-            random: &mut self.random,
-            books,
-            now,
-            session: self.sessions[actor.session],
-            peer: self.plan.number,
-            node: self.plan.node,
-            annotated: self.annotated,
-            evil: self.plan.hostile.is_some(),
-        };
-        (actor, hand)
     }
 
     /// A misdeed now and then; when the next one is.
@@ -262,6 +192,17 @@ impl Peer {
 
     fn handle(&mut self, event: Event, now: Time, books: &mut Books) {
         match event {
+            Event::Begun {
+                session,
+                answer: false,
+                ..
+            } => self.begun(session),
+            Event::Attached {
+                session,
+                link,
+                attach,
+                answer: false,
+            } => self.tunnel_asked(session, link, &attach, now, books),
             Event::Attached { link, attach, .. } => self.attached(link, &attach, now, books),
             Event::Transfer {
                 link,
@@ -305,6 +246,10 @@ impl Peer {
                 error,
                 answer,
             } => {
+                let how = (closed, error.as_deref());
+                if self.tunnel_detached(link, how, answer, now, books) {
+                    return;
+                }
                 let fine = answer || hostile || self.phase != Phase::Here;
                 assert!(fine, "detached without a reason of ours: {error:?}");
                 if !answer {
@@ -359,6 +304,7 @@ impl Peer {
 
     fn attached(&mut self, link: LinkKey, attach: &Attach, now: Time, books: &mut Books) {
         let Some(place) = self.place_of(link) else {
+            self.tunnel_answered(link, attach, now, books);
             return;
         };
         let (actor, mut hand) = self.hand(place, now, books);
@@ -368,7 +314,7 @@ impl Peer {
                 None
             }
             Part::Receiver(receiver) => receiver.attached(&mut hand, attach),
-            Part::Over => None,
+            Part::Device(_) | Part::Over => None,
         };
         self.tell_sibling(place, news);
     }
@@ -382,12 +328,13 @@ impl Peer {
         books: &mut Books,
     ) {
         let Some(place) = self.place_of(link) else {
+            self.tunnel_transferred(link, delivery, payload, now, books);
             return;
         };
         let (actor, mut hand) = self.hand(place, now, books);
         let news = match &mut actor.part {
             Part::Receiver(receiver) => receiver.transferred(&mut hand, delivery, payload),
-            Part::Sender(_) | Part::Over => None,
+            Part::Sender(_) | Part::Device(_) | Part::Over => None,
         };
         self.tell_sibling(place, news);
     }
@@ -415,6 +362,9 @@ impl Peer {
         now: Time,
         books: &mut Books,
     ) {
+        if self.tunnel_told((role, token), state, settled, now, books) {
+            return;
+        }
         let Ok(token) = usize::try_from(token) else {
             return;
         };
@@ -443,13 +393,14 @@ impl Peer {
         let (mut incoming, mut outgoing) = (Vec::new(), Vec::new());
         self.engine.forget_link(link, &mut incoming, &mut outgoing);
         let Some(place) = self.place_of(link) else {
+            self.tunnel_lost(link, now, books);
             return;
         };
         let (actor, mut hand) = self.hand(place, now, books);
         match &mut actor.part {
             Part::Sender(sender) => sender.tie.lost(&mut hand),
             Part::Receiver(receiver) => receiver.lost(&mut hand),
-            Part::Over => {}
+            Part::Device(_) | Part::Over => {}
         }
     }
 
@@ -464,11 +415,15 @@ impl Peer {
                 actor.part = Part::Over;
             }
         }
+        if let Some(hub) = &mut self.hub {
+            hub.sessions.retain(|of| *of != session);
+        }
     }
 
     /// Ends a session, if it has one; its links are not attached again.
     pub(crate) fn end_session(&mut self, now: Time, books: &mut Books) {
-        let Some(&session) = self.sessions.first() else {
+        let of_hub = self.tunnels_ending(books);
+        let Some(session) = of_hub.or(self.sessions.first().copied()) else {
             return;
         };
         for place in 0..self.actors.len() {
@@ -501,6 +456,7 @@ impl Peer {
                 receiver.vanished(books);
             }
         }
+        self.tunnels_vanished(now, books);
     }
 
     /// Its producers send one more message each, its consumers settle one.
@@ -509,7 +465,7 @@ impl Peer {
             match &mut actor.part {
                 Part::Sender(sender) => sender.order(),
                 Part::Receiver(receiver) => receiver.settle_oldest(),
-                Part::Over => {}
+                Part::Device(_) | Part::Over => {}
             }
         }
     }
@@ -522,8 +478,9 @@ impl Peer {
         let unmet = self.actors.iter().find_map(|actor| match &actor.part {
             Part::Sender(sender) => sender.unmet(&self.engine, books),
             Part::Receiver(receiver) => receiver.unmet(&self.engine),
-            Part::Over => None,
+            Part::Device(_) | Part::Over => None,
         });
+        let unmet = unmet.or_else(|| self.tunnels_unmet(books));
         unmet.map(|unmet| format!("peer {}: {unmet}", self.plan.number))
     }
 }
@@ -541,6 +498,7 @@ fn add_actors(actors: &mut Vec<Actor>, session: usize, link: &LinkPlan) {
     match link {
         LinkPlan::Send(plan) => add(None, Part::Sender(Sender::new(plan, name("s")))),
         LinkPlan::Receive(plan) => add(None, Part::Receiver(Receiver::new(plan, name("r")))),
+        LinkPlan::Device(plan) => add(None, Part::Device(Device::new(plan, name("d")))),
         LinkPlan::Request(count) => {
             let receiver = Receiver::dynamic(name("answers"));
             add(Some(here + 1), Part::Receiver(receiver));

@@ -5,10 +5,8 @@ use std::time::Duration;
 use router_core::limits;
 use router_core::route::Treatment;
 
-use super::parts::{
-    ADDRESSES, FaultKind, Hostile, LinkPlan, Listener, Pattern, PeerPlan, Plan, ReceivePlan,
-    SendPlan,
-};
+use super::links::{Pattern, ReceivePlan, SendPlan};
+use super::parts::{ADDRESSES, FaultKind, Hostile, LinkPlan, Listener, PeerPlan, Plan};
 use super::wires;
 use crate::random::Random;
 use crate::wire::Behaviour;
@@ -58,6 +56,7 @@ impl Plan {
             window: random.pick(&[1, 4, 64, 1000]),
             sessions: 1 + random.below(2),
             links: links.into_iter().map(Some).collect(),
+            hub: None,
             hostile,
         }
     }
@@ -103,7 +102,7 @@ pub(super) fn held_between_routers(random: &mut Random) -> u64 {
 }
 
 impl Listener {
-    fn draw(random: &mut Random) -> Self {
+    pub(super) fn draw(random: &mut Random) -> Self {
         Self {
             frame: random.pick(&[512, 4096, 16_384]),
             window: random.pick(&[None, Some(2), Some(16)]),
@@ -112,6 +111,7 @@ impl Listener {
             strip_in: random.one_in(2),
             strip_out: random.one_in(2),
             held: limits::CONNECTION_BYTES,
+            hubs: false,
         }
     }
 }
@@ -144,7 +144,7 @@ fn link(wire: &Behaviour, random: &mut Random) -> LinkPlan {
     }
 }
 
-fn send(wire: &Behaviour, random: &mut Random) -> SendPlan {
+pub(super) fn send(wire: &Behaviour, random: &mut Random) -> SendPlan {
     // What a trickling wire can carry in a second or two.
     let most = (wire.segment * 400)
         .min(wire.buffer * 50)
@@ -171,7 +171,7 @@ fn send(wire: &Behaviour, random: &mut Random) -> SendPlan {
     }
 }
 
-fn receive(random: &mut Random) -> ReceivePlan {
+pub(super) fn receive(random: &mut Random) -> ReceivePlan {
     ReceivePlan {
         address: random.pick(&ADDRESSES),
         credit: random.pick(&[1, 2, 5, 100]),

@@ -43,6 +43,7 @@ impl Plan {
             peers: Vec::new(),
             faults: Vec::new(),
             faults_end: Duration::from_secs(12),
+            hubs: None,
         };
         for number in 0..3 + random.below(8) {
             let mut peer = plan.peer(number, random);
@@ -73,6 +74,7 @@ impl Plan {
         for listener in &mut plan.listeners {
             listener.held = held(random);
         }
+        plan.add_hubs();
         plan
     }
 
@@ -94,7 +96,7 @@ impl Plan {
         }
     }
 
-    fn mesh_fault(&self, random: &mut Random) -> FaultKind {
+    pub(super) fn mesh_fault(&self, random: &mut Random) -> FaultKind {
         let edge = random.below(self.edges.len());
         let node = random.below(self.nodes.len());
         match random.below(8) {

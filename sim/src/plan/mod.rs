@@ -3,6 +3,9 @@
 //! and faults have seeds of their own, and what is left does what it did before.
 
 mod draw;
+mod gateway;
+mod hubs;
+mod links;
 mod mesh;
 mod parts;
 mod wires;
@@ -12,9 +15,11 @@ use router_core::route::Treatment;
 use self::draw::{held, listeners, treatments};
 use crate::random::Random;
 
+pub(crate) use self::hubs::{DevicePlan, HUB, HubPlan, Hubs, Work};
+pub(crate) use self::links::{Pattern, ReceivePlan, SendPlan};
 pub(crate) use self::parts::{
-    ADDRESSES, EVIL, EdgeFault, EdgePlan, Fault, FaultKind, Hostile, LinkPlan, Listener, Pattern,
-    PeerPlan, Plan, ReceivePlan, SERVICE, SendPlan,
+    ADDRESSES, EVIL, EdgeFault, EdgePlan, Fault, FaultKind, Hostile, LinkPlan, Listener, PeerPlan,
+    Plan, SERVICE,
 };
 
 /// What a world is made of: the same number is the seed of two.
@@ -65,6 +70,7 @@ impl Plan {
         for listener in &mut plan.listeners {
             listener.held = held(random);
         }
+        plan.add_hubs();
         plan
     }
 }

@@ -9,6 +9,8 @@ use router_core::settings::{
     ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings, StripAnnotations,
 };
 
+use super::hubs::{DevicePlan, HUB, HubPlan, Hubs};
+use super::links::{ReceivePlan, SendPlan};
 use super::wires::GOOD;
 use crate::wire::{Behaviour, Side};
 
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<Fault>,
     /// How long faults may happen, from the start.
     pub(crate) faults_end: Duration,
+    /// Routed links, if there are any.
+    pub(crate) hubs: Option<Hubs>,
 }
 
 /// What differs between listeners.
@@ -49,6 +53,8 @@ pub(crate) struct Listener {
     pub(crate) strip_out: bool,
     /// Bytes that may be held for a connection.
     pub(crate) held: u64,
+    /// It is for containers that link routes lead to.
+    pub(crate) hubs: bool,
 }
 
 /// A connection and what is done on it.
@@ -68,6 +74,8 @@ pub(crate) struct PeerPlan {
     pub(crate) sessions: usize,
     /// `None`: it was left out.
     pub(crate) links: Vec<Option<LinkPlan>>,
+    /// It is a container that link routes lead to.
+    pub(crate) hub: Option<HubPlan>,
     pub(crate) hostile: Option<Hostile>,
 }
 
@@ -80,59 +88,8 @@ pub(crate) enum LinkPlan {
     Request(u32),
     /// Answers requests, by an anonymous link.
     Respond,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct SendPlan {
-    pub(crate) address: &'static str,
-    /// Each message says where it goes.
-    pub(crate) anonymous: bool,
-    pub(crate) count: u32,
-    /// One in so many messages is settled; 0: none.
-    pub(crate) settled: usize,
-    /// Bytes of body at most.
-    pub(crate) size: usize,
-    /// Written in so many pieces, with time between them.
-    pub(crate) pieces: usize,
-    /// One in so many is given up half-way; 0: none.
-    pub(crate) aborts: usize,
-    /// One in so many is settled by its producer before it is told; 0: none.
-    pub(crate) early: usize,
-    /// Microseconds between messages, at most.
-    pub(crate) pause: u64,
-    pub(crate) ornate: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct ReceivePlan {
-    pub(crate) address: &'static str,
-    pub(crate) credit: u32,
-    pub(crate) pattern: Pattern,
-    /// One in so many messages gets another outcome than accepted; 0: none.
-    pub(crate) odd: usize,
-    /// State first, settlement later.
-    pub(crate) second: bool,
-    /// Asks for settled deliveries.
-    pub(crate) settles: bool,
-    /// Microseconds to an outcome, at most.
-    pub(crate) slow: u64,
-    /// Detaches after so many messages, and comes back; 0: never.
-    pub(crate) detaches: u32,
-    /// Disposes only when it is told to.
-    pub(crate) manual: bool,
-}
-
-/// How a consumer gives credit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pattern {
-    /// Up to the full amount when half is used.
-    TopUp,
-    /// When all is used.
-    Burst,
-    /// When all is used or given back; with drain.
-    Drain,
-    /// More and less, at whim.
-    Whim,
+    /// Is routed to a hub.
+    Device(DevicePlan),
 }
 
 /// What a hostile peer does.
@@ -324,6 +281,7 @@ impl Plan {
             peers: Vec::new(),
             faults: Vec::new(),
             faults_end: Duration::from_secs(3),
+            hubs: None,
         }
     }
 
@@ -375,10 +333,11 @@ impl Plan {
         let steady = |link: &LinkPlan| match link {
             LinkPlan::Send(send) => send.aborts == 0 && send.early == 0,
             LinkPlan::Receive(receive) => receive.detaches == 0,
-            LinkPlan::Request(_) | LinkPlan::Respond => true,
+            LinkPlan::Request(_) | LinkPlan::Respond | LinkPlan::Device(_) => true,
         };
         let idle = |peer: &PeerPlan| self.listeners[peer.listener].idle.is_some();
-        self.faults.is_empty()
+        self.hubs.is_none()
+            && self.faults.is_empty()
             && self.peers.iter().all(|peer| {
                 peer.hostile.is_none() && !idle(peer) && peer.links.iter().flatten().all(steady)
             })
@@ -403,7 +362,14 @@ impl Listener {
     /// As the router has it.
     pub(crate) fn settings(&self) -> Arc<ConnectionSettings> {
         Arc::new(ConnectionSettings {
-            name: "sim".to_owned(),
+            name: match self.hubs {
+                true => HUB.to_owned(),
+                false => "sim".to_owned(),
+            },
+            role: match self.hubs {
+                true => ConnectionRole::RouteContainer,
+                false => ConnectionRole::Normal,
+            },
             max_frame_size: self.frame,
             max_sessions: 100,
             max_session_frames: self.window,
@@ -429,44 +395,9 @@ impl LinkPlan {
                 send.anonymous = false;
             }
             Self::Receive(receive) => receive.address = EVIL,
-            Self::Request(_) | Self::Respond => {
+            Self::Request(_) | Self::Respond | Self::Device(_) => {
                 *self = Self::Receive(ReceivePlan::steady(EVIL));
             }
-        }
-    }
-}
-
-impl ReceivePlan {
-    /// A consumer that takes everything.
-    pub(crate) fn steady(address: &'static str) -> Self {
-        Self {
-            address,
-            credit: 20,
-            pattern: Pattern::TopUp,
-            odd: 0,
-            second: false,
-            settles: false,
-            slow: 0,
-            detaches: 0,
-            manual: false,
-        }
-    }
-}
-
-impl SendPlan {
-    /// A producer of a few small messages.
-    pub(crate) fn steady(address: &'static str) -> Self {
-        Self {
-            address,
-            anonymous: false,
-            count: 3,
-            settled: 0,
-            size: 10,
-            pieces: 1,
-            aborts: 0,
-            early: 0,
-            pause: 0,
-            ornate: false,
         }
     }
 }
@@ -491,6 +422,7 @@ impl PeerPlan {
             window: 64,
             sessions: 1,
             links: links.into_iter().map(Some).collect(),
+            hub: None,
             hostile: None,
         }
     }

@@ -24,6 +24,7 @@ impl World {
                 self.nodes[node].members[who].late = duration;
             }
             FaultKind::Jump(node, duration) => {
+                self.books.jumped = true;
                 self.nodes[node].ahead += duration;
                 self.wake_node(node);
             }

@@ -24,7 +24,7 @@ use crate::books::{Books, Map};
 use crate::check;
 use crate::node::Node;
 use crate::peer::{Peer, Phase};
-use crate::plan::{ADDRESSES, LinkPlan, Listener, PeerPlan, Plan, ReceivePlan};
+use crate::plan::{ADDRESSES, HubPlan, LinkPlan, Listener, PeerPlan, Plan, ReceivePlan};
 use crate::plan::{SERVICE, SendPlan};
 use crate::random::Random;
 use crate::wire::{Station, Wire};
@@ -69,6 +69,7 @@ impl World {
             watches: false,
             plan,
         };
+        world.books.outward = world.plan.hubs.clone();
         if world.plan.is_mesh() {
             world.trouble("it begins");
         }
@@ -104,7 +105,7 @@ impl World {
         check::counters(&self.scene());
         self.leave();
         Report {
-            delivered: self.books.delivered,
+            delivered: self.books.delivered + self.books.tunnels.delivered,
             occurrences: self.occurrences,
             digest: self.digest.finish(),
         }
@@ -176,6 +177,14 @@ impl World {
                 _ => LinkPlan::Receive(ReceivePlan::steady(address)),
             };
             self.add_steady(place + 1, vec![link]);
+        }
+        if let Some(hubs) = &self.plan.hubs {
+            let hub = PeerPlan {
+                listener: hubs.listener,
+                hub: Some(HubPlan::steady()),
+                ..PeerPlan::steady(self.peers.len(), (hubs.home, 0), Vec::new())
+            };
+            self.add_peer(hub);
         }
     }
 

@@ -1,0 +1,168 @@
+//! Routed links at rest: no half without its other half, every delivery where it should be, every
+//! outcome the one that was given, credit the receiver's.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use amqp_codec::DeliveryState;
+use router_core::limits;
+
+use super::scene::Scene;
+use crate::peer::Phase;
+use crate::tunnels::{Parcel, Side, Tunnel};
+
+/// How long credit takes from one end of a network to the other.
+const TRAVEL: Duration = Duration::from_secs(3);
+
+/// Letters with which the keys of link routes begin.
+const CLASSES: [char; 4] = ['C', 'D', 'E', 'F'];
+
+/// What holds at rest.
+pub(super) fn at_rest(scene: &Scene<'_>) {
+    for (number, tunnel) in scene.books.tunnels.all.iter().enumerate() {
+        let is_here = |side: Side| {
+            let end = tunnel.end(side);
+            let peer = end.peer.and_then(|peer| scene.peers.get(peer));
+            end.is_up() && peer.is_some_and(|peer| peer.phase == Phase::Here)
+        };
+        let here = [is_here(Side::Device), is_here(Side::Hub)];
+        assert_eq!(
+            here[0], here[1],
+            "tunnel {number} has one end: {:?}",
+            tunnel.ends
+        );
+        for &parcel in &tunnel.parcels {
+            outcome(scene, tunnel, parcel);
+            if here[0] {
+                arrived(scene, parcel);
+            }
+        }
+        if here[0] {
+            credit(scene, number, tunnel);
+        }
+    }
+}
+
+/// What the sender was told of a delivery is what the receiver said, or that it did not get it.
+fn outcome(scene: &Scene<'_>, tunnel: &Tunnel, number: usize) {
+    let parcel = &scene.books.tunnels.parcels[number];
+    let Some(told) = &parcel.told else { return };
+    if parcel.gave.as_ref().map(passed_on).as_ref() == Some(told) {
+        return;
+    }
+    let receiver = tunnel.end(tunnel.sender.other());
+    let until = parcel.told_at.unwrap_or(scene.now);
+    let lost = receiver.has_left()
+        || scene.books.was_troubled(parcel.begun, until)
+        || gave_way(scene, parcel);
+    let is_true = match told {
+        DeliveryState::Modified(_) => lost,
+        // Nobody has got it then.
+        DeliveryState::Released => lost && !parcel.arrived,
+        _ => false,
+    };
+    assert!(
+        is_true,
+        "parcel {number} of tunnel {}: {told:?} told, {:?} given, arrived {}",
+        parcel.tunnel, parcel.gave, parcel.arrived
+    );
+}
+
+/// A state as routers pass it on: what was modified has failed.
+fn passed_on(state: &DeliveryState) -> DeliveryState {
+    let mut state = state.clone();
+    if let DeliveryState::Modified(modified) = &mut state {
+        modified.delivery_failed = true;
+    }
+    state
+}
+
+/// On a link that is there everything has arrived, and has its outcome.
+fn arrived(scene: &Scene<'_>, number: usize) {
+    let parcel = &scene.books.tunnels.parcels[number];
+    if parcel.aborted {
+        return;
+    }
+    let tunnel = parcel.tunnel;
+    assert!(parcel.whole, "parcel {number} was never finished");
+    let is_owned = parcel
+        .told
+        .as_ref()
+        .is_some_and(|told| matches!(told, DeliveryState::Modified(_) | DeliveryState::Released));
+    assert!(
+        (parcel.arrived && !parcel.lost) || is_owned,
+        "parcel {number} of tunnel {tunnel} is lost: {parcel:?}"
+    );
+    assert!(
+        parcel.settled || parcel.early || (parcel.settlements == 1 && parcel.told.is_some()),
+        "parcel {number} of tunnel {tunnel} has no settled outcome: {parcel:?}"
+    );
+}
+
+/// Whether a delivery may have had to give way to others on a full connection between routers.
+fn gave_way(scene: &Scene<'_>, parcel: &Parcel) -> bool {
+    let told = parcel.told_at.unwrap_or(scene.now);
+    scene.plan.is_mesh() && told.saturating_sub(parcel.begun) >= limits::STREAM_STALLED
+}
+
+/// The sender has the credit that the receiver gave, no less; more only where it was taken back.
+fn credit(scene: &Scene<'_>, number: usize, tunnel: &Tunnel) {
+    let receiver = tunnel.end(tunnel.sender.other());
+    if receiver.granted + TRAVEL > scene.now {
+        return;
+    }
+    let of = |side: Side| {
+        let end = tunnel.end(side);
+        let peer = end.peer.and_then(|peer| scene.peers.get(peer));
+        peer.zip(end.link)
+            .map_or(0, |(peer, link)| peer.credit(link))
+    };
+    let (given, had) = (of(tunnel.sender.other()), of(tunnel.sender));
+    assert!(
+        had == given || (receiver.shrank && had > given),
+        "tunnel {number}: {given} credit given, {had} there"
+    );
+}
+
+/// Every router knows which of them have hubs.
+pub(super) fn routes(scene: &Scene<'_>) -> Result<(), String> {
+    if scene.plan.hubs.is_none() {
+        return Ok(());
+    }
+    let hubs = scene.books.tunnels.hubs.iter();
+    let hubs: BTreeSet<usize> = hubs
+        .filter(|hub| hub.ending.is_none())
+        .map(|hub| hub.node)
+        .collect();
+    for (node, router) in scene.nodes.iter().enumerate() {
+        let id = scene.plan.nodes[node].id;
+        let mut known: Vec<_> = router.control.addresses();
+        known.retain(|row| row.key.starts_with(CLASSES));
+        if known.len() < 4 {
+            return Err(format!("{id} knows {} link routes", known.len()));
+        }
+        for row in known {
+            if (row.containers > 0) != hubs.contains(&node) {
+                let count = row.containers;
+                return Err(format!("{id} has {count} containers of {}", row.key));
+            }
+            let others = hubs.iter().filter(|other| **other != node);
+            let truth: Vec<&str> = others.map(|&other| scene.plan.nodes[other].id).collect();
+            let mut routers: Vec<&str> = row.routers.iter().map(|id| &**id).collect();
+            routers.sort_unstable();
+            if routers != truth {
+                return Err(format!(
+                    "{id} knows {} of {routers:?}, not {truth:?}",
+                    row.key
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows of addresses that are there as long as link routes are configured.
+pub(super) fn configured(scene: &Scene<'_>, node: usize) -> usize {
+    let hubs = scene.plan.hubs.as_ref();
+    hubs.map_or(0, |hubs| hubs.rules(node).count())
+}

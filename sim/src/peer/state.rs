@@ -1,0 +1,105 @@
+//! The parts of a peer, and what its actors work with.
+
+use amqp_proto::{Connection, RecvBuf, SendQueue, SessionKey, Time};
+
+use super::device::Device;
+use super::hand::{Hand, Tie};
+use super::hub::Hub;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::books::Books;
+use crate::plan::PeerPlan;
+use crate::random::Random;
+
+/// A client.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) plan: PeerPlan,
+    pub(crate) wire: usize,
+    pub(crate) phase: Phase,
+    pub(crate) output: SendQueue,
+    /// It wants its side of the wire closed once its output is written.
+    pub(crate) hangs_up: bool,
+    /// The next act that stands in the agenda.
+    pub(crate) wake: Option<Time>,
+    /// Bytes from the router, as far as it reads them.
+    pub(crate) read: u64,
+    pub(super) annotated: bool,
+    pub(super) engine: Connection,
+    pub(super) input: RecvBuf,
+    pub(super) random: Random,
+    pub(super) sessions: Vec<SessionKey>,
+    pub(super) actors: Vec<Actor>,
+    pub(super) hub: Option<Hub>,
+    pub(super) misdeeds: u32,
+}
+
+/// How far a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It has not come yet.
+    Away,
+    /// It is connected.
+    Here,
+    /// It closes its connection.
+    Closing,
+    /// It is gone for good.
+    Gone,
+}
+
+/// Who uses a link.
+#[derive(Debug)]
+pub(super) struct Actor {
+    pub(super) session: usize,
+    /// Where what it learns is of use: the other link of a request and its answers.
+    pub(super) sibling: Option<usize>,
+    pub(super) part: Part,
+}
+
+#[derive(Debug)]
+pub(super) enum Part {
+    Sender(Sender),
+    Receiver(Receiver),
+    Device(Device),
+    /// Its session has ended.
+    Over,
+}
+
+impl Part {
+    pub(super) fn tie(&self) -> Option<&Tie> {
+        match self {
+            Self::Sender(sender) => Some(&sender.tie),
+            Self::Receiver(receiver) => Some(&receiver.tie),
+            Self::Device(_) | Self::Over => None,
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) fn is_hostile(&self) -> bool {
+        self.plan.hostile.is_some()
+    }
+
+    /// An actor, and what it works with.
+    pub(super) fn hand<'a>(
+        &'a mut self,
+        place: usize,
+        now: Time,
+        books: &'a mut Books,
+    ) -> (&'a mut Actor, Hand<'a>) {
+        let actor = &mut self.actors[place];
+        let hand = Hand {
+            engine: &mut self.engine,
+            output: &mut self.output,
+            random: &mut self.random,
+            books,
+            now,
+            session: self.sessions[actor.session],
+            peer: self.plan.number,
+            node: self.plan.node,
+            annotated: self.annotated,
+            evil: self.plan.hostile.is_some(),
+        };
+        (actor, hand)
+    }
+}

@@ -1,0 +1,168 @@
+//! What routed links are drawn from: link routes, hubs, devices, and what goes wrong with them.
+//!
+//! All of it comes from a stream of its own, so that worlds without routed links are what they were
+//! before there were any.
+
+use std::time::Duration;
+
+use amqp_codec::SenderSettleMode;
+
+use super::draw::{receive, send};
+use super::hubs::{DevicePlan, HubPlan, Hubs, RoutePlan, SPACES, Serves, Work};
+use super::parts::{Fault, FaultKind, LinkPlan, Listener, PeerPlan, Plan};
+use super::wires::{self, GOOD};
+use crate::random::Random;
+
+/// Keeps what is drawn here apart from all else.
+const SALT: u64 = 0x6c69_6e6b;
+
+impl Plan {
+    /// Adds routed links to a plan, or none; its peers and faults stay what they are.
+    pub(super) fn add_hubs(&mut self) {
+        let random = &mut Random::new(self.seed ^ SALT ^ ((self.nodes.len() as u64) << 40));
+        if !random.one_in(match self.is_mesh() {
+            true => 2,
+            false => 3,
+        }) {
+            return;
+        }
+        let listener = self.listeners.len();
+        self.listeners.push(Listener {
+            hubs: true,
+            ..Listener::draw(random)
+        });
+        let home = random.below(self.nodes.len());
+        let first = self.peers.len();
+        let hubs = random.pick(&[1, 1, 2, 3]);
+        for _ in 0..hubs {
+            let peer = self.hub(listener, random);
+            self.peers.push(peer);
+        }
+        let with_hubs: Vec<usize> = self.peers[first..].iter().map(|peer| peer.node).collect();
+        let is_hub = |node: usize| node == home || with_hubs.contains(&node);
+        let (add, del) = random.pick(&[
+            (None, None),
+            (None, None),
+            (Some("cloud."), None),
+            (Some("cloud/"), Some("hub/")),
+        ]);
+        let mut routes = Vec::new();
+        for node in 0..self.nodes.len() {
+            for space in SPACES {
+                let serves = match is_hub(node) {
+                    true => random.pick(&[Serves::Container, Serves::Connection]),
+                    false => random.pick(&[Serves::Container, Serves::Nobody]),
+                };
+                routes.push(RoutePlan {
+                    node,
+                    space,
+                    serves,
+                });
+            }
+        }
+        self.hubs = Some(Hubs {
+            routes,
+            add,
+            del,
+            home,
+            listener,
+        });
+        for _ in 0..1 + random.below(5) {
+            let peer = self.device(listener, random);
+            self.peers.push(peer);
+        }
+        self.add_hub_faults(first, random);
+    }
+
+    /// A peer at any router, without links.
+    fn stranger(&self, listener: usize, random: &mut Random) -> PeerPlan {
+        let node = random.below(self.nodes.len());
+        let latest = match self.is_mesh() {
+            true => random.pick(&[0, 2_000_000, 9_000_000]),
+            false => random.pick(&[0, 1000, 2_000_000]),
+        };
+        PeerPlan {
+            seed: random.number(),
+            shard: random.below(usize::from(self.nodes[node].shards)),
+            listener,
+            joins: random.micros(latest),
+            wire: match random.one_in(2) {
+                true => GOOD,
+                false => wires::behaviour(random),
+            },
+            frame: random.pick(&[512, 4096, 16_384, 1_000_000]),
+            window: random.pick(&[4, 64, 1000]),
+            ..PeerPlan::steady(self.peers.len(), (node, 0), Vec::new())
+        }
+    }
+
+    fn hub(&self, listener: usize, random: &mut Random) -> PeerPlan {
+        let mut peer = self.stranger(listener, random);
+        if random.one_in(2) {
+            peer.joins = Duration::ZERO;
+        }
+        peer.hub = Some(HubPlan {
+            send: send(&peer.wire, random),
+            receive: receive(random),
+            odd: random.pick(&[0, 0, 2, 4]),
+            odds: random.below_u32(4),
+            detaches: random.pick(&[0, 0, 0, 1, 5]),
+        });
+        peer
+    }
+
+    fn device(&self, listeners: usize, random: &mut Random) -> PeerPlan {
+        let listener = random.below(listeners);
+        let mut peer = self.stranger(listener, random);
+        peer.sessions = 1 + random.below(2);
+        peer.links = (0..1 + random.below(4))
+            .map(|_| {
+                let work = match random.one_in(2) {
+                    true => Work::Send(send(&peer.wire, random)),
+                    false => Work::Receive(receive(random)),
+                };
+                let space = random.pick(&SPACES);
+                Some(LinkPlan::Device(DevicePlan {
+                    address: random.pick(&space.addresses),
+                    work,
+                    settles: random.pick(&[
+                        SenderSettleMode::Mixed,
+                        SenderSettleMode::Mixed,
+                        SenderSettleMode::Unsettled,
+                        SenderSettleMode::Settled,
+                    ]),
+                    second: random.one_in(4),
+                    survives: random.one_in(4),
+                    detaches: random.pick(&[0, 0, 0, 1, 6]),
+                }))
+            })
+            .collect();
+        peer
+    }
+
+    /// What goes wrong with hubs and devices, which are the last peers, and between routers.
+    fn add_hub_faults(&mut self, first: usize, random: &mut Random) {
+        if random.one_in(4) {
+            return;
+        }
+        let latest = u64::try_from(self.faults_end.as_micros()).unwrap_or(0) / 6 * 5;
+        for _ in 0..1 + random.below(6) {
+            let peer = first + random.below(self.peers.len() - first);
+            let kind = match random.below(9) {
+                0 | 1 => FaultKind::Reset(peer),
+                2 => FaultKind::HalfClose(peer),
+                3 => FaultKind::Close(peer),
+                4 => FaultKind::EndSession(peer),
+                5 | 6 => FaultKind::Stall(peer, Some(random.micros(2_000_000))),
+                7 => FaultKind::Stall(peer, None),
+                _ if self.is_mesh() => self.mesh_fault(random),
+                _ => FaultKind::Reset(peer),
+            };
+            self.faults.push(Fault {
+                number: self.faults.len(),
+                at: random.micros(latest),
+                kind,
+            });
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! The books of routed links: what a device attached and which hub it came to, every delivery that
+//! either end sent, what arrived of it, what was said of it and what its sender heard, and how each
+//! end went. What can be judged at once is judged at once; the rest at rest, by `check`.
+
+use amqp_codec::{
+    AmqpError, Attach, DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode,
+};
+use amqp_proto::{LinkKey, Time};
+use bytes::Bytes;
+
+use crate::message;
+
+/// Numbers of messages on routed links begin here, so that one is known that went astray.
+pub(crate) const FIRST: u64 = 1 << 40;
+
+/// The books of all routed links of a world.
+#[derive(Debug, Default)]
+pub(crate) struct Tunnels {
+    pub(crate) all: Vec<Tunnel>,
+    pub(crate) parcels: Vec<Parcel>,
+    /// Connections of hubs.
+    pub(crate) hubs: Vec<HubBook>,
+    /// Deliveries that have arrived whole.
+    pub(crate) delivered: u64,
+}
+
+/// An end of a routed link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Device = 0,
+    Hub = 1,
+}
+
+/// One attach of a device, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    /// What the device asked for; its name is what hubs get.
+    pub(crate) attach: Attach,
+    /// Which end sends.
+    pub(crate) sender: Side,
+    pub(crate) survives: bool,
+    pub(crate) asked: Time,
+    /// The device, and the hub once it was asked.
+    pub(crate) ends: [EndBook; 2],
+    pub(crate) parcels: Vec<usize>,
+    /// The place of the parcel that is to come next, if all went well.
+    next: usize,
+}
+
+/// What one end of a routed link did.
+#[derive(Debug, Default)]
+pub(crate) struct EndBook {
+    pub(crate) peer: Option<usize>,
+    pub(crate) link: Option<LinkKey>,
+    /// The device has the hub's answer; the hub has given it.
+    pub(crate) up: Option<Time>,
+    /// How it went, if it went first.
+    pub(crate) left: Option<Leave>,
+    /// There is nothing of it left.
+    pub(crate) over: Option<Time>,
+    /// Credit was changed last, if it receives.
+    pub(crate) granted: Time,
+    /// It took credit back without drain.
+    pub(crate) shrank: bool,
+}
+
+/// How an end goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Detach {
+        closed: bool,
+        error: Option<AmqpError>,
+    },
+    /// With its session or its connection.
+    Gone,
+}
+
+/// A delivery on a routed link.
+#[derive(Clone, Debug)]
+pub(crate) struct Parcel {
+    pub(crate) tunnel: usize,
+    pub(crate) bytes: Bytes,
+    pub(crate) tag: DeliveryTag,
+    pub(crate) format: u32,
+    pub(crate) settled: bool,
+    pub(crate) begun: Time,
+    pub(crate) whole: bool,
+    pub(crate) aborted: bool,
+    /// Its sender settled it, not having heard of a settlement.
+    pub(crate) early: bool,
+    pub(crate) arrived: bool,
+    /// A later one arrived, or its end, before it was whole there.
+    pub(crate) lost: bool,
+    /// What its receiver said.
+    pub(crate) gave: Option<DeliveryState>,
+    /// What its sender heard.
+    pub(crate) told: Option<DeliveryState>,
+    pub(crate) told_at: Option<Time>,
+    pub(crate) settlements: u32,
+}
+
+/// A hub's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HubBook {
+    pub(crate) peer: usize,
+    pub(crate) node: usize,
+    pub(crate) up: Time,
+    pub(crate) ending: Option<Time>,
+}
+
+impl Tunnel {
+    /// Of a device.
+    pub(crate) fn new(device: usize, attach: Attach, survives: bool, now: Time) -> Self {
+        let sender = match attach.role {
+            Role::Sender => Side::Device,
+            Role::Receiver => Side::Hub,
+        };
+        let device = EndBook {
+            peer: Some(device),
+            ..EndBook::default()
+        };
+        Self {
+            attach,
+            sender,
+            survives,
+            asked: now,
+            ends: [device, EndBook::default()],
+            parcels: Vec::new(),
+            next: 0,
+        }
+    }
+
+    pub(crate) fn end(&self, side: Side) -> &EndBook {
+        &self.ends[side as usize]
+    }
+
+    pub(crate) fn end_mut(&mut self, side: Side) -> &mut EndBook {
+        &mut self.ends[side as usize]
+    }
+
+    /// How it is settled.
+    pub(crate) fn modes(&self) -> (SenderSettleMode, ReceiverSettleMode) {
+        (self.attach.snd_settle_mode, self.attach.rcv_settle_mode)
+    }
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Device => Self::Hub,
+            Self::Hub => Self::Device,
+        }
+    }
+}
+
+impl EndBook {
+    /// It is there, and has no wish to go.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up.is_some() && self.left.is_none() && self.over.is_none()
+    }
+
+    /// It has gone or is about to, or was never there.
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.is_some() || self.over.is_some()
+    }
+}
+
+impl Tunnels {
+    /// A device attaches a link; its number.
+    pub(crate) fn add(&mut self, tunnel: Tunnel) -> usize {
+        self.all.push(tunnel);
+        self.all.len() - 1
+    }
+
+    /// A hub is connected.
+    pub(crate) fn hub_came(&mut self, peer: usize, node: usize, now: Time) {
+        self.hubs.push(HubBook {
+            peer,
+            node,
+            up: now,
+            ending: None,
+        });
+    }
+
+    /// Whether a hub has gone, or was about to go, since a time.
+    pub(crate) fn hub_left(&self, since: Time) -> bool {
+        let mut hubs = self.hubs.iter();
+        hubs.any(|hub| hub.ending.is_some_and(|ending| ending >= since))
+    }
+
+    /// All links of a peer end.
+    pub(crate) fn peer_ending(&mut self, peer: usize, now: Time) {
+        for hub in self.hubs.iter_mut().filter(|hub| hub.peer == peer) {
+            hub.ending.get_or_insert(now);
+        }
+        for tunnel in &mut self.all {
+            for end in &mut tunnel.ends {
+                if end.peer == Some(peer) && end.over.is_none() {
+                    end.left.get_or_insert(Leave::Gone);
+                }
+            }
+        }
+    }
+
+    /// Nothing is left of a peer.
+    pub(crate) fn peer_over(&mut self, peer: usize, now: Time) {
+        self.peer_ending(peer, now);
+        for tunnel in &mut self.all {
+            for end in tunnel.ends.iter_mut().filter(|end| end.peer == Some(peer)) {
+                end.over.get_or_insert(now);
+            }
+        }
+    }
+
+    /// The number of the next delivery, and of the message in it.
+    pub(crate) fn next_parcel(&self) -> usize {
+        self.parcels.len()
+    }
+
+    /// An end begins a delivery.
+    pub(crate) fn begin(&mut self, parcel: Parcel) {
+        let number = self.parcels.len();
+        self.all[parcel.tunnel].parcels.push(number);
+        self.parcels.push(parcel);
+    }
+
+    /// The number of a delivery of which the first has come.
+    pub(crate) fn coming(&self, tunnel: usize, tag: DeliveryTag) -> usize {
+        self.all[tunnel].parcels[self.find(tunnel, tag)]
+    }
+
+    /// The place of a delivery among those of its link that are still to come.
+    fn find(&self, tunnel: usize, tag: DeliveryTag) -> usize {
+        let to_come = &self.all[tunnel];
+        let is_it = |place: &usize| self.parcels[to_come.parcels[*place]].tag == tag;
+        let place = (to_come.next..to_come.parcels.len()).find(is_it);
+        let Some(place) = place else {
+            let came = (0..to_come.next).find(is_it);
+            let what = match came {
+                Some(place) => format!("delivery {place} once more, or late"),
+                None => "a delivery that nobody sent".to_owned(),
+            };
+            panic!("tunnel {tunnel}: {what}: {tag:?}");
+        };
+        place
+    }
+
+    /// What comes before a delivery that has come does not come any more.
+    fn pass(&mut self, tunnel: usize, place: usize) -> usize {
+        let Self { all, parcels, .. } = self;
+        let tunnel = &mut all[tunnel];
+        for &number in &tunnel.parcels[tunnel.next..place] {
+            parcels[number].lost |= !parcels[number].aborted;
+        }
+        tunnel.next = place + 1;
+        tunnel.parcels[place]
+    }
+
+    /// A delivery has arrived whole; its number.
+    pub(crate) fn arrived(
+        &mut self,
+        tunnel: usize,
+        (tag, format): (DeliveryTag, u32),
+        bytes: &Bytes,
+        settled: bool,
+    ) -> usize {
+        let place = self.find(tunnel, tag);
+        let number = self.pass(tunnel, place);
+        self.delivered += 1;
+        let parcel = &mut self.parcels[number];
+        let name = format!("delivery {place} of tunnel {tunnel}");
+        assert!(parcel.whole && !parcel.aborted, "{name} was never whole");
+        assert!(parcel.bytes == *bytes, "the bytes of {name} changed");
+        assert_eq!(parcel.format, format, "the format of {name}");
+        assert!(
+            parcel.settled == settled || (parcel.early && settled),
+            "{name} came settled {settled}, was sent {}",
+            parcel.settled
+        );
+        assert_eq!(
+            message::number_of(bytes),
+            Some(FIRST + number as u64),
+            "{name} is another"
+        );
+        parcel.arrived = true;
+        number
+    }
+
+    /// A delivery has ended before it was whole.
+    pub(crate) fn cut(&mut self, tunnel: usize, tag: DeliveryTag, bytes: &[u8]) {
+        let place = self.find(tunnel, tag);
+        let number = self.pass(tunnel, place);
+        let parcel = &mut self.parcels[number];
+        assert!(
+            parcel.bytes.starts_with(bytes),
+            "the bytes of delivery {place} of tunnel {tunnel} changed"
+        );
+        parcel.lost |= !parcel.aborted;
+    }
+
+    /// The receiving end gives a state.
+    pub(crate) fn gave(&mut self, number: usize, state: Option<&DeliveryState>) {
+        let parcel = &mut self.parcels[number];
+        if parcel.gave.is_none() {
+            parcel.gave = state.filter(|state| state.is_terminal()).cloned();
+        }
+    }
+
+    /// The sending end hears a state. Whether it is a true word is judged at rest.
+    pub(crate) fn told(
+        &mut self,
+        number: usize,
+        state: Option<&DeliveryState>,
+        settled: bool,
+        now: Time,
+    ) {
+        let parcel = &mut self.parcels[number];
+        assert!(!parcel.settled, "parcel {number} was settled when sent");
+        if let Some(state) = state.filter(|state| state.is_terminal()) {
+            if let Some(before) = &parcel.told {
+                assert_eq!(before, state, "parcel {number} has got another outcome");
+            }
+            parcel.told = Some(state.clone());
+            parcel.told_at.get_or_insert(now);
+        }
+        parcel.settlements += u32::from(settled);
+        assert!(parcel.settlements <= 1, "parcel {number} was settled twice");
+    }
+
+    /// Whether all that was sent has come to something, and its sender knows what.
+    pub(crate) fn is_settled(&self, tunnel: usize) -> bool {
+        self.all[tunnel].parcels.iter().all(|&number| {
+            let parcel = &self.parcels[number];
+            let is_told = parcel.settled || parcel.early || parcel.settlements > 0;
+            parcel.aborted || (is_told && (parcel.arrived || parcel.lost || parcel.told.is_some()))
+        })
+    }
+
+    /// An end hears, unasked, that its link is over: what the other end has got of its deliveries
+    /// has an outcome by then.
+    pub(crate) fn parted(&self, tunnel: usize, side: Side) {
+        let book = &self.all[tunnel];
+        if book.sender != side || book.end(side).left.is_some() {
+            return;
+        }
+        for &number in &book.parcels {
+            let parcel = &self.parcels[number];
+            let is_owed = parcel.arrived && !parcel.settled && !parcel.early;
+            assert!(
+                !is_owed || parcel.told.is_some(),
+                "tunnel {tunnel} ends, parcel {number} has arrived and has no outcome: {parcel:?}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Head, make};
+    use crate::random::Random;
+
+    /// A tunnel on which its device sends, and some deliveries that it has sent.
+    fn sent(count: u8) -> Tunnels {
+        let mut books = Tunnels::default();
+        let attach = Attach {
+            role: Role::Sender,
+            ..Attach::default()
+        };
+        books.add(Tunnel::new(0, attach, false, Time::ZERO));
+        for number in 0..count {
+            let bytes = make(
+                FIRST + u64::from(number),
+                9,
+                &Head::default(),
+                &mut Random::new(1),
+            );
+            books.begin(Parcel {
+                tunnel: 0,
+                bytes,
+                tag: tag(number),
+                format: 1,
+                settled: false,
+                begun: Time::ZERO,
+                whole: true,
+                aborted: false,
+                early: false,
+                arrived: false,
+                lost: false,
+                gave: None,
+                told: None,
+                told_at: None,
+                settlements: 0,
+            });
+        }
+        books
+    }
+
+    fn tag(number: u8) -> DeliveryTag {
+        DeliveryTag::new(&[number]).unwrap()
+    }
+
+    fn arrive(books: &mut Tunnels, number: u8) {
+        let bytes = books.parcels[usize::from(number)].bytes.clone();
+        books.arrived(0, (tag(number), 1), &bytes, false);
+    }
+
+    #[test]
+    fn deliveries_in_order_are_fine_and_a_gap_is_noted() {
+        let mut books = sent(3);
+        arrive(&mut books, 0);
+        arrive(&mut books, 2);
+        let lost: Vec<_> = books.parcels.iter().map(|parcel| parcel.lost).collect();
+        assert_eq!(lost, [false, true, false]);
+        assert_eq!(books.delivered, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "delivery 0 once more, or late")]
+    fn a_delivery_that_comes_twice_is_seen() {
+        let mut books = sent(1);
+        arrive(&mut books, 0);
+        arrive(&mut books, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "delivery 0 once more, or late")]
+    fn an_overtaken_delivery_is_seen() {
+        let mut books = sent(2);
+        arrive(&mut books, 1);
+        arrive(&mut books, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "the bytes of delivery 0 of tunnel 0 changed")]
+    fn a_changed_byte_is_seen() {
+        let mut books = sent(1);
+        books.arrived(0, (tag(0), 1), &Bytes::from_static(b"else"), false);
+    }
+
+    #[test]
+    #[should_panic(expected = "the format of delivery 0")]
+    fn another_format_is_seen() {
+        let mut books = sent(1);
+        let bytes = books.parcels[0].bytes.clone();
+        books.arrived(0, (tag(0), 0), &bytes, false);
+    }
+
+    #[test]
+    #[should_panic(expected = "has no outcome")]
+    fn a_link_that_ends_before_the_outcome_is_told_is_seen() {
+        let mut books = sent(1);
+        arrive(&mut books, 0);
+        books.parted(0, Side::Device);
+    }
+
+    #[test]
+    fn who_leaves_is_owed_nothing() {
+        let mut books = sent(1);
+        arrive(&mut books, 0);
+        books.all[0].end_mut(Side::Device).left = Some(Leave::Gone);
+        books.parted(0, Side::Device);
+    }
+}
