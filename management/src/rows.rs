@@ -318,7 +318,7 @@ fn connection(row: &ConnectionRow, name: &str) -> Value {
         "container" => text(row.container.as_deref()),
         "sasl" => text(row.sasl.as_deref()),
         "isAuthenticated" => row.authenticated.into(),
-        "user" => text(row.user.as_deref()),
+        "user" => text(Some(row.user.as_deref().unwrap_or("anonymous"))),
         "isEncrypted" | "ssl" => row.security.is_some().into(),
         "sslProto" => text(row.security.map(|cipher| cipher.protocol)),
         "sslCipher" => text(row.security.map(|cipher| cipher.name)),
