@@ -16,6 +16,7 @@ mod peer;
 mod plan;
 mod random;
 pub mod scale;
+mod seal;
 mod shrink;
 mod single;
 mod tunnels;
@@ -57,6 +58,13 @@ mod tests {
             for kind in [Kind::Router, Kind::Mesh] {
                 assert_eq!(run(kind, seed), run(kind, seed));
             }
+        }
+    }
+
+    #[test]
+    fn the_first_networks_with_tls_find_nothing_and_run_the_same_each_time() {
+        for seed in 0..5 {
+            assert_eq!(run(Kind::Tls, seed), run(Kind::Tls, seed));
         }
     }
 

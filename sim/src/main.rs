@@ -1,8 +1,9 @@
 //! Runs worlds: `SIM_SEED=7 cargo run -p sim` replays that of a router alone, `SIM_MESH_SEED=7`
-//! that of a network, with `--trace` in words and with `--shrink` made smaller; `--ci` runs a fixed
-//! list of both and then fresh seeds for a minute; `--seeds N` runs so many routers, or with
-//! `--mesh` networks, from `--from N` on; without these, fresh seeds until one fails. `--scale N`
-//! prints how networks of up to N routers behave, or with `--size N`, `--shape NAME` some of them.
+//! that of a network, `SIM_TLS_SEED=7` that of one with TLS, with `--trace` in words and with
+//! `--shrink` made smaller; `--ci` runs a fixed list of all and then fresh seeds for a minute;
+//! `--seeds N` runs so many routers, or with `--mesh` or `--tls` networks, from `--from N` on;
+//! without these, fresh seeds until one fails. `--scale N` prints how networks of up to N routers
+//! behave, or with `--size N`, `--shape NAME` some of them.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 #![expect(
@@ -12,7 +13,7 @@
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sim::scale::{self, Host, Wanted};
@@ -23,6 +24,9 @@ const FIXED_ROUTERS: u64 = 350;
 
 /// Seeds of networks that every run of CI plays.
 const FIXED_MESHES: u64 = 50;
+
+/// Seeds of networks with TLS that every run of CI plays.
+const FIXED_TLS: u64 = 20;
 
 /// Seeds of networks that found something when they were written down. What is drawn has changed
 /// since, so that they are not all of them still the networks that did; tests of `router-core` keep
@@ -44,8 +48,10 @@ const SEED_SECONDS: u64 = 60;
 /// The seed that is being played, for the last words of a run that fails.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
-/// Whether it is a network's.
-static MESH: AtomicBool = AtomicBool::new(false);
+/// The place of its kind among all.
+static KIND: AtomicUsize = AtomicUsize::new(0);
+
+const KINDS: [Kind; 3] = [Kind::Router, Kind::Mesh, Kind::Tls];
 
 /// Worlds played.
 static PLAYED: AtomicU64 = AtomicU64::new(0);
@@ -70,20 +76,19 @@ fn variable(kind: Kind) -> &'static str {
     match kind {
         Kind::Router => "SIM_SEED",
         Kind::Mesh => "SIM_MESH_SEED",
+        Kind::Tls => "SIM_TLS_SEED",
     }
 }
 
 /// The seed that is being played, as one would ask for it.
 fn present() -> String {
-    let kind = match MESH.load(Ordering::Relaxed) {
-        true => Kind::Mesh,
-        false => Kind::Router,
-    };
+    let kind = KINDS[KIND.load(Ordering::Relaxed)];
     format!("{}={}", variable(kind), SEED.load(Ordering::Relaxed))
 }
 
 fn begin(kind: Kind, seed: u64) {
-    MESH.store(kind == Kind::Mesh, Ordering::Relaxed);
+    let place = KINDS.iter().position(|of| *of == kind);
+    KIND.store(place.unwrap_or(0), Ordering::Relaxed);
     SEED.store(seed, Ordering::Relaxed);
     PLAYED.fetch_add(1, Ordering::Relaxed);
 }
@@ -233,7 +238,7 @@ impl Score {
 
 /// The seed that is to be played again.
 fn asked_for() -> Option<(Kind, u64)> {
-    [Kind::Router, Kind::Mesh].into_iter().find_map(|kind| {
+    KINDS.into_iter().find_map(|kind| {
         let seed = std::env::var(variable(kind)).ok()?;
         Some((kind, seed.parse().ok()?))
     })
@@ -288,9 +293,10 @@ fn main() -> ExitCode {
     let first = options
         .number("--from")
         .unwrap_or(fresh.wrapping_mul(1_000_003));
-    let kind = match options.has("--mesh") {
-        true => Kind::Mesh,
-        false => Kind::Router,
+    let kind = match (options.has("--mesh"), options.has("--tls")) {
+        (_, true) => Kind::Tls,
+        (true, _) => Kind::Mesh,
+        _ => Kind::Router,
     };
     let seeds = (first..).map(|seed| (kind, seed));
     let mut score = Score::default();
@@ -300,7 +306,9 @@ fn main() -> ExitCode {
         let routers = (0..FIXED_ROUTERS).map(|seed| (Kind::Router, seed));
         let meshes = (0..FIXED_MESHES).map(|seed| (Kind::Mesh, seed));
         let found = FOUND_MESHES.map(|seed| (Kind::Mesh, seed));
-        score.play(routers.chain(meshes).chain(found), || true);
+        let protected = (0..FIXED_TLS).map(|seed| (Kind::Tls, seed));
+        let all = routers.chain(meshes).chain(found).chain(protected);
+        score.play(all, || true);
         for kind in [Kind::Router, Kind::Mesh] {
             let end = Instant::now() + Duration::from_secs(30);
             let seeds = (first..).map(|seed| (kind, seed));

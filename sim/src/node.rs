@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_proto::{Clear, Time};
+use amqp_proto::{Time, Transform};
 use router_core::control::{Connect, ControlConfig, ControlPlane, Effect};
 use router_core::counters::Counters;
 use router_core::ids::{ConnKey, ConnectionId, ShardId};
@@ -159,14 +159,14 @@ impl Node {
         &mut self,
         shard: usize,
         (wire, side): (usize, Side),
-        accepted: NewConnection,
+        (accepted, transform): (NewConnection, Box<dyn Transform>),
         now: Time,
     ) {
         self.wires.insert(accepted.connection, wire);
         let settings = Arc::clone(&accepted.settings);
         self.settings.insert(accepted.connection, settings);
         let now = now + self.ahead;
-        let key = self.shards[shard].accept(accepted, Box::new(Clear), now);
+        let key = self.shards[shard].accept(accepted, transform, now);
         let place = key.0.index as usize;
         let sockets = &mut self.members[shard].sockets;
         if place >= sockets.len() {
@@ -375,6 +375,10 @@ impl Node {
         let (_, way, behaviour) = wires[socket.wire].ways(socket.side);
         turned.wires.push(socket.wire);
         while let Some(output) = self.shards[who].output(key) {
+            if output.is_empty() {
+                // What waits for a handshake.
+                return;
+            }
             let room = way.room(behaviour);
             if room == 0 {
                 socket.blocked = true;

@@ -61,7 +61,8 @@ pub(crate) fn bounds(census: &Census) {
 /// Connections between routers end when they are cut or silent, never because of what was said.
 pub(crate) fn edge_failed(condition: &str, description: &str) {
     let idle = condition == "amqp:resource-limit-exceeded";
-    let cut = description == "connection aborted";
+    // Under TLS it says that there was no farewell, too.
+    let cut = description.starts_with("connection aborted");
     let slow = description == "Timeout waiting for initial handshake";
     assert!(
         idle || cut || slow,

@@ -21,8 +21,9 @@ use std::time::Duration;
 use amqp_codec::{Attach, DeliveryState, Role, Str};
 use amqp_proto::{
     Config, Connection, Event, InTransfer, LinkKey, Payload, RecvBuf, SendQueue, SessionKey, Time,
+    Transform,
 };
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use self::device::Device;
 use self::hand::{News, earliest};
@@ -40,7 +41,12 @@ pub(crate) use self::state::{Peer, Phase};
 const MISDEEDS: u32 = 40;
 
 impl Peer {
-    pub(crate) fn new(plan: PeerPlan, wire: usize, annotated: bool) -> Self {
+    pub(crate) fn new(
+        plan: PeerPlan,
+        wire: usize,
+        annotated: bool,
+        transform: Box<dyn Transform>,
+    ) -> Self {
         let config = Config {
             initiator: true,
             container_id: match plan.hub {
@@ -64,6 +70,8 @@ impl Peer {
                 false => Phase::Away,
             },
             output: SendQueue::new(),
+            transform,
+            protected: SendQueue::new(),
             hangs_up: false,
             wake: None,
             read: 0,
@@ -164,15 +172,16 @@ impl Peer {
     }
 
     /// Takes bytes from the router.
-    pub(crate) fn take(&mut self, bytes: Bytes, now: Time, books: &mut Books) {
+    pub(crate) fn take(&mut self, bytes: BytesMut, now: Time, books: &mut Books) {
         self.read += bytes.len() as u64;
-        if matches!(
-            self.plan.hostile,
-            Some(Hostile::Garbage | Hostile::HeaderThenGarbage)
-        ) {
+        if self.plan.speaks_garbage() {
             return;
         }
-        self.input.push(bytes);
+        if let Err(error) = self.transform.open(bytes, &mut self.input) {
+            assert!(self.is_hostile(), "what the router says: {error}");
+            self.hangs_up = true;
+            return;
+        }
         loop {
             match self
                 .engine

@@ -1,6 +1,6 @@
 //! The parts of a peer, and what its actors work with.
 
-use amqp_proto::{Connection, RecvBuf, SendQueue, SessionKey, Time};
+use amqp_proto::{Connection, RecvBuf, SendQueue, SessionKey, Time, Transform};
 
 use super::device::Device;
 use super::hand::{Hand, Tie};
@@ -12,12 +12,14 @@ use crate::plan::PeerPlan;
 use crate::random::Random;
 
 /// A client.
-#[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) plan: PeerPlan,
     pub(crate) wire: usize,
     pub(crate) phase: Phase,
     pub(crate) output: SendQueue,
+    /// Protects what it says; `wire` is the number of its wire, this what goes there.
+    pub(super) transform: Box<dyn Transform>,
+    pub(super) protected: SendQueue,
     /// It wants its side of the wire closed once its output is written.
     pub(crate) hangs_up: bool,
     /// The next act that stands in the agenda.
@@ -76,6 +78,40 @@ impl Part {
 }
 
 impl Peer {
+    /// What it has to say is made ready for the wire.
+    pub(crate) fn seal(&mut self) {
+        let Self {
+            transform,
+            output,
+            protected,
+            ..
+        } = self;
+        if transform.is_clear() {
+            return;
+        }
+        if self.hangs_up && output.is_empty() {
+            transform.finish();
+        }
+        if let Err(error) = transform.seal(output, protected) {
+            assert!(self.plan.hostile.is_some(), "{error}");
+            self.hangs_up = true;
+        }
+    }
+
+    /// What goes on its wire.
+    pub(crate) fn sealed(&mut self) -> &mut SendQueue {
+        match self.transform.is_clear() {
+            true => &mut self.output,
+            false => &mut self.protected,
+        }
+    }
+
+    /// Whether nothing is left to be put on its wire.
+    pub(crate) fn has_said_all(&self) -> bool {
+        let is_shaking = !self.transform.is_ready();
+        (self.output.is_empty() || is_shaking) && self.protected.is_empty()
+    }
+
     pub(crate) fn is_hostile(&self) -> bool {
         self.plan.hostile.is_some()
     }

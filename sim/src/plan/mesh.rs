@@ -43,6 +43,7 @@ impl Plan {
             peers: Vec::new(),
             faults: Vec::new(),
             faults_end: Duration::from_secs(12),
+            tls: false,
             hubs: None,
         };
         for number in 0..3 + random.below(8) {

@@ -22,13 +22,18 @@ pub(crate) use self::parts::{
     Plan, SERVICE,
 };
 
-/// What a world is made of: the same number is the seed of two.
+/// Keeps the seeds of networks with TLS apart from those of others.
+const TLS_SALT: u64 = 0x746c_7300;
+
+/// What a world is made of: the same number is the seed of three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A router alone.
     Router,
     /// Several, joined into a network.
     Mesh,
+    /// A network whose connections are all protected by TLS.
+    Tls,
 }
 
 impl Kind {
@@ -37,6 +42,10 @@ impl Kind {
         match self {
             Self::Router => Plan::new(seed),
             Self::Mesh => Plan::mesh(seed),
+            Self::Tls => Plan {
+                tls: true,
+                ..Plan::mesh(seed ^ TLS_SALT)
+            },
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<Fault>,
     /// How long faults may happen, from the start.
     pub(crate) faults_end: Duration,
+    /// All connections are protected by TLS.
+    pub(crate) tls: bool,
     /// Routed links, if there are any.
     pub(crate) hubs: Option<Hubs>,
 }
@@ -281,6 +283,7 @@ impl Plan {
             peers: Vec::new(),
             faults: Vec::new(),
             faults_end: Duration::from_secs(3),
+            tls: false,
             hubs: None,
         }
     }
@@ -403,6 +406,14 @@ impl LinkPlan {
 }
 
 impl PeerPlan {
+    /// What it says is no AMQP.
+    pub(crate) fn speaks_garbage(&self) -> bool {
+        matches!(
+            self.hostile,
+            Some(Hostile::Garbage | Hostile::HeaderThenGarbage)
+        )
+    }
+
     /// A peer without wishes of its own, on a good wire.
     pub(crate) fn steady(
         number: usize,

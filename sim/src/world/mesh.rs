@@ -10,6 +10,7 @@ use router_core::settings::NewConnection;
 use super::state::{Edge, LOOK, Occurrence, Pending, World};
 use crate::check;
 use crate::plan::{ADDRESSES, SERVICE};
+use crate::seal::{self, End};
 use crate::wire::{Behaviour, Side, Station, Wire};
 
 /// Virtual time within which routers must have found each other once the world is healed.
@@ -106,11 +107,13 @@ impl World {
         );
         let dialled = dial.connected();
         let ends = [
-            (dialler, Side::Dialler, dialled),
-            (listener, Side::Listener, accepted),
+            (dialler, Side::Dialler, dialled, End::Dialler),
+            (listener, Side::Listener, accepted, End::Listener),
         ];
-        for (station, side, connection) in ends {
+        for (station, side, connection, end) in ends {
             if let Station::Shard { node, shard } = station {
+                let transform = seal::transform(self.plan.tls, wire, end);
+                let connection = (connection, transform);
                 self.nodes[node].accept(shard, (wire, side), connection, self.now);
                 self.wake_member((node, shard), self.now);
             }

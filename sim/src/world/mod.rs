@@ -27,6 +27,7 @@ use crate::peer::{Peer, Phase};
 use crate::plan::{ADDRESSES, HubPlan, LinkPlan, Listener, PeerPlan, Plan, ReceivePlan};
 use crate::plan::{SERVICE, SendPlan};
 use crate::random::Random;
+use crate::seal::{self, End};
 use crate::wire::{Station, Wire};
 
 pub(crate) use self::state::World;
@@ -125,8 +126,11 @@ impl World {
             shard: plan.shard,
         };
         let wire = Wire::new(plan.wire, Station::Peer(place), router);
+        // Those that speak no AMQP speak no TLS either.
+        let is_tls = self.plan.tls && !plan.speaks_garbage();
+        let transform = seal::transform(is_tls, self.wires.len(), End::Dialler);
         self.peers
-            .push(Peer::new(plan, self.wires.len(), annotated));
+            .push(Peer::new(plan, self.wires.len(), annotated, transform));
         self.wires.push(wire);
         place
     }

@@ -4,11 +4,11 @@ use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use router_core::settings::NewConnection;
 
 use super::state::{Occurrence, World};
 use crate::peer::Phase;
+use crate::seal::{self, End};
 use crate::wire::{Side, Wire};
 
 /// How long a peer waits before it tries again to connect to a router that is not there.
@@ -29,7 +29,8 @@ impl World {
         );
         self.say(|| format!("peer {peer} comes"));
         let wire = (self.peers[peer].wire, Side::Listener);
-        self.nodes[node].accept(shard, wire, accepted, self.now);
+        let transform = seal::transform(self.plan.tls, wire.0, End::Listener);
+        self.nodes[node].accept(shard, wire, (accepted, transform), self.now);
         self.wake_member((node, shard), self.now);
         self.peers[peer].join();
         self.act(peer);
@@ -51,23 +52,32 @@ impl World {
             return;
         }
         let wire = peer.wire;
-        let Wire { behaviour, up, .. } = &mut self.wires[wire];
-        let room = up.room(behaviour);
-        if !peer.output.is_empty() && room > 0 {
-            let was_full = peer.output.is_full();
-            let mut bytes = peer.output.to_bytes();
-            bytes.truncate(room);
-            peer.output.consume(bytes.len());
-            peer.spoil(&mut bytes);
-            self.digest.write(&bytes);
-            up.send(bytes, behaviour, &mut self.random, self.now);
-            if was_full && !peer.output.is_full() {
-                self.wake_peer(number, self.now);
+        let was_full = peer.output.is_full();
+        peer.seal();
+        loop {
+            let peer = &mut self.peers[number];
+            let Wire { behaviour, up, .. } = &mut self.wires[wire];
+            let room = up.room(behaviour);
+            if peer.sealed().is_empty() || room == 0 {
+                break;
             }
+            let mut bytes = peer.sealed().to_bytes();
+            bytes.truncate(room);
+            peer.sealed().consume(bytes.len());
+            peer.spoil(&mut bytes);
+            match self.plan.tls {
+                true => self.digest.write_usize(bytes.len()),
+                false => self.digest.write(&bytes),
+            }
+            up.send(bytes, behaviour, &mut self.random, self.now);
+            peer.seal();
+        }
+        if was_full && !self.peers[number].output.is_full() {
+            self.wake_peer(number, self.now);
         }
         let Wire { up, .. } = &mut self.wires[wire];
         let peer = &mut self.peers[number];
-        if peer.hangs_up && peer.output.is_empty() {
+        if peer.hangs_up && peer.has_said_all() {
             up.end();
             if peer.phase != Phase::Here || peer.is_hostile() {
                 self.say(|| format!("peer {number} hangs up"));
@@ -88,8 +98,11 @@ impl World {
         let number_of_wire = peer.wire;
         let wire = &mut self.wires[number_of_wire];
         if wire.down.ready() > 0 {
-            let bytes = Bytes::from(wire.down.read_all());
-            self.digest.write(&bytes);
+            let bytes = wire.down.read_all();
+            match self.plan.tls {
+                true => self.digest.write_usize(bytes.len()),
+                false => self.digest.write(&bytes),
+            }
             peer.take(bytes, self.now, &mut self.books);
             self.wake_ends(number_of_wire);
             self.act(number);

@@ -124,7 +124,7 @@ impl World {
         for wire in turned.read {
             // There may be room again for what the other end has to write.
             match self.wires[wire].beyond(node) {
-                Station::Peer(peer) if !self.peers[peer].output.is_empty() => {
+                Station::Peer(peer) if !self.peers[peer].sealed().is_empty() => {
                     self.wake_peer(peer, self.now);
                 }
                 Station::Shard { node, shard } if self.nodes[node].waits_for(shard, wire) => {

@@ -20,7 +20,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("management", &["amqp-codec", "amqp-proto", "router-core"]),
     (
         "sim",
-        &["amqp-codec", "amqp-proto", "router-core", "management"],
+        &[
+            "amqp-codec",
+            "amqp-proto",
+            "router-core",
+            "management",
+            "tls",
+        ],
     ),
     (
         "causeway",
