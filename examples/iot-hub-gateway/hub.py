@@ -180,7 +180,8 @@ class Hub(MessagingHandler):
         name = event.link.device
         self.devices[name].heard = time.monotonic()
         body = event.message.body
-        text = bytes(body).decode() if isinstance(body, (bytes, memoryview)) else str(body)
+        is_data = isinstance(body, (bytes, memoryview))
+        text = bytes(body).decode(errors="replace") if is_data else str(body)
         # First it is kept, then it is accepted: so nothing that was accepted is lost.
         self.tell("telemetry", device=name, text=text)
         self.accept(event.delivery)

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import secrets
 import subprocess
 
@@ -26,7 +27,8 @@ class Stage:
         self.hub_port, self.port = free_port(), free_port()
         self.keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in DEVICES}
         text = pathlib.Path(configuration).read_text()
-        text = text.replace("5671", str(self.hub_port)).replace("5672", str(self.port))
+        ports = {"5671": str(self.hub_port), "5672": str(self.port)}
+        text = re.sub("567[12]", lambda found: ports[found.group()], text)
         name = "gateway" + pathlib.Path(configuration).suffix
         self.configuration = os.path.join(directory, name)
         pathlib.Path(self.configuration).write_text(text)

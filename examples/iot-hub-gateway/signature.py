@@ -36,7 +36,7 @@ def check(token, resource, key):
     """When the token ends, in seconds since 1970; raises `Bad` unless it is good by now."""
     kind, _, rest = str(token).partition(" ")
     fields = dict(urllib.parse.parse_qsl(rest))
-    if kind != KIND or not fields.get("se", "").isdigit() or "sig" not in fields:
+    if kind != KIND or not fields.get("se", "").isdecimal() or "sig" not in fields:
         raise Bad("not a %s token" % KIND)
     if fields.get("sr", "").lower() != resource.lower():
         raise Bad("the token is for another resource")

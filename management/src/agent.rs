@@ -302,14 +302,13 @@ impl Agent {
             .asker
             .clone()
             .ok_or_else(|| Failure::bad_request("Parent connection no longer exists"))?;
-        let own = context.control.scoped_routes(owner.connection);
-        if own.count() >= SCOPED_ROUTES {
-            let text = format!("There are {SCOPED_ROUTES} link routes of this connection already");
-            return Err(Failure::bad_request(text));
-        }
-        if context.control.scoped_count() >= SCOPED_ROUTES_IN_ALL {
+        let own = context.control.scoped_routes(owner.connection).count();
+        // Nobody takes all that is left: there is always room for a few of whoever comes.
+        let left = SCOPED_ROUTES_IN_ALL.saturating_sub(context.control.scoped_count());
+        let most = SCOPED_ROUTES.min(left / 4);
+        if own >= most {
             let text =
-                format!("There are {SCOPED_ROUTES_IN_ALL} link routes of connections already");
+                format!("There are {own} link routes of this connection, the limit is {most}");
             return Err(Failure::bad_request(text));
         }
         let identity = context.control.add_scoped_route(link_rule(entity), &owner);

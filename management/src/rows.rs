@@ -353,6 +353,7 @@ fn link(row: &LinkRow, name: &str) -> Value {
         "linkType" => row.kind.name().into(),
         "linkDir" => direction(row.direction),
         "owningAddr" => text(row.address.as_deref()),
+        "peer" => row.peer.map(|peer| peer.to_string()).into(),
         "capacity" => row.capacity.into(),
         "undeliveredCount" => row.undelivered.into(),
         "unsettledCount" => row.unsettled.into(),

@@ -138,6 +138,8 @@ pub struct LinkRow {
     pub connection: ConnectionId,
     /// The key of its address; `None` for an anonymous link.
     pub address: Option<AddressKey>,
+    /// The other half, if it is one of a routed link.
+    pub peer: Option<LinkId>,
     /// `linkCapacity` of its connection.
     pub capacity: u32,
     /// Deliveries waiting to be sent (out) or held until complete or routable (in).

@@ -20,6 +20,8 @@ pub(crate) struct Tunnels {
     pub(crate) parcels: Vec<Parcel>,
     /// Connections of hubs.
     pub(crate) hubs: Vec<HubBook>,
+    /// When a hub last ended a session.
+    pub(crate) session_ended: Option<Time>,
     /// Deliveries that have arrived whole.
     pub(crate) delivered: u64,
 }
@@ -182,10 +184,13 @@ impl Tunnels {
         });
     }
 
-    /// Whether a hub has gone, or was about to go, since a time.
+    /// Whether a hub has gone, or was about to go, since a time, or has ended a session: links on
+    /// their way to it end without its having heard of them.
     pub(crate) fn hub_left(&self, since: Time) -> bool {
-        let mut hubs = self.hubs.iter();
-        hubs.any(|hub| hub.ending.is_some_and(|ending| ending >= since))
+        let endings = self.hubs.iter().filter_map(|hub| hub.ending);
+        endings
+            .chain(self.session_ended)
+            .any(|ending| ending >= since)
     }
 
     /// All links of a peer end.

@@ -1,17 +1,18 @@
 //! The body of the fuzz target: a stranger between the two ends of a connection, who changes,
 //! repeats, leaves out, cuts and adds what he likes, before the handshake, in it and after it.
 //!
-//! Owns no logic of its own. The certificates are only good for this. Decision: the library's random
-//! numbers are its own, so a run is not the same each time; what must hold does not depend on them.
+//! Owns no logic of its own. The certificates are only good for this. Decision: the library's
+//! random numbers are its own, so a run is not the same each time; what must hold does not depend
+//! on them.
 
 use std::sync::OnceLock;
 
 use amqp_proto::{SendQueue, Transform as _};
 use bytes::BytesMut;
 
+use crate::profile::{ClientCertificate, Material, Profile};
 use crate::session::{HANDSHAKE_BYTES_MAX, RECORD, RECORD_OVERHEAD};
 use crate::transform::TlsTransform;
-use crate::{ClientCertificate, Material, Profile};
 
 /// Operations of an input; the rest is given to both ends as it is.
 const OPERATIONS: usize = 48;

@@ -330,6 +330,7 @@ pub(crate) fn link(id: u64) -> LinkRow {
         direction: Direction::Out,
         connection: ConnectionId(1),
         address: Some("M0queue".into()),
+        peer: None,
         capacity: 250,
         undelivered: 1,
         unsettled: 2,

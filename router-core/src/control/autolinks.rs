@@ -352,7 +352,7 @@ impl Entry {
             direction: rule.direction,
             address: Str::copy(address),
             key: AddressKey::clone(&self.key),
-            // What is closed to clients is open to whom the configuration names.
+            // An auto-link opens its address, to clients as well, as long as it is there.
             treatment: match resolved.treatment {
                 Treatment::Unavailable => Treatment::AnycastBalanced,
                 treatment => treatment,
@@ -381,6 +381,9 @@ impl Entry {
                 (Stage::Waiting { .. }, AutoLinkStatus::Inactive) => AutoLinkStatus::Failed,
                 (_, status) => status,
             };
+        }
+        if row.status == AutoLinkStatus::Active {
+            row.last_error = None;
         }
         row
     }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use amqp_codec::{AmqpError, Attach, DeliveryTag, Str};
 
-use crate::ids::{AddressKey, ConnectionId, Direction, InLinkKey, Key, OutLinkKey, ShardId};
+use crate::ids::{
+    AddressKey, ConnectionId, Direction, InLinkKey, Key, LinkId, OutLinkKey, ShardId,
+};
 
 /// One half of a routed link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub struct Relay {
 #[derive(Debug)]
 pub enum RelayEvent {
     /// It is there, and its attach has been sent.
-    Paired(Half),
+    Paired(Half, LinkId),
     /// Its peer has answered the attach.
     Attached(Box<Attach>),
     /// There is no way, or none that would take a further link: condition and description.
@@ -82,6 +84,8 @@ pub enum RelayEvent {
 pub struct RouteLink {
     /// The half that the client has attached.
     pub near: Half,
+    /// Its number in the log.
+    pub id: LinkId,
     /// Its connection, where the link is not to return.
     pub connection: ConnectionId,
     /// Which end of an address the client wants.

@@ -54,6 +54,10 @@ impl Shard {
         };
         conn.touched = false;
         if conn.phase == Phase::Open {
+            self.pass_waiting(key);
+            let Some(conn) = self.conns.get_mut(key) else {
+                return;
+            };
             // Who does not read what became of its deliveries gets no credit for more of them.
             let stuck = conn.unfinished && conn.output.is_full();
             let mut dirty = std::mem::take(&mut conn.dirty);
@@ -297,5 +301,5 @@ impl Shard {
 
 /// Whether a turn has more to do for a connection as soon as there is room to write.
 pub(super) fn has_more(conn: &Conn) -> bool {
-    conn.unfinished || !conn.ready.is_empty() || !conn.dirty.is_empty()
+    conn.unfinished || !conn.ready.is_empty() || !conn.dirty.is_empty() || !conn.passing.is_empty()
 }

@@ -16,6 +16,7 @@ use amqp_proto::{
 };
 
 use super::hoard::Hoard;
+use super::link::Passing;
 use super::names::Names;
 use super::ready::Ready;
 use super::window::ReadWindow;
@@ -67,8 +68,10 @@ pub(super) struct Conn {
     pub(super) routing: Vec<SessionKey>,
     /// The same for auto-links.
     pub(super) own_auto: Vec<SessionKey>,
-    /// Halves of routed links.
+    /// Links that the peer has attached and that are routed, or were until a short while ago.
     pub(super) routed: usize,
+    /// What they bring and what waits to be passed on.
+    pub(super) passing: VecDeque<Passing>,
     /// The engine's settings before its sessions were too many for their full windows.
     pub(super) roomy: Option<Arc<Config>>,
     /// Consumers that keep others waiting who share it, and those that may.
@@ -294,6 +297,7 @@ impl Conn {
             routing: Vec::new(),
             own_auto: Vec::new(),
             routed: 0,
+            passing: VecDeque::new(),
             roomy: None,
             hoards: Vec::new(),
             ready: Ready::default(),

@@ -74,6 +74,7 @@ impl Shard {
     /// A connection is gone, and all its links with it.
     pub(super) fn drop_links_of(&mut self, key: ConnKey) {
         self.forget_container(key);
+        self.drop_waiting(key);
         let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
@@ -141,10 +142,16 @@ impl Shard {
             self.count_down(partial, 0);
             self.producer_vanished(partial);
         }
+        let conn = self.in_links.get(key).map(|link| link.conn);
+        let is_shared = conn.is_some_and(|conn| self.is_inter_router(conn));
         for &token in tokens {
+            let record = InKey(Key::from_token(token));
+            if is_shared {
+                // Strangers would pay for it; the router of its client lets that pay.
+                self.count_down(record, 0);
+            }
             // It may wait at the other half, and this one until that has gone: its bytes stay on
             // the link's account as long.
-            let record = InKey(Key::from_token(token));
             let bytes = self.inbound.get(record).map_or(0, |of| of.bytes);
             if let Some(routed) = self.in_links.get_mut(key).and_then(|of| of.routed()) {
                 routed.orphaned += bytes;
@@ -181,8 +188,10 @@ impl Shard {
 
     /// A half of a routed link is gone: the other one is told, unless it knows.
     fn tell_lost(&mut self, conn: ConnKey, routed: &Routed) {
-        if let Some(conn) = self.conns.get_mut(conn) {
-            conn.routed -= 1;
+        if routed.lingers && routed.is_near {
+            self.linger(conn);
+        } else if let Some(conn) = self.conns.get_mut(conn) {
+            conn.routed -= usize::from(routed.is_near);
         }
         if let Some(other) = routed.other {
             let closed = !routed.survives;

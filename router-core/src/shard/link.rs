@@ -18,7 +18,9 @@ use crate::ids::{
 };
 use crate::inspect::{LinkCounters, LinkType};
 use crate::limits;
-use crate::mail::{AddressEdit, AttachAutoLink, AutoLinkKey, End, Forward, Half};
+use crate::mail::{
+    AddressEdit, AttachAutoLink, AttachLink, AutoLinkKey, End, Forward, Half, Relay,
+};
 use crate::route::{DEFAULT_PRIORITY, Route};
 
 /// A link on which a producer sends to the router.
@@ -259,6 +261,12 @@ pub(super) struct Offer {
 pub(super) struct Routed {
     /// The other half, once it is there and as long as it is to hear of this one.
     pub(super) other: Option<Half>,
+    /// It is the client's, and counts for its connection.
+    pub(super) is_near: bool,
+    /// It goes before a container has let go of its other half.
+    pub(super) lingers: bool,
+    /// The other half's number in the log.
+    pub(super) peer: Option<LinkId>,
     /// How far it is.
     pub(super) stage: Stage,
     /// What the client calls its address.
@@ -303,6 +311,17 @@ pub(super) struct Parting {
     pub(super) error: Option<Box<AmqpError>>,
 }
 
+/// What is to be passed on by a connection for which much is queued.
+#[derive(Debug)]
+pub(super) enum Passing {
+    /// A link is to be attached there.
+    Attach(Box<AttachLink>),
+    /// Something happened to the other half of one.
+    Relay(Relay),
+    /// One is to be detached behind the outcomes of its session.
+    Detach(Half),
+}
+
 /// Halves of routed links that wait for somebody's peer, with the second at which that ends.
 #[derive(Debug, Default)]
 pub(super) struct RoutedWaits {
@@ -310,6 +329,8 @@ pub(super) struct RoutedWaits {
     pub(super) asking: VecDeque<(u64, Half)>,
     /// Those whose end waits for the other peer.
     pub(super) parting: VecDeque<(u64, Half)>,
+    /// Connections with a link that is gone and that still counts, likewise.
+    pub(super) lingering: VecDeque<(u64, ConnKey)>,
     /// Some session gets less window than it might: routed links may be the cause.
     pub(super) held: bool,
 }
@@ -318,6 +339,9 @@ impl Routed {
     pub(super) fn new(stage: Stage, direction: Direction) -> Self {
         Self {
             other: None,
+            is_near: matches!(stage, Stage::Asking(_)),
+            lingers: false,
+            peer: None,
             stage,
             key: None,
             direction,

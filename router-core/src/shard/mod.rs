@@ -29,6 +29,7 @@ mod neighbors;
 mod opening;
 mod parcel;
 mod parting;
+mod passing;
 mod pin;
 mod pins;
 mod pipe;

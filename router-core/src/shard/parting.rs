@@ -7,15 +7,17 @@
 
 use std::collections::BTreeMap;
 
+use amqp_proto::SessionKey;
+
 use super::attach::Refusal;
-use super::link::{InLink, InTarget, Parting, Routed, Stage};
+use super::link::{InLink, InTarget, Parting, Passing, Routed, Stage};
 use super::relay::error_of;
 use super::scrub::stops_others;
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
 use crate::limits;
 use crate::mail::{Half, RelayEvent};
-use crate::notice::Notice;
+use crate::notice::{Notice, cut};
 
 /// What both peers hear of a link that kept others waiting.
 const STALLED: Refusal = (
@@ -32,14 +34,15 @@ impl Shard {
     pub(super) fn tend_routed(&mut self) {
         self.give_up_asking();
         self.give_up_parting();
+        self.forget_lingering();
         self.watch_routed();
     }
 
     /// Whether there is something to do for them when the second is over.
     pub(super) fn watches_routed(&self) -> bool {
-        !self.routed_waits.asking.is_empty()
-            || !self.routed_waits.parting.is_empty()
-            || self.routed_waits.held
+        let waits = &self.routed_waits;
+        !(waits.asking.is_empty() && waits.parting.is_empty() && waits.lingering.is_empty())
+            || waits.held
     }
 
     /// A client's link waits for its far end's answer.
@@ -47,6 +50,25 @@ impl Shard {
         let wait = limits::ROUTED_ATTACH_TIME_OUT.as_secs();
         let until = u64::from(self.second) + wait;
         self.routed_waits.asking.push_back((until, near));
+    }
+
+    /// A client's link is gone of which a container has yet to hear: it counts for a while, so that
+    /// nobody has more links there than it may by attaching faster than the container answers.
+    pub(super) fn linger(&mut self, conn: ConnKey) {
+        let until = u64::from(self.second) + limits::ROUTED_ATTACH_TIME_OUT.as_secs();
+        self.routed_waits.lingering.push_back((until, conn));
+    }
+
+    fn forget_lingering(&mut self) {
+        let second = u64::from(self.second);
+        while let Some(&(until, key)) = self.routed_waits.lingering.front()
+            && until <= second
+        {
+            self.routed_waits.lingering.pop_front();
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.routed -= 1;
+            }
+        }
     }
 
     /// Gives up those whose far end has not answered in time, and forgets those that need no watch.
@@ -61,6 +83,9 @@ impl Shard {
             if until > second {
                 self.routed_waits.asking.push_back((until, half));
                 continue;
+            }
+            if let Some(routed) = self.routed(half) {
+                routed.lingers = true;
             }
             let (closed, error) = (true, None);
             self.tell_other(half, RelayEvent::Detach { closed, error }, true);
@@ -88,22 +113,28 @@ impl Shard {
     /// A peer has not taken what came before its detach, or not answered that: the peer at the
     /// other end waits no longer.
     fn give_up_peer(&mut self, half: Half) {
-        let Some((key, _, link)) = self.place_of(half) else {
+        let Some((key, session, link)) = self.place_of(half) else {
             return;
         };
         let Some(routed) = self.routed(half) else {
             return;
         };
         if let Some(parting) = routed.parting.take() {
-            self.empty_and_detach(half, *parting);
+            self.settle_half(half);
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.engine
+                    .flush_all_dispositions(session, &mut conn.output);
+            }
+            self.detach_now(half, *parting);
         } else if let Stage::PeerGone(closed) = routed.stage {
             routed.other = None;
+            routed.lingers = true;
             self.drop_half(key, link, Some(closed));
             self.touch(key);
         }
     }
 
-    /// A half has to do with somebody else's peer: not for ever.
+    /// The end of a half waits for its other peer, which may never do anything: not for ever.
     pub(super) fn note_parting(&mut self, half: Half) {
         let wait = limits::ROUTED_DETACH_TIME_OUT.as_secs();
         self.routed_waits
@@ -138,9 +169,10 @@ impl Shard {
         stand.sort_unstable();
         // Those that hold most go first, as many as it takes.
         let mut freed = BTreeMap::<ConnKey, u64>::new();
+        let mut shut = Vec::new();
         for (bytes, conn, key) in stand {
             let freed = freed.entry(conn).or_default();
-            let other = self.other_if_in_the_way(InLinkKey(key), *freed);
+            let other = self.other_if_in_the_way(InLinkKey(key), *freed, &mut shut);
             if let Some(other) = other {
                 *freed += bytes.0;
                 self.relay(other, RelayEvent::Stalled);
@@ -150,14 +182,30 @@ impl Shard {
 
     /// The other half of a link, if others have to wait for it even after so many bytes of its
     /// connection are freed.
-    fn other_if_in_the_way(&mut self, key: InLinkKey, freed: u64) -> Option<Half> {
+    fn other_if_in_the_way(
+        &mut self,
+        key: InLinkKey,
+        freed: u64,
+        shut: &mut Vec<(ConnKey, SessionKey, bool)>,
+    ) -> Option<Half> {
         let link = self.in_links.get(key)?;
         let conn = self.conns.get(link.conn)?;
         let shared = conn.routing.contains(&link.session) || self.is_inter_router(link.conn);
         let enough = conn.settings.held_bytes / 2;
         let is_full =
             conn.is_full() && (freed == 0 || conn.held_bytes.saturating_sub(freed) > enough);
-        let is_shut = !conn.is_full() && stops_others(conn, link.session);
+        // What a client merely has not settled yet shuts no session: it is not its doing.
+        let is_much = link.bytes > limits::STREAM_WINDOW;
+        let mut is_shut = || {
+            let of = (link.conn, link.session);
+            if let Some(known) = shut.iter().find(|known| (known.0, known.1) == of) {
+                return known.2;
+            }
+            let stops = stops_others(conn, link.session);
+            shut.push((link.conn, link.session, stops));
+            stops
+        };
+        let is_shut = !conn.is_full() && is_much && is_shut();
         let in_the_way = shared && (is_full || is_shut);
         let other = self.in_links.get_mut(key)?.routed()?.other;
         other.filter(|_| in_the_way)
@@ -189,7 +237,7 @@ impl Shard {
             self.notices.push(Notice::PeerMisbehaved {
                 connection: conn.id,
                 condition: STALLED.0.to_owned(),
-                description: format!("{}: link '{}'", STALLED.1, link.name),
+                description: format!("{}: link '{}'", STALLED.1, cut(&link.name)),
             });
         }
         let error = || Some(Box::new(error_of(STALLED)));
@@ -228,6 +276,8 @@ impl Shard {
                 self.tell_other(half, RelayEvent::Answered(closed), true);
                 self.drop_half(key, link, Some(closed));
             }
+            // What came first is what the peer hears.
+            Stage::Open if routed.parting.is_some() => {}
             Stage::Open if matches!(half, Half::Out(_)) => {
                 routed.parting = Some(Box::new(parting));
                 self.note_parting(half);
@@ -239,9 +289,47 @@ impl Shard {
         }
     }
 
-    /// Detaches a half; what its deliveries have come to is said before.
+    /// Detaches a half; what its deliveries have come to is said before. All of its session's
+    /// outcomes go first, and they may be others': if that is much it waits until they have left.
     pub(super) fn detach_half(&mut self, half: Half, parting: Parting) {
-        let Some((key, session, link)) = self.place_of(half) else {
+        let Some((key, session, _)) = self.place_of(half) else {
+            return;
+        };
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if !conn.engine.flush_dispositions(session, &mut conn.output) {
+            self.detach_now(half, parting);
+            return;
+        }
+        conn.passing.push_back(Passing::Detach(half));
+        if let Some(routed) = self.routed(half) {
+            routed.parting = Some(Box::new(parting));
+        }
+        self.note_parting(half);
+        self.touch(key);
+    }
+
+    /// Tries again what had to wait; whether it waits no longer.
+    pub(super) fn detach_waiting(&mut self, half: Half) -> bool {
+        let Some((key, session, _)) = self.place_of(half) else {
+            return true;
+        };
+        if let Some(conn) = self.conns.get_mut(key)
+            && conn.engine.flush_dispositions(session, &mut conn.output)
+        {
+            conn.passing.push_front(Passing::Detach(half));
+            return false;
+        }
+        let parting = self.routed(half).and_then(|routed| routed.parting.take());
+        if let Some(parting) = parting {
+            self.detach_now(half, *parting);
+        }
+        true
+    }
+
+    fn detach_now(&mut self, half: Half, parting: Parting) {
+        let Some((key, _, link)) = self.place_of(half) else {
             return;
         };
         if let Some(routed) = self.routed(half) {
@@ -249,8 +337,6 @@ impl Shard {
         }
         if let Some(conn) = self.conns.get_mut(key) {
             let Parting { closed, error } = parting;
-            conn.engine
-                .flush_all_dispositions(session, &mut conn.output);
             let error = error.map(|error| *error);
             conn.engine.detach(link, closed, error, &mut conn.output);
         }

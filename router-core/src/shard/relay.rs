@@ -18,7 +18,7 @@ use super::link::{InLink, InTarget, OutLink, Parting, Routed, Stage};
 use super::state::Shard;
 use super::termini::answer_to;
 use crate::address::{normalise, trim_separators};
-use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, Key};
+use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, Key, LinkId};
 use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::{AttachLink, Command, Half, Mail, Relay, RelayEvent, RouteLink};
@@ -103,16 +103,20 @@ impl Shard {
         if !self.is_inter_router(key)
             && let Some(container) = self.conns.get(key).and_then(|conn| conn.container.as_ref())
         {
+            let room = limits::LINK_NAME_BYTES.saturating_sub(attach.name.len() + 1);
+            let container = &container[..container.floor_char_boundary(room)];
             onward.name = Str::from(format!("{}@{container}", attach.name));
         }
         self.note_attached(key, new.id, direction, &attach);
         let mut routed = Routed::new(Stage::Asking(Box::new(attach)), direction);
         routed.key = Some(AddressKey::clone(&address));
         routed.survives = survives;
+        let id = new.id;
         let near = self.insert_half(key, new, routed);
         self.note_asking(near);
         let ask = RouteLink {
             near,
+            id,
             connection,
             direction,
             key: route,
@@ -128,7 +132,7 @@ impl Shard {
     /// Makes the record of a half.
     fn insert_half(&mut self, conn: ConnKey, new: super::link::NewLink, routed: Routed) -> Half {
         let (session, link) = (new.session, new.link);
-        let from_near = matches!(routed.stage, Stage::Asking(_));
+        let from_near = routed.is_near;
         // A client's sender is received from here and sent to on the container's side.
         let receives = (routed.direction == Direction::In) == from_near;
         let routed = Box::new(routed);
@@ -145,7 +149,7 @@ impl Shard {
         };
         if let Some(conn) = self.conns.get_mut(conn) {
             conn.set_slot(link, Some(slot));
-            conn.routed += 1;
+            conn.routed += usize::from(from_near);
         }
         if receives {
             self.review_window(conn, session);
@@ -153,28 +157,23 @@ impl Shard {
         half
     }
 
-    /// The control plane has chosen a connection of this shard for a client's link.
-    pub(super) fn attach_far(&mut self, ask: AttachLink) {
+    /// Attaches the far half of a client's link.
+    pub(super) fn attach_far_now(&mut self, ask: AttachLink) {
         let near = ask.ask.near;
         let conn = self.by_id.get(&ask.connection);
         let conn = conn.and_then(|&key| self.conns.get(key));
-        let is_gone = conn.is_none_or(|conn| conn.phase != Phase::Open);
-        if is_gone && ask.ask.misses < limits::ROUTED_MISSES {
-            // The control plane has heard of that by now, and chooses another one if there is any.
-            let mut again = ask.ask;
-            again.misses += 1;
-            let bytes = again.bytes();
-            self.tell_control(Command::RouteLink(again), bytes);
+        if conn.is_none_or(|conn| conn.phase != Phase::Open) {
+            self.choose_again(ask);
             return;
         }
         let what = match self.try_attach_far(ask) {
-            Ok(half) => RelayEvent::Paired(half),
+            Ok((half, id)) => RelayEvent::Paired(half, id),
             Err((condition, description)) => RelayEvent::Refused(condition, description),
         };
         self.relay(near, what);
     }
 
-    fn try_attach_far(&mut self, ask: AttachLink) -> Result<Half, Refusal> {
+    fn try_attach_far(&mut self, ask: AttachLink) -> Result<(Half, LinkId), Refusal> {
         let AttachLink {
             ask,
             connection,
@@ -182,6 +181,7 @@ impl Shard {
         } = ask;
         let RouteLink {
             near,
+            id,
             direction,
             address,
             mut attach,
@@ -189,9 +189,6 @@ impl Shard {
         } = ask;
         let key = self.by_id.get(&connection).copied().ok_or(NO_ROUTE)?;
         let conn = self.conns.get(key).ok_or(NO_ROUTE)?;
-        if conn.phase != Phase::Open {
-            return Err(NO_ROUTE);
-        }
         if conn.engine.link_count() >= limits::LINKS_PER_CONNECTION {
             return Err(TOO_MANY);
         }
@@ -203,11 +200,14 @@ impl Shard {
         self.note_attached(key, new.id, opposite(direction), &attach);
         let mut routed = Routed::new(Stage::Offered, direction);
         routed.other = Some(near);
+        routed.peer = Some(id);
         routed.key = Some(address);
         routed.edit = edit;
+        routed.survives = survives(&attach);
+        let id = new.id;
         let half = self.insert_half(key, new, routed);
         self.touch(key);
-        Ok(half)
+        Ok((half, id))
     }
 
     /// Attaches a link on a session for routed links: one that has not all the links it may, begun
@@ -294,20 +294,21 @@ impl Shard {
         }
     }
 
-    /// Something happened to the other half of one of this shard's.
-    pub(super) fn take_relay(&mut self, relay: Relay) {
+    /// Does what follows from something that happened to the other half.
+    pub(super) fn take_relay_now(&mut self, relay: Relay) {
         let Relay { to: half, what } = relay;
         if self.routed(half).is_none() {
-            if let RelayEvent::Paired(other) = what {
+            if let RelayEvent::Paired(other, _) = what {
                 self.relay(other, RelayEvent::Lost { closed: true });
             }
             return;
         }
         let conn = self.place_of(half).map(|(conn, ..)| conn);
         match what {
-            RelayEvent::Paired(other) => {
+            RelayEvent::Paired(other, id) => {
                 if let Some(routed) = self.routed(half) {
                     routed.other = Some(other);
+                    routed.peer = Some(id);
                 }
             }
             RelayEvent::Attached(attach) => self.answer_near(half, *attach),
@@ -422,6 +423,7 @@ impl Shard {
                 self.note_parting(half);
             }
             Stage::Asking(_) => {
+                routed.lingers = true;
                 self.tell_other(half, RelayEvent::Detach { closed, error }, true);
                 self.drop_half(key, link, Some(closed));
             }

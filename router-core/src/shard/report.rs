@@ -140,6 +140,10 @@ impl Shard {
                 InTarget::Routed(routed) => routed.key.clone(),
                 InTarget::Address { key, .. } => Some(AddressKey::clone(key)),
             },
+            peer: match &link.target {
+                InTarget::Routed(routed) => routed.peer,
+                InTarget::Anonymous { .. } | InTarget::Control | InTarget::Address { .. } => None,
+            },
             capacity: link.capacity,
             undelivered: load.undelivered,
             unsettled: load.unsettled,
@@ -169,6 +173,7 @@ impl Shard {
                 Some(routed) => routed.key.clone(),
                 None => (!link.key.is_empty()).then(|| AddressKey::clone(&link.key)),
             },
+            peer: link.routed.as_ref().and_then(|routed| routed.peer),
             capacity: link.capacity,
             undelivered: link.lane.len() as u64,
             unsettled: load.unsettled,

@@ -119,6 +119,11 @@ impl Shard {
     /// Gives the peer of a receiving half what it has not got of what may come.
     pub(super) fn renew_credit(&mut self, key: InLinkKey) {
         let second = self.second;
+        // One of which too little has come to pass it on has its place all the same, as its sender
+        // has used credit for it. If it is given up, that comes back.
+        let partial = self.in_links.get(key).and_then(|link| link.partial);
+        let partial = partial.and_then(|record| self.inbound.get(record));
+        let is_held = partial.is_some_and(|of| matches!(of.place, Place::Hold(_)));
         let Some(link) = self.in_links.get_mut(key) else {
             return;
         };
@@ -130,7 +135,7 @@ impl Shard {
         let Some((limit, drain)) = routed.credit else {
             return;
         };
-        let passed = routed.passed;
+        let passed = routed.passed.wrapping_add(u32::from(is_held));
         let wanted = limit
             .wrapping_sub(passed)
             .cast_signed()

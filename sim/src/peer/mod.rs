@@ -431,7 +431,7 @@ impl Peer {
 
     /// Ends a session, if it has one; its links are not attached again.
     pub(crate) fn end_session(&mut self, now: Time, books: &mut Books) {
-        let of_hub = self.tunnels_ending(books);
+        let of_hub = self.tunnels_ending(now, books);
         let Some(session) = of_hub.or(self.sessions.first().copied()) else {
             return;
         };

@@ -319,7 +319,7 @@ impl Peer {
     }
 
     /// A session is about to end: of a hub, one that the router began. Which it is.
-    pub(super) fn tunnels_ending(&mut self, books: &mut Books) -> Option<SessionKey> {
+    pub(super) fn tunnels_ending(&mut self, now: Time, books: &mut Books) -> Option<SessionKey> {
         let mut leaves: Vec<_> = self
             .actors
             .iter()
@@ -332,6 +332,7 @@ impl Peer {
         let session = match &self.hub {
             Some(hub) => {
                 let session = *hub.sessions.first()?;
+                books.tunnels.session_ended = Some(now);
                 leaves.extend(hub.tunnels_of(session).map(|tunnel| (tunnel, Side::Hub)));
                 Some(session)
             }

@@ -63,7 +63,8 @@ pub static AUTO_LINK: EntityType = EntityType {
         Attribute::new(
             "operStatus",
             Enum(&["inactive", "attaching", "failed", "active"]),
-            "inactive: no container is connected; failed: it is tried again in five seconds.",
+            "inactive: no container is connected; failed: it is tried again after two seconds, \
+             then every five.",
         ),
         Attribute::new(
             "lastError",

@@ -1,7 +1,7 @@
 //! Routed links whose peers do not do their part: others do not wait for them for ever.
 
-use amqp_codec::DeliveryState;
-use amqp_proto::{LinkKey, Payload};
+use amqp_codec::{AmqpError, DeliveryState, Role, Str, Symbol, Target};
+use amqp_proto::{Event, LinkKey, Payload};
 use bytes::Bytes;
 
 use super::routed::{Scene, message};
@@ -225,4 +225,127 @@ fn one_client_does_not_get_all_links_of_a_container() {
     scene.client = scene.world.connect(0);
     let (_, far) = scene.sender("another");
     assert_eq!(scene.detached(scene.container, far), None);
+}
+
+#[test]
+fn a_client_that_settles_late_keeps_its_link_when_another_is_ended() {
+    let mut two = Two::new(2, 1_000_000);
+    let mut one = Payload::from(Bytes::from(message(10)));
+    assert!(
+        two.pour(1, &mut one),
+        "it is read, and not settled for long"
+    );
+    two.stall(0, true);
+    two.fill(0, 100_000, 100_000);
+    two.pass(limits::STREAM_STALLED.as_secs() + 5);
+    let container = two.scene.container;
+    assert!(two.scene.detached(container, two.far[0]).is_some());
+    assert_eq!(two.scene.detached(container, two.far[1]), None);
+    assert_eq!(two.scene.detached(two.clients[1], two.near[1]), None);
+}
+
+#[test]
+fn a_crowd_of_clients_that_attaches_at_once_does_not_cost_the_container_its_connection() {
+    let mut scene = Scene::new(2);
+    let crowd: Vec<usize> = (0..4).map(|_| scene.world.connect(0)).collect();
+    let address = format!("hub/{}", "x".repeat(3000));
+    let mut links = Vec::new();
+    for number in 0..150 {
+        for &client in &crowd {
+            let target = Target {
+                address: Some(Str::copy(&address)),
+                ..Target::default()
+            };
+            let name = number.to_string();
+            let attach = super::world::attach(&name, Role::Sender, None, Some(target));
+            let peer = &mut scene.world.peers[client];
+            let session = peer.session.unwrap();
+            let link = peer.engine.attach(session, attach, &mut peer.output);
+            links.push((client, link.unwrap()));
+        }
+    }
+    scene.world.run();
+    let asked = scene.world.peers[scene.container].events.iter();
+    let asked = asked.filter(|event| matches!(event, Event::Attached { answer: false, .. }));
+    assert_eq!(asked.count(), links.len());
+    // All at once they take leave with a long reason.
+    for &(client, link) in &links {
+        let error = AmqpError {
+            condition: Symbol::from("app:bye"),
+            description: Some(Str::copy(&"y".repeat(3000))),
+            info: None,
+        };
+        let peer = &mut scene.world.peers[client];
+        peer.engine
+            .detach(link, true, Some(error), &mut peer.output);
+    }
+    scene.world.run();
+    assert!(scene.world.peers[scene.container].engine.is_open());
+    let told = scene.world.peers[scene.container].events.iter();
+    let told = told.filter(|event| matches!(event, Event::Detached { .. }));
+    assert_eq!(told.count(), links.len());
+}
+
+#[test]
+fn a_container_hears_the_reason_that_its_client_gave_before_it_was_lost() {
+    let mut scene = Scene::new(2);
+    let (near, far) = scene.sender("s");
+    scene.world.credit(scene.container, far, 1000, false);
+    scene.world.set_stalled(scene.container, true);
+    let body = Bytes::from(message(20_000));
+    for _ in 0..100 {
+        let mut message = Payload::from(body.clone());
+        let world = &mut scene.world;
+        assert!(world.pour(scene.client, near, &mut message, false, false));
+    }
+    scene.detach(scene.client, near, true, Some("app:bye"));
+    scene.world.vanish(scene.client);
+    scene.world.set_stalled(scene.container, false);
+    let told = scene.detached(scene.container, far);
+    assert_eq!(told, Some((true, "app:bye".to_owned())));
+    assert_eq!(scene.world.peers[scene.container].messages.len(), 100);
+}
+
+#[test]
+fn outcomes_with_long_reasons_and_a_detach_do_not_cost_the_container_its_connection() {
+    let mut scene = Scene::new(2);
+    let (near, far) = scene.receiver("r", 1000);
+    let small = message(1);
+    for _ in 0..8 {
+        let world = &mut scene.world;
+        world.send_many(scene.container, far, &small, false, 50);
+    }
+    let reason = AmqpError {
+        condition: Symbol::from("app:no"),
+        description: Some(Str::copy(&"n".repeat(12_000))),
+        info: None,
+    };
+    let peer = &mut scene.world.peers[scene.client];
+    let session = peer.session.unwrap();
+    // Each a frame of its own: those between are accepted.
+    for id in 0..400 {
+        let state = match id % 2 {
+            0 => DeliveryState::Accepted,
+            _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
+        };
+        peer.engine
+            .queue_disposition(session, Role::Receiver, id, true, Some(state));
+    }
+    peer.engine
+        .flush_all_dispositions(session, &mut peer.output);
+    peer.engine.detach(near, true, None, &mut peer.output);
+    scene.world.run();
+    assert!(scene.world.peers[scene.container].engine.is_open());
+    let told = (0..400).filter(|&id| {
+        let told = scene.world.peers[scene.container].outcome(id);
+        told.is_some_and(|(state, settled)| settled && state.is_some())
+    });
+    assert_eq!(told.count(), 400);
+    assert_eq!(
+        scene.detached(scene.container, far),
+        Some((true, String::new()))
+    );
+    scene.detach(scene.container, far, true, None);
+    assert!(scene.detached(scene.client, near).is_some());
+    assert!(scene.nothing_is_left());
 }

@@ -274,6 +274,27 @@ fn a_delivery_that_is_given_up_takes_no_credit_from_the_next() {
 }
 
 #[test]
+fn a_delivery_of_which_little_has_come_uses_credit() {
+    let mut scene = Scene::new(2);
+    let (near, far) = scene.receiver("r", 1);
+    let body = message(10);
+    let (first, rest) = body.split_at(1);
+    assert!(
+        scene
+            .world
+            .send_part(scene.container, far, first, false, true)
+    );
+    scene.world.credit(scene.client, near, 5, false);
+    assert_eq!(scene.credit(scene.container, far), 4);
+    scene
+        .world
+        .send_part(scene.container, far, rest, false, false);
+    assert_eq!(scene.world.peers[scene.client].messages.len(), 1);
+    assert_eq!(scene.credit(scene.container, far), 4);
+    assert_eq!(scene.credit(scene.client, near), 4);
+}
+
+#[test]
 fn either_side_hears_of_the_others_detach_and_answers_it() {
     for shards in [1, 2] {
         let mut scene = Scene::new(shards);
