@@ -14,10 +14,10 @@ use amqp_codec::{
     Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Symbol, Target,
     TargetArchetype,
 };
-use amqp_proto::{LimitError, LinkKey, SessionKey};
+use amqp_proto::LinkKey;
 
-use super::attach::{NO_ROUTE, Refusal, Resolved, TOO_MANY};
-use super::conn::{LinkSlot, Phase};
+use super::attach::{NO_ROUTE, Refusal, Resolved};
+use super::conn::{LinkSlot, OwnSessions, Phase};
 use super::link::{InLink, InTarget, Offer, OutLink, Parting};
 use super::state::Shard;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, Key, LinkId};
@@ -51,35 +51,6 @@ impl Shard {
         }
     }
 
-    /// Attaches a link on a session for auto-links, begun now if those there are have all the links
-    /// they may. They are not those of routed links, so that neither hold up the other.
-    fn attach_on_own(
-        &mut self,
-        key: ConnKey,
-        attach: &Attach,
-    ) -> Result<(SessionKey, LinkKey), Refusal> {
-        let conn = self.conns.get_mut(key).ok_or(NO_ROUTE)?;
-        if conn.engine.link_count() >= limits::LINKS_PER_CONNECTION {
-            return Err(TOO_MANY);
-        }
-        for place in 0..conn.own_auto.len() {
-            let session = conn.own_auto[place];
-            match conn.attach(session, attach) {
-                Ok(link) => return Ok((session, link)),
-                Err(LimitError::NameInUse | LimitError::Handles) => {}
-                Err(_) => return Err(NO_ROUTE),
-            }
-        }
-        if conn.own_auto.len() >= limits::ROUTING_SESSIONS {
-            return Err(TOO_MANY);
-        }
-        let session = conn.engine.begin(&mut conn.output).map_err(|_| TOO_MANY)?;
-        conn.add_session(session);
-        conn.own_auto.push(session);
-        let link = conn.attach(session, attach);
-        link.map(|link| (session, link)).map_err(|_| NO_ROUTE)
-    }
-
     fn offer_auto_link(&mut self, ask: AttachAutoLink) -> Result<(), Refusal> {
         let key = self.by_id.get(&ask.of.connection).copied();
         let key = key.ok_or(NO_ROUTE)?;
@@ -91,8 +62,9 @@ impl Shard {
             return Err(TOO_FAST);
         }
         let name = Str::from(format!("qdlink.{:016x}", self.draw()));
-        let attach = auto_attach(name.clone(), &ask);
-        let (session, link) = self.attach_on_own(key, &attach)?;
+        let mut attach = auto_attach(name.clone(), &ask);
+        let sessions = OwnSessions::AutoLinks;
+        let (session, link) = self.attach_on_own(key, sessions, &mut attach, "")?;
         let offer = Offer {
             session,
             link,

@@ -67,7 +67,7 @@ pub(super) struct Conn {
     /// Sessions that this router has begun for routed links.
     pub(super) routing: Vec<SessionKey>,
     /// The same for auto-links.
-    pub(super) own_auto: Vec<SessionKey>,
+    pub(super) auto_link_sessions: Vec<SessionKey>,
     /// Links that the peer has attached and that are routed, or were until a short while ago.
     pub(super) routed: usize,
     /// What they bring and what waits to be passed on.
@@ -256,6 +256,16 @@ pub(super) enum LinkSlot {
     Refused,
 }
 
+/// Links that a router attaches itself; each kind has sessions of its own, so that neither holds up
+/// the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnSessions {
+    /// The far halves of routed links.
+    Routed,
+    /// Auto-links.
+    AutoLinks,
+}
+
 /// Why input could not be taken.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -295,7 +305,7 @@ impl Conn {
             sessions: Vec::new(),
             is_container: false,
             routing: Vec::new(),
-            own_auto: Vec::new(),
+            auto_link_sessions: Vec::new(),
             routed: 0,
             passing: VecDeque::new(),
             roomy: None,
@@ -362,6 +372,14 @@ impl Conn {
         self.held_bytes = (self.held_bytes + after).saturating_sub(before);
         let fill = self.fill.with(self.held_bytes, self.settings.held_bytes);
         std::mem::replace(&mut self.fill, fill) != fill
+    }
+
+    /// The sessions that this router has begun for links of a kind.
+    pub(super) fn own_sessions(&mut self, kind: OwnSessions) -> &mut Vec<SessionKey> {
+        match kind {
+            OwnSessions::Routed => &mut self.routing,
+            OwnSessions::AutoLinks => &mut self.auto_link_sessions,
+        }
     }
 
     /// Attaches a link.

@@ -57,7 +57,7 @@ impl Shard {
         conn.sessions.retain(|(of, _)| *of != session);
         conn.stalled.retain(|(of, _)| *of != session);
         conn.routing.retain(|of| *of != session);
-        conn.own_auto.retain(|of| *of != session);
+        conn.auto_link_sessions.retain(|of| *of != session);
         if !conn.is_crowded()
             && let Some(roomy) = conn.roomy.take()
         {

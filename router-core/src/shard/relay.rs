@@ -13,7 +13,7 @@ use amqp_proto::{LimitError, LinkKey, SessionKey};
 use bytes::BytesMut;
 
 use super::attach::{NO_ROUTE, Refusal, TOO_MANY};
-use super::conn::{LinkSlot, Phase};
+use super::conn::{LinkSlot, OwnSessions, Phase};
 use super::link::{InLink, InTarget, OutLink, Parting, Routed, Stage};
 use super::state::Shard;
 use super::termini::answer_to;
@@ -188,14 +188,13 @@ impl Shard {
             ..
         } = ask;
         let key = self.by_id.get(&connection).copied().ok_or(NO_ROUTE)?;
-        let conn = self.conns.get(key).ok_or(NO_ROUTE)?;
-        if conn.engine.link_count() >= limits::LINKS_PER_CONNECTION {
-            return Err(TOO_MANY);
-        }
         if let Some(edit) = &edit {
             change_address(&mut attach, direction, |address| edit.outward(address));
         }
-        let (session, link) = self.attach_on_session(key, &mut attach, near)?;
+        let Key { index, generation } = near.key();
+        let suffix = format!("#{}.{index}.{generation}", near.shard().0);
+        let sessions = OwnSessions::Routed;
+        let (session, link) = self.attach_on_own(key, sessions, &mut attach, &suffix)?;
         let new = self.new_link(key, session, link, &attach).ok_or(NO_ROUTE)?;
         self.note_attached(key, new.id, opposite(direction), &attach);
         let mut routed = Routed::new(Stage::Offered, direction);
@@ -210,23 +209,25 @@ impl Shard {
         Ok((half, id))
     }
 
-    /// Attaches a link on a session for routed links: one that has not all the links it may, begun
-    /// now if need be. Devices are often called alike, and so are their links: a second one of a
-    /// name gets a longer one, for sessions may be few.
-    fn attach_on_session(
+    /// Attaches a link on one of the router's own sessions of a kind: one that has not all the
+    /// links it may, begun now if need be. Devices are often called alike, and so are their links:
+    /// a second one of a name gets `suffix` behind its own, for sessions may be few.
+    pub(super) fn attach_on_own(
         &mut self,
         key: ConnKey,
+        kind: OwnSessions,
         attach: &mut Attach,
-        near: Half,
+        suffix: &str,
     ) -> Result<(SessionKey, LinkKey), Refusal> {
         let conn = self.conns.get_mut(key).ok_or(NO_ROUTE)?;
-        for place in 0..conn.routing.len() {
-            let session = conn.routing[place];
+        if conn.engine.link_count() >= limits::LINKS_PER_CONNECTION {
+            return Err(TOO_MANY);
+        }
+        for place in 0..conn.own_sessions(kind).len() {
+            let session = conn.own_sessions(kind)[place];
             let mut result = conn.attach(session, attach);
             if result == Err(LimitError::NameInUse) {
-                let Key { index, generation } = near.key();
-                let own = format!("{}#{}.{index}.{generation}", attach.name, near.shard().0);
-                attach.name = Str::from(own);
+                attach.name = Str::from(format!("{}{suffix}", attach.name));
                 result = conn.attach(session, attach);
             }
             match result {
@@ -235,12 +236,12 @@ impl Shard {
                 Err(_) => return Err(NO_ROUTE),
             }
         }
-        if conn.routing.len() >= limits::ROUTING_SESSIONS {
+        if conn.own_sessions(kind).len() >= limits::ROUTING_SESSIONS {
             return Err(TOO_MANY);
         }
         let session = conn.engine.begin(&mut conn.output).map_err(|_| TOO_MANY)?;
         conn.add_session(session);
-        conn.routing.push(session);
+        conn.own_sessions(kind).push(session);
         let link = conn.attach(session, attach);
         link.map(|link| (session, link)).map_err(|_| NO_ROUTE)
     }
