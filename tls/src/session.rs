@@ -21,7 +21,7 @@ use crate::suites;
 use crate::verify::explain;
 
 /// Bytes of a handshake, with all certificates.
-pub(crate) const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of records that bring no data, one after the other.
 const DATALESS_BYTES_MAX: usize = 32 * 1024;
@@ -31,13 +31,13 @@ const DATALESS_BYTES_MAX: usize = 32 * 1024;
 const DATALESS_RECORDS_MAX: u32 = 256;
 
 /// Bytes of data in a record.
-pub(crate) const RECORD: usize = 16 * 1024;
+const RECORD: usize = 16 * 1024;
 
 /// Bytes of data sealed in one go.
 const SEALED_AT_ONCE: usize = 4 * RECORD;
 
 /// What a record is longer than its data, at most.
-pub(crate) const RECORD_OVERHEAD: usize = 5 + 8 + 16 + 1;
+const RECORD_OVERHEAD: usize = 5 + 8 + 16 + 1;
 
 /// Bytes before the body of a record, the last two of which are its length.
 const RECORD_HEADER: usize = 5;
@@ -138,11 +138,6 @@ impl<S: Side> Session<S> {
         };
         session.process(&mut BytesMut::new(), &mut BytesMut::new())?;
         Ok(session)
-    }
-
-    /// Bytes that it keeps of what has come, and of what it has to say beside data.
-    pub(crate) fn kept(&self) -> (usize, usize) {
-        (self.carry.len(), self.pending.len())
     }
 
     /// Whether data passes.

@@ -4,6 +4,5 @@
 
 mod bad;
 mod certificates;
-mod corpus;
 mod pair;
 mod sessions;
