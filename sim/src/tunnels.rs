@@ -110,6 +110,35 @@ pub(crate) struct HubBook {
     pub(crate) ending: Option<Time>,
 }
 
+impl Parcel {
+    /// One that has begun.
+    pub(crate) fn new(
+        tunnel: usize,
+        bytes: Bytes,
+        (tag, format): (DeliveryTag, u32),
+        settled: bool,
+        begun: Time,
+    ) -> Self {
+        Self {
+            tunnel,
+            bytes,
+            tag,
+            format,
+            settled,
+            begun,
+            whole: false,
+            aborted: false,
+            early: false,
+            arrived: false,
+            lost: false,
+            gave: None,
+            told: None,
+            told_at: None,
+            settlements: 0,
+        }
+    }
+}
+
 impl Tunnel {
     /// Of a device.
     pub(crate) fn new(device: usize, attach: Attach, survives: bool, now: Time) -> Self {
@@ -380,22 +409,10 @@ mod tests {
                 &Head::default(),
                 &mut Random::new(1),
             );
+            let parcel = Parcel::new(0, bytes, (tag(number), 1), false, Time::ZERO);
             books.begin(Parcel {
-                tunnel: 0,
-                bytes,
-                tag: tag(number),
-                format: 1,
-                settled: false,
-                begun: Time::ZERO,
                 whole: true,
-                aborted: false,
-                early: false,
-                arrived: false,
-                lost: false,
-                gave: None,
-                told: None,
-                told_at: None,
-                settlements: 0,
+                ..parcel
             });
         }
         books

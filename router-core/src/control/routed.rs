@@ -4,10 +4,7 @@ use crate::control::endpoint::Request;
 use crate::control::links::{Hop, LinkRouteRow, LinkRule, LinkRuleError};
 use crate::control::plane::ControlPlane;
 use crate::ids::ConnectionId;
-use crate::mail::{AttachLink, Command, Container, Mail, Relay, RelayEvent, RouteLink};
-
-/// Why a link is refused that cannot be routed.
-const NO_ROUTE: (&str, &str) = ("qd:no-route-to-dest", "No route to the destination node");
+use crate::mail::{AttachLink, Command, Container, Mail, NO_ROUTE, Relay, RelayEvent, RouteLink};
 
 impl ControlPlane {
     /// Adds a link route and gives it a number; that in the entry is ignored.

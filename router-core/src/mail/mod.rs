@@ -16,4 +16,4 @@ pub use letter::{
 };
 pub use mailbox::Mailbox;
 pub use outbox::Outboxes;
-pub use relay::{AddressEdit, AttachLink, Half, Label, Relay, RelayEvent, RouteLink};
+pub use relay::{AddressEdit, AttachLink, Half, Label, NO_ROUTE, Relay, RelayEvent, RouteLink};

@@ -14,6 +14,9 @@ use crate::ids::{
     AddressKey, ConnectionId, Direction, InLinkKey, Key, LinkId, OutLinkKey, ShardId,
 };
 
+/// What is said of a link to where nothing leads: condition and description.
+pub const NO_ROUTE: (&str, &str) = ("qd:no-route-to-dest", "No route to the destination node");
+
 /// One half of a routed link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {

@@ -20,7 +20,7 @@ use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{AutoLinkEvent, Bind, BoundLink, Command, Container};
+use crate::mail::{self, AutoLinkEvent, Bind, BoundLink, Command, Container};
 use crate::notice::{Notice, TerminusText, cut};
 use crate::route::Treatment;
 use crate::settings::ConnectionRole;
@@ -56,7 +56,7 @@ const LONG_NAME: Refusal = (
     "the name of the link is too long",
 );
 const LONG_ADDRESS: Refusal = ("amqp:resource-limit-exceeded", "the address is too long");
-pub(super) const NO_ROUTE: Refusal = ("qd:no-route-to-dest", "No route to the destination node");
+pub(super) const NO_ROUTE: Refusal = mail::NO_ROUTE;
 
 /// An address that a link may be bound to.
 pub(super) struct Resolved {
@@ -358,7 +358,7 @@ impl Shard {
     }
 
     /// The control plane has published a consumer's binding: the peer gets its answer.
-    pub(super) fn bound(&mut self, bound: crate::mail::Bound) {
+    pub(super) fn bound(&mut self, bound: mail::Bound) {
         let out = bound.link.link;
         let Some(link) = self.out_links.get_mut(out) else {
             return;

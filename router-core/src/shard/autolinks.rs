@@ -10,19 +10,16 @@
 //! Decision: until it is taken a link has no record but its offer, so nothing that looks at
 //! producers and consumers has to know of links that may never be any.
 
-use amqp_codec::{
-    Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Symbol, Target,
-    TargetArchetype,
-};
+use amqp_codec::{Attach, Role, Source, Str, Symbol, Target, TargetArchetype};
 use amqp_proto::LinkKey;
 
 use super::attach::{NO_ROUTE, Refusal, Resolved};
 use super::conn::{LinkSlot, OwnSessions, Phase};
 use super::link::{InLink, InTarget, Offer, OutLink, Parting};
 use super::state::Shard;
+use super::termini::own_attach;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, Key, LinkId};
 use crate::inspect::LinkType;
-use crate::limits;
 use crate::mail::{AttachAutoLink, AutoLinkEvent, AutoLinkKey, BoundLink, Command};
 use crate::notice::{LinkEnd, cut};
 
@@ -58,7 +55,7 @@ impl Shard {
         if conn.phase != Phase::Open {
             return Err(NO_ROUTE);
         }
-        if conn.output.len() > limits::OUTPUT_BYTES / 2 {
+        if conn.is_behind() {
             return Err(TOO_FAST);
         }
         let name = Str::from(format!("qdlink.{:016x}", self.draw()));
@@ -311,20 +308,5 @@ fn auto_attach(name: Str, ask: &AttachAutoLink) -> Attach {
         Direction::In => Role::Receiver,
         Direction::Out => Role::Sender,
     };
-    Attach {
-        name,
-        handle: 0,
-        role,
-        snd_settle_mode: SenderSettleMode::Mixed,
-        rcv_settle_mode: ReceiverSettleMode::First,
-        source: Some(source),
-        target: Some(TargetArchetype::Target(Box::new(target))),
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: (role == Role::Sender).then_some(0),
-        max_message_size: Some(0),
-        offered_capabilities: Vec::new(),
-        desired_capabilities: Vec::new(),
-        properties: None,
-    }
+    own_attach(name, role, source, target)
 }

@@ -54,7 +54,9 @@ impl Shard {
         };
         conn.touched = false;
         if conn.phase == Phase::Open {
-            self.pass_waiting(key);
+            if !conn.passing.is_empty() {
+                self.pass_waiting(key);
+            }
             let Some(conn) = self.conns.get_mut(key) else {
                 return;
             };

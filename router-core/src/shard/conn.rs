@@ -374,6 +374,11 @@ impl Conn {
         std::mem::replace(&mut self.fill, fill) != fill
     }
 
+    /// Whether more is queued for it than others may add to.
+    pub(super) fn is_behind(&self) -> bool {
+        self.output.len() > limits::OUTPUT_BYTES / 2
+    }
+
     /// The sessions that this router has begun for links of a kind.
     pub(super) fn own_sessions(&mut self, kind: OwnSessions) -> &mut Vec<SessionKey> {
         match kind {

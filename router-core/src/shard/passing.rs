@@ -34,7 +34,7 @@ impl Shard {
     /// Passes on what has waited, as far as there is room.
     pub(super) fn pass_waiting(&mut self, key: ConnKey) {
         while let Some(conn) = self.conns.get_mut(key)
-            && !is_behind(conn)
+            && !conn.is_behind()
             && let Some(next) = conn.passing.pop_front()
         {
             match next {
@@ -79,12 +79,7 @@ impl Shard {
     }
 }
 
-/// Whether more is queued for a connection than others may add to.
-fn is_behind(conn: &Conn) -> bool {
-    conn.output.len() > limits::OUTPUT_BYTES / 2
-}
-
 /// Whether something has to wait; what belongs to one link keeps its order.
 fn must_wait(conn: &Conn) -> bool {
-    conn.phase == Phase::Open && (is_behind(conn) || !conn.passing.is_empty())
+    conn.phase == Phase::Open && (conn.is_behind() || !conn.passing.is_empty())
 }

@@ -68,8 +68,13 @@ pub(super) fn pair_attach(name: &str, capability: &'static str, role: Role) -> A
         capabilities,
         ..Target::default()
     };
+    own_attach(Str::copy(name), role, source, target)
+}
+
+/// An attach of a link that the router begins for itself.
+pub(super) fn own_attach(name: Str, role: Role, source: Source, target: Target) -> Attach {
     Attach {
-        name: Str::copy(name),
+        name,
         handle: 0,
         role,
         snd_settle_mode: SenderSettleMode::Mixed,

@@ -1,8 +1,6 @@
 //! The receiving end of a routed link: gives credit by its pattern, checks what comes, and says
 //! what it makes of it at once or later, in one step or in two.
 
-use std::time::Duration;
-
 use amqp_codec::{DeliveryState, DeliveryTag, ReceiverSettleMode, Role};
 use amqp_proto::{Connection, InTransfer, LinkKey, Payload, Time};
 use bytes::BytesMut;
@@ -10,7 +8,7 @@ use bytes::BytesMut;
 use super::hand::{Hand, earliest};
 use super::words::{TOKEN, verdict};
 use crate::books::Books;
-use crate::plan::{Pattern, ReceivePlan};
+use crate::plan::ReceivePlan;
 use crate::tunnels::Side;
 
 #[derive(Debug)]
@@ -68,37 +66,25 @@ impl Inlet {
     ) -> Option<Time> {
         let next = self.dispose(hand);
         let (have, full) = (hand.engine.credit(link), self.plan.credit);
-        let due = match self.plan.pattern {
-            Pattern::TopUp => have * 2 <= full,
-            Pattern::Burst | Pattern::Drain => have == 0,
-            Pattern::Whim => true,
-        };
-        if !due {
+        if !self.plan.pattern.is_due(have, full) {
             return next;
         }
         if self.not_before > hand.now {
             return earliest(next, Some(self.not_before));
         }
-        let (credit, drain) = match self.plan.pattern {
-            Pattern::TopUp | Pattern::Burst => (full, false),
-            Pattern::Drain => (full, hand.random.one_in(2)),
-            Pattern::Whim => (hand.random.below_u32(full + 1), hand.random.one_in(8)),
-        };
+        let (credit, drain) = self.plan.pattern.amount(full, hand.random);
         let book = hand.books.tunnels.all[tunnel].end_mut(side);
         book.shrank |= credit < have;
         book.granted = hand.now;
         hand.engine.set_credit(link, credit, drain, hand.output);
-        self.not_before = match self.plan.pattern {
-            Pattern::TopUp => return next,
-            Pattern::Burst => {
-                self.not_before = hand.now + hand.random.micros(20_000);
-                return next;
-            }
-            Pattern::Drain | Pattern::Whim => {
-                hand.now + Duration::from_millis(1) + hand.random.micros(300_000)
-            }
+        let Some((pause, wakes)) = self.plan.pattern.pause(hand.random) else {
+            return next;
         };
-        earliest(next, Some(self.not_before))
+        self.not_before = hand.now + pause;
+        match wakes {
+            true => earliest(next, Some(self.not_before)),
+            false => next,
+        }
     }
 
     pub(super) fn transferred(

@@ -150,23 +150,8 @@ impl Outlet {
             offered: 0,
             aborts_at: aborts.then(|| 1 + random.below(bytes.len())),
         });
-        hand.books.tunnels.begin(Parcel {
-            tunnel,
-            bytes,
-            tag,
-            format,
-            settled,
-            begun: hand.now,
-            whole: false,
-            aborted: false,
-            early: false,
-            arrived: false,
-            lost: false,
-            gave: None,
-            told: None,
-            told_at: None,
-            settlements: 0,
-        });
+        let parcel = Parcel::new(tunnel, bytes, (tag, format), settled, hand.now);
+        hand.books.tunnels.begin(parcel);
     }
 
     /// Sends a piece of the present delivery, as far as it goes.

@@ -1,8 +1,6 @@
 //! A consumer's link: gives credit by its pattern, checks what comes, disposes of it at once or
 //! later, in one step or two, and may detach and come back.
 
-use std::time::Duration;
-
 use amqp_codec::{AmqpError, Attach, DeliveryState, Modified, Role};
 use amqp_proto::{Connection, InTransfer, LinkKey, Payload, Time};
 use bytes::{Bytes, BytesMut};
@@ -10,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::hand::{Hand, News, Tie, earliest};
 use crate::books::Books;
 use crate::message;
-use crate::plan::{Pattern, ReceivePlan};
+use crate::plan::ReceivePlan;
 
 /// A consumer's link.
 #[derive(Debug)]
@@ -132,35 +130,17 @@ impl Receiver {
 
     fn give_credit(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Option<Time> {
         let (have, full) = (hand.engine.credit(link), self.plan.credit);
-        let due = match self.plan.pattern {
-            Pattern::TopUp => have * 2 <= full,
-            Pattern::Burst | Pattern::Drain => have == 0,
-            Pattern::Whim => true,
-        };
-        if !due {
+        if !self.plan.pattern.is_due(have, full) {
             return None;
         }
         if self.not_before > hand.now {
             return Some(self.not_before);
         }
-        let (credit, drain) = match self.plan.pattern {
-            Pattern::TopUp | Pattern::Burst => (full, false),
-            Pattern::Drain => (full, hand.random.one_in(2)),
-            Pattern::Whim => (hand.random.below_u32(full + 1), hand.random.one_in(8)),
-        };
+        let (credit, drain) = self.plan.pattern.amount(full, hand.random);
         hand.engine.set_credit(link, credit, drain, hand.output);
-        match self.plan.pattern {
-            Pattern::TopUp => None,
-            Pattern::Burst => {
-                self.not_before = hand.now + hand.random.micros(20_000);
-                None
-            }
-            Pattern::Drain | Pattern::Whim => {
-                let pause = Duration::from_millis(1) + hand.random.micros(300_000);
-                self.not_before = hand.now + pause;
-                Some(self.not_before)
-            }
-        }
+        let (pause, wakes) = self.plan.pattern.pause(hand.random)?;
+        self.not_before = hand.now + pause;
+        wakes.then_some(self.not_before)
     }
 
     pub(super) fn transferred(

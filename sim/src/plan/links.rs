@@ -1,5 +1,9 @@
 //! What is done on a link that sends, and on one that receives.
 
+use std::time::Duration;
+
+use crate::random::Random;
+
 #[derive(Clone, Debug)]
 pub(crate) struct SendPlan {
     pub(crate) address: &'static str,
@@ -51,6 +55,37 @@ pub(crate) enum Pattern {
     Drain,
     /// More and less, at whim.
     Whim,
+}
+
+impl Pattern {
+    /// Whether credit is to be given when so much is left.
+    pub(crate) fn is_due(self, have: u32, full: u32) -> bool {
+        match self {
+            Self::TopUp => have * 2 <= full,
+            Self::Burst | Self::Drain => have == 0,
+            Self::Whim => true,
+        }
+    }
+
+    /// How much is given, and whether with drain.
+    pub(crate) fn amount(self, full: u32, random: &mut Random) -> (u32, bool) {
+        match self {
+            Self::TopUp | Self::Burst => (full, false),
+            Self::Drain => (full, random.one_in(2)),
+            Self::Whim => (random.below_u32(full + 1), random.one_in(8)),
+        }
+    }
+
+    /// How long it is before more is given, and whether somebody has to wake up for that.
+    pub(crate) fn pause(self, random: &mut Random) -> Option<(Duration, bool)> {
+        match self {
+            Self::TopUp => None,
+            Self::Burst => Some((random.micros(20_000), false)),
+            Self::Drain | Self::Whim => {
+                Some((Duration::from_millis(1) + random.micros(300_000), true))
+            }
+        }
+    }
 }
 
 impl ReceivePlan {

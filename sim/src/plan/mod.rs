@@ -16,7 +16,7 @@ use self::draw::{held, listeners, treatments};
 use crate::random::Random;
 
 pub(crate) use self::hubs::{DevicePlan, HUB, HubPlan, Hubs, Work};
-pub(crate) use self::links::{Pattern, ReceivePlan, SendPlan};
+pub(crate) use self::links::{ReceivePlan, SendPlan};
 pub(crate) use self::parts::{
     ADDRESSES, EVIL, EdgeFault, EdgePlan, Fault, FaultKind, Hostile, LinkPlan, Listener, PeerPlan,
     Plan, SERVICE,

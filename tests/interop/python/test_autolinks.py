@@ -5,7 +5,7 @@ import threading
 import time
 import unittest
 
-from proton import Condition, Message, symbol
+from proton import Condition, Message, Timeout, symbol
 from proton.handlers import MessagingHandler
 from proton.reactor import ApplicationEvent, Container, EventInjector, LinkOption
 from proton.utils import BlockingConnection, SyncRequestResponse
@@ -15,6 +15,7 @@ from router import Router, RouterCase
 SECONDS = 60
 GRANT = 10
 FIRST_RETRY = 2
+PATIENCE = 0.2
 AUTO_LINK = "org.apache.qpid.dispatch.router.config.autoLink"
 
 WAYPOINT = """
@@ -313,17 +314,23 @@ class WaypointOverTwoRouters(unittest.TestCase):
         sink = wire.create_sender("queue/orders", options=Waypoint())
         passed = []
 
-        def serve():
-            try:
-                while True:
-                    message = source.receive(timeout=SECONDS)
-                    source.accept()
-                    passed.append(message)
-                    sink.send(message)
-            except Exception:  # the network ends with the test
-                pass
+        leaving = threading.Event()
 
-        threading.Thread(target=serve, daemon=True).start()
+        def serve():
+            while not leaving.is_set():
+                try:
+                    message = source.receive(timeout=PATIENCE)
+                except Timeout:
+                    continue
+                source.accept()
+                passed.append(message)
+                sink.send(message)
+
+        # One thread at a time may use a connection: it is closed only once this one has ended.
+        waypoint = threading.Thread(target=serve, daemon=True)
+        waypoint.start()
+        self.addCleanup(waypoint.join, SECONDS)
+        self.addCleanup(leaving.set)
         self.check(clients, lambda: len(passed))
 
 

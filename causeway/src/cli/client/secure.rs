@@ -58,16 +58,11 @@ impl TlsOptions {
     pub fn read(&self) -> Result<Secure, Failure> {
         let path = |file: &Option<PathBuf>| Some(file.as_ref()?.to_string_lossy().into_owned());
         let settings = ProfileSettings {
-            name: String::new(),
             cert_file: path(&self.ssl_certificate),
             key_file: path(&self.ssl_key),
-            password: None,
             password_file: path(&self.ssl_password_file),
             authority_file: path(&self.ssl_trustfile),
-            ciphers: None,
-            protocols: None,
-            uid_format: None,
-            names_file: None,
+            ..ProfileSettings::default()
         };
         let profile = profiles::load(&settings).map_err(|problems| unusable(&problems))?;
         Ok(Secure {
