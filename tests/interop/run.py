@@ -9,6 +9,7 @@ is one that Causeway replaces, and what Causeway does otherwise is skipped.
 The last line is `N passed, N failed, N skipped`; the exit code is 1 if anything failed.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -103,9 +104,8 @@ def certificates():
     return dict(os.environ, INTEROP_CERTIFICATES=str(home))
 
 
-def run_python():
+def run_python(python):
     """Proton's Python client."""
-    python = python_home()
     environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
     text, fine = suite("python", [str(python), "-m", "unittest", "discover", "-v"],
                        cwd=HERE / "python", env=environment)
@@ -116,8 +116,8 @@ def run_python():
     return totals(max(ran - skipped - failed, 0), failed, skipped, fine)
 
 
-def run_node():
-    """rhea, installed by npm from the lock file."""
+def node_home():
+    """Where rhea is, installed by npm from the lock file."""
     home = WORK / "node"
     home.mkdir(parents=True, exist_ok=True)
     wanted = (HERE / "node" / "package-lock.json").read_text()
@@ -128,6 +128,11 @@ def run_node():
         step("install rhea", ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
              INSTALL_SECONDS, cwd=home)
         stamp.write_text(wanted)
+    return home
+
+
+def run_node(home):
+    """rhea."""
     environment = dict(certificates(), NODE_PATH=str(home / "node_modules"))
     text, fine = suite("node", ["node", "--test", "--test-concurrency=1", "--test-reporter=spec"],
                        cwd=HERE / "node", env=environment)
@@ -137,13 +142,18 @@ def run_node():
                   fine)
 
 
-def run_rust():
-    """fe2o3-amqp, built from the lock file in a workspace of its own."""
+def rust_home():
+    """The manifest of the tests with fe2o3-amqp, built from the lock file."""
     manifest = str(HERE / "rust" / "Cargo.toml")
-    environment = dict(certificates(), CARGO_TARGET_DIR=str(WORK / "rust"))
     step("build the tests with fe2o3-amqp",
          ["cargo", "test", "--locked", "--no-run", "--manifest-path", manifest], INSTALL_SECONDS,
-         env=environment)
+         env=dict(os.environ, CARGO_TARGET_DIR=str(WORK / "rust")))
+    return manifest
+
+
+def run_rust(manifest):
+    """fe2o3-amqp, in a workspace of its own."""
+    environment = dict(certificates(), CARGO_TARGET_DIR=str(WORK / "rust"))
     text, fine = suite("rust", ["cargo", "test", "--locked", "--no-fail-fast", "--manifest-path",
                                 manifest, "--", "--test-threads=2"], env=environment)
     figures = [counted(text, r"^test result: .*? (\d+) %s" % name)
@@ -151,7 +161,12 @@ def run_rust():
     return totals(*figures, fine)
 
 
-SUITES = {"python": run_python, "node": run_node, "rust": run_rust}
+# What installs a suite's client, and what runs the suite with it.
+SUITES = {
+    "python": (python_home, run_python),
+    "node": (node_home, run_node),
+    "rust": (rust_home, run_rust),
+}
 
 
 def main(names):
@@ -164,10 +179,15 @@ def main(names):
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    names = names or list(SUITES)
+    pool = concurrent.futures.ThreadPoolExecutor()
+    homes = {name: pool.submit(SUITES[name][0]) for name in names}
     sums = [0, 0, 0]
-    for name in names or SUITES:
+    for name in names:
         try:
-            result = SUITES[name]()
+            # All are installed at once; then one suite runs after the other.
+            concurrent.futures.wait(homes.values())
+            result = SUITES[name][1](homes[name].result())
         except Failed as error:
             print("== %s\n%s" % (name, error))
             result = (0, 1, 0)

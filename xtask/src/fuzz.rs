@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::console;
 use crate::count::Counts;
 use crate::process::Program;
+use crate::spread::spread;
 use crate::step::Outcome;
 use crate::tools;
 
@@ -24,7 +25,7 @@ const MEMORY_MIB_MAX: u64 = 1024;
 const INPUT_SECONDS_MAX: u64 = 20;
 
 /// What cargo-fuzz passes, less the sanitizer.
-const FLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 \
+const FLAGS: &str = "--cfg fuzzing -Cdebug-assertions \
     -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
@@ -75,12 +76,14 @@ fn run(root: &Path, seconds: u64, wanted: &[String]) -> Outcome {
     {
         return Outcome::failed("the targets do not build".to_owned());
     }
-    let mut counts = Counts::default();
-    for name in names
+    let named: Vec<_> = names
         .iter()
         .filter(|name| wanted.is_empty() || wanted.contains(name))
-    {
-        if run_one(root, &host, name, seconds) {
+        .collect();
+    let ends = spread(&named, |name| run_one(root, &host, name, seconds));
+    let mut counts = Counts::default();
+    for is_ok in ends {
+        if is_ok {
             counts.passed += 1;
         } else {
             counts.failed += 1;

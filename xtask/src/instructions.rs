@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::console;
 use crate::count::Counts;
 use crate::process::Program;
+use crate::spread::spread;
 use crate::step::{Outcome, Verdict};
 use crate::table::{self, Table};
 use crate::tools;
@@ -39,9 +40,11 @@ pub(crate) fn run(root: &Path, write: bool) -> Outcome {
     if !names.is_ok {
         return Outcome::failed("the workloads cannot be listed".to_owned());
     }
+    let lines: Vec<_> = names.output.lines().collect();
+    let counted = spread(&lines, |line| per_unit(root, &binary, line));
     let mut measured = BTreeMap::new();
-    for line in names.output.lines() {
-        let Some(per_unit) = per_unit(root, &binary, line) else {
+    for (line, per_unit) in lines.into_iter().zip(counted) {
+        let Some(per_unit) = per_unit else {
             return Outcome::failed(format!("`{line}` cannot be counted"));
         };
         measured.insert(line.split(' ').next().unwrap_or(line).to_owned(), per_unit);

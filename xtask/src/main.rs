@@ -10,6 +10,7 @@ mod count;
 mod fuzz;
 mod instructions;
 mod process;
+mod spread;
 mod step;
 mod table;
 mod tasks;
@@ -34,24 +35,25 @@ cargo xtask TASK
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let rest = arguments.get(1..).unwrap_or_default().to_vec();
-    let steps = match arguments.first().map(String::as_str) {
-        Some("ci") => ci::steps(),
-        Some("test") => vec![Step::new("test", move |root| tasks::test(root, &rest))],
-        Some("tidy") => vec![Step::new("tidy", tasks::tidy)],
-        Some("fuzz") => vec![Step::new("fuzz", move |root| fuzz::earnest(root, &rest))],
-        Some("bench") => vec![Step::new("bench", move |root| tasks::bench(root, &rest))],
+    let one = |step| vec![vec![step]];
+    let lanes = match arguments.first().map(String::as_str) {
+        Some("ci") => ci::lanes().into(),
+        Some("test") => one(Step::new("test", move |root| tasks::test(root, &rest))),
+        Some("tidy") => one(Step::new("tidy", tasks::tidy)),
+        Some("fuzz") => one(Step::new("fuzz", move |root| fuzz::earnest(root, &rest))),
+        Some("bench") => one(Step::new("bench", move |root| tasks::bench(root, &rest))),
         Some("instructions") => {
             let write = rest.iter().any(|argument| argument == "--write");
-            vec![Step::new("instructions", move |root| {
+            one(Step::new("instructions", move |root| {
                 instructions::run(root, write)
-            })]
+            }))
         }
         _ => {
             console::line(USAGE);
             return ExitCode::from(2);
         }
     };
-    if step::run_all(&root(), &steps) {
+    if step::run_all(&root(), &lanes) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -1,13 +1,16 @@
 //! A step of a task: what it is called, what it does, how it ended.
 //!
-//! Owns the running of steps one after the other and the summary at the end. It never stops at a
-//! failure: who waits half an hour for an answer wants all of it. Decision: a step that fails
-//! without naming a test counts as one failed test, so the last line can be trusted by itself.
+//! Owns the running of steps, those of a lane one after the other and lanes beside each other, and
+//! the summary at the end. It never stops at a failure: who waits half an hour for an answer wants
+//! all of it. Decision: a step that fails without naming a test counts as one failed test, so the
+//! last line can be trusted by itself. With several lanes a step's output comes when it has ended,
+//! in one piece.
 
 use std::path::Path;
 
-use crate::console;
+use crate::console::{self, Sheet};
 use crate::count::Counts;
+use crate::spread::spread;
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +73,7 @@ impl Outcome {
 }
 
 /// What a step does with the workspace's folder.
-type Work = Box<dyn Fn(&Path) -> Outcome>;
+type Work = Box<dyn Fn(&Path) -> Outcome + Send + Sync>;
 
 /// One step.
 pub(crate) struct Step {
@@ -79,7 +82,10 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    pub(crate) fn new(name: &'static str, work: impl Fn(&Path) -> Outcome + 'static) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        work: impl Fn(&Path) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
         Self {
             name,
             work: Box::new(work),
@@ -87,28 +93,45 @@ impl Step {
     }
 }
 
-/// Runs every step, prints the summary, and says whether all is well.
-pub(crate) fn run_all(root: &Path, steps: &[Step]) -> bool {
+/// Runs every step of all lanes, prints the summary, and says whether all is well.
+pub(crate) fn run_all(root: &Path, lanes: &[Vec<Step>]) -> bool {
+    let beside = lanes.len() > 1;
+    let ends: Vec<_> = spread(lanes, |lane| run_lane(root, lane, beside));
+    let ends: Vec<_> = ends.into_iter().flatten().collect();
     let mut total = Counts::default();
-    let mut rows = Vec::new();
-    for step in steps {
-        console::line(&format!("\n== {} ==", step.name));
-        let (outcome, took) = console::timed(|| (step.work)(root));
-        let seconds = took.as_secs_f64();
-        total += counted(&outcome);
-        let row = row(step.name, &outcome, seconds);
-        console::line(&row);
-        rows.push(row);
-    }
-    if rows.len() > 1 {
+    ends.iter().for_each(|(_, counts)| total += *counts);
+    if ends.len() > 1 {
         console::line("\n== summary ==");
-        rows.iter().for_each(|row| console::line(row));
+        ends.iter().for_each(|(row, _)| console::line(row));
     }
     console::line(&format!(
         "\n{} passed, {} failed",
         total.passed, total.failed
     ));
     total.failed == 0
+}
+
+/// Runs the steps of a lane; the summary's row of each, and its tests.
+fn run_lane(root: &Path, steps: &[Step], beside: bool) -> Vec<(String, Counts)> {
+    let run = |step: &Step| {
+        console::line(&format!("\n== {} ==", step.name));
+        let (outcome, took) = console::timed(|| (step.work)(root));
+        let row = row(step.name, &outcome, took.as_secs_f64());
+        console::line(&row);
+        (row, counted(&outcome))
+    };
+    let apart = |step: &Step| {
+        console::line(&format!("{} begins", step.name));
+        let sheet = Sheet::default();
+        let end = sheet.gather(|| run(step));
+        console::line(&sheet.take());
+        end
+    };
+    if beside {
+        steps.iter().map(apart).collect()
+    } else {
+        steps.iter().map(run).collect()
+    }
 }
 
 /// The tests of an outcome; a failure without a failed test is one.
@@ -132,6 +155,9 @@ fn row(name: &str, outcome: &Outcome, seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     const THREE: Counts = Counts {
@@ -141,18 +167,24 @@ mod tests {
 
     #[test]
     fn a_failing_step_does_not_keep_the_next_from_running() {
-        let marker = std::rc::Rc::new(std::cell::Cell::new(0));
-        let seen = std::rc::Rc::clone(&marker);
-        let steps = [
-            Step::new("first", |_| Outcome::failed("no".to_owned())),
-            Step::new("second", move |_| {
-                seen.set(seen.get() + 1);
+        let ran = Arc::new(AtomicU32::new(0));
+        let passes = |ran: &Arc<AtomicU32>| {
+            let ran = Arc::clone(ran);
+            Step::new("passes", move |_| {
+                ran.fetch_add(1, Ordering::Relaxed);
                 Outcome::of(true, THREE)
-            }),
-        ];
-        assert!(!run_all(Path::new("."), &steps));
-        assert_eq!(marker.get(), 1);
-        assert!(run_all(Path::new("."), &steps[1..]));
+            })
+        };
+        let fails = || Step::new("fails", |_| Outcome::failed("no".to_owned()));
+        let root = Path::new(".");
+        assert!(!run_all(root, &[vec![fails(), passes(&ran)]]));
+        assert_eq!(ran.load(Ordering::Relaxed), 1);
+        assert!(run_all(root, &[vec![passes(&ran)]]));
+        assert!(!run_all(
+            root,
+            &[vec![passes(&ran)], vec![fails(), passes(&ran)]]
+        ));
+        assert_eq!(ran.load(Ordering::Relaxed), 4);
     }
 
     #[test]

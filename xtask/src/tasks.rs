@@ -108,6 +108,9 @@ pub(crate) fn loom(root: &Path) -> Outcome {
     ];
     let ran = Program::cargo(root, &arguments)
         .with("RUSTFLAGS", "--cfg loom")
+        // A few seconds of models are not worth minutes of optimising them.
+        .with("CARGO_PROFILE_RELEASE_LTO", "off")
+        .with("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
         .run();
     if ran.is_ok && ran.counts.passed == 0 {
         return Outcome::failed("no model ran".to_owned());
