@@ -351,7 +351,7 @@ fn a_router_tells_of_itself() {
 fn a_load_arrives_whole_and_in_order() {
     let router = Router::start("");
     let pid = router.child.id().to_string();
-    let loads: [&[&str]; 5] = [
+    let loads: [&[&str]; 6] = [
         &["--pairs", "3"],
         &[
             "--pairs",
@@ -366,6 +366,7 @@ fn a_load_arrives_whole_and_in_order() {
         &["--size", "1M"],
         &["--rate", "500", "--pairs", "2", "--burst", "3"],
         &["--size", "0"],
+        &["--rate", "500", "--crowd", "30"],
     ];
     for load in loads {
         let common = [
@@ -392,6 +393,8 @@ fn a_load_arrives_whole_and_in_order() {
             result["router"]["threads"].as_u64().unwrap() > 1,
             "{result}"
         );
+        let crowd = result["crowd_seconds"].as_f64();
+        assert_eq!(crowd.is_some(), load.contains(&"--crowd"), "{result}");
     }
 }
 

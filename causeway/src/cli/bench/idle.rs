@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::{Source, Str};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value as Json, json};
 
 use crate::cli::bench::measure::Settings;
-use crate::cli::bench::process::Usage;
+use crate::cli::bench::process::{Usage, allow_open_files};
 use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::{Client, config};
 use crate::cli::failure::Failure;
@@ -122,13 +121,6 @@ pub(super) fn measure(
         open,
         closed,
     })
-}
-
-/// Takes as many open files as the process may have: each connection is one.
-fn allow_open_files() -> Result<(), Failure> {
-    getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
-        .map_err(|error| Failure::new(format!("the limit of open files stays low: {error}")))
 }
 
 /// One idle connection.

@@ -66,6 +66,7 @@ impl Line {
             rate: None,
             burst: 1,
             connections: 1,
+            crowd: None,
             warm_up: Duration::ZERO,
             duration: TRIAL,
         };

@@ -27,6 +27,8 @@ pub(super) struct Load {
     pub(super) burst: u32,
     /// Connections for all senders, and as many for all receivers.
     pub(super) connections: usize,
+    /// Further connections that come at once when measuring begins.
+    pub(super) crowd: Option<usize>,
     /// How long it runs before anything counts.
     pub(super) warm_up: Duration,
     /// How long it is measured.
@@ -57,6 +59,9 @@ impl Load {
                 name.push_str(&format!(" in bursts of {}", self.burst));
             }
         }
+        if let Some(crowd) = self.crowd {
+            name.push_str(&format!(", a crowd of {crowd}"));
+        }
         name
     }
 
@@ -80,6 +85,7 @@ impl Load {
             rate,
             burst: 1,
             connections: pairs,
+            crowd: None,
             settled: false,
             ..self.clone()
         };
@@ -106,6 +112,7 @@ mod tests {
             rate: None,
             burst: 1,
             connections: 4,
+            crowd: None,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
         }
@@ -118,12 +125,13 @@ mod tests {
             connections: 1,
             rate: Some(500.0),
             burst: 5,
+            crowd: Some(2000),
             settled: false,
             ..load()
         };
         assert_eq!(
             other.name(),
-            "10 kB unsettled, 4 pairs on 1 + 1 connections at 500/s in bursts of 5"
+            "10 kB unsettled, 4 pairs on 1 + 1 connections at 500/s in bursts of 5, a crowd of 2000"
         );
     }
 

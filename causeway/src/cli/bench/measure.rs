@@ -12,6 +12,7 @@ use std::time::Duration;
 use amqp_codec::{Source, Str};
 use amqp_proto::{Connection, RecvBuf, Sasl, SendQueue, Time};
 
+use crate::cli::bench::crowd;
 use crate::cli::bench::load::Load;
 use crate::cli::bench::process::Usage;
 use crate::cli::bench::receiver::{Latencies, Receiver, latencies};
@@ -76,6 +77,8 @@ pub(super) struct Measurement {
     pub(super) further: Vec<Usage>,
     /// What the generator has used meanwhile.
     pub(super) generator: Option<Usage>,
+    /// How long it took a crowd to come, if there was one.
+    pub(super) crowd: Option<Duration>,
 }
 
 impl Measurement {
@@ -140,6 +143,15 @@ pub(super) fn measure(
     let start = run.mark(subject.pid)?;
     let further = usages(&subject.further)?;
     let mut last = start;
+    let crowd = load.crowd.map(|connections| {
+        let (endpoint, settings) = (subject.endpoint.clone(), settings.clone());
+        let Settings {
+            max_frame_size,
+            interrupt,
+            ..
+        } = settings;
+        spawn(move || crowd::come(&endpoint, connections, max_frame_size, &interrupt))
+    });
     run.pass(load.duration, |run| {
         if let Ok(mark) = run.mark(subject.pid) {
             progress.show(&mark.line(&start, &last));
@@ -149,6 +161,7 @@ pub(super) fn measure(
     let end = run.mark(subject.pid)?;
     let later = usages(&subject.further)?;
     progress.clear();
+    let crowd = crowd.map(join).transpose()?.transpose()?;
     let latencies = run.finish()?;
     let used = |later: Option<Usage>, earlier: Option<Usage>| Some(later?.since(&earlier?));
     Ok(Measurement {
@@ -164,6 +177,7 @@ pub(super) fn measure(
             .map(|(to, from)| to.since(from))
             .collect(),
         generator: used(end.generator, start.generator),
+        crowd,
     })
 }
 

@@ -23,6 +23,7 @@ use crate::cli::quantity;
 use crate::cli::screen::Progress;
 
 mod compare;
+mod crowd;
 mod idle;
 mod line;
 mod load;
@@ -61,6 +62,11 @@ pub struct BenchOptions {
     /// Connections for all senders, and as many for all receivers; one a pair where silent.
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub connections: Option<u32>,
+    /// Further connections that come at once when measuring begins, each with a handshake (TLS
+    /// with amqps://): what do they do to the latency of the load?
+    #[arg(long, value_name = "N", value_parser = at_least_one(),
+          conflicts_with_all = ["suite", "compare", "proxy", "line", "direct_listen"])]
+    pub crowd: Option<u32>,
     /// Bytes of a message's body: 100, 10k, 1M.
     #[arg(long, value_name = "SIZE", default_value = "100", value_parser = quantity::parse_size)]
     pub size: usize,
@@ -228,6 +234,7 @@ impl BenchOptions {
             rate: self.rate,
             burst: self.burst,
             connections: self.connections.map_or(pairs, count).min(pairs),
+            crowd: self.crowd.map(count),
             warm_up: self.warm_up,
             duration: self.duration,
         }

@@ -1,11 +1,13 @@
 //! What a process costs: processor time, threads, context switches, resident memory, from `/proc`.
 //!
-//! Owns the reading of Linux' process files; it starts and ends nothing. Processor time is the
-//! kernel's own account (utime and stime of all threads), not a sampled percentage: divided by
-//! messages it does not depend on how busy the machine is otherwise.
+//! Owns the reading of Linux' process files, and the limit of our open files; it starts and ends
+//! nothing. Processor time is the kernel's own account (utime and stime of all threads), not a
+//! sampled percentage: divided by messages it does not depend on how busy the machine is otherwise.
 
 use std::fs;
 use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cli::failure::Failure;
 
@@ -109,6 +111,13 @@ fn switches(pid: u32) -> u64 {
                 + status_field(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0)
         })
         .sum()
+}
+
+/// Takes as many open files as the process may have: each connection is one.
+pub(super) fn allow_open_files() -> Result<(), Failure> {
+    getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
+        .map_err(|error| Failure::new(format!("the limit of open files stays low: {error}")))
 }
 
 #[cfg(test)]

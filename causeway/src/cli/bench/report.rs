@@ -104,6 +104,12 @@ pub(super) fn text(measurement: &Measurement) -> String {
     if let Some(usage) = &measurement.generator {
         lines.push(format!("  generator    {}", usage_text(usage, measurement)));
     }
+    if let (Some(connections), Some(took)) = (measurement.load.crowd, measurement.crowd) {
+        lines.push(format!(
+            "  crowd        {connections} connections open in {} s",
+            three_digits(took.as_secs_f64())
+        ));
+    }
     lines.extend(
         complaints(measurement)
             .iter()
@@ -186,6 +192,9 @@ pub(super) fn json(measurement: &Measurement) -> Json {
     if let Some(usage) = &measurement.generator {
         object["generator"] = usage_json(usage);
     }
+    if let Some(took) = measurement.crowd {
+        object["crowd_seconds"] = took.as_secs_f64().into();
+    }
     object
 }
 
@@ -201,6 +210,7 @@ pub(super) fn load_json(load: &Load) -> Json {
         "rate": load.rate,
         "burst": load.burst,
         "connections": load.connections,
+        "crowd": load.crowd,
     })
 }
 
@@ -265,6 +275,7 @@ mod tests {
             rate: None,
             burst: 1,
             connections: 1,
+            crowd: None,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(2),
         };
@@ -290,6 +301,7 @@ mod tests {
             subject: Some(usage),
             further: Vec::new(),
             generator: None,
+            crowd: None,
         }
     }
 

@@ -208,9 +208,7 @@ impl Client {
         trace: bool,
     ) -> Result<Self, Failure> {
         let mut wire = Wire::connect(peer, config, clock, interrupt, trace)?;
-        await_event(&mut wire, "open the connection", |event| {
-            matches!(event, Event::Opened(_))
-        })?;
+        await_open(&mut wire)?;
         let session = wire
             .connection
             .begin(&mut wire.output)
@@ -494,6 +492,15 @@ pub fn config(name: &str, host: &str, sasl: Sasl, max_frame_size: u32) -> Config
         sasl,
         ..Config::default()
     }
+}
+
+/// Waits until the peer has opened the connection.
+///
+/// # Errors
+/// If it refuses or does not answer.
+pub fn await_open(wire: &mut Wire) -> Result<(), Failure> {
+    let is_open = |event: &Event| matches!(event, Event::Opened(_));
+    await_event(wire, "open the connection", is_open).map(|_| ())
 }
 
 /// Waits for an event that `wanted` recognises; others are of no use before it.
