@@ -23,7 +23,7 @@ use rustls::{
 use crate::identity::{Naming, expiry};
 use crate::problem::{Problem, Problems};
 use crate::transform::TlsTransform;
-use crate::verify::ServerVerifier;
+use crate::verify::{ClientVerifier, ServerVerifier, Trust};
 use crate::{key, suites};
 
 /// What a profile is made of, as it was found.
@@ -118,13 +118,16 @@ impl Profile {
             has_roots: true,
         };
         let own = authorities.is_some();
-        let roots = roots(authorities.unwrap_or(material.public_roots));
-        profile.has_roots = !roots.is_empty();
+        let trust = Trust {
+            named: authorities.clone().unwrap_or_default().into(),
+            roots: roots(authorities.unwrap_or(material.public_roots)),
+        };
+        profile.has_roots = !trust.roots.is_empty();
         if !versions.is_empty() {
             let parts = Parts {
                 provider,
                 versions,
-                roots,
+                trust,
                 key,
             };
             if let Err(problem) = profile.equip(&parts, own) {
@@ -231,7 +234,7 @@ const NO_VERSION: &str = "its sslProfile allows no version of TLS that is secure
 struct Parts {
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
-    roots: Arc<RootCertStore>,
+    trust: Trust,
     key: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 }
 
@@ -245,14 +248,18 @@ impl Parts {
         let builder = if asked == ClientCertificate::No {
             builder.with_no_client_auth()
         } else {
-            let roots = Arc::clone(&self.roots);
+            let roots = Arc::clone(&self.trust.roots);
             let provider = Arc::clone(&self.provider);
             let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
             if asked == ClientCertificate::Asked {
                 verifier = verifier.allow_unauthenticated();
             }
             let wrong = |error| Problem::new("caCertFile", format!("{error}"));
-            builder.with_client_cert_verifier(verifier.build().map_err(wrong)?)
+            let verifier = ClientVerifier {
+                inner: verifier.build().map_err(wrong)?,
+                trust: self.trust.clone(),
+            };
+            builder.with_client_cert_verifier(Arc::new(verifier))
         };
         let config = builder.with_single_cert(chain.clone(), key.clone_key());
         let mut config = config.map_err(bad_pair)?;
@@ -268,7 +275,7 @@ impl Parts {
                 .with_protocol_versions(&self.versions)
                 .map_err(no_suite)?;
         let verifier = ServerVerifier {
-            roots: Arc::clone(&self.roots),
+            trust: self.trust.clone(),
             provider: Arc::clone(&self.provider),
             checks_name,
         };

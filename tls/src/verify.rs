@@ -1,4 +1,4 @@
-//! How a connector convinces itself that it has reached whom it wanted.
+//! How each side convinces itself of who the other is.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     SignatureScheme,
 };
 
@@ -19,13 +20,50 @@ const SECONDS_OF_A_DAY: u64 = 86_400;
 /// Names of a certificate that an error shows.
 const NAMES_SHOWN_MAX: usize = 4;
 
+/// Whom a profile trusts.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    /// Who may sign certificates.
+    pub(crate) roots: Arc<RootCertStore>,
+    /// The certificates that the profile itself names.
+    pub(crate) named: Arc<[CertificateDer<'static>]>,
+}
+
+impl Trust {
+    /// Lets a peer pass that shows the very certificate which the profile names, although it is an
+    /// authority's. One that has signed itself usually is, and the incumbent took it from whoever
+    /// trusts it by name. The library has checked by then that it is in its time; that the peer has
+    /// its key is seen by the handshake.
+    fn or_named(&self, shown: &CertificateDer<'_>, error: Error) -> Result<(), Error> {
+        if is_of_an_authority(&error)
+            && self
+                .named
+                .iter()
+                .any(|named| named.as_ref() == shown.as_ref())
+        {
+            return Ok(());
+        }
+        Err(error)
+    }
+}
+
+/// Whether all that speaks against a peer's certificate is that it is an authority's.
+fn is_of_an_authority(error: &Error) -> bool {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+            matches!(inner.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+        }
+        _ => false,
+    }
+}
+
 /// Checks the chain of a server's certificates always, and whom they are for unless told not to.
 ///
 /// The common name counts where a certificate has no extension for names at all: devices and
 /// brokers in the field have such, and the incumbent took them.
 #[derive(Debug)]
 pub(crate) struct ServerVerifier {
-    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) trust: Trust,
     pub(crate) provider: Arc<CryptoProvider>,
     pub(crate) checks_name: bool,
 }
@@ -43,11 +81,12 @@ impl ServerCertVerifier for ServerVerifier {
         let algorithms = self.provider.signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(
             &parsed,
-            &self.roots,
+            &self.trust.roots,
             intermediates,
             now,
             algorithms,
-        )?;
+        )
+        .or_else(|error| self.trust.or_named(end_entity, error))?;
         if self.checks_name
             && let Err(error) = verify_server_name(&parsed, server_name)
             && !is_common_name(end_entity, server_name)
@@ -87,6 +126,60 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
+/// Checks the chain of a client's certificates as the library does.
+#[derive(Debug)]
+pub(crate) struct ClientVerifier {
+    pub(crate) inner: Arc<dyn ClientCertVerifier>,
+    pub(crate) trust: Trust,
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self
+            .inner
+            .verify_client_cert(end_entity, intermediates, now);
+        verified.or_else(|error| {
+            self.trust.or_named(end_entity, error)?;
+            Ok(ClientCertVerified::assertion())
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
 /// Whether a certificate without other names has this one.
 fn is_common_name(certificate: &CertificateDer<'_>, wanted: &ServerName<'_>) -> bool {
     lone_common_name(certificate).is_some_and(|name| name.eq_ignore_ascii_case(&wanted.to_str()))
@@ -111,7 +204,7 @@ fn names(presented: &[String]) -> String {
 pub(crate) fn explain(error: &Error) -> String {
     use rustls::AlertDescription as Alert;
     match error {
-        Error::InvalidCertificate(error) => match error {
+        Error::InvalidCertificate(reason) => match reason {
             CertificateError::UnknownIssuer => {
                 "the peer's certificate is signed by no authority that is trusted (caCertFile)"
                     .to_owned()
@@ -132,7 +225,12 @@ pub(crate) fn explain(error: &Error) -> String {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 "the peer's certificate is not valid yet".to_owned()
             }
-            error => format!("the peer's certificate cannot be trusted: {error}"),
+            _ if is_of_an_authority(error) => {
+                "the peer's certificate is an authority's own, and not itself trusted by name \
+                 (caCertFile)"
+                    .to_owned()
+            }
+            reason => format!("the peer's certificate cannot be trusted: {reason}"),
         },
         Error::NoCertificatesPresented => {
             "peer did not return a certificate, which is required".to_owned()

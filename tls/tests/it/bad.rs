@@ -1,11 +1,11 @@
 //! What others get: peers that cannot be trusted, and peers that do not keep to the rules.
 
-use rcgen::date_time_ymd;
+use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tls::{ClientCertificate, Material, Profile};
 
-use crate::certificates::Authority;
+use crate::certificates::{Authority, Pair};
 use crate::pair::{End, Two, established, profile};
 
 #[test]
@@ -35,6 +35,14 @@ fn certificates_that_prove_nothing_are_refused_with_the_reason() {
         ),
         "{told}"
     );
+    let above = authority.issue("hub", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    let told = refused(above.material(None));
+    assert!(
+        told.contains("an authority's own, and not itself trusted"),
+        "{told}"
+    );
     let stranger = other.issue("device", |_| {}).material(Some(&authority));
     let asked = ClientCertificate::Required;
     let two = Two::asking(stranger, "hub", authority.material("hub"), asked).run();
@@ -44,6 +52,45 @@ fn certificates_that_prove_nothing_are_refused_with_the_reason() {
         "{:?}",
         two.errors()
     );
+}
+
+#[test]
+fn a_certificate_that_has_signed_itself_is_taken_from_whoever_names_it() {
+    let run = |named: &Pair, shown: Pair, host: &str| {
+        let two = Two::new(named.trust(), host, shown.material(None)).run();
+        (two.client.transform.is_ready(), two.errors().0)
+    };
+    let hub = || Pair::of_itself("hub", |_| {});
+    let same = |pair: &Pair| Pair {
+        certificate: pair.certificate.clone(),
+        key: pair.key.clone(),
+    };
+    let named = hub();
+    let (is_ready, why) = run(&named, same(&named), "hub");
+    assert!(is_ready, "{why}");
+    let (is_ready, why) = run(&named, same(&named), "elsewhere");
+    assert!(!is_ready && why.contains("not for elsewhere"), "{why}");
+    // Another one of the same name is not the one that was named.
+    assert!(!run(&named, hub(), "hub").0);
+    let old = Pair::of_itself("hub", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let (is_ready, why) = run(&old, same(&old), "hub");
+    assert!(!is_ready && why.contains("has expired"), "{why}");
+    let authority = Authority::new("a");
+    let device = Pair::of_itself("device", |_| {});
+    let asks = |trusted: &Pair| Material {
+        authorities: Some(trusted.certificate.clone().into()),
+        ..authority.material("hub")
+    };
+    for (trusted, is_taken) in [(&device, true), (&named, false)] {
+        let shown = same(&device).material(Some(&authority));
+        let two = Two::asking(shown, "hub", asks(trusted), ClientCertificate::Required).run();
+        assert_eq!(
+            two.server.transform.is_ready(),
+            is_taken,
+            "{:?}",
+            two.errors()
+        );
+    }
 }
 
 #[test]

@@ -61,6 +61,28 @@ impl Authority {
 }
 
 impl Pair {
+    /// A certificate for a host that has signed itself and calls itself an authority's, as those do
+    /// that `openssl req -x509` makes.
+    pub(crate) fn of_itself(host: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, host);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        Self {
+            certificate: params.self_signed(&key).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// What a profile is made of that trusts this certificate.
+    pub(crate) fn trust(&self) -> Material {
+        Material {
+            authorities: Some(self.certificate.clone().into()),
+            ..Material::default()
+        }
+    }
+
     pub(crate) fn material(self, trusted: Option<&Authority>) -> Material {
         Material {
             certificate: Some(self.certificate.into()),
