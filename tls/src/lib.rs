@@ -6,6 +6,8 @@
 //! [`Transform`], so plain text, TLS and later WebSocket are one more stage.
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod fuzz;
 mod identity;
 mod key;
 mod problem;

@@ -183,6 +183,14 @@ impl Profile {
         is_required: bool,
         asked: ClientCertificate,
     ) -> Result<Box<dyn Transform>, &'static str> {
+        Ok(Box::new(self.acceptor(is_required, asked)?))
+    }
+
+    pub(crate) fn acceptor(
+        &self,
+        is_required: bool,
+        asked: ClientCertificate,
+    ) -> Result<TlsTransform, &'static str> {
         let config = match asked {
             ClientCertificate::No => &self.servers[0],
             ClientCertificate::Asked => &self.servers[1],
@@ -192,7 +200,7 @@ impl Profile {
             Some(config) => {
                 let config = Arc::clone(config);
                 let naming = Arc::clone(&self.naming);
-                Ok(Box::new(TlsTransform::server(config, is_required, naming)))
+                Ok(TlsTransform::server(config, is_required, naming))
             }
             None if self.clients[0].is_none() => Err(NO_VERSION),
             None if self.servers[0].is_none() => Err("its sslProfile has no certFile"),
@@ -205,6 +213,10 @@ impl Profile {
     /// # Errors
     /// Why there can be none.
     pub fn connect(&self, host: &str, checks_name: bool) -> Result<Box<dyn Transform>, String> {
+        Ok(Box::new(self.connector(host, checks_name)?))
+    }
+
+    pub(crate) fn connector(&self, host: &str, checks_name: bool) -> Result<TlsTransform, String> {
         let config = &self.clients[usize::from(!checks_name)];
         let config = config.as_ref().ok_or(NO_VERSION)?;
         if !self.has_roots {
@@ -222,8 +234,7 @@ impl Profile {
         let connection = UnbufferedClientConnection::new(Arc::clone(config), name)
             .map_err(|error| error.to_string())?;
         let naming = Arc::clone(&self.naming);
-        let transform = TlsTransform::client(connection, naming, has_certificate)?;
-        Ok(Box::new(transform))
+        TlsTransform::client(connection, naming, has_certificate)
     }
 }
 

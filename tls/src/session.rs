@@ -21,7 +21,7 @@ use crate::suites;
 use crate::verify::explain;
 
 /// Bytes of a handshake, with all certificates.
-const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of records that bring no data, one after the other.
 const DATALESS_BYTES_MAX: usize = 32 * 1024;
@@ -31,13 +31,13 @@ const DATALESS_BYTES_MAX: usize = 32 * 1024;
 const DATALESS_RECORDS_MAX: u32 = 256;
 
 /// Bytes of data in a record.
-const RECORD: usize = 16 * 1024;
+pub(crate) const RECORD: usize = 16 * 1024;
 
 /// Bytes of data sealed in one go.
 const SEALED_AT_ONCE: usize = 4 * RECORD;
 
 /// What a record is longer than its data, at most.
-const RECORD_OVERHEAD: usize = 5 + 8 + 16 + 1;
+pub(crate) const RECORD_OVERHEAD: usize = 5 + 8 + 16 + 1;
 
 /// Bytes before the body of a record, the last two of which are its length.
 const RECORD_HEADER: usize = 5;
@@ -140,6 +140,11 @@ impl<S: Side> Session<S> {
         Ok(session)
     }
 
+    /// Bytes that it keeps of what has come, and of what it has to say beside data.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        (self.carry.len(), self.pending.len())
+    }
+
     /// Whether data passes.
     pub(crate) fn is_ready(&self) -> bool {
         self.is_ready && !self.has_failed
@@ -147,7 +152,15 @@ impl<S: Side> Session<S> {
 
     /// Whether the end of the wire would come as a surprise.
     pub(crate) fn is_cut_here(&self) -> bool {
-        self.is_ready() && !self.is_over
+        self.is_ready() && !self.is_deaf()
+    }
+
+    /// Whether what the peer says from now on is for nobody: either side has taken leave.
+    ///
+    /// The library takes its own farewell for its last word. It must not be shown what comes after
+    /// it, since it would answer an error with another one.
+    fn is_deaf(&self) -> bool {
+        self.has_failed || self.is_over || self.farewell == Farewell::Said
     }
 
     /// Whether there is something to say beside data.
@@ -155,10 +168,14 @@ impl<S: Side> Session<S> {
         !self.pending.is_empty() || (self.farewell == Farewell::Due && self.is_ready())
     }
 
-    /// No data follows what is sealed next.
+    /// No data follows what is sealed next. Before the handshake has ended there is nobody to take
+    /// leave of: then it does not go on.
     pub(crate) fn finish(&mut self) {
         if self.farewell == Farewell::No {
-            self.farewell = Farewell::Due;
+            self.farewell = match self.is_ready() {
+                true => Farewell::Due,
+                false => Farewell::Said,
+            };
         }
     }
 
@@ -185,12 +202,12 @@ impl<S: Side> Session<S> {
         self.side.common().peer_certificates()?.first()
     }
 
-    /// Takes bytes from the wire; gives the data in them.
+    /// Takes bytes from the wire; gives the data in them. Whoever has taken leave hears no more.
     ///
     /// # Errors
     /// The session is at its end. What has to be told to the peer comes with the next `seal`.
     pub(crate) fn open(&mut self, mut wire: BytesMut) -> Result<Bytes, String> {
-        if self.has_failed || self.is_over {
+        if self.is_deaf() {
             return Ok(Bytes::new());
         }
         let count = wire.len();
@@ -212,9 +229,7 @@ impl<S: Side> Session<S> {
             false => Ok(()),
         });
         if let Err(text) = result {
-            self.has_failed = true;
-            self.carry = BytesMut::new();
-            return Err(text);
+            return Err(self.fail(text));
         }
         let is_ready = !self.side.common().is_handshaking();
         if is_ready && !self.is_ready {
@@ -234,10 +249,13 @@ impl<S: Side> Session<S> {
             if self.carry.len() > HANDSHAKE_BYTES_MAX {
                 return Err("a TLS message is too long".to_owned());
             }
-            if taken < wanted || missing(&self.carry) != RECORD_HEADER {
+            if taken < wanted {
                 continue;
             }
-            self.joined += 1;
+            // A header is looked at without the rest: it may show already that it is none.
+            if missing(&self.carry) == RECORD_HEADER {
+                self.joined += 1;
+            }
             if self.joined > DATALESS_RECORDS_MAX {
                 return Err("a TLS message comes in too many pieces".to_owned());
             }
@@ -263,23 +281,18 @@ impl<S: Side> Session<S> {
 
     /// Lets the library go on until it needs more bytes; what it is done with leaves `input`.
     fn process(&mut self, input: &mut BytesMut, plain: &mut BytesMut) -> Result<(), String> {
-        let mut failure: Option<String> = None;
         loop {
             let UnbufferedStatus { mut discard, state } = self.side.process(&mut input[..]);
-            let goes_on = match state {
-                Err(error) => {
-                    failure.get_or_insert_with(|| explain(&error));
-                    false
-                }
-                Ok(ConnectionState::EncodeTlsData(mut said)) => {
+            let goes_on = match state.map_err(|error| explain(&error))? {
+                ConnectionState::EncodeTlsData(mut said) => {
                     append(&mut self.pending, |room| said.encode(room))?;
                     true
                 }
-                Ok(ConnectionState::TransmitTlsData(said)) => {
+                ConnectionState::TransmitTlsData(said) => {
                     said.done();
                     true
                 }
-                Ok(ConnectionState::ReadTraffic(mut records)) => {
+                ConnectionState::ReadTraffic(mut records) => {
                     while let Some(record) = records.next_record() {
                         let record = record.map_err(|error| explain(&error))?;
                         plain.extend_from_slice(record.payload);
@@ -287,22 +300,37 @@ impl<S: Side> Session<S> {
                     }
                     true
                 }
-                Ok(ConnectionState::PeerClosed) => {
+                ConnectionState::PeerClosed => {
                     self.is_over = true;
                     true
                 }
-                Ok(_) => false,
+                _ => false,
             };
             input.advance(discard.min(input.len()));
-            // After a failure it is asked for nothing but what it has to tell the peer about it.
-            let has_more = match failure {
-                None => goes_on,
-                Some(_) => self.side.common().wants_write(),
-            };
-            if !has_more {
-                return failure.map_or(Ok(()), Err);
+            if !goes_on {
+                return Ok(());
             }
         }
+    }
+
+    /// The session is at its end; gives `text` back.
+    ///
+    /// The library is asked for nothing but what it has to tell the peer about it: shown its input
+    /// once more, it would find the same error again; and as long as it has something to say, it
+    /// looks at no input.
+    fn fail(&mut self, text: String) -> String {
+        self.has_failed = true;
+        self.carry = BytesMut::new();
+        while self.side.common().wants_write() {
+            let Ok(ConnectionState::EncodeTlsData(mut said)) = self.side.process(&mut []).state
+            else {
+                break;
+            };
+            if append(&mut self.pending, |room| said.encode(room)).is_err() {
+                break;
+            }
+        }
+        text
     }
 
     /// Seals data, and says what there is to say beside it. Before the handshake has ended, data
@@ -315,42 +343,46 @@ impl<S: Side> Session<S> {
         plain: &mut SendQueue,
         wire: &mut SendQueue,
     ) -> Result<(), String> {
+        let sealed = self.seal_all(plain, wire).map_err(|text| self.fail(text));
         wire.push_shared(std::mem::take(&mut self.pending).into());
-        if !self.is_ready() {
-            if self.has_failed || self.farewell != Farewell::No {
-                plain.consume(plain.len());
-            }
+        sealed
+    }
+
+    fn seal_all(&mut self, plain: &mut SendQueue, wire: &mut SendQueue) -> Result<(), String> {
+        wire.push_shared(std::mem::take(&mut self.pending).into());
+        if self.has_failed || self.farewell == Farewell::Said {
+            plain.consume(plain.len());
+        }
+        if plain.is_empty() && self.farewell != Farewell::Due || !self.is_ready() {
             return Ok(());
         }
         let takes_leave = self.farewell == Farewell::Due;
-        if plain.is_empty() && !takes_leave {
-            return Ok(());
-        }
         loop {
-            match self.side.process(&mut self.carry[..]).state {
-                Ok(ConnectionState::EncodeTlsData(mut said)) => {
+            let state = self.side.process(&mut self.carry[..]).state;
+            match state.map_err(|error| explain(&error))? {
+                ConnectionState::EncodeTlsData(mut said) => {
                     let mut bytes = Vec::new();
                     append(&mut bytes, |room| said.encode(room))?;
                     wire.push_shared(bytes.into());
                 }
-                Ok(ConnectionState::TransmitTlsData(said)) => said.done(),
-                Ok(ConnectionState::WriteTraffic(mut writer)) => {
+                ConnectionState::TransmitTlsData(said) => said.done(),
+                ConnectionState::WriteTraffic(mut writer) => {
                     seal_data(&mut writer, plain, wire)?;
                     if takes_leave && plain.is_empty() {
                         let mut bytes = Vec::new();
                         append(&mut bytes, |room| writer.queue_close_notify(room))?;
                         wire.push_shared(bytes.into());
                         self.farewell = Farewell::Said;
+                        self.carry = BytesMut::new();
                     }
                     return Ok(());
                 }
-                Ok(_) => {
+                _ => {
                     // Both sides have taken leave.
                     plain.consume(plain.len());
                     self.farewell = Farewell::Said;
                     return Ok(());
                 }
-                Err(error) => return Err(explain(&error)),
             }
         }
     }
@@ -379,21 +411,36 @@ fn seal_data<D>(
         };
         let taken = data.len();
         let room = taken + taken.div_ceil(RECORD) * RECORD_OVERHEAD;
-        let failed = |_: EncryptError| "the keys of the connection are used up".to_owned();
         if room <= INLINE {
             let inline = wire.inline();
             let start = inline.len();
             inline.resize(start + room, 0);
-            let written = writer.encrypt(data, &mut inline[start..]).map_err(failed)?;
-            inline.truncate(start + written);
+            encrypt(writer, data, inline, start)?;
         } else {
-            let mut sealed = vec![0; room];
-            let written = writer.encrypt(data, &mut sealed).map_err(failed)?;
-            sealed.truncate(written);
-            wire.push_shared(sealed.into());
+            let mut sealed = BytesMut::zeroed(room);
+            encrypt(writer, data, &mut sealed, 0)?;
+            wire.push_shared(sealed.freeze());
         }
         plain.consume(taken);
     }
+    Ok(())
+}
+
+/// Encrypts data to where `start` is in `bytes`, and cuts off what is not needed of them.
+fn encrypt<D>(
+    writer: &mut WriteTraffic<'_, D>,
+    data: &[u8],
+    bytes: &mut BytesMut,
+    start: usize,
+) -> Result<(), String> {
+    let mut written = writer.encrypt(data, &mut bytes[start..]);
+    // It has new keys to announce first: the peer may ask for them at any time.
+    if let Err(EncryptError::InsufficientSize(size)) = &written {
+        bytes.resize(start + size.required_size, 0);
+        written = writer.encrypt(data, &mut bytes[start..]);
+    }
+    bytes.truncate(start + written.as_ref().map_or(0, |count| *count));
+    written.map_err(|_| "the keys of the connection are used up".to_owned())?;
     Ok(())
 }
 

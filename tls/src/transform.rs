@@ -134,6 +134,40 @@ impl TlsTransform {
         self.stage = Stage::Clear;
         Ok(bytes)
     }
+
+    /// The data in what has come from the wire.
+    pub(crate) fn opened(&mut self, wire: BytesMut) -> Result<Bytes, TransformError> {
+        let wire = self.find_out(wire)?;
+        if wire.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let Self {
+            stage,
+            security,
+            naming,
+            has_certificate,
+        } = self;
+        let opened = match stage {
+            Stage::Unknown { .. } | Stage::Refused => return Ok(Bytes::new()),
+            Stage::Clear => wire.freeze(),
+            Stage::Server { session, .. } => open_through(session, security, naming, wire)?,
+            Stage::Client(session) => open_through(session, security, naming, wire)?,
+        };
+        if let Some(security) = security {
+            security.has_certificate = *has_certificate;
+        }
+        Ok(opened)
+    }
+
+    /// Bytes that it keeps of what has come, and of what it has to say beside data.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        match &self.stage {
+            Stage::Unknown { first, .. } => (first.len(), 0),
+            Stage::Clear | Stage::Refused => (0, 0),
+            Stage::Server { session, .. } => session.kept(),
+            Stage::Client(session) => session.kept(),
+        }
+    }
 }
 
 /// Opens what has come, and notes what was agreed as soon as it is.
@@ -162,25 +196,7 @@ fn failure(text: String) -> TransformError {
 
 impl Transform for TlsTransform {
     fn open(&mut self, wire: BytesMut, plain: &mut RecvBuf) -> Result<(), TransformError> {
-        let wire = self.find_out(wire)?;
-        if wire.is_empty() {
-            return Ok(());
-        }
-        let Self {
-            stage,
-            security,
-            naming,
-            has_certificate,
-        } = self;
-        let opened = match stage {
-            Stage::Unknown { .. } | Stage::Refused => return Ok(()),
-            Stage::Clear => wire.freeze(),
-            Stage::Server { session, .. } => open_through(session, security, naming, wire)?,
-            Stage::Client(session) => open_through(session, security, naming, wire)?,
-        };
-        if let Some(security) = security {
-            security.has_certificate = *has_certificate;
-        }
+        let opened = self.opened(wire)?;
         if !opened.is_empty() {
             plain.push(opened);
         }

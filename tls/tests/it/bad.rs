@@ -1,5 +1,7 @@
 //! What others get: peers that cannot be trusted, and peers that do not keep to the rules.
 
+use std::io::Read as _;
+
 use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -250,23 +252,8 @@ fn records_without_data_are_not_taken_for_ever() {
             protocols: Some(version.to_owned()),
             ..authority.material("hub")
         };
-        let mut server = End::new(
-            profile(material)
-                .accept(true, ClientCertificate::No)
-                .unwrap(),
-        );
-        let mut client = library_client(&authority);
+        let (mut client, mut server) = with_library_client(&authority, material);
         let mut wire = Vec::new();
-        while client.is_handshaking() {
-            client.write_tls(&mut wire).unwrap();
-            server.hear(&std::mem::take(&mut wire), usize::MAX);
-            let answer = server.sealed();
-            client.read_tls(&mut &answer[..]).unwrap();
-            client.process_new_packets().unwrap();
-        }
-        client.write_tls(&mut wire).unwrap();
-        server.hear(&std::mem::take(&mut wire), usize::MAX);
-        assert!(server.transform.is_ready());
         // Warnings in plain text, where they are allowed no more, or are dropped: none may go on.
         let mut heard = 0;
         while server.error.is_none() {
@@ -284,7 +271,28 @@ fn records_without_data_are_not_taken_for_ever() {
     }
 }
 
-/// The library's own client, which does what it is told.
+/// The library's own client, which does what it is told, and a server that it has agreed with.
+fn with_library_client(
+    authority: &Authority,
+    material: Material,
+) -> (rustls::ClientConnection, End) {
+    let acceptor = profile(material).accept(true, ClientCertificate::No);
+    let mut server = End::new(acceptor.unwrap());
+    let mut client = library_client(authority);
+    let mut wire = Vec::new();
+    while client.is_handshaking() {
+        client.write_tls(&mut wire).unwrap();
+        server.hear(&std::mem::take(&mut wire), usize::MAX);
+        let answer = server.sealed();
+        client.read_tls(&mut &answer[..]).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    client.write_tls(&mut wire).unwrap();
+    server.hear(&wire, usize::MAX);
+    assert!(server.transform.is_ready());
+    (client, server)
+}
+
 fn library_client(authority: &Authority) -> rustls::ClientConnection {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_pem(&authority.pem));
@@ -295,6 +303,126 @@ fn library_client(authority: &Authority) -> rustls::ClientConnection {
         .with_root_certificates(roots)
         .with_no_client_auth();
     rustls::ClientConnection::new(config.into(), "hub".try_into().unwrap()).unwrap()
+}
+
+#[test]
+fn new_keys_are_taken_whenever_the_peer_asks_for_them() {
+    let authority = Authority::new("a");
+    for length in [1, 1000, 5_000, 100_000] {
+        let material = authority.material("hub");
+        let (mut client, mut server) = with_library_client(&authority, material);
+        for _ in 0..3 {
+            let mut wire = Vec::new();
+            client.refresh_traffic_keys().unwrap();
+            client.write_tls(&mut wire).unwrap();
+            server.hear(&wire, usize::MAX);
+            let data = vec![7; length];
+            server.say(&data);
+            let mut heard = Vec::new();
+            while heard.len() < length {
+                let sealed = server.sealed();
+                let mut sealed = &sealed[..];
+                assert!(!sealed.is_empty(), "{length}: {:?}", server.error);
+                while !sealed.is_empty() {
+                    client.read_tls(&mut sealed).unwrap();
+                    client.process_new_packets().unwrap();
+                    let mut part = vec![0; length];
+                    while let Ok(count @ 1..) = client.reader().read(&mut part) {
+                        heard.extend_from_slice(&part[..count]);
+                    }
+                }
+            }
+            assert_eq!(heard, data);
+        }
+    }
+}
+
+#[test]
+fn what_comes_after_the_farewell_is_for_nobody() {
+    let authority = Authority::new("a");
+    for damage in [0, 1] {
+        let mut two = established(authority.material("hub"), authority.trust(), "hub");
+        two.server.say(b"last words");
+        two.server.transform.finish();
+        let farewell = two.server.sealed();
+        assert!(!two.server.transform.is_cut_here());
+        two.client.say(b"a word that has crossed it");
+        let mut crossing = two.client.sealed();
+        *crossing.last_mut().unwrap() ^= damage;
+        two.server.hear(&crossing, usize::MAX);
+        two.server.hear(b"no TLS at all", usize::MAX);
+        assert_eq!(two.server.error, None);
+        assert!(two.server.input.is_empty());
+        assert!(!two.server.transform.has_output());
+        two.server.say(b"one more thing");
+        assert_eq!(two.server.sealed(), b"");
+        two.client.hear(&farewell, usize::MAX);
+        assert_eq!(two.client.error, None);
+        assert_eq!(two.client.input.len(), 10);
+    }
+}
+
+#[test]
+fn a_farewell_before_the_handshake_has_ended_lets_nothing_through_later() {
+    let authority = Authority::new("a");
+    for who in 0..2 {
+        let mut two = Two::new(authority.trust(), "hub", authority.material("hub"));
+        let hello = two.client.sealed();
+        two.server.hear(&hello, usize::MAX);
+        let end = [&mut two.client, &mut two.server].into_iter().nth(who);
+        let end = end.unwrap();
+        end.say(b"never sent");
+        end.transform.finish();
+        assert!(!end.transform.is_cut_here());
+        let mut two = two.run();
+        two.client.say(b"later");
+        two.server.say(b"later");
+        let two = two.run();
+        assert_eq!(two.errors(), (String::new(), String::new()));
+        assert!(two.client.input.is_empty() && two.server.input.is_empty());
+        let end = [&two.client, &two.server][who];
+        assert!(!end.transform.is_ready() && end.output.is_empty());
+    }
+}
+
+#[test]
+fn a_header_that_is_none_ends_the_session_before_the_rest_comes() {
+    let authority = Authority::new("a");
+    let mut two = established(authority.material("hub"), authority.trust(), "hub");
+    // The header comes in two pieces, and the rest never does.
+    two.server.hear(&[23], usize::MAX);
+    two.server.hear(&[3, 3, 0xff, 0xff], usize::MAX);
+    assert!(two.server.error.is_some() && !two.server.transform.is_ready());
+    two.server.say(b"a secret");
+    let alert = two.server.sealed();
+    two.server.hear(&[0; 100], usize::MAX);
+    two.server.say(b"more");
+    assert_eq!(two.server.sealed(), b"");
+    two.client.hear(&alert, usize::MAX);
+    assert!(two.client.error.unwrap().contains("the peer has ended TLS"));
+    assert!(two.client.input.is_empty());
+}
+
+#[test]
+fn a_handshake_message_that_is_cut_off_by_an_error_ends_the_session() {
+    let authority = Authority::new("a");
+    let server = profile(authority.material("hub"));
+    // The beginning of a message, then a record that may not follow it.
+    let begun = [22, 3, 1, 0, 8, 1, 0, 1, 0, 3, 3, 0, 0];
+    for (next, tells_why) in [
+        (&[23, 3, 3, 0, 1, 0][..], false),
+        (&[99, 3, 3, 0, 1, 0], true),
+        (&[22, 3, 3, 0xff, 0xff, 0], true),
+    ] {
+        for piece in [1, 3, 13, usize::MAX] {
+            let mut end = End::new(server.accept(true, ClientCertificate::No).unwrap());
+            end.hear(&[&begun[..], next, &[0; 70_000]].concat(), piece);
+            assert!(end.error.is_some(), "{next:?} in pieces of {piece}");
+            let said = end.sealed();
+            assert_eq!(!said.is_empty(), tells_why, "{next:?}: {said:?}");
+            assert_eq!(end.sealed(), b"");
+        }
+    }
 }
 
 #[test]

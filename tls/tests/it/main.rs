@@ -4,5 +4,6 @@
 
 mod bad;
 mod certificates;
+mod corpus;
 mod pair;
 mod sessions;
