@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     SignatureScheme,
 };
 
@@ -50,8 +50,9 @@ impl Trust {
 /// Whether all that speaks against a peer's certificate is that it is an authority's.
 fn is_of_an_authority(error: &Error) -> bool {
     match error {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
-            matches!(inner.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+        // For this reason the library has no case, only a name.
+        Error::InvalidCertificate(CertificateError::Other(reason)) => {
+            reason.to_string() == "CaUsedAsEndEntity"
         }
         _ => false,
     }
