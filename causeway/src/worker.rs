@@ -33,8 +33,9 @@ const BATCHES_PER_TURN: usize = 256;
 const SLICES: usize = 64;
 
 /// Sockets read in a round whose connections are still agreeing on their encryption: the signature
-/// takes up to a millisecond, and whoever is connected already waits for it.
-const HANDSHAKES_PER_TURN: usize = 4;
+/// takes up to a millisecond, and whoever is connected already waits for it at every worker that a
+/// message passes.
+const HANDSHAKES_PER_TURN: usize = 1;
 
 /// How long connections may take to say good-bye at the end of the program.
 const GOOD_BYE: Duration = Duration::from_secs(1);
