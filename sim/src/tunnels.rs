@@ -2,6 +2,8 @@
 //! either end sent, what arrived of it, what was said of it and what its sender heard, and how each
 //! end went. What can be judged at once is judged at once; the rest at rest, by `check`.
 
+use std::time::Duration;
+
 use amqp_codec::{
     AmqpError, Attach, DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode,
 };
@@ -22,6 +24,9 @@ pub(crate) struct Tunnels {
     pub(crate) hubs: Vec<HubBook>,
     /// When a hub last ended a session.
     pub(crate) session_ended: Option<Time>,
+    /// When a router found that a connection with another by which routed links may go was no more,
+    /// and which.
+    pub(crate) cuts: Vec<(Time, [usize; 2])>,
     /// Deliveries that have arrived whole.
     pub(crate) delivered: u64,
 }
@@ -45,6 +50,8 @@ pub(crate) struct Tunnel {
     /// The device, and the hub once it was asked.
     pub(crate) ends: [EndBook; 2],
     pub(crate) parcels: Vec<usize>,
+    /// What its receiver has kept waiting.
+    quiet: Quiet,
     /// The place of the parcel that is to come next, if all went well.
     next: usize,
 }
@@ -53,17 +60,30 @@ pub(crate) struct Tunnel {
 #[derive(Debug, Default)]
 pub(crate) struct EndBook {
     pub(crate) peer: Option<usize>,
+    /// The router of that peer.
+    pub(crate) node: Option<usize>,
     pub(crate) link: Option<LinkKey>,
     /// The device has the hub's answer; the hub has given it.
     pub(crate) up: Option<Time>,
     /// How it went, if it went first.
     pub(crate) left: Option<Leave>,
+    /// Its session or its connection has begun to end, whatever it had done before.
+    pub(crate) gone: bool,
     /// There is nothing of it left.
     pub(crate) over: Option<Time>,
     /// Credit was changed last, if it receives.
     pub(crate) granted: Time,
     /// It took credit back without drain.
     pub(crate) shrank: bool,
+}
+
+/// For how long a receiver took and settled nothing while it was to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quiet {
+    /// Since when it has, while it is to.
+    since: Option<Time>,
+    /// The longest that is over.
+    longest: Duration,
 }
 
 /// How an end goes.
@@ -93,6 +113,8 @@ pub(crate) struct Parcel {
     pub(crate) arrived: bool,
     /// A later one arrived, or its end, before it was whole there.
     pub(crate) lost: bool,
+    /// Its receiver has settled it.
+    pub(crate) concluded: bool,
     /// What its receiver said.
     pub(crate) gave: Option<DeliveryState>,
     /// What its sender heard.
@@ -131,6 +153,7 @@ impl Parcel {
             early: false,
             arrived: false,
             lost: false,
+            concluded: false,
             gave: None,
             told: None,
             told_at: None,
@@ -139,15 +162,29 @@ impl Parcel {
     }
 }
 
+impl Parcel {
+    /// Its receiver is still to take or to settle something of it.
+    fn is_owed(&self) -> bool {
+        let is_over = self.settled || self.early || self.concluded || self.told.is_some();
+        !(self.aborted || self.lost || (self.arrived && is_over))
+    }
+}
+
 impl Tunnel {
     /// Of a device.
-    pub(crate) fn new(device: usize, attach: Attach, survives: bool, now: Time) -> Self {
+    pub(crate) fn new(
+        (device, node): (usize, usize),
+        attach: Attach,
+        survives: bool,
+        now: Time,
+    ) -> Self {
         let sender = match attach.role {
             Role::Sender => Side::Device,
             Role::Receiver => Side::Hub,
         };
         let device = EndBook {
             peer: Some(device),
+            node: Some(node),
             ..EndBook::default()
         };
         Self {
@@ -157,6 +194,7 @@ impl Tunnel {
             asked: now,
             ends: [device, EndBook::default()],
             parcels: Vec::new(),
+            quiet: Quiet::default(),
             next: 0,
         }
     }
@@ -188,6 +226,12 @@ impl EndBook {
     /// It is there, and has no wish to go.
     pub(crate) fn is_up(&self) -> bool {
         self.up.is_some() && self.left.is_none() && self.over.is_none()
+    }
+
+    /// It goes, with its session or its connection.
+    pub(crate) fn go(&mut self) {
+        self.left.get_or_insert(Leave::Gone);
+        self.gone = true;
     }
 
     /// It has gone or is about to, or was never there.
@@ -230,7 +274,7 @@ impl Tunnels {
         for tunnel in &mut self.all {
             for end in &mut tunnel.ends {
                 if end.peer == Some(peer) && end.over.is_none() {
-                    end.left.get_or_insert(Leave::Gone);
+                    end.go();
                 }
             }
         }
@@ -254,8 +298,30 @@ impl Tunnels {
     /// An end begins a delivery.
     pub(crate) fn begin(&mut self, parcel: Parcel) {
         let number = self.parcels.len();
-        self.all[parcel.tunnel].parcels.push(number);
+        let tunnel = &mut self.all[parcel.tunnel];
+        tunnel.parcels.push(number);
+        tunnel.quiet.since.get_or_insert(parcel.begun);
         self.parcels.push(parcel);
+    }
+
+    /// The receiver has taken something, or settled it.
+    pub(crate) fn moved(&mut self, tunnel: usize, now: Time) {
+        let Self { all, parcels, .. } = self;
+        let tunnel = &mut all[tunnel];
+        let mut owed = tunnel.parcels.iter().map(|&number| &parcels[number]);
+        let is_owed = owed.any(Parcel::is_owed);
+        let quiet = &mut tunnel.quiet;
+        let since = quiet.since.map(|since| now.saturating_sub(since));
+        quiet.longest = quiet.longest.max(since.unwrap_or_default());
+        quiet.since = is_owed.then_some(now);
+    }
+
+    /// For how long at most the receiver of a link has taken and settled nothing of what was there
+    /// for it.
+    pub(crate) fn stood(&self, tunnel: usize, now: Time) -> Duration {
+        let Quiet { since, longest } = self.all[tunnel].quiet;
+        let since = since.map(|since| now.saturating_sub(since));
+        longest.max(since.unwrap_or_default())
     }
 
     /// The number of a delivery of which the first has come.
@@ -332,12 +398,21 @@ impl Tunnels {
         parcel.lost |= !parcel.aborted;
     }
 
-    /// The receiving end gives a state.
-    pub(crate) fn gave(&mut self, number: usize, state: Option<&DeliveryState>) {
+    /// The receiving end gives a state, or settles.
+    pub(crate) fn gave(
+        &mut self,
+        number: usize,
+        state: Option<&DeliveryState>,
+        settled: bool,
+        now: Time,
+    ) {
         let parcel = &mut self.parcels[number];
+        parcel.concluded |= settled;
         if parcel.gave.is_none() {
             parcel.gave = state.filter(|state| state.is_terminal()).cloned();
         }
+        let tunnel = parcel.tunnel;
+        self.moved(tunnel, now);
     }
 
     /// The sending end hears a state. Whether it is a true word is judged at rest.
@@ -401,7 +476,7 @@ mod tests {
             role: Role::Sender,
             ..Attach::default()
         };
-        books.add(Tunnel::new(0, attach, false, Time::ZERO));
+        books.add(Tunnel::new((0, 0), attach, false, Time::ZERO));
         for number in 0..count {
             let bytes = make(
                 FIRST + u64::from(number),

@@ -57,6 +57,8 @@ pub(crate) struct Wire {
     pub(crate) up: Way,
     /// From the listener to the dialler.
     pub(crate) down: Way,
+    /// It is a further one of a trunk: no routed link goes by it.
+    pub(crate) further: bool,
     /// The next arrival that stands in the agenda.
     pub(crate) wake: Option<Time>,
 }
@@ -83,6 +85,7 @@ impl Wire {
             listener,
             up: Way::default(),
             down: Way::default(),
+            further: false,
             wake: None,
         }
     }

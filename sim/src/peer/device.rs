@@ -103,7 +103,7 @@ impl Device {
         else {
             return;
         };
-        let tunnel = Tunnel::new(hand.peer, attach, survives, hand.now);
+        let tunnel = Tunnel::new((hand.peer, hand.node), attach, survives, hand.now);
         let number = hand.books.tunnels.add(tunnel);
         hand.books.tunnels.all[number].end_mut(Side::Device).link = Some(link);
         self.link = Some((link, number));

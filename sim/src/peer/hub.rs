@@ -70,7 +70,7 @@ impl Hub {
     ) {
         let book = hand.books.tunnels.all[tunnel].end_mut(Side::Hub);
         assert!(book.peer.is_none(), "tunnel {tunnel} comes to two hubs");
-        book.peer = Some(hand.peer);
+        (book.peer, book.node) = (Some(hand.peer), Some(hand.node));
         book.link = Some(link);
         let mut answer = Answer::Agrees(hand.now);
         if self.odds > 0 && self.plan.odd > 0 && hand.random.one_in(self.plan.odd) {

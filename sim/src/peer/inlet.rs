@@ -109,6 +109,7 @@ impl Inlet {
         for chunk in payload.chunks() {
             self.partial.extend_from_slice(chunk);
         }
+        hand.books.tunnels.moved(tunnel, hand.now);
         if delivery.more && !delivery.aborted {
             return;
         }
@@ -164,7 +165,9 @@ impl Inlet {
             let Some((state, settled)) = pending.says.pop() else {
                 continue;
             };
-            hand.books.tunnels.gave(pending.number, state.as_ref());
+            hand.books
+                .tunnels
+                .gave(pending.number, state.as_ref(), settled, hand.now);
             hand.engine
                 .queue_disposition(hand.session, Role::Receiver, pending.id, settled, state);
             if !settled {

@@ -8,6 +8,7 @@ mod hand;
 mod hostile;
 mod hub;
 mod inlet;
+mod judge;
 mod outlet;
 mod receiver;
 mod sender;

@@ -8,16 +8,11 @@ use amqp_proto::{LinkKey, SessionKey, Time};
 use super::ends::{End, Flow};
 use super::hand::{Hand, earliest};
 use super::hub::{Hub, address_of, answered_size, has_terminus};
+use super::judge::judge;
 use super::state::{Actor, Part, Peer};
 use super::words::{mark_of, marked, parcel_of};
-use crate::books::{Books, SLACK};
-use crate::tunnels::{Leave, Side, Tunnel};
-
-/// How long a link stands still before it is ended because others wait.
-const STALLED: Duration = router_core::limits::STREAM_STALLED;
-
-/// How long a router waits for the answer to an attach, less what clocks and turns make of it.
-const PATIENCE: Duration = Duration::from_secs(29);
+use crate::books::Books;
+use crate::tunnels::{Side, Tunnel};
 
 impl Peer {
     /// Hubs work on the links that have come to them; when the next thing is due.
@@ -339,8 +334,7 @@ impl Peer {
             None => None,
         };
         for (tunnel, side) in leaves {
-            let book = books.tunnels.all[tunnel].end_mut(side);
-            book.left.get_or_insert(Leave::Gone);
+            books.tunnels.all[tunnel].end_mut(side).go();
         }
         session
     }
@@ -399,77 +393,4 @@ fn same_attach(tunnel: &Tunnel, attach: &Attach, outward: Option<&crate::plan::H
         )
     };
     assert_eq!(rest(attach), rest(asked), "what a device asked for");
-}
-
-/// Whether there is a reason for a link's end that comes from elsewhere.
-fn judge(
-    books: &Books,
-    (number, side): (usize, Side),
-    (closed, error): (bool, Option<&AmqpError>),
-    now: Time,
-) -> Result<(), String> {
-    let tunnel = &books.tunnels.all[number];
-    let other = tunnel.end(side.other());
-    if let Some(Leave::Detach {
-        closed: wanted,
-        error: reason,
-    }) = &other.left
-        && (*wanted, reason.as_ref()) == (closed, error)
-    {
-        return Ok(());
-    }
-    let troubled = books.was_troubled(tunnel.asked, now);
-    let waited = now.saturating_sub(tunnel.asked) >= PATIENCE || books.jumped;
-    let condition = error.map_or("", |error| error.condition.as_str());
-    let description = error.and_then(|error| error.description.as_deref());
-    let description = description.unwrap_or_default();
-    let is_new = tunnel.end(Side::Device).up.is_none();
-    match (condition, description) {
-        ("qd:routed-link-lost", "Connectivity to the peer container was lost") => {
-            // One to come back to, if its terminus is to survive.
-            if !is_new && closed == tunnel.survives {
-                return Err("it is closed, or not, against its terminus' wish".to_owned());
-            }
-            let unheard = other.peer.is_none() && books.tunnels.hub_left(earlier(tunnel.asked));
-            match other.has_left() || unheard || troubled {
-                true => Ok(()),
-                false => Err("lost, and nothing happened".to_owned()),
-            }
-        }
-        ("qd:routed-link-lost", "The container has not answered the attach") => {
-            match is_new && waited {
-                true => Ok(()),
-                false => Err("given up too early".to_owned()),
-            }
-        }
-        ("qd:no-route-to-dest", _) if is_new => match books.knew_a_hub(tunnel, now) {
-            true => Err("refused while a hub was there".to_owned()),
-            false => Ok(()),
-        },
-        // It kept others waiting: both ends are told.
-        ("amqp:resource-limit-exceeded", _) if now.saturating_sub(tunnel.asked) >= STALLED => {
-            Ok(())
-        }
-        // The router has given up waiting.
-        ("", "") if side == Side::Hub && closed && is_new && waited => Ok(()),
-        _ => Err("for no reason of anybody's".to_owned()),
-    }
-}
-
-/// A time so much earlier that routers may not have noticed what had happened.
-fn earlier(time: Time) -> Time {
-    Time::ZERO + time.saturating_sub(Time::ZERO + SLACK)
-}
-
-impl Books {
-    /// Whether the routers must have known of a hub when a device attached, and as long as it took.
-    fn knew_a_hub(&self, tunnel: &Tunnel, now: Time) -> bool {
-        let many = u32::from(self.map.ids.len() > 1);
-        let slack = SLACK * (1 + 2 * many);
-        let hubs = &self.tunnels.hubs;
-        hubs.iter().any(|hub| {
-            let steady = hub.ending.is_none() && hub.up + slack < tunnel.asked;
-            steady && !self.was_troubled(hub.up, now)
-        })
-    }
 }

@@ -91,8 +91,9 @@ impl World {
             node,
             shard: self.random.below(self.nodes[node].shards.len()),
         });
-        self.wires
-            .push(Wire::new(self.edges[edge].behaviour, dialler, listener));
+        let mut new = Wire::new(self.edges[edge].behaviour, dialler, listener);
+        new.further = dial.join.is_some();
+        self.wires.push(new);
         self.edges[edge].wires.push(wire);
         let part = match dial.join {
             Some(_) => ", of a trunk",

@@ -158,9 +158,12 @@ impl World {
                     self.over(peer);
                 }
             }
-            Station::Shard { node, shard } => {
+            Station::Shard { node: other, shard } => {
                 self.trouble("a connection has ended");
-                self.wake_member((node, shard), self.now);
+                if !self.wires[wire].further {
+                    self.books.tunnels.cuts.push((self.now, [node, other]));
+                }
+                self.wake_member((other, shard), self.now);
             }
         }
     }

@@ -1,0 +1,237 @@
+//! Whether there is a reason for the end of a routed link: what is to be heard of it is the other
+//! end's detach, or a loss that has happened, or a wait that was too long.
+
+use std::time::Duration;
+
+use amqp_codec::AmqpError;
+use amqp_proto::Time;
+
+use crate::books::{Books, Map, SLACK};
+use crate::tunnels::{Leave, Side, Tunnel};
+
+/// How long a link stands still before it is ended because others wait.
+const STALLED: Duration = router_core::limits::STREAM_STALLED;
+
+/// How long a router waits for the answer to an attach, less what clocks and turns make of it.
+const PATIENCE: Duration = Duration::from_secs(29);
+
+/// Whether there is a reason for a link's end that comes from elsewhere.
+pub(super) fn judge(
+    books: &Books,
+    (number, side): (usize, Side),
+    (closed, error): (bool, Option<&AmqpError>),
+    now: Time,
+) -> Result<(), String> {
+    let tunnel = &books.tunnels.all[number];
+    let other = tunnel.end(side.other());
+    if let Some(Leave::Detach {
+        closed: wanted,
+        error: reason,
+    }) = &other.left
+        && (*wanted, reason.as_ref()) == (closed, error)
+    {
+        return Ok(());
+    }
+    let waited = now.saturating_sub(tunnel.asked) >= PATIENCE || books.jumped;
+    let condition = error.map_or("", |error| error.condition.as_str());
+    let description = error.and_then(|error| error.description.as_deref());
+    let description = description.unwrap_or_default();
+    let is_new = tunnel.end(Side::Device).up.is_none();
+    match (condition, description) {
+        ("qd:routed-link-lost", "Connectivity to the peer container was lost") => {
+            // One to come back to, if its terminus is to survive.
+            if !is_new && closed == tunnel.survives {
+                return Err("it is closed, or not, against its terminus' wish".to_owned());
+            }
+            let unheard = other.peer.is_none() && books.tunnels.hub_left(earlier(tunnel.asked));
+            match other.gone || unheard || books.lost_way(number) {
+                true => Ok(()),
+                false => Err("lost, and nothing happened".to_owned()),
+            }
+        }
+        ("qd:routed-link-lost", "The container has not answered the attach") => {
+            match is_new && waited {
+                true => Ok(()),
+                false => Err("given up too early".to_owned()),
+            }
+        }
+        ("qd:no-route-to-dest", _) if is_new => match books.knew_a_hub(tunnel, now) {
+            true => Err("refused while a hub was there".to_owned()),
+            false => Ok(()),
+        },
+        // It kept others waiting: both ends are told.
+        ("amqp:resource-limit-exceeded", _) => match books.kept_others_waiting(number, now) {
+            true => Ok(()),
+            false => Err("it did not stand still".to_owned()),
+        },
+        // The router has given up waiting.
+        ("", "") if side == Side::Hub && closed && is_new && waited => Ok(()),
+        _ => Err("for no reason of anybody's".to_owned()),
+    }
+}
+
+/// A time so much earlier that routers may not have noticed what had happened.
+fn earlier(time: Time) -> Time {
+    Time::ZERO + time.saturating_sub(Time::ZERO + SLACK)
+}
+
+impl Books {
+    /// Whether routers lost a connection by which a link went, or was about to go, to another one.
+    fn lost_way(&self, number: usize) -> bool {
+        let tunnel = &self.tunnels.all[number];
+        let [Some(device), hub] = tunnel.ends.each_ref().map(|end| end.node) else {
+            return false;
+        };
+        let cuts = self.tunnels.cuts.iter();
+        let mut later = cuts.filter(|(at, _)| *at >= tunnel.asked);
+        later.any(|&(_, cut)| {
+            let mut passed = vec![device];
+            hub.is_none_or(|hub| self.map.leads_over(&mut passed, hub, cut))
+        })
+    }
+
+    /// Whether the receiver of a link took nothing of what it had given credit for, or settled
+    /// nothing of it, for as long as links may keep others waiting.
+    fn kept_others_waiting(&self, number: usize, now: Time) -> bool {
+        self.jumped || self.tunnels.stood(number, now) + SLACK >= STALLED
+    }
+
+    /// Whether the routers must have known of a hub when a device attached, and as long as it took.
+    fn knew_a_hub(&self, tunnel: &Tunnel, now: Time) -> bool {
+        let many = u32::from(self.map.ids.len() > 1);
+        let slack = SLACK * (1 + 2 * many);
+        let hubs = &self.tunnels.hubs;
+        hubs.iter().any(|hub| {
+            let steady = hub.ending.is_none() && hub.up + slack < tunnel.asked;
+            steady && !self.was_troubled(hub.up, now)
+        })
+    }
+}
+
+impl Map {
+    /// Whether a way without circles that has passed some routers, and goes on to another, goes
+    /// from one of two to the other or may.
+    fn leads_over(&self, passed: &mut Vec<usize>, to: usize, cut: [usize; 2]) -> bool {
+        let is_cut = |step: &[usize]| step == cut || step == [cut[1], cut[0]];
+        let Some(&at) = passed.last().filter(|at| **at != to) else {
+            return passed.windows(2).any(is_cut);
+        };
+        let joined = self.joined.iter().filter_map(|&(one, other)| match at {
+            _ if at == one => Some(other),
+            _ if at == other => Some(one),
+            _ => None,
+        });
+        joined.into_iter().any(|next| {
+            if passed.contains(&next) {
+                return false;
+            }
+            passed.push(next);
+            let leads = self.leads_over(passed, to, cut);
+            passed.pop();
+            leads
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use amqp_codec::{Attach, DeliveryTag, Role};
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::tunnels::Parcel;
+
+    const LOST: (&str, &str) = (
+        "qd:routed-link-lost",
+        "Connectivity to the peer container was lost",
+    );
+    const OVER: (&str, &str) = ("amqp:resource-limit-exceeded", "it takes nothing");
+
+    /// A link from a device at the first of four routers to a hub at another; the first three are
+    /// in a line, the last is joined to the second.
+    fn link(hub: usize) -> Books {
+        let mut books = Books::default();
+        books.map.joined = BTreeSet::from([(0, 1), (1, 2), (1, 3)]);
+        let attach = Attach {
+            role: Role::Sender,
+            ..Attach::default()
+        };
+        let tunnel = Tunnel::new((7, 0), attach, false, at(1));
+        books.tunnels.add(tunnel);
+        let ends = &mut books.tunnels.all[0].ends;
+        (ends[1].peer, ends[1].node) = (Some(8), Some(hub));
+        for end in ends {
+            end.up = Some(at(1));
+        }
+        books
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::from_millis(seconds * 1000)
+    }
+
+    /// Whether the device's end may hear this.
+    fn is_fair(books: &Books, (condition, text): (&'static str, &'static str), now: u64) -> bool {
+        let error = AmqpError::new(condition, text);
+        judge(books, (0, Side::Device), (true, Some(&error)), at(now)).is_ok()
+    }
+
+    #[test]
+    fn a_link_is_lost_with_its_peer_and_not_because_that_has_detached() {
+        let mut books = link(2);
+        assert!(!is_fair(&books, LOST, 20));
+        books.tunnels.all[0].ends[1].left = Some(Leave::Detach {
+            closed: true,
+            error: None,
+        });
+        assert!(
+            !is_fair(&books, LOST, 20),
+            "its detach is what is passed on"
+        );
+        books.tunnels.peer_ending(8, at(20));
+        assert!(is_fair(&books, LOST, 20));
+    }
+
+    #[test]
+    fn a_link_is_lost_with_a_connection_of_its_way_alone() {
+        for (hub, cut, when, is_lost) in [
+            (2, [0, 1], 5, true),
+            (2, [2, 1], 5, true),
+            (2, [1, 3], 5, false),
+            (2, [1, 2], 0, false),
+            (0, [0, 1], 5, false),
+        ] {
+            let mut books = link(hub);
+            books.tunnels.cuts.push((at(when), cut));
+            assert_eq!(is_fair(&books, LOST, 20), is_lost, "{hub} {cut:?} {when}");
+        }
+        let mut books = link(2);
+        books.tunnels.all[0].ends[1].node = None;
+        books.tunnels.cuts.push((at(5), [1, 3]));
+        assert!(
+            is_fair(&books, LOST, 20),
+            "it may have been on its way there"
+        );
+    }
+
+    #[test]
+    fn a_link_is_too_much_only_if_its_receiver_has_kept_it_waiting() {
+        let mut books = link(2);
+        assert!(!is_fair(&books, OVER, 60), "there was nothing to wait for");
+        let tag = DeliveryTag::new(b"t").unwrap();
+        let parcel = Parcel::new(0, Bytes::from_static(b"one"), (tag, 0), false, at(30));
+        books.tunnels.begin(parcel);
+        assert!(is_fair(&books, OVER, 41));
+        for second in (32..60).step_by(2) {
+            books.tunnels.moved(0, at(second));
+            assert!(!is_fair(&books, OVER, second + 1), "it is taken slowly");
+        }
+        books.tunnels.moved(0, at(75));
+        assert!(
+            is_fair(&books, OVER, 76),
+            "what had waited has come with it"
+        );
+    }
+}
