@@ -6,7 +6,7 @@
 
 use amqp_proto::Time;
 
-use super::conn::{Conn, Fault, Leaving, LinkSlot, Phase};
+use super::conn::{Conn, Fault, Leaving, Phase};
 use super::link::{InLink, InTarget};
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
@@ -128,7 +128,7 @@ impl Shard {
             return;
         }
         if conn.unanswered > 0 && link.counters.deliveries == 0 && have == 0 {
-            conn.newcomers_wait = true;
+            conn.newcomers.insert(key);
             return;
         }
         let want = link.capacity.saturating_sub(link.held);
@@ -156,16 +156,10 @@ impl Shard {
             return;
         };
         conn.unanswered = conn.unanswered.saturating_sub(1);
-        if conn.unanswered > 0 || !std::mem::take(&mut conn.newcomers_wait) {
+        if conn.unanswered > 0 {
             return;
         }
-        let links = conn.links.iter().flatten();
-        let producers = links.filter_map(|slot| match slot {
-            LinkSlot::In(link) => Some(*link),
-            LinkSlot::Out(_) | LinkSlot::Offered(_) | LinkSlot::Refused => None,
-        });
-        let producers: Vec<InLinkKey> = producers.collect();
-        for link in producers {
+        for link in std::mem::take(&mut conn.newcomers) {
             self.mark_credit(link, true);
         }
     }

@@ -4,7 +4,7 @@
 //! The fence of the architecture's two panic zones is here: a panic inside `open`, `seal` or
 //! `poll_event` touches nothing but this connection, and ends nothing but this connection.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,8 +84,8 @@ pub(super) struct Conn {
     pub(super) dirty: Vec<InLinkKey>,
     /// Consumers' links of which the peer has no answer yet.
     pub(super) unanswered: usize,
-    /// New producers' links wait for those answers.
-    pub(super) newcomers_wait: bool,
+    /// New producers' links that wait for those answers.
+    pub(super) newcomers: BTreeSet<InLinkKey>,
     /// It is in the shard's list of connections to look after at the end of the turn.
     pub(super) touched: bool,
     /// Too much that came by it is under way to another thread: it is not read.
@@ -314,7 +314,7 @@ impl Conn {
             stalled: Vec::new(),
             dirty: Vec::new(),
             unanswered: 0,
-            newcomers_wait: false,
+            newcomers: BTreeSet::new(),
             touched: false,
             paused: false,
             backlogged: false,

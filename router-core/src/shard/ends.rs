@@ -106,6 +106,9 @@ impl Shard {
             return;
         };
         self.review_window(link.conn, link.session);
+        if let Some(conn) = self.conns.get_mut(link.conn) {
+            conn.newcomers.remove(&key);
+        }
         if link.slow {
             self.slow.retain(|of| *of != key);
         }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use amqp_codec::DeliveryState;
+use amqp_codec::{DeliveryState, Role, Source, Str, Target};
 use amqp_proto::{Config, LinkKey};
 
-use super::world::World;
+use super::world::{World, attach};
 use crate::limits;
 
 /// A message of one small data section.
@@ -33,6 +33,47 @@ fn renew(world: &mut World, consumer: usize) {
     let session = peer.session.unwrap();
     peer.engine.send_flow(session, None, &mut peer.output);
     world.run();
+}
+
+#[test]
+fn a_consumer_that_is_answered_is_no_matter_to_producers_that_have_credit() {
+    let mut world = World::new(2);
+    let consumer = world.connect(1);
+    world.receiver(consumer, "old", "old", 100);
+    let client = world.connect(0);
+    let producers: Vec<_> = (0..50)
+        .map(|number| {
+            let link = world.sender(client, &format!("p{number}"), "old");
+            assert!(world.send(client, link, &MESSAGE, true));
+            link
+        })
+        .collect();
+    let given = |world: &World| -> Vec<u32> {
+        let credit = |link: &LinkKey| world.peers[client].engine.credit(*link);
+        producers.iter().map(credit).collect()
+    };
+    let before = given(&world);
+    let address = || Some(Str::copy("new"));
+    let (source, target) = (Source::default(), Target::default());
+    let receiver = Source {
+        address: address(),
+        ..source.clone()
+    };
+    let sender = Target {
+        address: address(),
+        ..target.clone()
+    };
+    let peer = &mut world.peers[client];
+    let session = peer.session.unwrap();
+    let mut add = |attach| peer.engine.attach(session, attach, &mut peer.output);
+    let [_, new] = [
+        attach("in", Role::Receiver, Some(receiver), Some(target)),
+        attach("out", Role::Sender, Some(source), Some(sender)),
+    ]
+    .map(|attach| add(attach).unwrap());
+    world.run();
+    assert!(world.peers[client].engine.credit(new) > 0);
+    assert_eq!(given(&world), before, "flows for those that need none");
 }
 
 #[test]
