@@ -15,11 +15,12 @@ use amqp_proto::LinkKey;
 
 use super::attach::{NO_ROUTE, Refusal, Resolved};
 use super::conn::{LinkSlot, OwnSessions, Phase};
-use super::link::{InLink, InTarget, Offer, OutLink, Parting};
+use super::link::{InLink, InTarget, Offer, OutLink, Parting, Passing};
 use super::state::Shard;
 use super::termini::own_attach;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, Key, LinkId};
 use crate::inspect::LinkType;
+use crate::limits;
 use crate::mail::{AttachAutoLink, AutoLinkEvent, AutoLinkKey, BoundLink, Command};
 use crate::notice::{LinkEnd, cut};
 
@@ -182,21 +183,38 @@ impl Shard {
         let Some(&key) = self.by_id.get(&of.connection) else {
             return;
         };
-        let Some((slot, link)) = self.auto_link_at(key, of) else {
+        let Some(link) = self.auto_link_at(key, of) else {
             return;
         };
         self.take_auto_link(key, link);
-        let (mut incoming, mut outgoing) = (Vec::new(), Vec::new());
-        if let Some(conn) = self.conns.get_mut(key) {
-            if let Some(session) = conn.engine.session_of(link) {
-                conn.engine.flush_dispositions(session, &mut conn.output);
-            }
-            conn.engine
-                .release_unsettled(link, &mut incoming, &mut outgoing);
-            conn.engine.detach(link, true, None, &mut conn.output);
-            // The peer's answer is all that is awaited.
-            conn.set_slot(link, Some(LinkSlot::Refused));
+        let wait = limits::ROUTED_DETACH_TIME_OUT.as_secs();
+        let until = u64::from(self.second) + wait;
+        self.detach_own(key, link, until);
+        self.touch(key);
+    }
+
+    /// Detaches a link of ours behind what its session's deliveries have come to. If that is much,
+    /// it waits until it has left, but not for ever; whether it waits no longer.
+    pub(super) fn detach_own(&mut self, key: ConnKey, link: LinkKey, until: u64) -> bool {
+        let is_over = until <= u64::from(self.second);
+        let Some(conn) = self.conns.get_mut(key) else {
+            return true;
+        };
+        let (Some(session), Some(slot)) = (conn.engine.session_of(link), conn.slot(link)) else {
+            // Its container has detached it meanwhile.
+            return true;
+        };
+        if conn.engine.flush_dispositions(session, &mut conn.output) && !is_over {
+            conn.passing
+                .push_front(Passing::DetachAutoLink(link, until));
+            return false;
         }
+        let (mut incoming, mut outgoing) = (Vec::new(), Vec::new());
+        conn.engine
+            .release_unsettled(link, &mut incoming, &mut outgoing);
+        conn.engine.detach(link, true, None, &mut conn.output);
+        // The peer's answer is all that is awaited.
+        conn.set_slot(link, Some(LinkSlot::Refused));
         let how = LinkEnd::Detached;
         match slot {
             LinkSlot::In(in_link) => self.drop_producer(in_link, &incoming, how),
@@ -204,11 +222,11 @@ impl Shard {
             LinkSlot::Offered(offer) => drop(self.offers.remove(offer)),
             LinkSlot::Refused => {}
         }
-        self.touch(key);
+        true
     }
 
     /// The link of a connection that is an auto-link, if it is one yet.
-    fn auto_link_at(&self, key: ConnKey, of: AutoLinkKey) -> Option<(LinkSlot, LinkKey)> {
+    fn auto_link_at(&self, key: ConnKey, of: AutoLinkKey) -> Option<LinkKey> {
         let mut slots = self.conns.get(key)?.links.iter().flatten();
         slots.find_map(|&slot| {
             let (is, link) = match slot {
@@ -220,7 +238,7 @@ impl Shard {
                 }
                 LinkSlot::Refused => return None,
             };
-            (is == Some(of)).then_some((slot, link))
+            (is == Some(of)).then_some(link)
         })
     }
 

@@ -311,7 +311,7 @@ pub(super) struct Parting {
     pub(super) error: Option<Box<AmqpError>>,
 }
 
-/// What is to be passed on by a connection for which much is queued.
+/// What is to be passed on, or to be done, by a connection for which much is queued.
 #[derive(Debug)]
 pub(super) enum Passing {
     /// A link is to be attached there.
@@ -320,6 +320,8 @@ pub(super) enum Passing {
     Relay(Relay),
     /// One is to be detached behind the outcomes of its session.
     Detach(Half),
+    /// The same of an auto-link, until this second at most.
+    DetachAutoLink(LinkKey, u64),
 }
 
 /// Halves of routed links that wait for somebody's peer, with the second at which that ends.

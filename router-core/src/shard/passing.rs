@@ -45,6 +45,11 @@ impl Shard {
                         return;
                     }
                 }
+                Passing::DetachAutoLink(link, until) => {
+                    if !self.detach_own(key, link, until) {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -59,7 +64,7 @@ impl Shard {
             match passing {
                 Passing::Attach(ask) => self.choose_again(*ask),
                 Passing::Relay(relay) => self.take_relay_now(relay),
-                Passing::Detach(_) => {}
+                Passing::Detach(_) | Passing::DetachAutoLink(..) => {}
             }
         }
     }

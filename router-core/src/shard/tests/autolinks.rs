@@ -466,6 +466,58 @@ fn what_waits_for_a_deleted_link_goes_elsewhere_and_what_was_sent_is_modified() 
 }
 
 #[test]
+fn a_broker_hears_what_became_of_its_messages_before_its_link_is_detached() {
+    for stalls in [1, limits::ROUTED_DETACH_TIME_OUT.as_secs() + 2] {
+        let mut scene = Scene::new(2);
+        let (client, broker, source) = (scene.client, scene.broker, scene.last(In));
+        scene.world.receiver(client, "r", "queue", 1000);
+        let small = message("x");
+        for _ in 0..4 {
+            scene.world.send_many(broker, source, &small, false, 50);
+        }
+        scene.world.set_stalled(broker, true);
+        let reason = AmqpError {
+            condition: Symbol::from("app:no"),
+            description: Some(Str::copy(&"n".repeat(12_000))),
+            info: None,
+        };
+        let peer = &mut scene.world.peers[client];
+        let session = peer.session.unwrap();
+        // Each a frame of its own: those between are accepted.
+        for id in 0..200 {
+            let state = match id % 2 {
+                0 => DeliveryState::Accepted,
+                _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
+            };
+            peer.engine
+                .queue_disposition(session, Role::Receiver, id, true, Some(state));
+        }
+        peer.engine
+            .flush_all_dispositions(session, &mut peer.output);
+        scene.world.run();
+        let identity = scene.identity(1);
+        assert!(scene.world.control.remove_auto_link(identity));
+        for _ in 0..stalls {
+            scene.world.pass(1000);
+        }
+        scene.world.set_stalled(broker, false);
+        let events = &mut scene.world.peers[broker].events;
+        let is_end = |event: &Event| matches!(event, Event::Detached { .. });
+        let end = events.iter().position(is_end).expect("it is detached");
+        events.truncate(end);
+        let told = (0..200).filter(|&id| {
+            let told = scene.world.peers[broker].outcome(id);
+            told.is_some_and(|(state, settled)| settled && state.is_some())
+        });
+        // Not for ever: who does not read for so long hears the rest later.
+        assert_eq!(told.count() == 200, stalls == 1);
+        assert!(!scene.world.peers[broker].gone, "{stalls}");
+        scene.world.detach(broker, source);
+        scene.leaves_nothing();
+    }
+}
+
+#[test]
 fn what_a_broker_has_sent_goes_on_when_its_link_is_deleted() {
     let mut scene = Scene::new(2);
     let source = scene.last(In);
