@@ -151,7 +151,11 @@ class RouterCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.router = Router(cls.extra)
+        cls.router = cls.start()
+
+    @classmethod
+    def start(cls):
+        return Router(cls.extra)
 
     @classmethod
     def tearDownClass(cls):

@@ -1,7 +1,6 @@
 """Clients inside TLS, by every mechanism that Proton has; and what the router offers at all."""
 
 import json
-import os
 import shutil
 import socket
 import ssl
@@ -13,7 +12,7 @@ from proton import SASL, ConnectionException, Message, SSLDomain
 from proton.reactor import AtMostOnce
 from proton.utils import BlockingConnection
 
-import certificates
+from certified import CertifiedCase
 from router import ROOT, Router, binary, causeway_only
 
 SECONDS = 30
@@ -41,23 +40,11 @@ connector {
 """
 
 
-class Secured(unittest.TestCase):
+class Secured(CertifiedCase):
     """A test class with a router that speaks nothing but TLS."""
 
-    @classmethod
-    def setUpClass(cls):
-        text = TEMPLATE.read_text().replace("@CERTIFICATES@", ".")
-        cls.router = Router(text=text, names=PORTS, users={"alice": "pencil"},
-                            prepare=certificates.make)
-
-    @classmethod
-    def tearDownClass(cls):
-        output, code = cls.router.output(), cls.router.stop()
-        if code:
-            raise AssertionError("the router ended with %s:\n%s" % (code, output[-4000:]))
-
-    def path(self, name):
-        return os.path.join(self.router.directory, name)
+    options = {"text": TEMPLATE.read_text().replace("@CERTIFICATES@", "."), "names": PORTS,
+               "users": {"alice": "pencil"}}
 
 
 @causeway_only("certificates and users of this kind")

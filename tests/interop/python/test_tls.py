@@ -1,6 +1,5 @@
 """TLS with Proton and with Python's own library: certificates are made on the spot."""
 
-import os
 import socket
 import ssl
 import time
@@ -10,7 +9,7 @@ from proton import ConnectionException, Message, SSLDomain
 from proton.reactor import AtMostOnce
 from proton.utils import BlockingConnection
 
-import certificates
+from certified import CertifiedCase
 from router import Router, causeway_only
 
 SECONDS = 10
@@ -80,23 +79,10 @@ sslProfile {
 
 
 @causeway_only("certificates of this kind")
-class Tls(unittest.TestCase):
+class Tls(CertifiedCase):
     """What clients with TLS see."""
 
-    @classmethod
-    def setUpClass(cls):
-        def prepare(directory):
-            cls.authority = certificates.make(directory)
-        cls.router = Router(text=CONF, names=NAMES, prepare=prepare)
-
-    @classmethod
-    def tearDownClass(cls):
-        output, code = cls.router.output(), cls.router.stop()
-        if code:
-            raise AssertionError("the router ended with %s:\n%s" % (code, output[-4000:]))
-
-    def path(self, name):
-        return os.path.join(self.router.directory, name)
+    options = {"text": CONF, "names": NAMES}
 
     def domain(self, ca="ca.pem", own=None):
         domain = SSLDomain(SSLDomain.MODE_CLIENT)
