@@ -11,7 +11,7 @@ use mio::{Events, Poll, Token, Waker};
 use router_core::control::{ControlPlane, Dial, Effect, Listen};
 use router_core::ids::ShardId;
 use router_core::notice::Notice;
-use router_core::settings::NewConnection;
+use router_core::settings::{ConnectionRole, NewConnection};
 
 use crate::clock::Clock;
 use crate::deal::{Dealer, Told};
@@ -485,7 +485,9 @@ impl Control {
         now: Time,
     ) {
         let beside = self.plane.shards_beside(&connection);
-        let worker = self.dealer.deal(now, &beside, told(&self.intakes));
+        let is_router = connection.settings.role == ConnectionRole::InterRouter;
+        let told = told(&self.intakes);
+        let worker = self.dealer.deal(now, is_router, &beside, told);
         self.intakes[worker].push(Incoming::Socket {
             stream,
             connection,

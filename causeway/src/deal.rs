@@ -6,7 +6,8 @@
 //! Decision: connections are counted in twos. Who connects one after the other often talks to each
 //! other – a sender and its receiver, a client and what serves it – and a message that stays on its
 //! worker costs no thread a wake-up, which is most of what a small message costs. Dealing one by
-//! one would separate just these; what it would balance better is a single connection.
+//! one would separate just these; what it would balance better is a single connection. Those with
+//! other routers are counted apart, one by one: what comes by them is for everybody.
 
 use std::time::Duration;
 
@@ -33,7 +34,31 @@ pub(crate) struct Dealer {
 struct Known {
     bytes: u64,
     rate: u64,
-    dealt: u64,
+    dealt: Counts,
+}
+
+/// Connections, by who is at the other end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) clients: u64,
+    pub(crate) routers: u64,
+}
+
+impl Counts {
+    /// One more.
+    pub(crate) fn add(&mut self, is_router: bool) {
+        match is_router {
+            true => self.routers += 1,
+            false => self.clients += 1,
+        }
+    }
+
+    fn without(self, closed: Self) -> Self {
+        Self {
+            clients: self.clients.saturating_sub(closed.clients),
+            routers: self.routers.saturating_sub(closed.routers),
+        }
+    }
 }
 
 /// What a worker tells of itself: totals since the start.
@@ -42,7 +67,7 @@ pub(crate) struct Told {
     /// Bytes it has moved.
     pub(crate) bytes: u64,
     /// Connections it had and has no more.
-    pub(crate) closed: u64,
+    pub(crate) closed: Counts,
 }
 
 impl Dealer {
@@ -56,7 +81,10 @@ impl Dealer {
 
     /// The connections that all workers have.
     pub(crate) fn connections(&self, told: impl Fn(usize) -> Told) -> u64 {
-        let of = |(index, known): (usize, &Known)| known.dealt.saturating_sub(told(index).closed);
+        let of = |(index, known): (usize, &Known)| {
+            let Counts { clients, routers } = known.dealt.without(told(index).closed);
+            clients + routers
+        };
         self.workers.iter().enumerate().map(of).sum()
     }
 
@@ -65,19 +93,24 @@ impl Dealer {
     pub(crate) fn deal(
         &mut self,
         now: Time,
+        is_router: bool,
         spared: &[ShardId],
         told: impl Fn(usize) -> Told,
     ) -> usize {
         self.sample(now, &told);
         let load = |(index, known): (usize, &Known)| {
-            let connections = known.dealt.saturating_sub(told(index).closed);
+            let Counts { clients, routers } = known.dealt.without(told(index).closed);
+            let connections = match is_router {
+                true => (routers, clients / TOGETHER),
+                false => (clients / TOGETHER, 0),
+            };
             let beside = spared.iter().filter(|shard| shard.index() == index);
             let rate = known.rate >> ALIKE_SHIFT;
-            (beside.count(), rate, connections / TOGETHER, index)
+            (beside.count(), rate, connections, index)
         };
         let least = self.workers.iter().enumerate().map(load).min();
         let (.., index) = least.expect("there is at least one worker");
-        self.workers[index].dealt += 1;
+        self.workers[index].dealt.add(is_router);
         index
     }
 
@@ -103,14 +136,37 @@ mod tests {
     fn idle(_: usize) -> Told {
         Told {
             bytes: 0,
-            closed: 0,
+            closed: Counts::default(),
         }
+    }
+
+    #[test]
+    fn connections_with_routers_do_not_part_clients_that_belong_together() {
+        let mut dealer = Dealer::new(2);
+        let mut deal = |is_router| dealer.deal(Time::ZERO, is_router, &[], idle);
+        assert_eq!(deal(true), 0);
+        let clients = [(); 4].map(|()| deal(false));
+        assert_eq!(clients, [0, 0, 1, 1]);
+        let routers = [(); 3].map(|()| deal(true));
+        assert_eq!(routers, [1, 0, 1]);
+        assert_eq!([deal(false), deal(false)], [0, 0]);
+        let gone = |index| Told {
+            bytes: 0,
+            closed: Counts {
+                clients: 0,
+                routers: if index == 1 { 2 } else { 0 },
+            },
+        };
+        assert_eq!(dealer.deal(Time::ZERO, true, &[], gone), 1);
+        assert_eq!(dealer.connections(gone), 9);
     }
 
     #[test]
     fn idle_workers_take_turns_in_twos() {
         let mut dealer = Dealer::new(3);
-        let dealt: Vec<_> = (0..8).map(|_| dealer.deal(Time::ZERO, &[], idle)).collect();
+        let dealt: Vec<_> = (0..8)
+            .map(|_| dealer.deal(Time::ZERO, false, &[], idle))
+            .collect();
         assert_eq!(dealt, [0, 0, 1, 1, 2, 2, 0, 0]);
     }
 
@@ -118,15 +174,18 @@ mod tests {
     fn a_worker_that_lost_its_connections_is_next() {
         let mut dealer = Dealer::new(2);
         for _ in 0..4 {
-            dealer.deal(Time::ZERO, &[], idle);
+            dealer.deal(Time::ZERO, false, &[], idle);
         }
         let told = |index| Told {
             bytes: 0,
-            closed: if index == 1 { 2 } else { 0 },
+            closed: Counts {
+                clients: if index == 1 { 2 } else { 0 },
+                routers: 0,
+            },
         };
-        assert_eq!(dealer.deal(Time::ZERO, &[], told), 1);
-        assert_eq!(dealer.deal(Time::ZERO, &[], told), 1);
-        assert_eq!(dealer.deal(Time::ZERO, &[], told), 0);
+        assert_eq!(dealer.deal(Time::ZERO, false, &[], told), 1);
+        assert_eq!(dealer.deal(Time::ZERO, false, &[], told), 1);
+        assert_eq!(dealer.deal(Time::ZERO, false, &[], told), 0);
         assert_eq!(dealer.connections(told), 5);
     }
 
@@ -135,12 +194,18 @@ mod tests {
         let mut dealer = Dealer::new(3);
         let busy = |index| Told {
             bytes: if index == 2 { 100 << 20 } else { 0 },
-            closed: 0,
+            closed: Counts::default(),
         };
         let beside = [ShardId(0), ShardId(1)];
-        assert_eq!(dealer.deal(Time::from_millis(2_000), &beside, busy), 2);
+        assert_eq!(
+            dealer.deal(Time::from_millis(2_000), true, &beside, busy),
+            2
+        );
         let beside = [ShardId(0), ShardId(1), ShardId(2), ShardId(0)];
-        assert_eq!(dealer.deal(Time::from_millis(2_000), &beside, busy), 1);
+        assert_eq!(
+            dealer.deal(Time::from_millis(2_000), true, &beside, busy),
+            1
+        );
     }
 
     #[test]
@@ -148,11 +213,11 @@ mod tests {
         let mut dealer = Dealer::new(2);
         let busy = |index| Told {
             bytes: if index == 0 { 100 << 20 } else { 1000 },
-            closed: 0,
+            closed: Counts::default(),
         };
         for _ in 0..3 {
-            assert_eq!(dealer.deal(Time::from_millis(2_000), &[], busy), 1);
+            assert_eq!(dealer.deal(Time::from_millis(2_000), false, &[], busy), 1);
         }
-        assert_eq!(dealer.deal(Time::from_millis(9_000), &[], busy), 0);
+        assert_eq!(dealer.deal(Time::from_millis(9_000), false, &[], busy), 0);
     }
 }

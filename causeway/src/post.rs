@@ -12,6 +12,7 @@ use router_core::ids::ShardId;
 use router_core::mail::{Batch, Mailbox};
 use router_core::settings::NewConnection;
 
+use crate::deal::Counts;
 use crate::stream::Stream;
 
 /// The mailboxes of all shards, the control plane's last.
@@ -106,16 +107,21 @@ impl Intake {
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     bytes: AtomicU64,
-    closed: AtomicU64,
+    clients_closed: AtomicU64,
+    routers_closed: AtomicU64,
     in_flight: AtomicUsize,
 }
 
 impl Load {
     /// The worker tells what a round moved and ended, and what it has in flight.
-    pub(crate) fn publish(&self, bytes: usize, closed: u64, in_flight: usize) {
+    pub(crate) fn publish(&self, bytes: usize, closed: Counts, in_flight: usize) {
         self.bytes
             .store(self.bytes().wrapping_add(bytes as u64), Ordering::Relaxed);
-        self.closed.store(self.closed() + closed, Ordering::Relaxed);
+        let Counts { clients, routers } = self.closed();
+        self.clients_closed
+            .store(clients + closed.clients, Ordering::Relaxed);
+        self.routers_closed
+            .store(routers + closed.routers, Ordering::Relaxed);
         self.in_flight.store(in_flight, Ordering::Relaxed);
     }
 
@@ -125,8 +131,11 @@ impl Load {
     }
 
     /// Connections that it had and has no more.
-    pub(crate) fn closed(&self) -> u64 {
-        self.closed.load(Ordering::Relaxed)
+    pub(crate) fn closed(&self) -> Counts {
+        Counts {
+            clients: self.clients_closed.load(Ordering::Relaxed),
+            routers: self.routers_closed.load(Ordering::Relaxed),
+        }
     }
 
     /// Deliveries it holds or waits for the settlement of.

@@ -2,7 +2,7 @@
 //! decides anything; it calls the stages of a turn in their order (mail, receive, the shard's own
 //! stages, post, transmit) and sleeps when the shard has nothing to do.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use mio::{Events, Poll, Token};
 use router_core::ids::{ConnKey, ShardId};
 use router_core::limits::READ_BYTES_PER_TURN;
 use router_core::notice::Notice;
-use router_core::settings::NewConnection;
+use router_core::settings::{ConnectionRole, NewConnection};
 use router_core::shard::Shard;
 
 use crate::authority::Authority;
 use crate::clock::Clock;
+use crate::deal::Counts;
 use crate::linger::Lingering;
 use crate::log::Log;
 use crate::post::{Incoming, Intake, Offices};
@@ -58,6 +59,8 @@ pub(crate) struct Worker {
     log: Log,
     spin: Duration,
     sockets: Vec<Option<Slot>>,
+    /// Those of its connections that are with other routers.
+    routers: BTreeSet<ConnKey>,
     /// Sockets that may give something, each once.
     readable: VecDeque<usize>,
     /// Sockets with something to read whose connections are behind with what was read.
@@ -154,6 +157,7 @@ impl Worker {
             log,
             spin,
             sockets: Vec::new(),
+            routers: BTreeSet::new(),
             readable: VecDeque::new(),
             behind: Vec::new(),
             writable: Vec::new(),
@@ -278,7 +282,11 @@ impl Worker {
         transform: Box<dyn Transform>,
         now: Time,
     ) {
+        let is_router = connection.settings.role == ConnectionRole::InterRouter;
         let key = self.shard.accept(connection, transform, now);
+        if is_router {
+            self.routers.insert(key);
+        }
         let index = key.0.index as usize;
         match Socket::register(stream, self.poll.registry(), Token(index)) {
             Ok(socket) => {
@@ -472,10 +480,10 @@ impl Worker {
     }
 
     /// Ends the sockets whose connections are over; how many those are.
-    fn drop_closed(&mut self, now: Time) -> u64 {
-        let mut closed = 0;
+    fn drop_closed(&mut self, now: Time) -> Counts {
+        let mut closed = Counts::default();
         while let Some(key) = self.shard.poll_closed() {
-            closed += 1;
+            closed.add(self.routers.remove(&key));
             let slot = self
                 .sockets
                 .get_mut(key.0.index as usize)
