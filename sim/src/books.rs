@@ -10,6 +10,7 @@ use amqp_proto::Time;
 use bytes::Bytes;
 use router_core::route::DEFAULT_PRIORITY;
 
+use crate::heard::Heard;
 use crate::message::{self, Trace};
 use crate::plan::Hubs;
 use crate::tunnels::Tunnels;
@@ -106,11 +107,8 @@ pub(crate) struct MessageBook {
     pub(crate) stream: bool,
     /// Its producer settled it without having been told.
     pub(crate) early: bool,
-    /// The last terminal state that its producer was told.
-    pub(crate) told: Option<DeliveryState>,
-    /// How often it was told a settlement.
-    pub(crate) settlements: u32,
-    pub(crate) told_at: Option<Time>,
+    /// What its producer was told.
+    pub(crate) heard: Heard,
     /// Whole copies.
     pub(crate) receipts: Vec<usize>,
     /// Copies that ended early.
@@ -131,9 +129,7 @@ impl MessageBook {
             aborted: false,
             stream: false,
             early: false,
-            told: None,
-            settlements: 0,
-            told_at: None,
+            heard: Heard::default(),
             receipts: Vec::new(),
             parts: Vec::new(),
         }
@@ -441,18 +437,8 @@ impl Books {
         let Some(message) = self.messages.get_mut(number) else {
             panic!("told of a message that was not sent");
         };
-        if let Some(state) = state.filter(|state| state.is_terminal()) {
-            if let Some(before) = &message.told {
-                assert_eq!(before, state, "message {number} has got another outcome");
-            }
-            message.told = Some(state.clone());
-            message.told_at.get_or_insert(now);
-        }
-        message.settlements += u32::from(settled);
-        assert!(
-            message.settlements <= 1,
-            "message {number} was settled twice"
-        );
+        let what = format_args!("message {number}");
+        message.heard.hear(what, state, settled, now);
         assert!(!message.settled, "message {number} was settled when sent");
     }
 
@@ -462,7 +448,7 @@ impl Books {
             .iter()
             .filter(|message| message.link == link)
             .all(|message| {
-                message.settled || message.early || message.aborted || message.settlements > 0
+                message.settled || message.early || message.aborted || message.heard.settlements > 0
             })
     }
 }

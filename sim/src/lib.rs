@@ -10,6 +10,7 @@
 mod agenda;
 mod books;
 mod check;
+mod heard;
 mod message;
 mod node;
 mod peer;

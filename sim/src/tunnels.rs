@@ -10,6 +10,7 @@ use amqp_codec::{
 use amqp_proto::{LinkKey, Time};
 use bytes::Bytes;
 
+use crate::heard::Heard;
 use crate::message;
 
 /// Numbers of messages on routed links begin here, so that one is known that went astray.
@@ -118,9 +119,7 @@ pub(crate) struct Parcel {
     /// What its receiver said.
     pub(crate) gave: Option<DeliveryState>,
     /// What its sender heard.
-    pub(crate) told: Option<DeliveryState>,
-    pub(crate) told_at: Option<Time>,
-    pub(crate) settlements: u32,
+    pub(crate) heard: Heard,
 }
 
 /// A hub's connection.
@@ -155,9 +154,7 @@ impl Parcel {
             lost: false,
             concluded: false,
             gave: None,
-            told: None,
-            told_at: None,
-            settlements: 0,
+            heard: Heard::default(),
         }
     }
 }
@@ -165,7 +162,7 @@ impl Parcel {
 impl Parcel {
     /// Its receiver is still to take or to settle something of it.
     fn is_owed(&self) -> bool {
-        let is_over = self.settled || self.early || self.concluded || self.told.is_some();
+        let is_over = self.settled || self.early || self.concluded || self.heard.state.is_some();
         !(self.aborted || self.lost || (self.arrived && is_over))
     }
 }
@@ -425,23 +422,17 @@ impl Tunnels {
     ) {
         let parcel = &mut self.parcels[number];
         assert!(!parcel.settled, "parcel {number} was settled when sent");
-        if let Some(state) = state.filter(|state| state.is_terminal()) {
-            if let Some(before) = &parcel.told {
-                assert_eq!(before, state, "parcel {number} has got another outcome");
-            }
-            parcel.told = Some(state.clone());
-            parcel.told_at.get_or_insert(now);
-        }
-        parcel.settlements += u32::from(settled);
-        assert!(parcel.settlements <= 1, "parcel {number} was settled twice");
+        let what = format_args!("parcel {number}");
+        parcel.heard.hear(what, state, settled, now);
     }
 
     /// Whether all that was sent has come to something, and its sender knows what.
     pub(crate) fn is_settled(&self, tunnel: usize) -> bool {
         self.all[tunnel].parcels.iter().all(|&number| {
             let parcel = &self.parcels[number];
-            let is_told = parcel.settled || parcel.early || parcel.settlements > 0;
-            parcel.aborted || (is_told && (parcel.arrived || parcel.lost || parcel.told.is_some()))
+            let is_told = parcel.settled || parcel.early || parcel.heard.settlements > 0;
+            parcel.aborted
+                || (is_told && (parcel.arrived || parcel.lost || parcel.heard.state.is_some()))
         })
     }
 
@@ -456,7 +447,7 @@ impl Tunnels {
             let parcel = &self.parcels[number];
             let is_owed = parcel.arrived && !parcel.settled && !parcel.early;
             assert!(
-                !is_owed || parcel.told.is_some(),
+                !is_owed || parcel.heard.state.is_some(),
                 "tunnel {tunnel} ends, parcel {number} has arrived and has no outcome: {parcel:?}"
             );
         }

@@ -85,10 +85,10 @@ pub(crate) fn at_rest(scene: &Scene<'_>) {
             "message {number} was never finished"
         );
         assert_eq!(
-            message.settlements, 1,
+            message.heard.settlements, 1,
             "message {number} has no settled outcome"
         );
-        let Some(told) = message.told.as_ref().and_then(verdict) else {
+        let Some(told) = message.heard.state.as_ref().and_then(verdict) else {
             panic!("message {number} has no outcome");
         };
         if multicast {
@@ -132,13 +132,13 @@ fn copies(books: &Books, number: usize, message: &MessageBook, multicast: bool) 
 
 /// What a producer was told of a message that goes to one consumer.
 fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
-    let until = message.told_at.unwrap_or(message.begun);
+    let until = message.heard.at.unwrap_or(message.begun);
     let troubled = books.was_troubled(message.begun, until);
     let Some(&receipt) = message.receipts.first() else {
         match told {
             Verdict::Rejected => panic!(
                 "message {number} was rejected by nobody: {:?}",
-                message.told
+                message.heard.state
             ),
             Verdict::Released => never_taken(books, number, message),
             Verdict::Modified => assert!(
@@ -173,14 +173,14 @@ fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
 /// Whether a message may have had to give way to others on a full connection between routers: it
 /// has waited for as long as one must have that is cut or called back.
 fn gave_way(books: &Books, message: &MessageBook) -> bool {
-    let told = message.told_at.unwrap_or(message.begun);
+    let told = message.heard.at.unwrap_or(message.begun);
     let waited = told.saturating_sub(message.begun);
     books.map.ids.len() > 1 && waited >= limits::STREAM_STALLED
 }
 
 /// A message that nobody got was released: then nobody was there all the time.
 fn never_taken(books: &Books, number: usize, message: &MessageBook) {
-    let until = message.told_at.unwrap_or(message.begun);
+    let until = message.heard.at.unwrap_or(message.begun);
     // At another router, that is: what has gone there does not come back.
     let moves = books.somebody_left(&message.address, message.begun, until)
         || books.somebody_came(&message.address, message.begun, until);
@@ -237,7 +237,7 @@ fn copies_outcome(books: &Books, number: usize, message: &MessageBook, told: Ver
             sure.extend(gave);
         }
     }
-    let until = message.told_at.unwrap_or(message.begun);
+    let until = message.heard.at.unwrap_or(message.begun);
     let troubled = books.was_troubled(message.begun, until);
     let left = troubled || books.somebody_left(&message.address, message.begun, until);
     let explained = given.contains(&told)
@@ -341,7 +341,8 @@ pub(crate) fn counters(scene: &Scene<'_>) {
     let messages = &books.messages;
     let count = |wanted: &dyn Fn(&&MessageBook) -> bool| messages.iter().filter(wanted).count();
     let ended = |wanted: Verdict| {
-        let told = |message: &&MessageBook| message.told.as_ref().and_then(verdict) == Some(wanted);
+        let told =
+            |message: &&MessageBook| message.heard.state.as_ref().and_then(verdict) == Some(wanted);
         count(&told) as u64
     };
     let figures = [
@@ -418,7 +419,7 @@ mod tests {
             let receipt = books.receive(2, &bytes, false, NOW);
             books.gave(receipt, Some(&DeliveryState::Accepted), true);
         }
-        books.messages[0].told_at = Some(NOW);
+        books.messages[0].heard.at = Some(NOW);
         let message = books.messages[0].clone();
         outcome(&books, 0, &message, told);
         copies_outcome(&books, 0, &message, told);

@@ -46,12 +46,14 @@ pub(super) fn at_rest(scene: &Scene<'_>) {
 /// What the sender was told of a delivery is what the receiver said, or that it did not get it.
 fn outcome(scene: &Scene<'_>, tunnel: &Tunnel, number: usize) {
     let parcel = &scene.books.tunnels.parcels[number];
-    let Some(told) = &parcel.told else { return };
+    let Some(told) = &parcel.heard.state else {
+        return;
+    };
     if parcel.gave.as_ref().map(passed_on).as_ref() == Some(told) {
         return;
     }
     let receiver = tunnel.end(tunnel.sender.other());
-    let until = parcel.told_at.unwrap_or(scene.now);
+    let until = parcel.heard.at.unwrap_or(scene.now);
     let lost = receiver.has_left()
         || scene.books.was_troubled(parcel.begun, until)
         || gave_way(scene, parcel);
@@ -85,23 +87,25 @@ fn arrived(scene: &Scene<'_>, number: usize) {
     }
     let tunnel = parcel.tunnel;
     assert!(parcel.whole, "parcel {number} was never finished");
-    let is_owned = parcel
-        .told
-        .as_ref()
-        .is_some_and(|told| matches!(told, DeliveryState::Modified(_) | DeliveryState::Released));
+    let is_owned =
+        parcel.heard.state.as_ref().is_some_and(|told| {
+            matches!(told, DeliveryState::Modified(_) | DeliveryState::Released)
+        });
     assert!(
         (parcel.arrived && !parcel.lost) || is_owned,
         "parcel {number} of tunnel {tunnel} is lost: {parcel:?}"
     );
     assert!(
-        parcel.settled || parcel.early || (parcel.settlements == 1 && parcel.told.is_some()),
+        parcel.settled
+            || parcel.early
+            || (parcel.heard.settlements == 1 && parcel.heard.state.is_some()),
         "parcel {number} of tunnel {tunnel} has no settled outcome: {parcel:?}"
     );
 }
 
 /// Whether a delivery may have had to give way to others on a full connection between routers.
 fn gave_way(scene: &Scene<'_>, parcel: &Parcel) -> bool {
-    let told = parcel.told_at.unwrap_or(scene.now);
+    let told = parcel.heard.at.unwrap_or(scene.now);
     scene.plan.is_mesh() && told.saturating_sub(parcel.begun) >= limits::STREAM_STALLED
 }
 

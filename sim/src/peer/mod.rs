@@ -10,6 +10,7 @@ mod hub;
 mod inlet;
 mod judge;
 mod outlet;
+mod pieces;
 mod receiver;
 mod sender;
 mod state;

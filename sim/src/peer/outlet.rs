@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use amqp_codec::{DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode};
-use amqp_proto::{LinkKey, OutTransfer, Payload, Sent, Time};
-use bytes::Bytes;
+use amqp_proto::{LinkKey, Time};
 
 use super::hand::{Hand, earliest};
+use super::pieces::{Label, Pieces, Step};
 use super::words::TOKEN;
 use crate::books::Books;
 use crate::message::{self, Head};
@@ -38,23 +38,7 @@ pub(super) struct Outlet {
 #[derive(Debug)]
 struct Current {
     number: usize,
-    tag: DeliveryTag,
-    format: u32,
-    settled: bool,
-    begun: bool,
-    rest: Bytes,
-    piece: usize,
-    /// What is left of the piece that has begun.
-    offered: usize,
-    /// It is given up when so many bytes are left.
-    aborts_at: Option<usize>,
-}
-
-/// How far a delivery was sent.
-enum Step {
-    Blocked,
-    Later(Time),
-    Done,
+    pieces: Pieces,
 }
 
 impl Outlet {
@@ -104,9 +88,9 @@ impl Outlet {
                 self.compose(tunnel, hand);
             }
             match self.send(link, hand) {
-                Step::Blocked => return next,
-                Step::Later(at) => return earliest(next, Some(at)),
-                Step::Done => next = earliest(next, self.settle(hand)),
+                Some(Step::Blocked) => return next,
+                Some(Step::Later(at)) => return earliest(next, Some(at)),
+                Some(Step::Done { .. }) | None => next = earliest(next, self.settle(hand)),
             }
         }
         earliest(next, Some(hand.now + Duration::from_micros(50)))
@@ -139,69 +123,32 @@ impl Outlet {
         };
         let format = random.pick(&[0, 0, 1, 0x8001_3700]);
         let aborts = plan.aborts > 0 && plan.pieces > 1 && random.one_in(plan.aborts);
-        self.current = Some(Current {
-            number,
+        let aborts_at = aborts.then(|| 1 + random.below(bytes.len()));
+        let label = Label {
+            token: TOKEN | number as u64,
             tag,
             format,
             settled,
-            begun: false,
-            rest: bytes.clone(),
-            piece: bytes.len().div_ceil(plan.pieces),
-            offered: 0,
-            aborts_at: aborts.then(|| 1 + random.below(bytes.len())),
+        };
+        self.current = Some(Current {
+            number,
+            pieces: Pieces::new(label, bytes.clone(), plan.pieces, aborts_at),
         });
         let parcel = Parcel::new(tunnel, bytes, (tag, format), settled, hand.now);
         hand.books.tunnels.begin(parcel);
     }
 
     /// Sends a piece of the present delivery, as far as it goes.
-    fn send(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Step {
-        let Some(current) = &mut self.current else {
-            return Step::Done;
-        };
-        if current.offered == 0 {
-            current.offered = current.piece.min(current.rest.len());
-        }
+    fn send(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Option<Step> {
+        let current = self.current.as_mut()?;
         let number = current.number;
-        let aborted = current.begun && current.aborts_at.is_some_and(|at| current.rest.len() <= at);
-        let more = current.offered < current.rest.len();
-        let transfer = OutTransfer {
-            settled: current.settled,
-            message_format: current.format,
-            more,
-            aborted,
-            ..OutTransfer::new(TOKEN | number as u64, current.tag)
-        };
-        let piece = Payload::from(current.rest.slice(..current.offered));
-        if !more && !aborted {
-            // Before the last byte goes, so that nobody can have it earlier.
-            hand.books.tunnels.parcels[number].whole = true;
+        let whole = |books: &mut Books| books.tunnels.parcels[number].whole = true;
+        let step = current.pieces.send(link, self.plan.pause, hand, whole);
+        if let Step::Done { id, aborted } = step {
+            hand.books.tunnels.parcels[number].aborted = aborted;
+            self.is_sent(id, aborted, hand);
         }
-        match hand
-            .engine
-            .send_transfer(link, &transfer, &[], &piece, hand.output)
-        {
-            Sent::Blocked => Step::Blocked,
-            Sent::Part(count) => {
-                current.begun = true;
-                current.rest = current.rest.slice(count..);
-                current.offered -= count;
-                Step::Blocked
-            }
-            Sent::Whole if more && !aborted => {
-                current.begun = true;
-                current.rest = current.rest.slice(current.offered..);
-                current.offered = 0;
-                let pause = hand.random.micros(self.plan.pause.max(100));
-                Step::Later(hand.now + pause)
-            }
-            Sent::Whole => {
-                hand.books.tunnels.parcels[number].aborted = aborted;
-                let id = hand.engine.last_delivery_id(link);
-                self.is_sent(id, aborted, hand);
-                Step::Done
-            }
-        }
+        Some(step)
     }
 
     /// A delivery has been sent to its end.
@@ -210,13 +157,10 @@ impl Outlet {
         if self.plan.pause > 0 {
             self.not_before = hand.now + hand.random.micros(self.plan.pause);
         }
-        let Some(Current {
-            number, settled, ..
-        }) = self.current.take()
-        else {
+        let Some(Current { number, pieces }) = self.current.take() else {
             return;
         };
-        if settled || aborted {
+        if pieces.label.settled || aborted {
             return;
         }
         self.ids.insert(number, id);
@@ -236,7 +180,7 @@ impl Outlet {
             };
             let parcel = &mut hand.books.tunnels.parcels[number];
             parcel.early = true;
-            let state = parcel.told.clone();
+            let state = parcel.heard.state.clone();
             hand.engine
                 .queue_disposition(hand.session, Role::Sender, id, true, state);
         }

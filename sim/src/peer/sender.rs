@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use amqp_codec::{DeliveryState, DeliveryTag, Role};
-use amqp_proto::{Connection, LinkKey, OutTransfer, Payload, Sent, Time};
-use bytes::Bytes;
+use amqp_proto::{Connection, LinkKey, Time};
 use router_core::route::DEFAULT_PRIORITY;
 
 use super::hand::{Hand, News, Tie, earliest};
+use super::pieces::{Label, Pieces, Step};
 use crate::books::{Books, MessageBook};
 use crate::message::{self, Head};
 use crate::plan::{SERVICE, SendPlan};
@@ -57,15 +57,7 @@ enum Supply {
 #[derive(Debug)]
 struct Current {
     number: u64,
-    settled: bool,
-    begun: bool,
-    rest: Bytes,
-    /// Bytes of a piece; the last piece may be shorter.
-    piece: usize,
-    /// What is left of the piece that has begun.
-    offered: usize,
-    /// It is given up when so many bytes are left.
-    aborts_at: Option<usize>,
+    pieces: Pieces,
 }
 
 impl Supply {
@@ -183,9 +175,9 @@ impl Sender {
                 }
             }
             match self.send(link, hand) {
-                Step::Blocked => return next,
-                Step::Later(at) => return earliest(next, Some(at)),
-                Step::Done => next = earliest(next, self.settle_early(hand)),
+                Some(Step::Blocked) => return next,
+                Some(Step::Later(at)) => return earliest(next, Some(at)),
+                Some(Step::Done { .. }) | None => next = earliest(next, self.settle_early(hand)),
             }
         }
         earliest(next, Some(hand.now + Duration::from_micros(50)))
@@ -214,14 +206,19 @@ impl Sender {
         let bytes = message::make(number, size, &head, hand.random);
         let length = bytes.len();
         let aborts = plan.aborts > 0 && plan.pieces > 1 && hand.random.one_in(plan.aborts);
+        let aborts_at = aborts.then(|| 1 + hand.random.below(length));
+        let Some(tag) = DeliveryTag::new(&number.to_be_bytes()) else {
+            panic!("a tag of 8 bytes");
+        };
+        let label = Label {
+            token: number,
+            tag,
+            format: 0,
+            settled,
+        };
         self.current = Some(Current {
             number,
-            settled,
-            begun: false,
-            rest: bytes.clone(),
-            piece: length.div_ceil(plan.pieces),
-            offered: 0,
-            aborts_at: aborts.then(|| 1 + hand.random.below(length)),
+            pieces: Pieces::new(label, bytes.clone(), plan.pieces, aborts_at),
         });
         if let Supply::Requests {
             waiting: Some((waiting, _)),
@@ -246,62 +243,29 @@ impl Sender {
     }
 
     /// Sends a piece of the present message, as far as it goes.
-    fn send(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Step {
-        let Some(current) = &mut self.current else {
-            return Step::Done;
-        };
-        if current.offered == 0 {
-            current.offered = current.piece.min(current.rest.len());
-        }
+    fn send(&mut self, link: LinkKey, hand: &mut Hand<'_>) -> Option<Step> {
+        let current = self.current.as_mut()?;
         let number = usize::try_from(current.number).unwrap_or(usize::MAX);
-        let aborted = current.begun && current.aborts_at.is_some_and(|at| current.rest.len() <= at);
-        let Some(tag) = DeliveryTag::new(&current.number.to_be_bytes()) else {
-            return Step::Blocked;
+        let (now, is_booked) = (hand.now, self.tie.book.is_some());
+        let whole = |books: &mut Books| {
+            if is_booked {
+                books.messages[number].whole = Some(now);
+            }
         };
-        let more = current.offered < current.rest.len();
-        let transfer = OutTransfer {
-            settled: current.settled,
-            more,
-            aborted,
-            ..OutTransfer::new(current.number, tag)
-        };
-        let piece = Payload::from(current.rest.slice(..current.offered));
-        if !more && !aborted && self.tie.book.is_some() {
-            // Before the last byte goes, so that nobody can have it earlier.
-            hand.books.messages[number].whole = Some(hand.now);
+        let step = current.pieces.send(link, self.plan.pause, hand, whole);
+        if let Step::Done { id, aborted } = step {
+            if aborted && is_booked {
+                hand.books.messages[number].aborted = true;
+            }
+            self.sent(number, id, aborted, hand);
         }
-        match hand
-            .engine
-            .send_transfer(link, &transfer, &[], &piece, hand.output)
-        {
-            Sent::Blocked => Step::Blocked,
-            Sent::Part(count) => {
-                current.begun = true;
-                current.rest = current.rest.slice(count..);
-                current.offered -= count;
-                Step::Blocked
-            }
-            Sent::Whole if more && !aborted => {
-                current.begun = true;
-                current.rest = current.rest.slice(current.offered..);
-                current.offered = 0;
-                let pause = hand.random.micros(self.plan.pause.max(100));
-                Step::Later(hand.now + pause)
-            }
-            Sent::Whole => {
-                if aborted && self.tie.book.is_some() {
-                    hand.books.messages[number].aborted = true;
-                }
-                let id = hand.engine.last_delivery_id(link);
-                self.sent(number, id, aborted, hand);
-                Step::Done
-            }
-        }
+        Some(step)
     }
 
     /// A message has been sent to its end.
     fn sent(&mut self, number: usize, id: u32, aborted: bool, hand: &mut Hand<'_>) {
-        let settled = self.current.take().is_none_or(|current| current.settled);
+        let current = self.current.take();
+        let settled = current.is_none_or(|current| current.pieces.label.settled);
         if self.plan.pause > 0 {
             self.not_before = hand.now + hand.random.micros(self.plan.pause);
         }
@@ -318,7 +282,7 @@ impl Sender {
         for (_, id, number) in due {
             if self.tie.book.is_some() {
                 let message = &mut hand.books.messages[number];
-                if message.settlements > 0 {
+                if message.heard.settlements > 0 {
                     continue;
                 }
                 message.early = true;
@@ -391,11 +355,4 @@ impl Sender {
             format!("{} to {to}, {credit} credit: {left}", self.name)
         })
     }
-}
-
-/// How far a message was sent.
-enum Step {
-    Blocked,
-    Later(Time),
-    Done,
 }

@@ -67,6 +67,13 @@ pub(super) enum Part {
     Over,
 }
 
+/// Who acts at a peer.
+pub(super) struct Parts<'a> {
+    pub(super) actors: &'a mut [Actor],
+    pub(super) hub: Option<&'a mut Hub>,
+    pub(super) sessions: &'a [SessionKey],
+}
+
 impl Part {
     pub(super) fn tie(&self) -> Option<&Tie> {
         match self {
@@ -123,19 +130,57 @@ impl Peer {
         now: Time,
         books: &'a mut Books,
     ) -> (&'a mut Actor, Hand<'a>) {
-        let actor = &mut self.actors[place];
-        let hand = Hand {
-            engine: &mut self.engine,
-            output: &mut self.output,
-            random: &mut self.random,
-            books,
-            now,
-            session: self.sessions[actor.session],
-            peer: self.plan.number,
-            node: self.plan.node,
-            annotated: self.annotated,
-            evil: self.plan.hostile.is_some(),
-        };
+        let (
+            Parts {
+                actors, sessions, ..
+            },
+            hand,
+        ) = self.apart(now, books);
+        let actor = &mut actors[place];
+        let hand = hand(sessions[actor.session]);
         (actor, hand)
+    }
+
+    /// Who acts, and apart from that what it works with, on whichever session.
+    pub(super) fn apart<'a>(
+        &'a mut self,
+        now: Time,
+        books: &'a mut Books,
+    ) -> (Parts<'a>, impl FnOnce(SessionKey) -> Hand<'a>) {
+        let Self {
+            actors,
+            hub,
+            sessions,
+            engine,
+            output,
+            random,
+            plan,
+            annotated,
+            ..
+        } = self;
+        let (peer, node, annotated) = (plan.number, plan.node, *annotated);
+        let evil = plan.hostile.is_some();
+        let tools = (engine, output, random, books);
+        let hand = move |session| {
+            let (engine, output, random, books) = tools;
+            Hand {
+                engine,
+                output,
+                random,
+                books,
+                now,
+                session,
+                peer,
+                node,
+                annotated,
+                evil,
+            }
+        };
+        let parts = Parts {
+            actors,
+            hub: hub.as_mut(),
+            sessions,
+        };
+        (parts, hand)
     }
 }

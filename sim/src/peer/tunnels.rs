@@ -9,7 +9,7 @@ use super::ends::{End, Flow};
 use super::hand::{Hand, earliest};
 use super::hub::{Hub, address_of, answered_size, has_terminus};
 use super::judge::judge;
-use super::state::{Actor, Part, Peer};
+use super::state::{Actor, Part, Parts, Peer};
 use super::words::{mark_of, marked, parcel_of};
 use crate::books::Books;
 use crate::tunnels::{Side, Tunnel};
@@ -56,19 +56,9 @@ impl Peer {
         books: &mut Books,
         act: impl FnOnce(&mut Hub, &mut Hand<'_>) -> Option<R>,
     ) -> Option<R> {
-        let hub = self.hub.as_mut()?;
-        let mut hand = Hand {
-            engine: &mut self.engine,
-            output: &mut self.output,
-            random: &mut self.random,
-            books,
-            now,
-            session,
-            peer: self.plan.number,
-            node: self.plan.node,
-            annotated: self.annotated,
-            evil: false,
-        };
+        let (parts, hand) = self.apart(now, books);
+        let hub = parts.hub?;
+        let mut hand = hand(session);
         act(hub, &mut hand)
     }
 
@@ -80,28 +70,22 @@ impl Peer {
         books: &mut Books,
         act: impl FnOnce(&mut End, &mut Hand<'_>) -> R,
     ) -> Option<R> {
-        let sessions = &self.sessions;
-        let devices = self.actors.iter_mut().filter_map(|actor| {
+        let (parts, hand) = self.apart(now, books);
+        let Parts {
+            actors,
+            hub,
+            sessions,
+        } = parts;
+        let devices = actors.iter_mut().filter_map(|actor| {
             let Part::Device(device) = &mut actor.part else {
                 return None;
             };
             Some((sessions[actor.session], device.end.as_mut()?))
         });
-        let hubs = self.hub.iter_mut().flat_map(|hub| &mut hub.ends);
+        let hubs = hub.into_iter().flat_map(|hub| &mut hub.ends);
         let mut ends = devices.chain(hubs.map(|(session, end)| (*session, end)));
         let (session, end) = ends.find(|(_, end)| end.link == link)?;
-        let mut hand = Hand {
-            engine: &mut self.engine,
-            output: &mut self.output,
-            random: &mut self.random,
-            books,
-            now,
-            session,
-            peer: self.plan.number,
-            node: self.plan.node,
-            annotated: self.annotated,
-            evil: false,
-        };
+        let mut hand = hand(session);
         Some(act(end, &mut hand))
     }
 
