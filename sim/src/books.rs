@@ -185,6 +185,7 @@ impl Books {
     /// The router knows that a peer has gone.
     pub(crate) fn peer_ended(&mut self, peer: usize, now: Time) {
         self.peer_ending(peer, now);
+        self.tunnels.peer_known_over(peer, now);
         for link in self.links.iter_mut().filter(|link| link.peer == peer) {
             link.ended.get_or_insert(now);
         }

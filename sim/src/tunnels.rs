@@ -129,6 +129,8 @@ pub(crate) struct HubBook {
     pub(crate) node: usize,
     pub(crate) up: Time,
     pub(crate) ending: Option<Time>,
+    /// Its router knows that it has gone.
+    pub(crate) over: Option<Time>,
 }
 
 impl Parcel {
@@ -251,16 +253,16 @@ impl Tunnels {
             node,
             up: now,
             ending: None,
+            over: None,
         });
     }
 
-    /// Whether a hub has gone, or was about to go, since a time, or has ended a session: links on
-    /// their way to it end without its having heard of them.
+    /// Whether a router has found since a time that a hub has gone, or is to find it yet, or a hub
+    /// has ended a session since: links on their way to it end without its having heard of them.
     pub(crate) fn hub_left(&self, since: Time) -> bool {
-        let endings = self.hubs.iter().filter_map(|hub| hub.ending);
-        endings
-            .chain(self.session_ended)
-            .any(|ending| ending >= since)
+        let mut gone = self.hubs.iter().filter(|hub| hub.ending.is_some());
+        gone.any(|hub| hub.over.is_none_or(|over| over >= since))
+            || self.session_ended.is_some_and(|ended| ended >= since)
     }
 
     /// All links of a peer end.
@@ -274,6 +276,13 @@ impl Tunnels {
                     end.go();
                 }
             }
+        }
+    }
+
+    /// A router knows that nothing is left of a peer.
+    pub(crate) fn peer_known_over(&mut self, peer: usize, now: Time) {
+        for hub in self.hubs.iter_mut().filter(|hub| hub.peer == peer) {
+            hub.over.get_or_insert(now);
         }
     }
 

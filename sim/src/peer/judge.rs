@@ -195,6 +195,30 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_lost_with_a_hub_that_was_gone_before_its_router_knew() {
+        let mut books = link(2);
+        (
+            books.tunnels.all[0].asked,
+            books.tunnels.all[0].ends[1].peer,
+        ) = (at(10), None);
+        books.tunnels.hub_came(8, 2, at(0));
+        assert!(!is_fair(&books, LOST, 20), "it is there");
+        books.tunnels.peer_ending(8, at(1));
+        assert!(is_fair(&books, LOST, 20));
+        books.tunnels.peer_known_over(8, at(12));
+        assert!(is_fair(&books, LOST, 20));
+        let mut books = link(2);
+        (
+            books.tunnels.all[0].asked,
+            books.tunnels.all[0].ends[1].peer,
+        ) = (at(10), None);
+        books.tunnels.hub_came(8, 2, at(0));
+        books.tunnels.peer_ending(8, at(1));
+        books.tunnels.peer_known_over(8, at(2));
+        assert!(!is_fair(&books, LOST, 20), "the router knew");
+    }
+
+    #[test]
     fn a_link_is_lost_with_a_connection_of_its_way_alone() {
         for (hub, cut, when, is_lost) in [
             (2, [0, 1], 5, true),
