@@ -9,17 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::{
-    Attach, DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode, Source, Str,
-    Target, TargetArchetype,
+    Attach, ReceiverSettleMode, Role, SenderSettleMode, Source, Str, Target, TargetArchetype,
 };
-use amqp_proto::{
-    Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
-    SessionKey, Time, Transform,
-};
+use amqp_proto::{Clear, Time, Transform};
 use bytes::Bytes;
-use router_core::control::{Connect, ControlConfig, ControlPlane, Effect};
+use router_core::control::{Connect, ControlConfig, ControlPlane, Effect, LinkRule};
 use router_core::counters::Counters;
-use router_core::ids::{ConnKey, ConnectionId, ShardId};
+use router_core::ids::{ConnKey, ConnectionId, Direction, ShardId};
 use router_core::mail::Batch;
 use router_core::route::Treatment;
 use router_core::settings::{
@@ -29,11 +25,12 @@ use router_core::settings::{
 use router_core::shard::{Shard, ShardConfig};
 use tls::{ClientCertificate, Profile};
 
-/// Credit of a consumer: more than any round sends.
-const CREDIT: u32 = 1_000;
+use crate::client::Client;
 
 /// Connections that were accepted are numbered from here on.
 const ACCEPTED: u64 = 1_000;
+/// The listener of a container.
+const CONTAINER: &str = "container";
 /// The connector of each router that has one.
 const CONNECTOR: &str = "connector";
 /// How long a network is left to itself before it is measured: until all know all.
@@ -46,7 +43,7 @@ pub(crate) struct Bed {
     routers: Vec<Router>,
     /// Between neighbours, both ends of each.
     wires: Vec<[Plug; 2]>,
-    clients: Vec<Client>,
+    clients: Vec<(Plug, Client)>,
     now: Time,
 }
 
@@ -62,23 +59,6 @@ struct Plug {
     router: usize,
     shard: usize,
     key: ConnKey,
-}
-
-/// A client with one session and one link.
-struct Client {
-    plug: Plug,
-    engine: Connection,
-    session: Option<SessionKey>,
-    link: Option<LinkKey>,
-    input: RecvBuf,
-    output: SendQueue,
-    /// What is left of the message being sent.
-    left: Payload,
-    /// Messages not yet begun.
-    unsent: u32,
-    settled: bool,
-    /// Whole messages received, or outcomes heard of.
-    concluded: u64,
 }
 
 impl Bed {
@@ -159,9 +139,7 @@ impl Bed {
                 ..attach(Role::Sender, Source::default())
             },
         );
-        if let Some(client) = self.clients.last_mut() {
-            client.settled = settled;
-        }
+        self.last().settled = settled;
     }
 
     /// Connects a client to a router's shard and attaches a consumer of an address, with credit.
@@ -178,13 +156,7 @@ impl Bed {
                 ..attach(Role::Receiver, source)
             },
         );
-        if let Some(client) = self.clients.last_mut()
-            && let Some(link) = client.link
-        {
-            client
-                .engine
-                .set_credit(link, CREDIT, false, &mut client.output);
-        }
+        self.last().grant();
         self.run();
     }
 
@@ -208,56 +180,62 @@ impl Bed {
         Plug { router, shard, key }
     }
 
-    fn attach(&mut self, (router, shard): (usize, usize), attach: Attach) {
-        let number = self.clients.len() as u64 + 1;
-        let config = Config {
-            initiator: true,
-            container_id: Str::copy(&format!("client-{number}")),
-            session_window: 10_000,
-            ..Config::default()
+    /// Routes links that send to addresses below `prefix` at a router, each to the container there.
+    pub(crate) fn route(&mut self, router: usize, prefix: &str) {
+        let rule = LinkRule {
+            name: None,
+            identity: 0,
+            prefix: Some(prefix.to_owned()),
+            pattern: None,
+            direction: Direction::In,
+            container: None,
+            connection: Some(CONTAINER.to_owned()),
+            add_prefix: None,
+            del_prefix: None,
         };
-        let mut engine = Connection::new(Arc::new(config), self.now);
-        let mut output = SendQueue::new();
-        engine.start(&mut output);
-        let plug = self.plug(router, shard, self.number(), listener(), Box::new(Clear));
-        self.clients.push(Client {
-            plug,
-            engine,
-            session: None,
-            link: None,
-            input: RecvBuf::new(),
-            output,
-            left: Payload::default(),
-            unsent: 0,
-            settled: false,
-            concluded: 0,
-        });
+        let added = self.routers[router].control.add_link_route(rule);
+        added.expect("a good rule");
         self.run();
-        let client = self.clients.last_mut().expect("it was just pushed");
-        let session = client
-            .engine
-            .begin(&mut client.output)
-            .expect("it is the first session");
-        let link = client.engine.attach(session, attach, &mut client.output);
-        client.session = Some(session);
-        client.link = Some(link.expect("it is the first link"));
+    }
+
+    /// Connects the container of routed links to a router's shard; it takes whatever is attached.
+    pub(crate) fn container(&mut self, at: (usize, usize)) {
+        let settings = ConnectionSettings {
+            name: CONTAINER.to_owned(),
+            role: ConnectionRole::RouteContainer,
+            ..listener()
+        };
+        self.connect(at, settings);
+    }
+
+    fn attach(&mut self, at: (usize, usize), attach: Attach) {
+        self.connect(at, listener());
+        self.last().attach(attach);
         self.run();
+    }
+
+    fn connect(&mut self, (router, shard): (usize, usize), settings: ConnectionSettings) {
+        let client = Client::new(self.clients.len() + 1, self.now);
+        let plug = self.plug(router, shard, self.number(), settings, Box::new(Clear));
+        self.clients.push((plug, client));
+        self.run();
+    }
+
+    fn last(&mut self) -> &mut Client {
+        let (_, client) = self.clients.last_mut().expect("somebody is connected");
+        client
     }
 
     /// Every producer sends `count` messages with this content. Gives back how many messages
     /// consumers received and how many outcomes producers heard of, together.
     pub(crate) fn round(&mut self, count: u32, message: &Bytes) -> u64 {
-        let before: u64 = self.clients.iter().map(|client| client.concluded).sum();
-        for client in self
-            .clients
-            .iter_mut()
-            .filter(|client| client.is_producer())
-        {
-            client.unsent = count;
+        let before = self.concluded();
+        for (_, client) in &mut self.clients {
+            client.load(count);
         }
         loop {
             let mut moved = false;
-            for client in &mut self.clients {
+            for (_, client) in &mut self.clients {
                 moved |= client.send(message);
             }
             moved |= self.step();
@@ -265,11 +243,14 @@ impl Bed {
                 break;
             }
         }
+        self.concluded() - before
+    }
+
+    fn concluded(&self) -> u64 {
         self.clients
             .iter()
-            .map(|client| client.concluded)
-            .sum::<u64>()
-            - before
+            .map(|(_, client)| client.concluded)
+            .sum()
     }
 
     /// Moves bytes and mail until nothing moves.
@@ -280,9 +261,13 @@ impl Bed {
     /// One turn of everybody. False: nothing moved.
     fn step(&mut self) -> bool {
         let mut moved = false;
-        for client in &mut self.clients {
-            let shard = &mut self.routers[client.plug.router].shards[client.plug.shard];
-            moved |= client.feed(shard, self.now);
+        for (plug, client) in &mut self.clients {
+            let written = client.written();
+            if !written.is_empty() {
+                let shard = &mut self.routers[plug.router].shards[plug.shard];
+                hand_over(shard, plug.key, &written, self.now);
+                moved = true;
+            }
         }
         for router in 0..self.routers.len() {
             for index in 0..self.routers[router].shards.len() {
@@ -327,7 +312,8 @@ impl Bed {
                 [other, one] if one == plug => Some(other),
                 _ => None,
             };
-            if let Some(client) = self.clients.iter_mut().find(|client| client.plug == plug) {
+            let mut clients = self.clients.iter_mut();
+            if let Some((_, client)) = clients.find(|(at, _)| *at == plug) {
                 client.take(Bytes::from(bytes), self.now);
             } else if let Some(peer) = self.wires.iter().find_map(other_end) {
                 let shard = &mut self.routers[peer.router].shards[peer.shard];
@@ -399,93 +385,6 @@ impl Router {
             }
         }
         moved
-    }
-}
-
-impl Client {
-    fn is_producer(&self) -> bool {
-        self.link.and_then(|link| self.engine.link_role(link)) == Some(Role::Sender)
-    }
-
-    /// Sends what credit, window and queue let. False: nothing was sent.
-    fn send(&mut self, message: &Bytes) -> bool {
-        let Some(link) = self.link else { return false };
-        let mut moved = false;
-        while self.unsent > 0 || !self.left.is_empty() {
-            if self.left.is_empty() {
-                self.left = Payload::from(message.clone());
-                self.unsent -= 1;
-            }
-            let transfer = OutTransfer {
-                settled: self.settled,
-                ..OutTransfer::new(0, DeliveryTag::default())
-            };
-            match self
-                .engine
-                .send_transfer(link, &transfer, &[], &self.left, &mut self.output)
-            {
-                Sent::Whole => self.left = Payload::default(),
-                Sent::Part(count) => self.left.advance(count),
-                Sent::Blocked => return moved,
-            }
-            moved = true;
-        }
-        moved
-    }
-
-    /// Hands what the client has written to its shard.
-    fn feed(&mut self, shard: &mut Shard, now: Time) -> bool {
-        if self.output.is_empty() {
-            return false;
-        }
-        let bytes = self.output.to_bytes();
-        self.output.consume(bytes.len());
-        hand_over(shard, self.plug.key, &bytes, now);
-        true
-    }
-
-    /// Reads what the router has written: accepts messages, hears of outcomes.
-    fn take(&mut self, bytes: Bytes, now: Time) {
-        self.input.push(bytes);
-        let mut tokens = Vec::new();
-        while let Ok(Some(event)) = self
-            .engine
-            .poll_event(&mut self.input, &mut self.output, now)
-        {
-            match event {
-                Event::Transfer { link, delivery, .. } => {
-                    if delivery.first && !delivery.settled {
-                        self.engine.track(link, delivery.delivery_id, 0);
-                    }
-                    if delivery.more {
-                        continue;
-                    }
-                    self.concluded += 1;
-                    if let (Some(session), false) = (self.session, delivery.settled) {
-                        let accepted = Some(DeliveryState::Accepted);
-                        let id = delivery.delivery_id;
-                        self.engine
-                            .queue_disposition(session, Role::Receiver, id, true, accepted);
-                    }
-                    if self.engine.credit(link) < CREDIT / 2 {
-                        self.engine
-                            .set_credit(link, CREDIT, false, &mut self.output);
-                    }
-                }
-                Event::Disposition {
-                    session,
-                    disposition,
-                } => {
-                    self.engine.disposed(session, &disposition, &mut tokens);
-                }
-                _ => {}
-            }
-        }
-        self.concluded += tokens.len() as u64;
-        if let Some(session) = self.session {
-            self.engine.flush_dispositions(session, &mut self.output);
-            self.engine.flush_session(session, &mut self.output);
-        }
     }
 }
 

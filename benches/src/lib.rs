@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bed;
+mod client;
 mod codec;
 mod hop;
 mod mailbox;

@@ -19,6 +19,8 @@ struct Scene {
     consumers: usize,
     /// The consumer is on another shard than the producer.
     is_far: bool,
+    /// The producer's link is routed to a container.
+    is_routed: bool,
     settled: bool,
     messages: u32,
     bytes: usize,
@@ -30,6 +32,7 @@ const PLAIN: Scene = Scene {
     pairs: 1,
     consumers: 1,
     is_far: false,
+    is_routed: false,
     settled: false,
     messages: ROUND,
     bytes: 100,
@@ -48,6 +51,19 @@ pub(crate) fn workloads() -> Vec<Workload> {
         }),
         Workload::slow("shard.two_shards_100b", || {
             unit(Scene {
+                is_far: true,
+                ..PLAIN
+            })
+        }),
+        Workload::slow("shard.routed_100b", || {
+            unit(Scene {
+                is_routed: true,
+                ..PLAIN
+            })
+        }),
+        Workload::slow("shard.routed_two_shards_100b", || {
+            unit(Scene {
+                is_routed: true,
                 is_far: true,
                 ..PLAIN
             })
@@ -74,6 +90,13 @@ pub(crate) fn workloads() -> Vec<Workload> {
                 ..PLAIN
             })
         }),
+        Workload::slow("shard.routed_10kb", || {
+            unit(Scene {
+                is_routed: true,
+                bytes: 10_000,
+                ..PLAIN
+            })
+        }),
         Workload::slow("shard.unsettled_1mib", || {
             unit(Scene {
                 bytes: 1 << 20,
@@ -88,8 +111,12 @@ fn unit(scene: Scene) -> Unit {
     let mut bed = Bed::new(if scene.is_far { 2 } else { 1 }, scene.treatment);
     for pair in 0..scene.pairs {
         let address = format!("bench/{pair}");
-        for _ in 0..scene.consumers {
-            bed.consumer((0, usize::from(scene.is_far)), &address);
+        let far = (0, usize::from(scene.is_far));
+        if scene.is_routed {
+            bed.route(0, &address);
+            bed.container(far);
+        } else {
+            (0..scene.consumers).for_each(|_| bed.consumer(far, &address));
         }
         bed.producer((0, 0), &address, scene.settled);
     }
