@@ -229,6 +229,8 @@ impl Control {
                 // Asked twice: whoever waits is in a hurry.
                 Order::Stop if self.end.is_some() => self.end = Some((End::Stopped, Time::ZERO)),
                 Order::Stop => self.end(End::Stopped),
+                // Whoever has asked may have given up.
+                Order::Profile(name, reply) => drop(reply.send(self.process.profiles().get(&name))),
             }
         }
     }

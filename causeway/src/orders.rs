@@ -1,17 +1,26 @@
-//! What the owner of a router asks of its control thread.
+//! What other threads ask of a router's control thread: its owner, that it ends; who connects to a
+//! service, for a profile.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 use mio::Waker;
+use tls::Profile;
+
+/// How long an answer may take; the control thread gives it in its next turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Something to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Order {
     /// End in good order; at once, if asked before.
     Stop,
     /// End without a word to anybody.
     Kill,
+    /// Give out the profile for TLS of this name, as its files are now.
+    Profile(Arc<str>, Sender<Result<Arc<Profile>, String>>),
 }
 
 /// The way into the control thread.
@@ -41,5 +50,16 @@ impl Orders {
     /// The control thread takes it out.
     pub(crate) fn take(&self) -> Option<Order> {
         self.queue.pop()
+    }
+
+    /// Asks for a profile for TLS, and waits for it.
+    ///
+    /// # Errors
+    /// There is none of that name, or nobody answers any more.
+    pub(crate) fn profile(&self, name: &Arc<str>) -> Result<Arc<Profile>, String> {
+        let (reply, answer) = mpsc::channel();
+        self.push(Order::Profile(Arc::clone(name), reply));
+        let answer = answer.recv_timeout(PATIENCE);
+        answer.unwrap_or_else(|_| Err("the router is about to end".to_owned()))
     }
 }

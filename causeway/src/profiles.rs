@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use amqp_proto::{Time, Transform};
@@ -43,7 +44,7 @@ pub(crate) struct Profiles {
 #[derive(Debug)]
 struct Known {
     settings: ProfileSettings,
-    profile: Profile,
+    profile: Arc<Profile>,
     stamps: Vec<Option<Stamp>>,
     /// Why its files cannot be used as they are now, which the log has been told.
     unusable: Option<String>,
@@ -67,7 +68,7 @@ impl Profiles {
             .retain(|known| known.settings.name != settings.name);
         self.known.push(Known {
             settings: settings.clone(),
-            profile,
+            profile: Arc::new(profile),
             stamps,
             unusable: None,
         });
@@ -140,6 +141,14 @@ impl Profiles {
             .connect(host, tls.checks_host)
     }
 
+    /// The profile of this name as it is now, for who makes stages elsewhere.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<Profile>, String> {
+        Ok(Arc::clone(&self.find(name)?.profile))
+    }
+
     fn find(&self, name: &str) -> Result<&Known, String> {
         let mut known = self.known.iter();
         let known = known.find(|known| known.settings.name == name);
@@ -160,7 +169,7 @@ impl Known {
         match load(settings) {
             Ok(loaded) => {
                 *unusable = None;
-                *profile = loaded;
+                *profile = Arc::new(loaded);
                 let words = format!(
                     "sslProfile {name}: its files were read anew; new connections get what is in \
                      them"

@@ -25,7 +25,7 @@ use router_core::ids::ShardId;
 use router_core::settings::{RouterMode, RouterSettings};
 use router_core::shard::{Shard, ShardConfig};
 
-use crate::authority::Authority;
+use crate::authority::{Authority, AuthorityParts};
 use crate::clock::Clock;
 use crate::config::{Configuration, Placed, open_doors};
 use crate::control::{self, Control, ControlParts};
@@ -251,7 +251,7 @@ impl Frame {
             agent.keep_connections();
         }
         let mut process = Process::new(log.clone(), configuration.log.clone());
-        for placed in in_order(&configuration.entities) {
+        for placed in &configuration.entities {
             create(placed, &mut agent, &mut plane, &mut process, &log)?;
         }
 
@@ -259,9 +259,9 @@ impl Frame {
         let offices = Arc::new(Offices::new(
             polls.iter().map(|(_, waker)| Arc::clone(waker)),
         ));
-        let (own_offices, log_) = (Arc::clone(&offices), log.clone());
-        let authority = Arc::new(Authority::new(own_offices, users, self.clock, log_));
         let (poll, waker) = polls.pop().expect("one poll more than shards");
+        let orders = Arc::new(Orders::new(Arc::clone(&waker)));
+        let authority = self.authority(&offices, &orders, users);
         let mut idle = Vec::new();
         let mut intakes = Vec::new();
         for (index, (poll, waker)) in (0..).zip(polls) {
@@ -278,7 +278,6 @@ impl Frame {
             process::id()
         );
         log.line(Module::Server, Level::Notice, words);
-        let orders = Arc::new(Orders::new(Arc::clone(&waker)));
         let door = Door::new(Arc::clone(&waker));
         let control = Control::new(ControlParts {
             plane,
@@ -305,6 +304,21 @@ impl Frame {
             door,
             control: Some(control),
         })
+    }
+
+    fn authority(
+        &self,
+        offices: &Arc<Offices>,
+        orders: &Arc<Orders>,
+        users: Option<PathBuf>,
+    ) -> Arc<Authority> {
+        Arc::new(Authority::new(AuthorityParts {
+            offices: Arc::clone(offices),
+            orders: Arc::clone(orders),
+            users,
+            clock: self.clock,
+            log: self.log.clone(),
+        }))
     }
 
     /// Starts the threads of all shards; some may run when it fails.
@@ -402,13 +416,6 @@ fn abandon(intakes: &[Arc<Intake>]) {
     intakes
         .iter()
         .for_each(|intake| intake.push(Incoming::Abandon));
-}
-
-/// The sections of a file, those first that others name.
-fn in_order(entities: &[Placed]) -> impl Iterator<Item = &Placed> {
-    let is_named = |placed: &&Placed| placed.is_of_type("authServicePlugin");
-    let others = entities.iter().filter(move |placed| !is_named(placed));
-    entities.iter().filter(is_named).chain(others)
 }
 
 /// Gives the router what one section of the configuration says.

@@ -326,7 +326,7 @@ fn auth_service(plugin: &Entity) -> AuthService {
             false => text("port").unwrap_or_default(),
         },
         realm: text("realm"),
-        tls_profile: text("sslProfile"),
+        tls: tls_settings(plugin),
     }
 }
 

@@ -4,7 +4,7 @@
 //! control plane, which is asked. Decision: the loader of a configuration file and CREATE requests
 //! end in the same function here, so a file is nothing but requests made in advance.
 
-use router_core::control::ControlPlane;
+use router_core::control::{ControlPlane, Listen};
 use router_core::limits::CONFIGURED_ENTITIES;
 
 use crate::host::{Host, ProfileState};
@@ -146,7 +146,7 @@ impl Store {
         }
     }
 
-    /// Whether a listener or connector can use the profile that it names.
+    /// Whether a listener, a connector or a service can use the profile that it names.
     fn check_profile(&self, entity: &Entity) -> Result<(), Failure> {
         let named = entity.text("sslProfile");
         let find = |name: &str| {
@@ -159,14 +159,18 @@ impl Store {
         }
     }
 
-    /// Listeners and connectors that are there keep the profile that they have, even when it was
-    /// deleted; with the last of them it goes.
-    fn release_profile(&self, name: Option<&str>, host: &mut dyn Host) {
-        let mut users = self.listeners.iter().chain(&self.connectors);
-        let is_known = self.profiles.iter().any(|profile| profile.name() == name);
-        if let Some(name) = name
-            && !is_known
+    /// Listeners, connectors and services that are there keep the profile that they have, even when
+    /// it was deleted, as listeners keep their service; with the last of them it goes.
+    fn release_profile(&self, name: Option<&str>, control: &ControlPlane, host: &mut dyn Host) {
+        let Some(name) = name else {
+            return;
+        };
+        let users = self.listeners.iter().chain(&self.connectors);
+        let mut users = users.chain(&self.auth_services);
+        let mut services = control.listeners().filter_map(profile_of_service);
+        if !self.profiles.iter().any(|p| p.name() == Some(name))
             && !users.any(|user| user.text("sslProfile") == Some(name))
+            && !services.any(|used| used == name)
         {
             host.drop_profile(name);
         }
@@ -236,6 +240,7 @@ impl Store {
             str::to_owned,
         );
         let identity = format!("{}/{place}", AUTH_SERVICE.short);
+        self.check_profile(&service)?;
         service.identify(identity.clone());
         self.refuse_duplicate(&service, control)?;
         self.auth_services.push(service);
@@ -392,26 +397,26 @@ impl Store {
     ) -> Result<(), Failure> {
         let is_removed = if *entity_type == LISTENER {
             let removed = remove(&mut self.listeners, identity);
-            let profile = removed
-                .as_ref()
-                .and_then(|removed| removed.text("sslProfile"));
-            self.release_profile(profile, host);
-            control.unlisten(identity)
+            let mut listeners = control.listeners();
+            let listener = listeners.find(|listen| &*listen.identity == identity);
+            let of_service = listener.and_then(profile_of_service).map(str::to_owned);
+            drop(listeners);
+            let is_removed = control.unlisten(identity);
+            self.release_profile(named_profile(removed.as_ref()), control, host);
+            self.release_profile(of_service.as_deref(), control, host);
+            is_removed
         } else if *entity_type == CONNECTOR {
             let removed = remove(&mut self.connectors, identity);
-            let profile = removed
-                .as_ref()
-                .and_then(|removed| removed.text("sslProfile"));
-            self.release_profile(profile, host);
+            self.release_profile(named_profile(removed.as_ref()), control, host);
             control.disconnect(identity)
         } else if *entity_type == AUTH_SERVICE {
-            let before = self.auth_services.len();
-            self.auth_services
-                .retain(|service| service.identity() != identity);
-            self.auth_services.len() < before
+            let removed = remove(&mut self.auth_services, identity);
+            self.release_profile(named_profile(removed.as_ref()), control, host);
+            removed.is_some()
         } else if *entity_type == SSL_PROFILE {
             let removed = remove(&mut self.profiles, identity);
-            self.release_profile(removed.as_ref().and_then(Entity::name), host);
+            let name = removed.as_ref().and_then(Entity::name);
+            self.release_profile(name, control, host);
             removed.is_some()
         } else if *entity_type == CONFIG_ADDRESS {
             let number = identity.parse().ok();
@@ -505,6 +510,17 @@ fn remove(entities: &mut Vec<Entity>, identity: &str) -> Option<Entity> {
         .iter()
         .position(|entity| entity.identity() == identity)?;
     Some(entities.remove(place))
+}
+
+/// The profile that an entity names, which has just been removed.
+fn named_profile(removed: Option<&Entity>) -> Option<&str> {
+    removed?.text("sslProfile")
+}
+
+/// The profile of the service to which a listener leaves it who may connect.
+fn profile_of_service(listen: &Listen) -> Option<&str> {
+    let service = listen.settings.sasl.plugin.as_ref()?;
+    Some(&service.tls.as_ref()?.profile)
 }
 
 /// Shows what a profile's files have told.

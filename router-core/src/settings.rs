@@ -148,8 +148,8 @@ pub struct AuthService {
     pub port: String,
     /// The host name that it is given as the one that clients mean.
     pub realm: Option<String>,
-    /// The profile of the encrypted connection to it; `None`: in clear.
-    pub tls_profile: Option<String>,
+    /// How the connection to it is encrypted; `None`: not at all.
+    pub tls: Option<TlsSettings>,
 }
 
 /// A text that no log shows.
@@ -162,7 +162,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How the connections of a listener or a connector are encrypted.
+/// How the connections of a listener or a connector are encrypted, or those to a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The name of the profile with certificates and the like.
@@ -173,7 +173,7 @@ pub struct TlsSettings {
     pub asks_certificate: bool,
     /// Of a listener: who has none is refused.
     pub needs_certificate: bool,
-    /// Of a connector: the certificate must be for the host that was dialled.
+    /// Of whoever dials: the certificate must be for the host that was dialled.
     pub checks_host: bool,
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -18,12 +17,14 @@ use router_core::shard::SaslQuestion;
 use sasl::{Answer, Credentials, Exchange};
 
 use super::answer::{FAILURE_DELAY, failure, post, refuse};
+use super::parts::AuthorityParts;
 use super::people::People;
 use super::queue::{Queue, line_of};
 use super::relay::Relay;
 use crate::clock::Clock;
 use crate::dialogue::{Dialogue, Terms, aborted};
 use crate::log::{Level, Log, Module};
+use crate::orders::Orders;
 use crate::password;
 use crate::post::Offices;
 use crate::random::Random;
@@ -33,16 +34,6 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// Exchanges that may be under way.
 const EXCHANGES_MAX: usize = 64 * 1024;
-
-/// What the thread is made of.
-pub(super) struct JudgeParts {
-    pub(super) questions: Receiver<SaslQuestion>,
-    pub(super) offices: Arc<Offices>,
-    pub(super) users: Option<PathBuf>,
-    pub(super) random: Random,
-    pub(super) clock: Clock,
-    pub(super) log: Log,
-}
 
 /// Exchanges that may be under way with services; each has a thread, which may outlive it by a
 /// look-up and an attempt to connect.
@@ -67,6 +58,7 @@ struct Relayed {
 pub(super) struct Judge {
     questions: Receiver<SaslQuestion>,
     offices: Arc<Offices>,
+    orders: Arc<Orders>,
     people: People,
     random: Random,
     clock: Clock,
@@ -81,12 +73,15 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(parts: JudgeParts) -> io::Result<Self> {
-        let JudgeParts {
-            questions,
+    pub(super) fn new(
+        questions: Receiver<SaslQuestion>,
+        parts: AuthorityParts,
+        random: Random,
+    ) -> io::Result<Self> {
+        let AuthorityParts {
             offices,
+            orders,
             users,
-            random,
             clock,
             log,
         } = parts;
@@ -94,6 +89,7 @@ impl Judge {
         Ok(Self {
             questions,
             offices,
+            orders,
             people: People::new(users, decoy, log.clone()),
             random,
             clock,
@@ -240,6 +236,7 @@ impl Judge {
             may_show_password: may_show_password(question),
             steps,
             offices: Arc::clone(&self.offices),
+            orders: Arc::clone(&self.orders),
             clock: self.clock,
             log: self.log.clone(),
         };

@@ -7,49 +7,38 @@
 
 mod answer;
 mod judge;
+mod parts;
 mod people;
 mod queue;
 mod relay;
+mod wire;
 
-use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use router_core::shard::SaslQuestion;
 
-use crate::clock::Clock;
-use crate::log::{Level, Log, Module};
-use crate::post::Offices;
+use crate::log::{Level, Module};
 use crate::random::Random;
 
-use self::judge::{Judge, JudgeParts};
+use self::judge::Judge;
+pub(crate) use self::parts::AuthorityParts;
 pub(crate) use self::people::read as read_users;
 
 /// The way to whoever decides. The thread begins with the first question, and ends with the router.
 #[derive(Debug)]
 pub(crate) struct Authority {
     questions: OnceLock<Option<Sender<SaslQuestion>>>,
-    offices: Arc<Offices>,
-    users: Option<PathBuf>,
-    clock: Clock,
-    log: Log,
+    parts: AuthorityParts,
 }
 
 impl Authority {
-    /// An authority that knows the users in a file, if there is one.
-    pub(crate) fn new(
-        offices: Arc<Offices>,
-        users: Option<PathBuf>,
-        clock: Clock,
-        log: Log,
-    ) -> Self {
+    /// An authority whose thread has not begun.
+    pub(crate) fn new(parts: AuthorityParts) -> Self {
         Self {
             questions: OnceLock::new(),
-            offices,
-            users,
-            clock,
-            log,
+            parts,
         }
     }
 
@@ -59,7 +48,7 @@ impl Authority {
             Ok(questions) => Some(questions),
             Err(error) => {
                 let text = format!("Nobody can authenticate: {error}");
-                self.log.line(Module::Server, Level::Critical, text);
+                self.parts.log.line(Module::Server, Level::Critical, text);
                 None
             }
         });
@@ -68,20 +57,13 @@ impl Authority {
             None => Some(question),
         };
         if let Some(question) = undecided {
-            answer::refuse(&self.offices, &question);
+            answer::refuse(&self.parts.offices, &question);
         }
     }
 
     fn start(&self) -> std::io::Result<Sender<SaslQuestion>> {
         let (sender, questions) = mpsc::channel();
-        let judge = Judge::new(JudgeParts {
-            questions,
-            offices: Arc::clone(&self.offices),
-            users: self.users.clone(),
-            random: Random::new()?,
-            clock: self.clock,
-            log: self.log.clone(),
-        })?;
+        let judge = Judge::new(questions, self.parts.clone(), Random::new()?)?;
         let name = "authority".to_owned();
         thread::Builder::new()
             .name(name)

@@ -1,44 +1,33 @@
 //! An exchange that somebody else decides: frames are passed on to an authentication service and
 //! back, and at the end it says in its Open who the peer is.
 //!
-//! Owns one connection to the service, on a thread of its own for as long as the exchange lasts;
-//! never sees a password in any other form than it passes. Decision: whatever goes wrong is a
-//! refusal: a service that is silent, gone, or asks for what this router does not do lets nobody
-//! in.
+//! Owns an exchange, on a thread of its own for as long as it lasts; never sees a password in any
+//! other form than it passes. Decision: whatever goes wrong is a refusal: a service that is silent,
+//! gone, cannot be trusted, or asks for what this router does not do lets nobody in.
 
-use std::io::{ErrorKind, IoSlice, Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
 use amqp_codec::{Encoded, Map, Open, SaslCode, Str, Symbol, Value};
-use amqp_proto::{Config, Connection, Event, RecvBuf, Sasl, SaslReply, SaslStep, SendQueue, Time};
+use amqp_proto::{Config, Event, Sasl, SaslReply, SaslStep, Transform};
 use bytes::Bytes;
 use router_core::ids::{ConnectionId, ShardId};
 use router_core::settings::AuthService;
 
 use super::answer::{FAILURE_DELAY, failure, post};
+use super::wire::{Trouble, Wire};
 use crate::clock::Clock;
 use crate::log::{Level, Log, Module};
+use crate::orders::Orders;
 use crate::post::Offices;
-use crate::resolve::addresses;
-
-/// How long the service may take for each answer.
-const SERVICE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the client may take for each of its own.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The largest frame that the service may send.
 const FRAME_MAX: u32 = 16 * 1024;
-
-/// Bytes read at once.
-const READ_LENGTH: usize = 4096;
-
-/// Pieces of output written at once.
-const SLICES: usize = 8;
 
 /// What the router asks the service for.
 const ADDRESS_AUTHZ: &str = "ADDRESS-AUTHZ";
@@ -59,6 +48,7 @@ pub(super) struct Relay {
     /// What the client does, after it has begun.
     pub(super) steps: Receiver<SaslStep>,
     pub(super) offices: Arc<Offices>,
+    pub(super) orders: Arc<Orders>,
     pub(super) clock: Clock,
     pub(super) log: Log,
 }
@@ -73,13 +63,13 @@ enum End {
     Broken(String),
 }
 
-/// The connection to the service.
-struct Wire {
-    engine: Connection,
-    input: RecvBuf,
-    output: SendQueue,
-    stream: TcpStream,
-    clock: Clock,
+impl From<Trouble> for End {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Refused => Self::Refused,
+            Trouble::Broken(why) => Self::Broken(why),
+        }
+    }
 }
 
 impl Relay {
@@ -121,22 +111,19 @@ impl Relay {
                     },
                     SaslStep::Succeeded(data) => {
                         last = data;
-                        wire.engine.set_config(self.config(&self.service.host));
+                        wire.set_config(self.config(&self.service.host));
                         SaslReply::Accept(Str::default())
                     }
                     _ => return Err(End::Broken("it does not act as a server".to_owned())),
                 },
                 Event::Opened(open) => {
                     let user = identity(&open)?;
-                    wire.engine.close(None, &mut wire.output);
-                    // The service has said what it had to say.
-                    drop(wire.flush());
+                    wire.close();
                     return Ok((user, last));
                 }
                 _ => continue,
             };
-            let replied = wire.engine.reply_sasl(reply, &mut wire.output);
-            replied.map_err(|error| End::Broken(error.to_string()))?;
+            wire.reply(reply)?;
         }
     }
 
@@ -166,35 +153,20 @@ impl Relay {
     }
 
     fn connect(&self) -> Result<Wire, End> {
-        let broken = |error: std::io::Error| End::Broken(error.to_string());
         let AuthService { host, port, .. } = &*self.service;
-        let places = addresses(host, port).map_err(End::Broken)?;
-        let mut failed = End::Broken(format!("{host}:{port} has no address"));
-        for place in places {
-            let stream = match TcpStream::connect_timeout(&place, SERVICE_PATIENCE) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    failed = broken(error);
-                    continue;
-                }
-            };
-            stream.set_nodelay(true).map_err(broken)?;
-            let patience = Some(SERVICE_PATIENCE);
-            stream.set_write_timeout(patience).map_err(broken)?;
-            let realm = self.service.realm.as_deref().unwrap_or_default();
-            let config = self.config(realm);
-            let mut engine = Connection::new(config, self.clock.now());
-            let mut output = SendQueue::new();
-            engine.start(&mut output);
-            return Ok(Wire {
-                engine,
-                input: RecvBuf::new(),
-                output,
-                stream,
-                clock: self.clock,
-            });
-        }
-        Err(failed)
+        let transform = self.transform().map_err(End::Broken)?;
+        let realm = self.service.realm.as_deref().unwrap_or_default();
+        let config = self.config(realm);
+        Ok(Wire::connect(host, port, transform, config, self.clock)?)
+    }
+
+    /// What stands between socket and engine: TLS, if the service has a profile.
+    fn transform(&self) -> Result<Box<dyn Transform>, String> {
+        let Some(tls) = &self.service.tls else {
+            return Ok(tls::plain());
+        };
+        let profile = self.orders.profile(&tls.profile)?;
+        profile.connect(&self.service.host, tls.checks_host)
     }
 
     /// The settings of the connection, with the host that is named: that which clients mean, then
@@ -214,70 +186,6 @@ impl Relay {
             sasl: Sasl::Asked,
             ..Config::default()
         })
-    }
-}
-
-impl Wire {
-    /// The next thing that the service does.
-    fn event(&mut self) -> Result<Event, End> {
-        let deadline = self.clock.now() + SERVICE_PATIENCE;
-        loop {
-            let now = self.clock.now();
-            let polled = self
-                .engine
-                .poll_event(&mut self.input, &mut self.output, now);
-            match polled {
-                Ok(Some(event @ Event::Closed { .. })) => {
-                    return Err(End::Broken(format!("it closes the connection: {event:?}")));
-                }
-                Ok(Some(event)) => return Ok(event),
-                Ok(None) => {}
-                // Only an outcome is the peer's word before AMQP begins.
-                Err(error) if error.violation().is_none() => return Err(End::Refused),
-                Err(error) => return Err(End::Broken(error.to_string())),
-            }
-            self.flush()?;
-            self.read(deadline, now)?;
-        }
-    }
-
-    fn read(&mut self, deadline: Time, now: Time) -> Result<(), End> {
-        let silent = || End::Broken("no answer".to_owned());
-        let wait = deadline.saturating_sub(now);
-        if wait.is_zero() {
-            return Err(silent());
-        }
-        let mut window = [0; READ_LENGTH];
-        let read = self
-            .stream
-            .set_read_timeout(Some(wait))
-            .and_then(|()| self.stream.read(&mut window));
-        match read {
-            Ok(0) => Err(End::Broken("no details available".to_owned())),
-            Ok(length) => {
-                self.input.push(Bytes::copy_from_slice(&window[..length]));
-                Ok(())
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::Interrupted => Ok(()),
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(silent()),
-                _ => Err(End::Broken(error.to_string())),
-            },
-        }
-    }
-
-    fn flush(&mut self) -> Result<(), End> {
-        while !self.output.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = self.output.io_slices(&mut slices);
-            match self.stream.write_vectored(&slices[..used]) {
-                Ok(written) if written > 0 => self.output.consume(written),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Ok(_) => return Err(End::Broken("nothing can be written".to_owned())),
-                Err(error) => return Err(End::Broken(error.to_string())),
-            }
-        }
-        Ok(())
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn check(
     addresses(file, placed, warnings);
 }
 
-/// Profiles for TLS with all their files, and whether who names one can use it.
+/// Profiles for TLS with all their files, and whether whoever names one can use it.
 fn profiles(
     file: &Arc<str>,
     placed: &[Placed],
@@ -69,7 +69,7 @@ fn profiles(
             Err(problems) => errors.extend(problems.into_iter().map(told)),
         }
     }
-    let users = ["listener", "connector"];
+    let users = ["listener", "connector", "authServicePlugin"];
     for user in users.into_iter().flat_map(|short| of_type(placed, short)) {
         let named = user.entity.text("sslProfile");
         let mut profiles = of_type(placed, "sslProfile");

@@ -45,7 +45,8 @@ pub struct Configuration {
     pub log: LogSettings,
     /// Who may do what.
     pub policy: Policy,
-    /// All other entities, in the order of the file but for profiles for TLS, which come first.
+    /// All other entities, in the order of the file but for those that others name, which come
+    /// first: profiles for TLS, then services for authentication.
     pub entities: Vec<Placed>,
     /// What is odd about the file, for the log.
     pub warnings: Vec<ConfigError>,
@@ -145,7 +146,11 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigErr
             .into_iter()
             .partition(|placed| placed.is_of_type("router"));
         // Who needs one may stand before it.
-        entities.sort_by_key(|placed| !placed.is_of_type("sslProfile"));
+        let named = ["sslProfile", "authServicePlugin"];
+        entities.sort_by_key(|placed| {
+            let place = named.iter().position(|short| placed.is_of_type(short));
+            place.unwrap_or(named.len())
+        });
         let router = routers
             .pop()
             .map_or_else(entity::default_router, |placed| placed.entity);

@@ -420,8 +420,13 @@ fn mechanisms_that_lead_nowhere_are_told_where_they_stand() {
         plugin.contains("2: listener.saslPlugin: Cannot find sasl plugin zz"),
         "{plugin}"
     );
-    let text = "listener {\n saslPlugin: p\n}\nauthServicePlugin {\n name: p\n host: h\n}\n";
-    assert!(read(text).is_ok(), "the order does not matter");
+    let text = "listener {\n saslPlugin: p\n}\nauthServicePlugin {\n name: p\n host: h\n \
+                sslProfile: q\n}\n";
+    let with_profile = format!("{text}sslProfile {{\n name: q\n}}\n");
+    assert!(read(&with_profile).is_ok(), "the order does not matter");
+    let profile = error(text);
+    let expected = "7: authServicePlugin.sslProfile: There is no sslProfile of the name 'q'";
+    assert!(profile.contains(expected), "{profile}");
 }
 
 #[test]

@@ -8,18 +8,77 @@ use std::thread;
 use amqp_codec::{Encoded, Map, Str, Symbol, Value};
 use amqp_proto::{Config, Connection, Event, RecvBuf, Sasl, SendQueue, Time};
 use bytes::Bytes;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::authentication::{add, run, strict};
 use crate::harness::{Directory, PATIENCE, Port, Router};
 
 /// A router that leaves it to a service.
 fn relaying(port: u16) -> Router {
-    let text = format!(
+    Router::start_with(&relaying_to(port, ""), &["--workers", "2"])
+}
+
+/// Its configuration, with these attributes of the service beside.
+fn relaying_to(port: u16, attributes: &str) -> String {
+    format!(
         "router {{\n id: Tested\n}}\nauthServicePlugin {{\n name: service\n host: 127.0.0.1\n \
-         port: {port}\n realm: here\n}}\nlistener {{\n host: 127.0.0.1\n port: 0\n \
+         port: {port}\n realm: here\n{attributes}}}\nlistener {{\n host: 127.0.0.1\n port: 0\n \
          saslPlugin: service\n authenticatePeer: yes\n allowInsecureAuthentication: yes\n}}\n"
-    );
-    Router::start_with(&text, &["--workers", "2"])
+    )
+}
+
+/// A service by TLS with the users in a file, and where the certificates of this are.
+struct Secured {
+    service: Router,
+    files: Directory,
+}
+
+impl Secured {
+    /// One whose certificate is for this host.
+    fn start(host: &str) -> Self {
+        let files = Directory::new();
+        let users = files.path().join("users");
+        add(&users, "alice", "pencil");
+        let authority = authority("a");
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([host.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &authority.0).unwrap();
+        let pem = [certificate.pem(), key.serialize_pem()].concat();
+        let server = files.write("server.pem", &pem);
+        files.write("ca.pem", &authority.1);
+        files.write("other.pem", &self::authority("b").1);
+        let text = strict(&users, "PLAIN SCRAM-SHA-256");
+        let listener = text.trim_end().trim_end_matches('}');
+        let text = format!(
+            "{listener} sslProfile: server\n requireSsl: yes\n}}\nsslProfile {{\n name: server\n \
+             certFile: {}\n}}\n",
+            server.display()
+        );
+        let service = Router::start_with(&text, &["--workers", "1"]);
+        Self { service, files }
+    }
+
+    /// A router that leaves it to the service, with these attributes beside, and trusts the
+    /// authorities in this file.
+    fn asked_with(&self, attributes: &str, authorities: &str) -> Router {
+        let authorities = self.files.path().join(authorities);
+        let text = relaying_to(self.service.port, attributes);
+        let profile = format!(
+            "sslProfile {{\n name: client\n caCertFile: {}\n}}\n",
+            authorities.display()
+        );
+        Router::start_with(&(text + &profile), &["--workers", "2"])
+    }
+}
+
+/// An authority and its certificate.
+fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    (Issuer::new(params, key), pem)
 }
 
 /// Whether somebody gets in; what the program says of it.
@@ -71,14 +130,17 @@ fn serve(mut stream: TcpStream, config: Arc<Config>) {
             return;
         }
         input.push(Bytes::copy_from_slice(&window[..count]));
-        while let Ok(Some(event)) = engine.poll_event(&mut input, &mut output, Time::ZERO) {
-            if let Event::Opened(_) = event {
-                engine.open(None, &mut output);
+        let is_done = loop {
+            match engine.poll_event(&mut input, &mut output, Time::ZERO) {
+                Ok(Some(Event::Opened(_))) => engine.open(None, &mut output),
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
             }
-        }
+        };
         let bytes = output.to_bytes();
         output.consume(bytes.len());
-        if stream.write_all(&bytes).is_err() {
+        if stream.write_all(&bytes).is_err() || is_done {
             return;
         }
     }
@@ -133,6 +195,77 @@ fn every_step_of_an_exchange_is_passed_on() {
         !success && said.contains("offers no mechanism that will do"),
         "{said}"
     );
+}
+
+#[test]
+fn a_service_is_asked_by_tls() {
+    let mut secured = Secured::start("127.0.0.1");
+    let router = secured.asked_with(" sslProfile: client\n", "ca.pem");
+    for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
+        let (success, said) = try_(&router, "alice", "pencil", mechanism);
+        assert!(success, "{mechanism}: {said}");
+        let opened = secured.service.wait_for("Connection Opened:");
+        assert!(opened.contains("encrypted=TLSv1.3"), "{opened}");
+        let (success, said) = try_(&router, "alice", "crayon", mechanism);
+        let expected = format!("Authentication failed [mech={mechanism}]");
+        assert!(!success && said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
+fn a_service_that_cannot_be_trusted_lets_nobody_in() {
+    let secured = Secured::start("elsewhere.example");
+    let named = " sslProfile: client\n";
+    let unchecked = " sslProfile: client\n verifyHostname: no\n";
+    for (attributes, authorities, why) in [
+        (
+            named,
+            "other.pem",
+            "signed by no authority that is trusted (caCertFile)",
+        ),
+        (
+            unchecked,
+            "other.pem",
+            "signed by no authority that is trusted (caCertFile)",
+        ),
+        (
+            named,
+            "ca.pem",
+            "is for elsewhere.example, not for 127.0.0.1 (host, verifyHostname)",
+        ),
+        ("", "ca.pem", "no details available"),
+    ] {
+        let mut router = secured.asked_with(attributes, authorities);
+        let (success, said) = try_(&router, "alice", "pencil", "PLAIN");
+        assert!(
+            !success && !said.contains(why),
+            "clients are not told: {said}"
+        );
+        let line = router.wait_for("Downstream disconnected");
+        assert!(
+            line.contains("AUTHSERVICE (warning)") && line.contains(why),
+            "{line}"
+        );
+    }
+    let router = secured.asked_with(unchecked, "ca.pem");
+    let (success, said) = try_(&router, "alice", "pencil", "PLAIN");
+    assert!(success, "{said}");
+}
+
+#[test]
+fn a_service_that_does_not_speak_tls_is_told_nothing() {
+    let files = Directory::new();
+    let ca = files.write("ca.pem", &authority("a").1);
+    let profile = format!(
+        "sslProfile {{\n name: client\n caCertFile: {}\n}}\n",
+        ca.display()
+    );
+    let text = relaying_to(service(identity("alice")), " sslProfile: client\n") + &profile;
+    let mut router = Router::start_with(&text, &["--workers", "1"]);
+    let (success, said) = try_(&router, "whoever", "x", "ANONYMOUS");
+    assert!(!success, "{said}");
+    let line = router.wait_for("Downstream disconnected");
+    assert!(line.contains("TLS"), "{line}");
 }
 
 #[test]

@@ -296,8 +296,8 @@ fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
     None
 }
 
-/// Why a listener or connector cannot have the profile for TLS that it names, which is `profile` if
-/// there is one; the attribute that is at fault, and why.
+/// Why a listener, a connector or a service cannot have the profile for TLS that it names, which is
+/// `profile` if there is one; the attribute that is at fault, and why.
 #[must_use]
 pub fn unusable_profile(entity: &Entity, profile: Option<&Entity>) -> Option<AttributeError> {
     let is_listener = entity.entity_type().short == "listener";

@@ -687,6 +687,44 @@ fn a_profile_for_tls_lives_as_long_as_somebody_uses_it() {
 }
 
 #[test]
+fn a_profile_for_tls_lives_as_long_as_a_service_for_authentication_is_asked_by_it() {
+    const SERVICE: &[(&str, &str)] = &[("type", "authServicePlugin"), ("name", "s")];
+    let mut world = World::new();
+    let mut request = |operation: &'static str,
+                       entity: &[(&'static str, &'static str)],
+                       attributes: &[(&'static str, &'static str)]| {
+        let response = world.request(operation, entity, body(attributes));
+        let profiles = world.program.profiles.clone();
+        (response.status, response.description.clone(), profiles)
+    };
+    let made = [("name", "s"), ("host", "h"), ("sslProfile", "p")];
+    let (status, text, _) = request("CREATE", SERVICE, &made[1..]);
+    assert_eq!(status, 400);
+    assert!(text.contains("There is no sslProfile of the name 'p'"));
+    let profile = [("type", "sslProfile"), ("name", "p")];
+    assert_eq!(request("CREATE", &profile, &[]).0, 201);
+    assert_eq!(request("CREATE", SERVICE, &made[1..]).0, 201);
+    let listener = [("type", "listener"), ("name", "l")];
+    let names = [("port", "1"), ("saslPlugin", "s")];
+    assert_eq!(request("CREATE", &listener, &names).0, 201);
+    let (status, _, profiles) = request("DELETE", &profile, &[]);
+    assert_eq!((status, profiles), (204, vec!["p".to_owned()]));
+    let (status, _, profiles) = request("DELETE", SERVICE, &[]);
+    assert_eq!(
+        (status, profiles),
+        (204, vec!["p".to_owned()]),
+        "the listener keeps both"
+    );
+    let (status, _, profiles) = request("DELETE", &listener, &[]);
+    assert_eq!((status, profiles), (204, vec![]));
+    // Without a listener it goes with the service.
+    assert_eq!(request("CREATE", &profile, &[]).0, 201);
+    assert_eq!(request("CREATE", SERVICE, &made[1..]).0, 201);
+    assert_eq!(request("DELETE", &profile, &[]).2, ["p"]);
+    assert!(request("DELETE", SERVICE, &[]).2.is_empty());
+}
+
+#[test]
 fn a_listener_gets_no_profile_that_it_cannot_use() {
     let mut world = World::new();
     let mut create = |of_type: &'static str, attributes: &[(&'static str, &'static str)]| {

@@ -34,6 +34,11 @@ impl Listeners {
         true
     }
 
+    /// All that are configured.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Listen> {
+        self.entries.iter().map(|(listen, _)| listen)
+    }
+
     /// Asks again for those that failed.
     pub(super) fn ask_again(&mut self, effects: &mut VecDeque<Effect>) {
         for (other, state) in &mut self.entries {

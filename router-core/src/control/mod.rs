@@ -290,6 +290,11 @@ impl ControlPlane {
         self.listeners.add(listen, &mut self.effects)
     }
 
+    /// The listeners, as they were asked for.
+    pub fn listeners(&self) -> impl Iterator<Item = &Listen> {
+        self.listeners.iter()
+    }
+
     /// Closes a listener; false if there is none with that identity.
     pub fn unlisten(&mut self, identity: &str) -> bool {
         self.listeners.remove(identity, &mut self.effects)

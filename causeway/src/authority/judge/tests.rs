@@ -20,14 +20,15 @@ fn court() -> Court {
     let poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), Token(0)).unwrap();
     let (sender, questions) = mpsc::channel();
-    let judge = Judge::new(JudgeParts {
-        questions,
-        offices: Arc::new(Offices::new([Arc::new(waker)])),
+    let waker = Arc::new(waker);
+    let parts = AuthorityParts {
+        offices: Arc::new(Offices::new([Arc::clone(&waker)])),
+        orders: Arc::new(Orders::new(waker)),
         users: None,
-        random: Random::new().unwrap(),
         clock: Clock::start(),
         log: Log::start(&LogSettings::default()).unwrap(),
-    });
+    };
+    let judge = Judge::new(questions, parts, Random::new().unwrap());
     Court {
         judge: judge.unwrap(),
         _poll: poll,
@@ -108,7 +109,7 @@ fn nobody_alone_has_all_exchanges_with_a_service() {
         host: "127.0.0.1".to_owned(),
         port: silent.local_addr().unwrap().port().to_string(),
         realm: None,
-        tls_profile: None,
+        tls: None,
     });
     let mut court = court();
     let mut connection = 0;

@@ -1,7 +1,7 @@
 //! An authentication service: who decides in the router's stead who may connect.
 
-use crate::schema::definition::Kind::String;
-use crate::schema::definition::{Attribute, EntityType, Support};
+use crate::schema::definition::Kind::{Boolean, String};
+use crate::schema::definition::{Attribute, EntityType};
 use crate::schema::tables::base::CONFIGURATION;
 
 /// An authentication service.
@@ -38,6 +38,13 @@ const ATTRIBUTES: &[Attribute] = &[
     .alias("saslInitHostname"),
     Attribute::new("sslProfile", String, "Name of the TLS settings.")
         .create()
-        .alias("authSslProfile")
-        .support(Support::Later),
+        .alias("authSslProfile"),
+    Attribute::new(
+        "verifyHostname",
+        Boolean,
+        "With an sslProfile: the certificate must be for the host; its chain is checked in any \
+         case.",
+    )
+    .boolean(true)
+    .create(),
 ];
