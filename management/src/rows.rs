@@ -394,7 +394,7 @@ fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
         "deliveriesFromContainer" => counters.from_container.into(),
         "deliveriesEgressRouteContainer" => counters.egress_route_container.into(),
         "deliveriesIngressRouteContainer" => counters.ingress_route_container.into(),
-        "deliveriesRedirectedToFallback" => Value::Ulong(0),
+        "deliveriesRedirectedToFallback" => counters.redirected.into(),
         "trackedDeliveries" => Value::Long(0),
         "priority" => Value::Int(row.priority.map_or(-1, i32::from)),
         _ => Value::Null,

@@ -263,6 +263,8 @@ pub struct AddressCounters {
     pub to_container: u64,
     /// From in-process producers.
     pub from_container: u64,
+    /// Sent on to the address's fallback.
+    pub redirected: u64,
 }
 
 impl AddressCounters {
@@ -275,5 +277,6 @@ impl AddressCounters {
         self.transit += other.transit;
         self.to_container += other.to_container;
         self.from_container += other.from_container;
+        self.redirected += other.redirected;
     }
 }

@@ -226,7 +226,8 @@ fn addresses(file: &Arc<str>, placed: &[Placed], warnings: &mut Vec<ConfigError>
         }
         if let Err(refusal) = rules.add(address_rule(&address.entity)) {
             let attribute = match refusal {
-                RuleError::Phase | RuleError::FallbackWithPhases => "ingressPhase",
+                RuleError::Phase => "ingressPhase",
+                RuleError::FallbackWithPhases => "enableFallback",
                 RuleError::Priority => "priority",
                 RuleError::NameConflict => "name",
                 _ if address.entity.text("prefix").is_some() => "prefix",

@@ -237,15 +237,18 @@ fn what_a_router_would_not_obey_is_told() {
                 address {\n prefix: c\n}\n\
                 address {\n prefix: c\n}\n\
                 address {\n pattern: ///\n}\n\
-                address {\n pattern: c/*\n}\n";
+                address {\n pattern: c/*\n}\n\
+                address {\n prefix: d\n waypoint: yes\n enableFallback: yes\n}\n";
     let told = warnings(text);
     let ignored = |line, why: &str| (line, format!("{why}: ignoring configured address"));
     let priority = "Priority value, if present, must be between 0 and QDR_MAX_PRIORITY";
+    let phases = "Fallback cannot be specified with waypoint or non-zero ingress and egress phases";
     let expected = [
         ignored(3, priority),
         ignored(7, "Phase values must be between 0 and 9"),
         ignored(14, "Already exists"),
         ignored(17, "Pattern invalid - no tokens"),
+        ignored(25, phases),
     ];
     assert_eq!(told, expected);
 }

@@ -61,6 +61,23 @@ fn an_auto_link_is_created_shown_counted_and_deleted() {
 }
 
 #[test]
+fn an_auto_link_of_a_fallback_is_in_phase_0_whichever_way_it_leads() {
+    let mut world = World::new();
+    for direction in ["in", "out"] {
+        let asked = [("type", TYPE), ("name", direction)];
+        let attributes = body(&[
+            ("address", "queue"),
+            ("direction", direction),
+            ("fallback", "yes"),
+        ]);
+        let made = world.request("CREATE", &asked, attributes);
+        assert_eq!(made.status, 201, "{}", made.description);
+        assert_eq!(column(&made.body, "fallback"), Value::from(true));
+        assert_eq!(column(&made.body, "phase"), Value::Int(0));
+    }
+}
+
+#[test]
 fn a_request_that_cannot_be_is_refused_in_the_known_words() {
     let mut world = World::new();
     let taken = [("type", TYPE), ("name", "taken")];

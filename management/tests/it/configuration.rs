@@ -152,6 +152,24 @@ fn an_address_rule_is_in_force_from_its_creation_to_its_deletion() {
 }
 
 #[test]
+fn an_address_has_a_fallback_by_either_name_of_the_attribute() {
+    let mut world = World::new();
+    let has_one = |world: &World| world.control.table().rules().has_fallback("news.today");
+    for name in ["enableFallback", "fallback"] {
+        assert!(!has_one(&world));
+        let asked = [("type", "router.config.address"), ("name", name)];
+        let attributes = body(&[("prefix", "news"), (name, "yes")]);
+        let made = world.request("CREATE", &asked, attributes);
+        assert_eq!(made.status, 201, "{}", made.description);
+        assert_eq!(*member(&made.body, "fallback"), Value::from(true));
+        world.turn();
+        assert!(has_one(&world), "{name}");
+        assert_eq!(world.request("DELETE", &asked, Value::Null).status, 204);
+        world.turn();
+    }
+}
+
+#[test]
 fn an_address_rule_that_cannot_be_is_refused_in_the_known_words() {
     let mut world = World::new();
     let mut create = |name: &str, attributes: &[(&'static str, &'static str)]| {
@@ -179,8 +197,15 @@ fn an_address_rule_that_cannot_be_is_refused_in_the_known_words() {
             "Phase values must be between 0 and 9",
         ),
         (
-            create("b", &[("prefix", "y"), ("fallback", "yes")]),
-            "Attribute 'fallback' is not supported by this version yet",
+            create(
+                "b",
+                &[
+                    ("prefix", "y"),
+                    ("waypoint", "yes"),
+                    ("enableFallback", "yes"),
+                ],
+            ),
+            "Fallback cannot be specified with waypoint or non-zero ingress and egress phases",
         ),
         (
             create("b", &[("prefix", "y"), ("distribution", "some")]),

@@ -5,6 +5,7 @@ mod name;
 mod pattern;
 
 pub use name::{
-    AddressContext, Phase, dynamic_source, dynamic_target, is_of_routers, lookup_key, normalise,
+    AddressContext, Phase, dynamic_source, dynamic_target, fallback_key, is_of_routers, lookup_key,
+    normalise, primary_key,
 };
 pub use pattern::{PatternError, PatternTree, trim_separators};

@@ -92,6 +92,12 @@ impl Phase {
         }
     }
 
+    /// Whether a key is that of a fallback.
+    #[must_use]
+    pub fn is_fallback(key: &str) -> bool {
+        Self::of_key(key) == Some(Self::Fallback)
+    }
+
     /// The character in the key.
     #[must_use]
     pub fn letter(self) -> char {
@@ -177,6 +183,31 @@ pub fn lookup_key(
         }
     }
     key.push_str(text);
+}
+
+/// Writes the key of an address's fallback, in place of what `fallback` holds; false if it can have
+/// none. Only phase 0 has one.
+pub fn fallback_key(key: &str, fallback: &mut String) -> bool {
+    change_phase(key, Phase::Digit(0), Phase::Fallback, fallback)
+}
+
+/// Writes the key of the address whose fallback this is, in place of what `primary` holds; false if
+/// it is none.
+pub fn primary_key(key: &str, primary: &mut String) -> bool {
+    change_phase(key, Phase::Fallback, Phase::Digit(0), primary)
+}
+
+/// Writes the key of the same mobile address in another phase; false if it is not in this one.
+fn change_phase(key: &str, from: Phase, to: Phase, changed: &mut String) -> bool {
+    changed.clear();
+    let text = key.get(2..).filter(|_| Phase::of_key(key) == Some(from));
+    let Some(text) = text else {
+        return false;
+    };
+    changed.push(AddressClass::Mobile.letter());
+    changed.push(to.letter());
+    changed.push_str(text);
+    true
 }
 
 /// Whether a key is that of an address by which routers talk about the network.

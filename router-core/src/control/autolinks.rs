@@ -352,13 +352,15 @@ impl Entry {
             direction: rule.direction,
             address: Str::copy(address),
             key: AddressKey::clone(&self.key),
-            // An auto-link opens its address, to clients as well, as long as it is there.
             treatment: match resolved.treatment {
+                _ if Phase::is_fallback(&self.key) => Treatment::OF_FALLBACKS,
+                // An auto-link opens its address, to clients as well, as long as it is there.
                 Treatment::Unavailable => Treatment::AnycastBalanced,
                 treatment => treatment,
             },
             priority: resolved.priority,
             external: Str::copy(external),
+            fallback: rule.fallback,
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use amqp_proto::Time;
 use bytes::Bytes;
 
+use crate::address::Phase;
 use crate::control::bindings::Bindings;
 use crate::control::links::Links;
 use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, Origin, OutLinkKey, ShardId};
@@ -511,6 +512,10 @@ fn remote_treatment(key: &str, hint: Option<Treatment>, rules: &Rules) -> (Treat
     let text = key.get(2..).filter(|_| key.starts_with('M'));
     let rule = text.and_then(|text| rules.configured(text, Direction::In));
     match (rule, hint, rules.default_treatment()) {
+        _ if Phase::is_fallback(key) => {
+            let priority = rule.and_then(|rule| rule.priority);
+            (Treatment::OF_FALLBACKS, priority)
+        }
         (Some(rule), ..) => (rule.treatment, rule.priority),
         (None, Some(hint), _) => (hint, None),
         (None, None, Treatment::Unavailable) => (Treatment::AnycastBalanced, None),

@@ -99,6 +99,20 @@ pub struct Waiting {
     pub excluded: Option<OutLinkKey>,
     /// What it says of its way.
     pub journey: Journey,
+    /// Whether it may go to its address's fallback, or has.
+    pub redirect: Redirect,
+}
+
+/// What is known of a delivery and the fallback of its address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirect {
+    /// It has not gone there.
+    #[default]
+    Open,
+    /// It has come from there, and does not go back.
+    Barred,
+    /// It was sent there from the address that has this record, if it has any: it counts as its.
+    From(Option<AddressId>),
 }
 
 /// What a message says of its way through the network.

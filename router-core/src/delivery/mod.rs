@@ -5,6 +5,6 @@ mod inbound;
 mod merge;
 mod outbound;
 
-pub use inbound::{FanOut, Held, Inbound, Journey, Place, Stream, Waiting};
+pub use inbound::{FanOut, Held, Inbound, Journey, Place, Redirect, Stream, Waiting};
 pub use merge::{Merge, Merged};
 pub use outbound::{Copies, OutOrigin, Outbound};

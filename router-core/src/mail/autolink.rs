@@ -36,6 +36,8 @@ pub struct AttachAutoLink {
     pub priority: Option<u8>,
     /// The address, as the container knows it.
     pub external: Str,
+    /// Its container serves those whom nobody else serves: what comes from there is not to go back.
+    pub fallback: bool,
 }
 
 /// What came of an auto-link.

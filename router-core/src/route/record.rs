@@ -25,6 +25,9 @@ pub enum Treatment {
 }
 
 impl Treatment {
+    /// How the deliveries of fallbacks are dealt, whatever is said of the addresses that have them.
+    pub const OF_FALLBACKS: Self = Self::AnycastBalanced;
+
     /// Whether each consumer gets a copy.
     #[must_use]
     pub fn is_multicast(self) -> bool {

@@ -232,6 +232,19 @@ impl Rules {
         self.list.iter()
     }
 
+    /// Whether what the consumers of an address cannot be given goes to those of its fallback.
+    #[must_use]
+    pub fn has_fallback(&self, address: &str) -> bool {
+        let rule = self.tree.best_match(address);
+        rule.is_some_and(|rule| rule.fallback)
+    }
+
+    /// Whether that is so for any address.
+    #[must_use]
+    pub fn has_fallbacks(&self) -> bool {
+        self.list.iter().any(|rule| rule.fallback)
+    }
+
     /// What holds for an address: normalised text, with the tenant's name in front where there is
     /// one.
     #[must_use]

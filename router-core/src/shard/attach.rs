@@ -168,10 +168,11 @@ impl Shard {
                 route: self.table.lookup(key).cloned(),
             },
         };
-        let in_key = InLinkKey(
-            self.in_links
-                .insert(InLink::new(new, LinkType::Endpoint, routed)),
-        );
+        let mut record = InLink::new(new, LinkType::Endpoint, routed);
+        record.fallback = target
+            .as_ref()
+            .is_some_and(|of| is_fallback(&of.capabilities));
+        let in_key = InLinkKey(self.in_links.insert(record));
         if let Some(target) = &mut target {
             default_expiry(&mut target.expiry_policy);
         }
@@ -392,7 +393,10 @@ impl Shard {
         capabilities: &[Symbol],
     ) -> Result<Resolved, Refusal> {
         let found = self.table.rules().resolve(normalise(address), direction);
-        let phase = waypoint_phase(capabilities, direction).map_or(found.phase, Phase::Digit);
+        let phase = match waypoint_phase(capabilities, direction) {
+            _ if direction == Direction::Out && is_fallback(capabilities) => Phase::Fallback,
+            waypoint => waypoint.map_or(found.phase, Phase::Digit),
+        };
         let key = self.key_of(address, phase);
         if is_of_routers(&key) {
             return Err(FORBIDDEN);
@@ -406,6 +410,9 @@ impl Shard {
         let treatment = match (self.table.lookup(&key), class) {
             (Some(route), _) => route.treatment,
             (None, Some(b'R')) => Treatment::AnycastClosest,
+            (None, _) if found.treatment != Treatment::Unavailable && Phase::is_fallback(&key) => {
+                Treatment::OF_FALLBACKS
+            }
             (None, _) => found.treatment,
         };
         if treatment == Treatment::Unavailable && class == Some(b'M') {
@@ -517,6 +524,11 @@ fn refuse_router_capabilities(capabilities: &[Symbol]) -> Result<(), Refusal> {
         LinkType::RouterControl | LinkType::InterRouter => Err(FORBIDDEN),
         LinkType::Endpoint => Ok(()),
     }
+}
+
+/// Whether whoever is at the other end serves as an address's fallback.
+fn is_fallback(capabilities: &[Symbol]) -> bool {
+    capabilities.iter().any(|of| of.as_str() == "qd.fallback")
 }
 
 /// The phase that a waypoint's capability names: `qd.waypoint` or `qd.waypoint.N`, N from 1 to 9.

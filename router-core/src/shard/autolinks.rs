@@ -137,6 +137,7 @@ impl Shard {
         };
         let mut record = InLink::new(new, LinkType::Endpoint, target);
         record.auto = Some(ask.of);
+        record.fallback = ask.fallback;
         let in_key = InLinkKey(self.in_links.insert(record));
         if let Some(conn) = self.conns.get_mut(key) {
             conn.set_slot(link, Some(LinkSlot::In(in_key)));

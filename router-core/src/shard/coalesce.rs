@@ -4,9 +4,12 @@
 //! A flow goes before the dispositions of its turn: a producer that hears an outcome may send again
 //! at once. What is pending is state, not frames: a peer that does not read costs nothing more.
 
+use std::sync::Arc;
+
 use amqp_proto::Time;
 
 use super::conn::{Conn, Fault, Leaving, Phase};
+use super::fallback::has_open_fallback;
 use super::link::{InLink, InTarget};
 use super::state::Shard;
 use crate::ids::{ConnKey, InLinkKey};
@@ -14,6 +17,7 @@ use crate::inspect::LinkType;
 use crate::limits;
 use crate::mail::Mail;
 use crate::notice::Notice;
+use crate::route::Route;
 
 impl Shard {
     /// Looks after the touched connections, then tells other shards their limits.
@@ -116,9 +120,12 @@ impl Shard {
             // Its credit is the far end's.
             InTarget::Routed(_) => false,
             InTarget::Anonymous { .. } | InTarget::Control => true,
-            InTarget::Address { route, .. } => route
-                .as_ref()
-                .is_some_and(|route| route.is_reachable(&self.paths) && !route.control_only),
+            InTarget::Address { route, .. } => {
+                let has_way =
+                    |route: &Arc<Route>| route.is_reachable(&self.paths) && !route.control_only;
+                route.as_ref().is_some_and(has_way)
+                    || has_open_fallback(link, &self.table, &self.paths, &mut self.text)
+            }
         };
         let leaves = self.retiring || matches!(conn.leaving, Leaving::Emptied(_));
         let is_full = link.bytes >= limits::LINK_BYTES

@@ -242,8 +242,10 @@ impl Shard {
         link.counters.deliveries += 1;
         match link.kind {
             LinkType::Endpoint => {
-                link.egress += 1;
-                self.counters.add(Counter::DeliveriesEgress, 1);
+                if !link.fallback {
+                    link.egress += 1;
+                    self.counters.add(Counter::DeliveriesEgress, 1);
+                }
                 if link.of_container && fan.is_none() && link.routed.is_none() {
                     link.egress_alone += 1;
                     self.counters

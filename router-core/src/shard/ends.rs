@@ -349,7 +349,9 @@ impl Shard {
         } = &link.target
         {
             let carried = self.carried.entry(route.id).or_default();
-            carried.ingress += link.ingress;
+            if !link.fallback {
+                carried.ingress += link.ingress;
+            }
             if link.of_container {
                 carried.ingress_route_container += link.ingress;
             }

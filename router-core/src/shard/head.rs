@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use amqp_codec::Str;
-use amqp_codec::message::{RouterAnnotations, UserEntries, compose, room, split};
+use amqp_codec::message::{Depth, RouterAnnotations, UserEntries, compose, room, scan_one, split};
 use bytes::{Bytes, BytesMut};
 
 use crate::address::Phase;
@@ -132,6 +132,18 @@ impl Head {
         });
         self.rewritten = Some((like, Arc::clone(&heads)));
         Some(heads)
+    }
+
+    /// What leaves for other routers, as this one has written it, with the fallback of the address
+    /// with this text as where the message goes.
+    pub(super) fn to_fallback(annotated: &Bytes, text: &Str) -> Option<Bytes> {
+        let sections = scan_one(annotated, Depth::MessageAnnotations).ok()?;
+        let start = sections.message_annotations?.start;
+        let head = Self::read(Bytes::clone(annotated), start, true, 0).ok()?;
+        let mut router = head.annotations.as_ref()?.router.clone();
+        router.to = Some(Str::clone(text));
+        router.phase = Some(Phase::Fallback.annotation());
+        Some(head.with(&router, None))
     }
 
     /// Without what routers say.

@@ -20,7 +20,7 @@ use super::parcel::{Parcel, Verdict, rejected};
 use super::pins::{Outlook, Sender};
 use super::state::{Pipes, Shard};
 use crate::address::{Phase, lookup_key, normalise};
-use crate::delivery::{Held, Journey, Place, Stream};
+use crate::delivery::{Held, Journey, Place, Redirect, Stream};
 use crate::ids::{AddressKey, ConnKey, Direction, InKey, InLinkKey, ShardId};
 use crate::inspect::LinkType;
 use crate::limits;
@@ -88,6 +88,7 @@ impl Shard {
             payload,
             excluded: None,
             journey: Journey::default(),
+            redirect: Redirect::Open,
         };
         if parcel.complete {
             self.admit(key, parcel);
@@ -420,8 +421,8 @@ impl Shard {
         }
     }
 
-    /// Chooses for a message whose address key is known.
-    pub(super) fn choose_by_key(&mut self, key: &AddressKey, parcel: &Parcel) -> Verdict {
+    /// Chooses for a message among the consumers of an address whose key is known.
+    pub(super) fn choose_among(&mut self, key: &AddressKey, parcel: &Parcel) -> Verdict {
         let Self {
             conns,
             table,

@@ -102,6 +102,9 @@ impl Shard {
         for key in producers {
             self.mark_credit(key, true);
         }
+        if self.table.rules().has_fallbacks() {
+            self.fallbacks_changed();
+        }
         self.lines_due |= !self.lines.is_empty();
     }
 
@@ -202,6 +205,11 @@ impl Shard {
                 }
                 self.mark_credit(in_key, true);
             }
+            self.fallback_changed(key);
+        }
+        let (before, after) = (old.rules(), self.table.rules());
+        if !Arc::ptr_eq(before, after) && (before.has_fallbacks() || after.has_fallbacks()) {
+            self.fallbacks_changed();
         }
         tighten(&mut self.pipes.to);
         tighten(&mut self.carried);

@@ -16,10 +16,10 @@ impl Shard {
             return;
         }
         for record in std::mem::take(&mut self.doubtful) {
-            let Some((key, parcel)) = self.take_waiting(record) else {
+            let Some((key, mut parcel)) = self.take_waiting(record) else {
                 continue;
             };
-            match self.choose_by_key(&key, &parcel) {
+            match self.choose_by_key(&key, &mut parcel) {
                 Verdict::NoPath(_) => self.release_parcel(parcel),
                 verdict => self.dispatch(parcel, verdict),
             }
@@ -40,13 +40,14 @@ impl Shard {
 
     fn serve_line(&mut self, key: &AddressKey) {
         while let Some(&record) = self.lines.get(key).and_then(|line| line.front()) {
-            let Some((_, parcel)) = self.take_waiting(record) else {
+            let Some((_, mut parcel)) = self.take_waiting(record) else {
                 self.pop_line(key);
                 continue;
             };
-            let verdict = self.choose_by_key(key, &parcel);
-            let waits = match verdict {
-                Verdict::Wait(_) => true,
+            let verdict = self.choose_by_key(key, &mut parcel);
+            let waits = match &verdict {
+                // For another address: the fallback.
+                Verdict::Wait(of) => of == key,
                 Verdict::NoPath(_) => self.awaits_paths(&parcel),
                 _ => false,
             };
@@ -92,12 +93,14 @@ impl Shard {
             complete,
             excluded,
             journey,
+            redirect,
         } = *waiting;
         let mut parcel = self.parcel_of(record, payload, complete)?;
         parcel.heads = heads;
         parcel.state = state;
         parcel.excluded = excluded;
         parcel.journey = journey;
+        parcel.redirect = redirect;
         Some((key, parcel))
     }
 
@@ -140,14 +143,15 @@ impl Shard {
             self.release_parcel(parcel);
             return;
         };
-        self.close_pipe(gone, &key);
+        let fallback = self.recall_redirect(&key, forward.address, &mut parcel);
+        self.close_pipe(gone, fallback.as_ref().unwrap_or(&key));
         self.annotate(&mut parcel);
         if self.returned_in_line(&key) > 0 {
             self.queue_returned(parcel, &key);
             self.lines_due = true;
             return;
         }
-        match self.choose_by_key(&key, &parcel) {
+        match self.choose_by_key(&key, &mut parcel) {
             Verdict::NoPath(_) if self.awaits_paths(&parcel) => self.queue_returned(parcel, &key),
             Verdict::NoPath(_) => self.release_parcel(parcel),
             Verdict::Wait(key) => self.queue_returned(parcel, &key),
@@ -175,7 +179,7 @@ impl Shard {
 
     /// Whether a delivery has come home from a neighbour that has gone although the paths still
     /// name it: they will soon say where it may go instead.
-    fn awaits_paths(&self, parcel: &Parcel) -> bool {
+    pub(super) fn awaits_paths(&self, parcel: &Parcel) -> bool {
         let gone = parcel.excluded;
         gone.is_some_and(|gone| self.paths.behind(gone).is_some())
     }

@@ -12,6 +12,7 @@ use super::pin::Pin;
 use super::pipe::PipeRx;
 use super::rate::Rate;
 use super::ready::PROTOCOL;
+use crate::address::Phase;
 use crate::ids::{
     AddressId, AddressKey, ConnKey, Direction, FanKey, InKey, InLinkKey, Key, LinkId, OutKey,
     ShardId, mix,
@@ -42,6 +43,8 @@ pub(super) struct InLink {
     pub(super) auto: Option<AutoLinkKey>,
     /// Its connection is of role route-container.
     pub(super) of_container: bool,
+    /// Whoever sends on it is a fallback.
+    pub(super) fallback: bool,
     /// Where its deliveries go.
     pub(super) target: InTarget,
     /// `linkCapacity`: credit when nothing is held.
@@ -119,6 +122,7 @@ impl InLink {
             kind,
             auto: None,
             of_container,
+            fallback: false,
             target,
             capacity,
             held: 0,
@@ -189,6 +193,7 @@ impl OutLink {
             kind: LinkType::Endpoint,
             auto: None,
             of_container,
+            fallback: Phase::is_fallback(&key),
             streaming: false,
             flow: None,
             unheard: false,
@@ -398,6 +403,8 @@ pub(super) struct OutLink {
     pub(super) auto: Option<AutoLinkKey>,
     /// Its connection is of role route-container.
     pub(super) of_container: bool,
+    /// Its consumer is a fallback.
+    pub(super) fallback: bool,
     /// It carries large messages to a neighbour.
     pub(super) streaming: bool,
     /// Whose large messages it carries, beside those that have no link of their own.

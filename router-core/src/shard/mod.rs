@@ -13,6 +13,7 @@ mod conn;
 mod egress;
 mod ends;
 mod events;
+mod fallback;
 mod flows;
 mod forward;
 mod head;

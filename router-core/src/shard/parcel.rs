@@ -6,7 +6,7 @@ use std::sync::Arc;
 use amqp_codec::{AmqpError, DeliveryState, Str, Symbol};
 use amqp_proto::{Payload, SessionKey};
 
-use crate::delivery::Journey;
+use crate::delivery::{Journey, Redirect};
 use crate::ids::{AddressId, AddressKey, ConnKey, InKey, InLinkKey, OutLinkKey, ShardId};
 use crate::limits;
 use crate::mail::Heads;
@@ -41,6 +41,8 @@ pub(super) struct Parcel {
     pub(super) excluded: Option<OutLinkKey>,
     /// What it says of its way.
     pub(super) journey: Journey,
+    /// Whether it may go to its address's fallback, or has.
+    pub(super) redirect: Redirect,
 }
 
 impl Parcel {

@@ -8,7 +8,7 @@ use super::link::InTarget;
 use super::parcel::Parcel;
 use super::state::Shard;
 use crate::counters::Counter;
-use crate::delivery::{Held, Inbound, Journey, Place, Waiting};
+use crate::delivery::{Held, Inbound, Journey, Place, Redirect, Waiting};
 use crate::ids::{AddressId, AddressKey, InKey, InLinkKey};
 use crate::inspect::LinkType;
 use crate::limits;
@@ -62,6 +62,7 @@ impl Shard {
 
     /// Keeps a parcel until a window or a route appears; what is small is copied out of its chunk.
     pub(super) fn park(&mut self, parcel: Parcel, key: &AddressKey) -> InKey {
+        let is_of_fallback = self.is_of_fallback(parcel.link);
         let empty = Place::Discard(None);
         let record = self.place_parcel(&parcel, empty);
         let Parcel {
@@ -71,6 +72,7 @@ impl Shard {
             complete,
             excluded,
             journey,
+            redirect,
             ..
         } = parcel;
         payload.settle();
@@ -84,6 +86,11 @@ impl Shard {
                 complete,
                 excluded,
                 journey,
+                // Its link may be gone when it is chosen for again.
+                redirect: match is_of_fallback {
+                    true => Redirect::Barred,
+                    false => redirect,
+                },
             };
             inbound.place = Place::Line(Box::new(waiting));
         }
@@ -138,6 +145,7 @@ impl Shard {
             payload,
             excluded: None,
             journey: Journey::default(),
+            redirect: Redirect::Open,
         })
     }
 
@@ -333,7 +341,7 @@ impl Shard {
         } else if let Some(link) = link.and_then(|key| self.in_links.get_mut(key)) {
             link.counters.deliveries += u64::from(!counted);
         }
-        let counts = !counted && self.is_of_endpoint(link);
+        let counts = !counted && self.is_ingress(&parcel);
         self.counters
             .add(Counter::DeliveriesIngress, u64::from(counts));
         if let Some(key) = link
@@ -359,6 +367,10 @@ impl Shard {
                 (InTarget::Address { .. }, _) => link.ingress += 1,
                 // Each of its messages says itself where it goes.
                 (InTarget::Anonymous { .. }, LinkType::Endpoint) => {
+                    let address = match parcel.redirect {
+                        Redirect::From(Some(primary)) => primary,
+                        _ => address,
+                    };
                     let carried = self.carried.entry(address).or_default();
                     carried.ingress += 1;
                     carried.ingress_route_container += from_container;
@@ -370,7 +382,7 @@ impl Shard {
                     .add(Counter::DeliveriesIngressRouteContainer, 1);
             }
         }
-        if self.is_of_endpoint(parcel.link) {
+        if self.is_ingress(parcel) {
             self.counters.add(Counter::DeliveriesIngress, 1);
         }
     }
@@ -387,6 +399,14 @@ impl Shard {
     pub(super) fn is_of_endpoint(&self, link: Option<InLinkKey>) -> bool {
         link.and_then(|key| self.in_links.get(key))
             .is_none_or(|link| link.kind == LinkType::Endpoint)
+    }
+
+    /// Whether a delivery counts as ingress: not if it comes back from a fallback.
+    fn is_ingress(&self, parcel: &Parcel) -> bool {
+        match parcel.link.and_then(|key| self.in_links.get(key)) {
+            Some(link) => link.kind == LinkType::Endpoint && !link.fallback,
+            None => parcel.redirect != Redirect::Barred,
+        }
     }
 
     /// Counts how a delivery ended, on its link and for the router.

@@ -71,7 +71,9 @@ impl Shard {
             {
                 let carried = carried.entry(route.id).or_default();
                 let ingress = std::mem::take(&mut link.ingress);
-                carried.ingress += ingress;
+                if !link.fallback {
+                    carried.ingress += ingress;
+                }
                 if link.of_container {
                     carried.ingress_route_container += ingress;
                 }

@@ -4,6 +4,7 @@ mod autolinks;
 mod classes;
 mod counts;
 mod dialled;
+mod fallback;
 mod incumbent;
 mod lanes;
 mod leaving;

@@ -1,7 +1,7 @@
 //! Addresses: how they are configured, and how they are used.
 
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, List, String};
-use crate::schema::definition::{Attribute, EntityType, Support};
+use crate::schema::definition::{Attribute, EntityType};
 use crate::schema::tables::base::{CONFIGURATION, OPERATIONAL};
 use crate::schema::tables::range::{PATTERN, PREFIX};
 
@@ -42,8 +42,7 @@ pub static CONFIG_ADDRESS: EntityType = EntityType {
         )
         .boolean(false)
         .create()
-        .alias("fallback")
-        .support(Support::Later),
+        .alias("fallback"),
     ],
     columns: &[
         "name",

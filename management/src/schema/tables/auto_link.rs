@@ -1,7 +1,7 @@
 //! Auto-links: links that the router attaches by itself, to a broker in the path of an address.
 
 use crate::schema::definition::Kind::{Boolean, Enum, Integer, String};
-use crate::schema::definition::{Attribute, EntityType, Support};
+use crate::schema::definition::{Attribute, EntityType};
 use crate::schema::tables::base::CONFIGURATION;
 
 /// The configuration of an auto-link.
@@ -50,11 +50,10 @@ pub static AUTO_LINK: EntityType = EntityType {
         Attribute::new(
             "fallback",
             Boolean,
-            "It serves what nobody else takes: out only.",
+            "Out: it gets what nobody else takes. In: what comes from there is not to go back.",
         )
         .boolean(false)
-        .create()
-        .support(Support::Later),
+        .create(),
         Attribute::new(
             "linkRef",
             String,

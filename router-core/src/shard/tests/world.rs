@@ -48,8 +48,8 @@ pub(super) struct World {
 
 /// An AMQP client.
 pub(super) struct Peer {
-    shard: usize,
-    key: ConnKey,
+    pub(super) shard: usize,
+    pub(super) key: ConnKey,
     pub(super) engine: Connection,
     input: RecvBuf,
     pub(super) output: SendQueue,
