@@ -19,10 +19,13 @@ impl Shard {
             let Some((key, mut parcel)) = self.take_waiting(record) else {
                 continue;
             };
+            let conn = parcel.conn;
+            self.transit.look_anew();
             match self.choose_by_key(&key, &mut parcel) {
                 Verdict::NoPath(_) => self.release_parcel(parcel),
                 verdict => self.dispatch(parcel, verdict),
             }
+            self.pause_if_clogged(conn);
         }
     }
 

@@ -9,6 +9,7 @@ use super::world::{Peer, World, attach};
 use crate::counters::Counter;
 use crate::ids::ShardId;
 use crate::inspect::{AddressCounters, Rows, Subject};
+use crate::limits;
 use crate::route::{AddressRule, Treatment};
 
 /// A router where `queue` has a fallback: its sender is on the first shard, both its receivers on
@@ -424,6 +425,25 @@ fn a_large_message_goes_to_the_fallback_while_it_comes() {
         }
         scene.leaves_nothing();
     }
+}
+
+#[test]
+fn who_floods_a_fallback_that_is_slow_is_held_back() {
+    let mut scene = Scene::new(2);
+    let sender = scene.world.sender(scene.producer, "s", "queue");
+    scene.fallback(10_000);
+    scene.world.keep_busy(ShardId(1));
+    let text = "x".repeat(10_000);
+    let sent = (0..2000).take_while(|_| scene.send(sender, &text, true));
+    let sent = sent.count();
+    assert!(sent < 2000, "{sent}");
+    let waiting = scene.world.let_take_mail(ShardId(1));
+    let most = usize::try_from(limits::TRANSIT_BYTES).unwrap() + 3 * text.len();
+    assert!(waiting > 50 * text.len() && waiting < most, "{waiting}");
+    assert_eq!(scene.take(scene.spare).len(), sent);
+    assert!(scene.send(sender, &text, true));
+    assert_eq!(scene.take(scene.spare).len(), 1);
+    scene.leaves_nothing();
 }
 
 #[test]
