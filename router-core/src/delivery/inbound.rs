@@ -104,10 +104,9 @@ pub struct Waiting {
 }
 
 /// What is known of a delivery and the fallback of its address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redirect {
     /// It has not gone there.
-    #[default]
     Open,
     /// It has come from there, and does not go back.
     Barred,

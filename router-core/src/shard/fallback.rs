@@ -14,7 +14,7 @@ use super::head::Head;
 use super::link::{InLink, InTarget};
 use super::parcel::{Parcel, Verdict};
 use super::state::Shard;
-use crate::address::{fallback_key, primary_key};
+use crate::address::{Phase, fallback_key, primary_key};
 use crate::counters::Counter;
 use crate::delivery::Redirect;
 use crate::ids::{AddressId, AddressKey, InLinkKey};
@@ -25,9 +25,29 @@ impl Shard {
     /// Chooses for a message whose address key is known: among the consumers of the address, else
     /// among those of its fallback.
     pub(super) fn choose_by_key(&mut self, key: &AddressKey, parcel: &mut Parcel) -> Verdict {
-        match self.choose_among(key, parcel) {
-            Verdict::NoPath(key) => self.choose_fallback(key, parcel),
-            verdict => verdict,
+        match (self.choose_among(key, parcel), parcel.redirect) {
+            (Verdict::NoPath(key), Redirect::From(_)) if Phase::is_fallback(&key) => {
+                self.choose_primary(key, parcel)
+            }
+            (Verdict::NoPath(key), _) => self.choose_fallback(key, parcel),
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// Chooses for what waited for a fallback that is gone: its address may be served again.
+    fn choose_primary(&mut self, key: AddressKey, parcel: &mut Parcel) -> Verdict {
+        primary_key(&key, &mut self.text);
+        let Some(primary) = self.table.lookup(&self.text) else {
+            return Verdict::NoPath(key);
+        };
+        let primary = AddressKey::clone(&primary.key);
+        match self.choose_among(&primary, parcel) {
+            Verdict::NoPath(_) => Verdict::NoPath(key),
+            verdict => {
+                parcel.heads = None;
+                self.annotate(parcel);
+                verdict
+            }
         }
     }
 
@@ -74,8 +94,9 @@ impl Shard {
         }
     }
 
-    /// A delivery has come home that went by an address with this record. If that was the fallback
-    /// of its own, the fallback's key; if it was not its own, what it says of its way is not, too.
+    /// A delivery for an address has come home that had gone by the one with this record: the key
+    /// of that, if it was the fallback. What it says of its way is forgotten if it went by another
+    /// than its own.
     pub(super) fn recall_redirect(
         &mut self,
         key: &AddressKey,

@@ -368,6 +368,34 @@ fn a_fallback_that_takes_little_gets_all_in_order() {
 }
 
 #[test]
+fn what_waited_for_a_fallback_that_leaves_goes_to_who_has_come_meanwhile() {
+    for shards in [1, 2] {
+        let mut scene = Scene::new(shards);
+        scene.world.listener.strip_annotations.outbound = false;
+        scene.consumer = scene.world.connect(usize::from(shards) - 1);
+        let senders = [
+            scene.world.sender(scene.producer, "s1", "queue"),
+            scene.world.sender(scene.producer, "s2", "queue"),
+        ];
+        let spare = scene.fallback(0);
+        for number in 0..200 {
+            for sender in senders {
+                assert!(scene.send(sender, &number.to_string(), false));
+            }
+        }
+        scene.primary(1000);
+        assert!(scene.take(scene.consumer).is_empty());
+        scene.world.detach(scene.spare, spare);
+        let messages = &scene.world.peers[scene.consumer].messages;
+        let own = (Some("queue".to_owned()), None);
+        assert!(messages.iter().all(|(.., bytes)| annotations(bytes) == own));
+        let expected = (0..200).flat_map(|number| [number.to_string(), number.to_string()]);
+        assert_eq!(scene.take(scene.consumer), expected.collect::<Vec<_>>());
+        scene.leaves_nothing();
+    }
+}
+
+#[test]
 fn what_one_fallback_leaves_behind_another_gets() {
     let mut scene = Scene::new(2);
     let sender = scene.world.sender(scene.producer, "s", "queue");
