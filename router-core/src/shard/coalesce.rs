@@ -123,8 +123,10 @@ impl Shard {
             InTarget::Address { route, .. } => {
                 let has_way =
                     |route: &Arc<Route>| route.is_reachable(&self.paths) && !route.control_only;
+                // Not before there is a record by which to count.
                 route.as_ref().is_some_and(has_way)
-                    || has_open_fallback(link, &self.table, &self.paths, &mut self.text)
+                    || route.is_some()
+                        && has_open_fallback(link, &self.table, &self.paths, &mut self.text)
             }
         };
         let leaves = self.retiring || matches!(conn.leaving, Leaving::Emptied(_));

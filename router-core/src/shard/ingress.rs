@@ -339,6 +339,7 @@ impl Shard {
             tally,
             pipes,
             lines,
+            doubtful,
             paths,
             shards,
             table,
@@ -370,6 +371,10 @@ impl Shard {
         };
         if let Some(verdict) = before_in_process(route, parcel) {
             return verdict;
+        }
+        if phase == Phase::Fallback && !doubtful.is_empty() {
+            // Those before it may have to be sent there by this router.
+            return Verdict::NoPath(AddressKey::clone(&route.key));
         }
         if !parcel.settled && !lines.is_empty() && lines.contains_key(&route.key) {
             return Verdict::Wait(AddressKey::clone(&route.key));

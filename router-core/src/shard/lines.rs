@@ -21,7 +21,11 @@ impl Shard {
             };
             let conn = parcel.conn;
             self.transit.look_anew();
-            match self.choose_by_key(&key, &mut parcel) {
+            let verdict = match !parcel.settled && self.lines.contains_key(&key) {
+                true => Verdict::Wait(key),
+                false => self.choose_by_key(&key, &mut parcel),
+            };
+            match verdict {
                 Verdict::NoPath(_) => self.release_parcel(parcel),
                 verdict => self.dispatch(parcel, verdict),
             }

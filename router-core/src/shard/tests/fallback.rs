@@ -116,6 +116,11 @@ impl Scene {
 
     /// A message comes, and its shard does nothing about it yet.
     fn put(&mut self, peer: usize, link: LinkKey, text: &str, settled: bool) {
+        self.put_all(peer, link, &[message(text)], settled);
+    }
+
+    /// Messages come together.
+    fn put_all(&mut self, peer: usize, link: LinkKey, messages: &[Vec<u8>], settled: bool) {
         let World {
             peers, shards, now, ..
         } = &mut self.world;
@@ -130,9 +135,11 @@ impl Scene {
             settled,
             ..OutTransfer::new(7, DeliveryTag::new(b"t").unwrap())
         };
-        let payload = Payload::from(Bytes::from(message(text)));
-        let sent = engine.send_transfer(link, &transfer, &[], &payload, output);
-        assert_eq!(sent, Sent::Whole);
+        for message in messages {
+            let payload = Payload::from(Bytes::copy_from_slice(message));
+            let sent = engine.send_transfer(link, &transfer, &[], &payload, output);
+            assert_eq!(sent, Sent::Whole);
+        }
         let bytes = output.to_bytes();
         output.consume(bytes.len());
         let shard = &mut shards[*shard];
@@ -244,6 +251,18 @@ fn an_address_shows_how_much_of_it_went_to_its_fallback() {
     assert_eq!((carried.ingress, carried.redirected), (0, 0));
     let row = scene.world.control.address("MFqueue").unwrap();
     assert_eq!(row.treatment, Treatment::AnycastBalanced);
+}
+
+#[test]
+fn nobody_sends_to_a_fallback_before_that_can_be_counted() {
+    let mut scene = Scene::new(2);
+    scene.fallback(10);
+    let control = ShardId(2);
+    scene.world.keep_busy(control);
+    let sender = scene.world.sender(scene.producer, "s", "queue");
+    assert_eq!(scene.credit(scene.producer, sender), 0);
+    scene.world.let_take_mail(control);
+    assert_eq!(scene.credit(scene.producer, sender), 250);
 }
 
 #[test]
@@ -528,6 +547,40 @@ fn a_message_says_that_it_goes_to_the_fallback_and_no_longer_when_it_does_not() 
         let (to, phase) = annotations(second);
         assert_eq!((text_of(second), phase), ("two".to_owned(), None));
         assert_eq!(to, (!address.is_empty()).then(|| address.to_owned()));
+    }
+}
+
+#[test]
+fn what_another_router_has_redirected_does_not_overtake_what_is_redirected_here() {
+    for settled in [false, true] {
+        let mut scene = Scene::new(2);
+        scene.fallback(10);
+        scene.world.listener.strip_annotations.inbound = false;
+        let router = scene.world.connect(0);
+        let sender = scene.world.sender(router, "s", "");
+        let redirected = MessageBuilder::new()
+            .message_annotations(
+                [
+                    (
+                        Value::Symbol(Symbol::from("x-opt-qd.to")),
+                        Value::from("queue"),
+                    ),
+                    (
+                        Value::Symbol(Symbol::from("x-opt-qd.phase")),
+                        Value::Int(22),
+                    ),
+                ]
+                .into_iter()
+                .collect(),
+            )
+            .value("later".to_owned())
+            .build()
+            .to_vec();
+        let messages = [message("sooner"), redirected];
+        scene.put_all(router, sender, &messages, settled);
+        scene.world.run();
+        assert_eq!(scene.take(scene.spare), ["sooner", "later"]);
+        assert_eq!(scene.total(Counter::DeliveriesRedirectedToFallback), 1);
     }
 }
 
