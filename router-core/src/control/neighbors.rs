@@ -18,7 +18,7 @@ use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, Origin, OutLink
 use crate::limits;
 use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
 use crate::mesh::{
-    self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, RouterIndex,
+    self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, Outgoing, RouterIndex,
 };
 use crate::notice::{NetworkNotice, Notice};
 use crate::route::{Member, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
@@ -215,17 +215,28 @@ impl Neighbors {
         for (connection, message) in std::mem::take(&mut self.said) {
             let trunk = self.trunks.get(&self.first_of(connection));
             if let Some(link) = trunk.and_then(Trunk::control) {
-                self.post(link, message, now, out);
+                self.post(link, (message, false), now, out);
             }
         }
-        while let Some((number, message)) = self.engine.poll_output() {
+        while let Some(outgoing) = self.engine.poll_output() {
+            let Outgoing {
+                link: number,
+                message,
+                is_hello,
+            } = outgoing;
             if let Some(link) = self.trunk(number).and_then(Trunk::control) {
-                self.post(link, message, now, out);
+                self.post(link, (message, is_hello), now, out);
             }
         }
     }
 
-    fn post(&self, link: OutLinkKey, message: Bytes, now: Time, out: &mut Outboxes) {
+    fn post(
+        &self,
+        link: OutLinkKey,
+        (message, urgent): (Bytes, bool),
+        now: Time,
+        out: &mut Outboxes,
+    ) {
         let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
         let origin = Origin {
             shard: self.own,
@@ -233,7 +244,7 @@ impl Neighbors {
         };
         let forward = Forward {
             born,
-            urgent: self.engine.is_hello(&message),
+            urgent,
             ..Forward::whole(origin, Target::Link(link), AddressId(0), message.into())
         };
         out.push(link.shard, Mail::Forward(forward));

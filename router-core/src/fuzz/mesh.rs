@@ -112,7 +112,8 @@ impl Victim {
         while let Some(event) = self.engine.poll_event() {
             self.books.enter(event);
         }
-        let sent: Vec<_> = std::iter::from_fn(|| self.engine.poll_output()).collect();
+        let sent = std::iter::from_fn(|| self.engine.poll_output());
+        let sent: Vec<_> = sent.map(|of| (of.link, of.message)).collect();
         for (_, payload) in &sent {
             assert!(!payload.is_empty(), "an empty message");
             let scanned = message::scan_one(payload, message::Depth::ApplicationProperties);
@@ -136,8 +137,8 @@ impl Victim {
                     honest.received(HONEST, &payload, self.now).ok();
                 }
             }
-            while let Some((_, payload)) = honest.poll_output() {
-                self.engine.received(HONEST, &payload, self.now).ok();
+            while let Some(said) = honest.poll_output() {
+                self.engine.received(HONEST, &said.message, self.now).ok();
             }
             self.now = self.now + Duration::from_millis(50);
             honest.tick(self.now);

@@ -7,12 +7,10 @@
 use std::sync::Arc;
 
 use amqp_proto::Time;
-use bytes::Bytes;
 
 use crate::ids::{AddressKey, Opener};
 use crate::limits;
-use crate::mesh::envelope::{Destination, Envelope};
-use crate::mesh::event::MeshEvent;
+use crate::mesh::event::{MeshEvent, Outgoing};
 use crate::mesh::misdeed::{Misdeed, Refused};
 use crate::mesh::mobile::is_told;
 use crate::mesh::names::{NeighborLink, RouterIndex};
@@ -102,13 +100,6 @@ impl Engine {
         self.state.marks.greet.push(link);
         self.state.marks.advertise = true;
         self.state.step();
-    }
-
-    /// Whether a message is a hello.
-    #[must_use]
-    pub fn is_hello(&self, payload: &[u8]) -> bool {
-        let envelope = Envelope::read(payload, &self.state.context);
-        envelope.is_ok_and(|envelope| envelope.destination == Destination::Neighbor)
     }
 
     /// More has come on a control link of a message that is not whole yet: whatever its sender says
@@ -211,8 +202,8 @@ impl Engine {
         self.state.work(steps)
     }
 
-    /// A message to send, whole, and the control link to send it on.
-    pub fn poll_output(&mut self) -> Option<(NeighborLink, Bytes)> {
+    /// A message to send.
+    pub fn poll_output(&mut self) -> Option<Outgoing> {
         self.state.output.pop_front()
     }
 

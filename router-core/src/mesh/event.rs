@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::ids::AddressKey;
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::names::{NeighborLink, RouterIndex};
@@ -97,4 +99,15 @@ pub enum MeshEvent {
         /// Refusals on this link since the last report that are not told one by one.
         more: u64,
     },
+}
+
+/// A message to send, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The control link to send it on.
+    pub link: NeighborLink,
+    /// What it says.
+    pub message: Bytes,
+    /// It tells a neighbour that this router is there: it goes before all else.
+    pub is_hello: bool,
 }

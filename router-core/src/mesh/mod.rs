@@ -29,7 +29,7 @@ mod wire;
 mod write;
 
 pub use engine::{Engine, NodeRow};
-pub use event::MeshEvent;
+pub use event::{MeshEvent, Outgoing};
 pub use misdeed::{Misdeed, Refused};
 pub use names::{NeighborLink, RouterIndex};
 pub use paths::{Paths, RouterPath};

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::address::AddressContext;
 use crate::limits;
 use crate::mesh::damp::{Bucket, Damper};
-use crate::mesh::event::MeshEvent;
+use crate::mesh::event::{MeshEvent, Outgoing};
 use crate::mesh::flood::Floods;
 use crate::mesh::hello::{Links, Turn};
 use crate::mesh::lsdb::{Node, Nodes, Standing};
@@ -88,7 +88,7 @@ pub(super) struct State {
     pub(super) losses: [Bucket; 2],
     /// How many bytes of address lists may be sent.
     pub(super) answers: Bucket,
-    pub(super) output: VecDeque<(NeighborLink, Bytes)>,
+    pub(super) output: VecDeque<Outgoing>,
     /// What became of routers and their addresses, in order; there may be very many.
     pub(super) events: VecDeque<MeshEvent>,
     /// All else.
@@ -191,7 +191,19 @@ impl State {
     }
 
     pub(super) fn send(&mut self, link: NeighborLink, message: Bytes) {
-        self.output.push_back((link, message));
+        self.output.push_back(Outgoing {
+            link,
+            message,
+            is_hello: false,
+        });
+    }
+
+    pub(super) fn send_hello(&mut self, link: NeighborLink, message: Bytes) {
+        self.output.push_back(Outgoing {
+            link,
+            message,
+            is_hello: true,
+        });
     }
 
     pub(super) fn tell(&mut self, event: MeshEvent) {
@@ -201,7 +213,11 @@ impl State {
     /// Sends a message to every neighbour.
     pub(super) fn flood(&mut self, message: &Bytes) {
         for (_, link) in self.links.neighbors() {
-            self.output.push_back((link, message.clone()));
+            self.output.push_back(Outgoing {
+                link,
+                message: message.clone(),
+                is_hello: false,
+            });
         }
     }
 

@@ -85,7 +85,7 @@ impl State {
         let seen = self.links.seen(now);
         let hello = self.writer.hello(seen.into_iter());
         for link in links {
-            self.send(link, hello.clone());
+            self.send_hello(link, hello.clone());
         }
     }
 

@@ -210,8 +210,8 @@ impl Network {
             }
         }
         let mut output = Vec::new();
-        while let Some((link, payload)) = router.engine.poll_output() {
-            output.push((wire_of(link), payload));
+        while let Some(outgoing) = router.engine.poll_output() {
+            output.push((wire_of(outgoing.link), outgoing.message));
         }
         let due = router.engine.next_due().max(time);
         if due < router.wake {

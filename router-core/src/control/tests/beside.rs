@@ -52,8 +52,8 @@ impl Beside {
     /// published.
     fn turn(&mut self, control: &mut ControlPlane) -> usize {
         self.engine.tick(self.now);
-        while let Some((_, message)) = self.engine.poll_output() {
-            let said = Command::Routing(Self::CONNECTION, message);
+        while let Some(outgoing) = self.engine.poll_output() {
+            let said = Command::Routing(Self::CONNECTION, outgoing.message);
             take(control, Mail::Command(Box::new(said)));
         }
         control.turn(self.now);

@@ -87,7 +87,8 @@ impl Lone {
     pub(super) fn take(&mut self) -> Vec<MeshEvent> {
         let mut events = std::mem::take(&mut self.events);
         events.extend(std::iter::from_fn(|| self.engine.poll_event()));
-        self.sent = std::iter::from_fn(|| self.engine.poll_output()).collect();
+        let sent = std::iter::from_fn(|| self.engine.poll_output());
+        self.sent = sent.map(|of| (of.link, of.message)).collect();
         events
     }
 

@@ -231,8 +231,8 @@ impl Network {
         act(&mut router.engine);
         router.view.take(&mut router.engine);
         let mut output = Vec::new();
-        while let Some((link, payload)) = router.engine.poll_output() {
-            output.push((link, payload));
+        while let Some(outgoing) = router.engine.poll_output() {
+            output.push((outgoing.link, outgoing.message));
         }
         for (NeighborLink(wire), payload) in output {
             self.fly(usize::try_from(wire).unwrap(), id, payload);

@@ -27,7 +27,7 @@ fn neighbor(product: Option<&'static str>) -> (World, usize, LinkKey) {
 fn hello(id: &str) -> Vec<u8> {
     let mut engine = Engine::new(MeshSettings::new(id, 5), Time::ZERO);
     engine.link_up(NeighborLink(1), 1, Time::ZERO);
-    engine.poll_output().unwrap().1.to_vec()
+    engine.poll_output().unwrap().message.to_vec()
 }
 
 /// What the log has of neighbours that misbehave.
@@ -131,8 +131,8 @@ fn links_that_lead_to_a_container_elsewhere_are_refused() {
     beyond.local_address(&key, Treatment::LinkBalanced, true, world.now);
     for _ in 0..30 {
         beyond.tick(world.now);
-        while let Some((_, message)) = beyond.poll_output() {
-            assert!(world.send(peer, to_us, &message, true));
+        while let Some(said) = beyond.poll_output() {
+            assert!(world.send(peer, to_us, &said.message, true));
         }
         world.pass(100);
         for (_, _, message) in std::mem::take(&mut world.peers[peer].messages) {
