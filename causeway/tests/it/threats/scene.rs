@@ -4,7 +4,7 @@ use std::fs;
 
 use super::exchange::{Exchange, wait_until};
 use super::manager::Manager;
-use crate::harness::{Router, configuration};
+use crate::harness::{Router, listening_with};
 
 /// How much larger a router may be while an attack lasts: the bound that the consumer who never
 /// reads must keep to.
@@ -25,8 +25,10 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
+    /// Peers here are silent while they wait, on a busy machine for longer than is usual: silence
+    /// alone ends nobody.
     pub(crate) fn new() -> Self {
-        Self::with(&configuration(""))
+        Self::with(&listening_with("idleTimeoutSeconds: 0"))
     }
 
     /// With a configuration of its own; its first listener is the one that is used.
