@@ -23,7 +23,6 @@ use router_core::settings::{
     StripAnnotations,
 };
 use router_core::shard::{Shard, ShardConfig};
-use tls::{ClientCertificate, Profile};
 
 use crate::client::Client;
 
@@ -79,14 +78,14 @@ impl Bed {
 
     /// So many routers of one shard, each joined to the next.
     pub(crate) fn line(routers: usize, treatment: Treatment) -> Self {
-        Self::line_through(routers, treatment, None)
+        Self::line_through(routers, treatment, || [Box::new(Clear), Box::new(Clear)])
     }
 
-    /// The same with TLS between the routers, where there is a profile for it, and its host.
+    /// The same with what `stages` makes before both ends of a connection, the dialling one first.
     pub(crate) fn line_through(
         routers: usize,
         treatment: Treatment,
-        tls: Option<(&Profile, &str)>,
+        stages: impl Fn() -> [Box<dyn Transform>; 2],
     ) -> Self {
         let interior = |number| {
             let id = format!("bed-{number}");
@@ -98,15 +97,7 @@ impl Bed {
         };
         for dialler in 1..routers {
             let number = bed.routers[dialler].dial(bed.now);
-            let asked = ClientCertificate::No;
-            let ends: [Box<dyn Transform>; 2] = match tls {
-                None => [Box::new(Clear), Box::new(Clear)],
-                Some((profile, host)) => [
-                    profile.connect(host, true).expect("a good profile"),
-                    profile.accept(true, asked).expect("a good profile"),
-                ],
-            };
-            let [up, down] = ends;
+            let [up, down] = stages();
             let dialled = bed.plug(dialler, 0, number, between(true), up);
             let number = bed.number();
             let accepted = bed.plug(dialler - 1, 0, number, between(false), down);

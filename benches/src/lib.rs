@@ -13,6 +13,7 @@ mod mailbox;
 mod mesh;
 mod route_choose;
 mod scan;
+#[cfg(feature = "tls")]
 mod sealed;
 mod shard;
 mod workload;
@@ -23,7 +24,12 @@ pub use workload::{Unit, Workload};
 /// processor.
 #[must_use]
 pub fn timed() -> Vec<Workload> {
-    [workloads(), sealed::workloads()].concat()
+    [
+        workloads(),
+        #[cfg(feature = "tls")]
+        sealed::workloads(),
+    ]
+    .concat()
 }
 
 /// Every workload that is counted, in the order in which it is reported.

@@ -6,11 +6,12 @@
 //! and opened by the other, and so is its outcome; so the cipher alone seals and opens, too.
 
 use amqp_codec::message::MessageBuilder;
+use amqp_proto::Clear;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 use rcgen::{CertificateParams, KeyPair};
 use router_core::route::Treatment;
-use tls::{Material, Profile};
+use tls::{ClientCertificate, Material, Profile};
 
 use crate::bed::Bed;
 use crate::workload::{Unit, Workload};
@@ -61,8 +62,15 @@ fn profile() -> Profile {
 }
 
 fn line((messages, bytes): Round, profile: Option<Profile>) -> Unit {
-    let tls = profile.as_ref().map(|profile| (profile, HOST));
-    let mut bed = Bed::line_through(2, Treatment::AnycastBalanced, tls);
+    let mut bed = Bed::line_through(2, Treatment::AnycastBalanced, || match &profile {
+        None => [Box::new(Clear), Box::new(Clear)],
+        Some(profile) => [
+            profile.connect(HOST, true).expect("a good profile"),
+            profile
+                .accept(true, ClientCertificate::No)
+                .expect("a good profile"),
+        ],
+    });
     bed.consumer((1, 0), "bench/0");
     bed.producer((0, 0), "bench/0", false);
     bed.settle();

@@ -2,8 +2,8 @@
 //!
 //! Owns the list. It never does a step's work. Decision: cheap steps first, so that what usually
 //! fails is seen early, and everything that can rot (models, seeds, fuzz targets, benches) is run,
-//! if only for seconds. Two lanes, because half of the time is spent by one compiler or one program
-//! waiting: what is built for development and what is built optimised lie in folders of their own.
+//! if only for seconds. Two lanes, because programs wait and compilers end one by one; the second
+//! begins with what is built in folders of its own.
 
 use crate::fuzz;
 use crate::instructions;
@@ -22,11 +22,11 @@ pub(crate) fn lanes() -> [Vec<Step>; 2] {
             Step::new("interop", tasks::interop),
         ],
         vec![
-            Step::new("simulation", tasks::simulation),
-            Step::new("loom", tasks::loom),
             Step::new("fuzz", fuzz::smoke),
-            Step::new("bench", tasks::bench_quick),
+            Step::new("loom", tasks::loom),
             Step::new("instructions", |root| instructions::run(root, false)),
+            Step::new("simulation", tasks::simulation),
+            Step::new("bench", tasks::bench_quick),
         ],
     ]
 }

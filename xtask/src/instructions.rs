@@ -28,6 +28,7 @@ pub(crate) fn run(root: &Path, write: bool) -> Outcome {
         "benches",
         "--bin",
         "instructions",
+        "--no-default-features",
     ];
     if !Program::cargo(root, &build).run().is_ok {
         return Outcome::failed("the workloads do not build".to_owned());

@@ -13,6 +13,9 @@ use crate::step::Outcome;
 use crate::tidy;
 use crate::tools;
 
+/// The profile in which everything is built that is judged.
+const PROFILE: &str = "checked";
+
 /// Formatting, judged and not changed.
 pub(crate) fn format(root: &Path) -> Outcome {
     let workspace = Program::cargo(root, &["fmt", "--all", "--check"]).outcome();
@@ -29,6 +32,8 @@ pub(crate) fn lint(root: &Path) -> Outcome {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--profile",
+        PROFILE,
         "--",
         "-D",
         "warnings",
@@ -39,7 +44,14 @@ pub(crate) fn lint(root: &Path) -> Outcome {
 /// Unit and integration tests by nextest where it is installed, then documentation tests.
 pub(crate) fn test(root: &Path, arguments: &[String]) -> Outcome {
     let mut command: Vec<&str> = if tools::has(root, "cargo", &["nextest", "--version"]) {
-        vec!["nextest", "run", "--workspace", "--no-fail-fast"]
+        vec![
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--cargo-profile",
+            PROFILE,
+        ]
     } else {
         vec![
             "test",
@@ -48,6 +60,8 @@ pub(crate) fn test(root: &Path, arguments: &[String]) -> Outcome {
             "--bins",
             "--tests",
             "--no-fail-fast",
+            "--profile",
+            PROFILE,
         ]
     };
     command.extend(arguments.iter().map(String::as_str));
@@ -55,7 +69,15 @@ pub(crate) fn test(root: &Path, arguments: &[String]) -> Outcome {
     if !arguments.is_empty() {
         return outcome;
     }
-    outcome.and(Program::cargo(root, &["test", "--workspace", "--doc", "--no-fail-fast"]).outcome())
+    let documentation = [
+        "test",
+        "--workspace",
+        "--doc",
+        "--no-fail-fast",
+        "--profile",
+        PROFILE,
+    ];
+    outcome.and(Program::cargo(root, &documentation).outcome())
 }
 
 /// The documentation of everything, private items included.
@@ -65,6 +87,8 @@ pub(crate) fn docs(root: &Path) -> Outcome {
         "--workspace",
         "--no-deps",
         "--document-private-items",
+        "--profile",
+        PROFILE,
     ];
     Program::cargo(root, &arguments)
         .with("RUSTDOCFLAGS", "-D warnings")
@@ -123,7 +147,8 @@ pub(crate) fn simulation(root: &Path) -> Outcome {
     if !root.join("sim/src/main.rs").exists() {
         return Outcome::skipped("the simulator has no program yet");
     }
-    Program::cargo(root, &["run", "--release", "-p", "sim", "--", "--ci"]).outcome_of_sum()
+    let arguments = ["run", "--profile", PROFILE, "-p", "sim", "--", "--ci"];
+    Program::cargo(root, &arguments).outcome_of_sum()
 }
 
 /// Every bench, shortly: that they run is the point, not what they say.
@@ -131,7 +156,15 @@ pub(crate) fn bench_quick(root: &Path) -> Outcome {
     if !root.join("benches/Cargo.toml").exists() {
         return Outcome::skipped("there are no benches yet");
     }
-    let arguments = ["bench", "-p", "benches", "--benches", "--"];
+    let arguments = [
+        "bench",
+        "-p",
+        "benches",
+        "--benches",
+        "--profile",
+        PROFILE,
+        "--",
+    ];
     let quick = [
         "--quick",
         "--warm-up-time",
@@ -150,16 +183,17 @@ pub(crate) fn bench(root: &Path, filter: &[String]) -> Outcome {
     Program::cargo(root, &arguments).outcome()
 }
 
-/// Clients that others wrote, against the release build.
+/// Clients that others wrote, against the real program.
 pub(crate) fn interop(root: &Path) -> Outcome {
     if !root.join("tests/interop/run.py").exists() {
         return Outcome::skipped("there are no interoperation suites yet");
     }
-    let build = Program::cargo(root, &["build", "--release", "-p", "causeway"]).run();
+    let arguments = ["build", "--profile", PROFILE, "-p", "causeway"];
+    let build = Program::cargo(root, &arguments).run();
     if !build.is_ok {
         return Outcome::failed("causeway does not build".to_owned());
     }
-    let binary = root.join(tools::target()).join("release/causeway");
+    let binary = root.join(tools::target()).join(PROFILE).join("causeway");
     let mut arguments = vec!["tests/interop/run.py", "python", "rust"];
     if tools::has(root, "npm", &["--version"]) {
         arguments.push("node");
