@@ -2,7 +2,7 @@
 //! service, for a profile.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
@@ -60,6 +60,11 @@ impl Orders {
         let (reply, answer) = mpsc::channel();
         self.push(Order::Profile(Arc::clone(name), reply));
         let answer = answer.recv_timeout(PATIENCE);
-        answer.unwrap_or_else(|_| Err("the router is about to end".to_owned()))
+        answer.unwrap_or_else(|error| {
+            Err(match error {
+                RecvTimeoutError::Timeout => "no answer from the control thread".to_owned(),
+                RecvTimeoutError::Disconnected => "the router is about to end".to_owned(),
+            })
+        })
     }
 }

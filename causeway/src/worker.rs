@@ -33,10 +33,10 @@ const BATCHES_PER_TURN: usize = 256;
 /// Slices of output given to the operating system at once.
 const SLICES: usize = 64;
 
-/// Sockets read in a round whose connections are still agreeing on their encryption: the signature
-/// takes up to a millisecond, and whoever is connected already waits for it at every worker that a
-/// message passes.
-const HANDSHAKES_PER_TURN: usize = 1;
+/// How long sockets are read in a round whose connections are still agreeing on their encryption,
+/// one at least: a signature takes up to a millisecond, and whoever is connected already waits for
+/// it at every worker that a message passes.
+const HANDSHAKES_TIME: Duration = Duration::from_millis(1);
 
 /// How long connections may take to say good-bye at the end of the program.
 const GOOD_BYE: Duration = Duration::from_secs(1);
@@ -315,20 +315,21 @@ impl Worker {
 
     fn read_sockets(&mut self, now: Time) -> usize {
         let mut bytes = 0;
-        let mut handshakes = HANDSHAKES_PER_TURN;
+        let mut shaking = Duration::ZERO;
         self.requeue();
         for _ in 0..self.readable.len() {
             let Some(index) = self.readable.pop_front() else {
                 break;
             };
-            if self.is_handshaking(index) {
-                if handshakes == 0 {
-                    self.readable.push_back(index);
-                    continue;
-                }
-                handshakes -= 1;
+            let begun = self.is_handshaking(index).then(|| self.clock.now());
+            if begun.is_some() && shaking >= HANDSHAKES_TIME {
+                self.readable.push_back(index);
+                continue;
             }
             bytes += self.read_socket(index, now);
+            if let Some(begun) = begun {
+                shaking += self.clock.now().saturating_sub(begun);
+            }
             if let Some(Some(slot)) = self.sockets.get_mut(index) {
                 slot.queued = slot.socket.is_readable();
                 match slot.queued {

@@ -309,8 +309,8 @@ fn main() -> ExitCode {
         let protected = (0..FIXED_TLS).map(|seed| (Kind::Tls, seed));
         let all = routers.chain(meshes).chain(found).chain(protected);
         score.play(all, || true);
-        for kind in [Kind::Router, Kind::Mesh] {
-            let end = Instant::now() + Duration::from_secs(30);
+        for kind in [Kind::Router, Kind::Mesh, Kind::Tls] {
+            let end = Instant::now() + Duration::from_secs(20);
             let seeds = (first..).map(|seed| (kind, seed));
             score.play(seeds, || Instant::now() < end);
         }

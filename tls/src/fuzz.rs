@@ -26,7 +26,8 @@ const SAID_BYTES_MAX: usize = HANDSHAKE_BYTES_MAX;
 /// A client and a server that each talk to the other, and somebody between them.
 ///
 /// # Panics
-/// If an end takes anything for data that the other did not say, or keeps more than it may.
+/// If an end takes anything for data that the other did not say, or keeps more than it may, or the
+/// two do not come to terms although nobody is in the way.
 pub fn fuzz_tls(bytes: &[u8]) {
     let Some((&choice, script)) = bytes.split_first() else {
         return;
@@ -36,6 +37,9 @@ pub fn fuzz_tls(bytes: &[u8]) {
     };
     if choice & 0x20 != 0 {
         scene.agree();
+        let [client, server] = &scene.ends;
+        let are_ready = client.transform.is_ready() && server.transform.is_ready();
+        assert!(are_ready, "nobody was in the way");
     }
     let mut script = script;
     for _ in 0..OPERATIONS {

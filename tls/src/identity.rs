@@ -8,11 +8,14 @@ use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512};
 use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
+use x509_cert::Version;
 use x509_cert::attr::AttributeValue;
 use x509_cert::der::asn1::{
     BmpString, Ia5StringRef, ObjectIdentifier, PrintableStringRef, TeletexStringRef, Utf8StringRef,
 };
+use x509_cert::der::oid::db::rfc5280::ANY_EXTENDED_KEY_USAGE;
 use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use x509_cert::name::Name;
 
 use crate::problem::Problem;
@@ -208,6 +211,45 @@ pub(crate) fn lone_common_name(certificate: &CertificateDer<'_>) -> Option<Strin
         return None;
     }
     field(&parsed.subject, "CN")
+}
+
+/// What a certificate may be used for, as far as whoever names it depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// Whom it is about, and who signed it, as their bytes.
+    pub(crate) subject: Vec<u8>,
+    pub(crate) issuer: Vec<u8>,
+    /// It may sign others: RFC 5280 §4.2.1.9, and what was usual before there were extensions.
+    pub(crate) signs: bool,
+    /// What its holder may be (RFC 5280 §4.2.1.12); `None`: anything.
+    purposes: Option<Vec<ObjectIdentifier>>,
+}
+
+impl Uses {
+    /// Reads a certificate.
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let parsed = Certificate::from_der(certificate).ok()?.tbs_certificate;
+        let constraints = parsed.get::<BasicConstraints>().ok()?;
+        let usage = parsed.get::<KeyUsage>().ok()?;
+        let purposes = parsed.get::<ExtendedKeyUsage>().ok()?;
+        Some(Self {
+            subject: parsed.subject.to_der().ok()?,
+            issuer: parsed.issuer.to_der().ok()?,
+            signs: match (constraints, usage) {
+                (Some((_, constraints)), _) => constraints.ca,
+                (None, Some((_, usage))) => usage.key_cert_sign(),
+                (None, None) => parsed.version == Version::V1,
+            },
+            purposes: purposes.map(|(_, purposes)| purposes.0),
+        })
+    }
+
+    /// Whether its holder may be what `purpose` says.
+    pub(crate) fn allow(&self, purpose: ObjectIdentifier) -> bool {
+        let allowed = [purpose, ANY_EXTENDED_KEY_USAGE];
+        let purposes = self.purposes.as_ref();
+        purposes.is_none_or(|purposes| purposes.iter().any(|given| allowed.contains(given)))
+    }
 }
 
 #[cfg(test)]

@@ -118,10 +118,9 @@ impl Profile {
             has_roots: true,
         };
         let own = authorities.is_some();
-        let trust = Trust {
-            named: authorities.clone().unwrap_or_default().into(),
-            roots: roots(authorities.unwrap_or(material.public_roots)),
-        };
+        let named = authorities.clone().unwrap_or_default();
+        let roots = roots(authorities.unwrap_or(material.public_roots));
+        let trust = Trust::new(roots, named);
         profile.has_roots = !trust.roots.is_empty();
         if !versions.is_empty() {
             let parts = Parts {

@@ -13,7 +13,10 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::identity::lone_common_name;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH};
+
+use crate::identity::{Uses, lone_common_name};
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
@@ -26,28 +29,82 @@ pub(crate) struct Trust {
     /// Who may sign certificates.
     pub(crate) roots: Arc<RootCertStore>,
     /// The certificates that the profile itself names.
-    pub(crate) named: Arc<[CertificateDer<'static>]>,
+    named: Arc<[Named]>,
+}
+
+/// A certificate that a profile names.
+#[derive(Debug)]
+struct Named {
+    certificate: CertificateDer<'static>,
+    uses: Uses,
 }
 
 impl Trust {
-    /// Lets a peer pass that shows the very certificate which the profile names, although it is an
-    /// authority's. One that has signed itself usually is, and the incumbent took it from whoever
-    /// trusts it by name. The library has checked by then that it is in its time; that the peer has
-    /// its key is seen by the handshake.
-    fn or_named(&self, shown: &CertificateDer<'_>, error: Error) -> Result<(), Error> {
-        if is_of_an_authority(&error)
-            && self
-                .named
-                .iter()
-                .any(|named| named.as_ref() == shown.as_ref())
-        {
-            return Ok(());
+    /// Trusts who has signed with `roots`, of which the profile itself names some.
+    pub(crate) fn new(roots: Arc<RootCertStore>, named: Vec<CertificateDer<'static>>) -> Self {
+        let named = named.into_iter().filter_map(|certificate| {
+            let uses = Uses::of(&certificate)?;
+            Some(Named { certificate, uses })
+        });
+        Self {
+            roots,
+            named: named.collect(),
         }
-        Err(error)
+    }
+
+    /// What the profile's naming of certificates adds to what the library has found out about a
+    /// peer that shows `end_entity` and says that the others lead from there to an authority.
+    ///
+    /// One that is not an authority's may be named: it is trusted itself. To the library it is a
+    /// root like any other, but it must not sign for others. One that is an authority's and has
+    /// signed itself, as `openssl req -x509` makes them, may be shown by its holder: the library
+    /// refuses that and has checked the time by then, but not what it is for; that the peer has
+    /// its key is seen by the handshake.
+    fn judge(
+        &self,
+        found: Result<(), Error>,
+        end_entity: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        purpose: ObjectIdentifier,
+    ) -> Result<(), Error> {
+        let mut shown = std::iter::once(end_entity).chain(others);
+        match found {
+            Ok(()) if shown.any(|shown| self.is_by_a_leaf(shown)) => {
+                Err(CertificateError::UnknownIssuer.into())
+            }
+            Err(error) if is_of_an_authority(&error) => {
+                let may = |uses: &Uses| uses.issuer == uses.subject && uses.allow(purpose);
+                match self.named(end_entity) {
+                    Some(named) if may(&named.uses) => Ok(()),
+                    _ => Err(error),
+                }
+            }
+            found => found,
+        }
+    }
+
+    /// The certificate that is shown, if the profile names it.
+    fn named(&self, shown: &CertificateDer<'_>) -> Option<&Named> {
+        let mut named = self.named.iter();
+        named.find(|named| named.certificate.as_ref() == shown.as_ref())
+    }
+
+    /// Whether a certificate was signed by one that is named and must not sign, as far as names
+    /// tell.
+    fn is_by_a_leaf(&self, shown: &CertificateDer<'_>) -> bool {
+        let mut leaves = self.named.iter().filter(|named| !named.uses.signs);
+        if leaves.clone().next().is_none() || self.named(shown).is_some() {
+            return false;
+        }
+        let uses = Uses::of(shown);
+        leaves.any(|leaf| {
+            let uses = uses.as_ref();
+            uses.is_none_or(|uses| uses.issuer == leaf.uses.subject)
+        })
     }
 }
 
-/// Whether all that speaks against a peer's certificate is that it is an authority's.
+/// Whether what speaks against a peer's certificate is that it is an authority's.
 fn is_of_an_authority(error: &Error) -> bool {
     match error {
         // For this reason the library has no case, only a name.
@@ -80,14 +137,15 @@ impl ServerCertVerifier for ServerVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let parsed = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(
+        let found = verify_server_cert_signed_by_trust_anchor(
             &parsed,
             &self.trust.roots,
             intermediates,
             now,
             algorithms,
-        )
-        .or_else(|error| self.trust.or_named(end_entity, error))?;
+        );
+        self.trust
+            .judge(found, end_entity, intermediates, ID_KP_SERVER_AUTH)?;
         if self.checks_name
             && let Err(error) = verify_server_name(&parsed, server_name)
             && !is_common_name(end_entity, server_name)
@@ -152,10 +210,10 @@ impl ClientCertVerifier for ClientVerifier {
         let verified = self
             .inner
             .verify_client_cert(end_entity, intermediates, now);
-        verified.or_else(|error| {
-            self.trust.or_named(end_entity, error)?;
-            Ok(ClientCertVerified::assertion())
-        })
+        let found = verified.map(|_| ());
+        self.trust
+            .judge(found, end_entity, intermediates, ID_KP_CLIENT_AUTH)?;
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

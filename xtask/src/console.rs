@@ -2,60 +2,43 @@
 //!
 //! Owns standard output and the clock that measures steps. It never decides what to print.
 //! Decision: the two things that other crates must not touch are touched here, in one place. What
-//! runs beside something else prints on a sheet of its own, so that neither is torn apart.
+//! runs beside something else begins each line with its name, and prints at once: what hangs has
+//! shown how far it came.
 
-use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
 use std::time::Duration;
 
-/// Where a thread's lines are gathered.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sheet(Arc<Mutex<String>>);
-
 thread_local! {
-    static SHEET: RefCell<Option<Sheet>> = const { RefCell::new(None) };
+    static NAME: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-impl Sheet {
-    /// Does `work`, and has what it prints on this sheet.
-    pub(crate) fn gather<T>(&self, work: impl FnOnce() -> T) -> T {
-        let before = SHEET.replace(Some(self.clone()));
-        let result = work();
-        SHEET.set(before);
-        result
-    }
+/// Does `work`, whose lines begin with `name` from then on in this thread.
+pub(crate) fn named<T>(name: Option<&'static str>, work: impl FnOnce() -> T) -> T {
+    let before = NAME.replace(name);
+    let result = work();
+    NAME.set(before);
+    result
+}
 
-    /// Does `work` on a sheet that may be missing: then it prints at once.
-    pub(crate) fn gather_if<T>(sheet: Option<&Self>, work: impl FnOnce() -> T) -> T {
-        match sheet {
-            Some(sheet) => sheet.gather(work),
-            None => work(),
-        }
-    }
-
-    /// The sheet of this thread, for threads that work for it.
-    pub(crate) fn present() -> Option<Self> {
-        SHEET.with_borrow(Clone::clone)
-    }
-
-    /// What was gathered; the sheet is empty then.
-    pub(crate) fn take(&self) -> String {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn add(&self, text: &str) {
-        let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sheet.push_str(text);
-        sheet.push('\n');
-    }
+/// What lines of this thread begin with, for threads that work for it.
+pub(crate) fn name() -> Option<&'static str> {
+    NAME.get()
 }
 
 /// Prints one line.
 #[expect(clippy::print_stdout, reason = "a task's output is what it is run for")]
 pub(crate) fn line(text: &str) {
-    match Sheet::present() {
-        Some(sheet) => sheet.add(text),
-        None => println!("{text}"),
+    println!("{}", labelled(text));
+}
+
+/// A text with the name of whose it is before each of its lines.
+fn labelled(text: &str) -> String {
+    match name() {
+        Some(name) => {
+            let lines = text.split('\n').map(|line| format!("{name:<12}| {line}"));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        None => text.to_owned(),
     }
 }
 
@@ -68,4 +51,20 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = std::time::Instant::now();
     let result = work();
     (result, start.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_begin_with_the_name_of_whose_they_are() {
+        assert_eq!(labelled("a"), "a");
+        named(Some("loom"), || {
+            assert_eq!(labelled("a\nb"), "loom        | a\nloom        | b");
+            named(None, || assert_eq!(labelled("a"), "a"));
+            assert_eq!(name(), Some("loom"));
+        });
+        assert_eq!(name(), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Work on many things at once, as many as there are processors.
 //!
-//! Owns the threads. It never knows the work, and what that prints stays with who asked for it.
+//! Owns the threads. It never knows the work, whose lines have the name of who asked for it.
 //! Decision: scoped threads that take the next item each from one counter; results come in the
 //! order of the items, whoever was first.
 
@@ -8,13 +8,13 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::console::Sheet;
+use crate::console;
 
 /// What `work` makes of each item.
 pub(crate) fn spread<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let next = AtomicUsize::new(0);
-    let sheet = Sheet::present();
+    let name = console::name();
     let take = || {
         let mut done = Vec::new();
         loop {
@@ -27,7 +27,7 @@ pub(crate) fn spread<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Syn
     };
     let mut done = thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
-            .map(|_| scope.spawn(|| Sheet::gather_if(sheet.as_ref(), take)))
+            .map(|_| scope.spawn(|| console::named(name, take)))
             .collect();
         let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
         joined
@@ -41,7 +41,6 @@ pub(crate) fn spread<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Syn
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console;
 
     #[test]
     fn every_item_is_worked_on_once_and_results_keep_the_order() {
@@ -55,12 +54,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_work_prints_is_gathered_with_the_rest() {
-        let sheet = Sheet::default();
-        sheet.gather(|| spread(&["one", "two"], |word| console::line(word)));
-        let printed = sheet.take();
-        let mut lines: Vec<_> = printed.lines().collect();
-        lines.sort_unstable();
-        assert_eq!(lines, ["one", "two"]);
+    fn what_the_work_prints_has_the_name_of_who_asked_for_it() {
+        let names = console::named(Some("loom"), || spread(&[0; 4], |_| console::name()));
+        assert_eq!(names, [Some("loom"); 4]);
     }
 }

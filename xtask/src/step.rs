@@ -3,12 +3,11 @@
 //! Owns the running of steps, those of a lane one after the other and lanes beside each other, and
 //! the summary at the end. It never stops at a failure: who waits half an hour for an answer wants
 //! all of it. Decision: a step that fails without naming a test counts as one failed test, so the
-//! last line can be trusted by itself. With several lanes a step's output comes when it has ended,
-//! in one piece.
+//! last line can be trusted by itself. With several lanes each line of a step begins with its name.
 
 use std::path::Path;
 
-use crate::console::{self, Sheet};
+use crate::console;
 use crate::count::Counts;
 use crate::spread::spread;
 
@@ -120,18 +119,9 @@ fn run_lane(root: &Path, steps: &[Step], beside: bool) -> Vec<(String, Counts)> 
         console::line(&row);
         (row, counted(&outcome))
     };
-    let apart = |step: &Step| {
-        console::line(&format!("{} begins", step.name));
-        let sheet = Sheet::default();
-        let end = sheet.gather(|| run(step));
-        console::line(&sheet.take());
-        end
-    };
-    if beside {
-        steps.iter().map(apart).collect()
-    } else {
-        steps.iter().map(run).collect()
-    }
+    let name = |step: &Step| beside.then_some(step.name);
+    let named = |step| console::named(name(step), || run(step));
+    steps.iter().map(named).collect()
 }
 
 /// The tests of an outcome; a failure without a failed test is one.

@@ -36,7 +36,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 const EXCHANGES_MAX: usize = 64 * 1024;
 
 /// Exchanges that may be under way with services; each has a thread, which may outlive it by a
-/// look-up and an attempt to connect.
+/// look-up, attempts to connect and what is waited for the service.
 const RELAYS_MAX: usize = 256;
 
 /// Those of one peer: nobody alone keeps others from being asked about.

@@ -17,6 +17,9 @@ use crate::resolve::addresses;
 /// How long the service may take for each answer.
 const SERVICE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the router may wait for it in all.
+const SERVICE_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Bytes read at once.
 const READ_LENGTH: usize = 4096;
 
@@ -41,6 +44,8 @@ pub(super) struct Wire {
     stream: TcpStream,
     transform: Box<dyn Transform>,
     clock: Clock,
+    /// How long was waited for the service.
+    waited: Duration,
 }
 
 impl Wire {
@@ -77,6 +82,7 @@ impl Wire {
                 stream,
                 transform,
                 clock,
+                waited: Duration::ZERO,
             });
         }
         Err(failed)
@@ -95,7 +101,14 @@ impl Wire {
 
     /// The next thing that the service does.
     pub(super) fn event(&mut self) -> Result<Event, Trouble> {
-        let deadline = self.clock.now() + SERVICE_PATIENCE;
+        let begun = self.clock.now();
+        let left = SERVICE_TIME_MAX.saturating_sub(self.waited);
+        let event = self.event_until(begun + SERVICE_PATIENCE.min(left));
+        self.waited += self.clock.now().saturating_sub(begun);
+        event
+    }
+
+    fn event_until(&mut self, deadline: Time) -> Result<Event, Trouble> {
         loop {
             let now = self.clock.now();
             let polled = self

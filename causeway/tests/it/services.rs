@@ -260,10 +260,30 @@ fn a_service_that_does_not_speak_tls_is_told_nothing() {
         "sslProfile {{\n name: client\n caCertFile: {}\n}}\n",
         ca.display()
     );
-    let text = relaying_to(service(identity("alice")), " sslProfile: client\n") + &profile;
+    let secured = |port| relaying_to(port, " sslProfile: client\n") + &profile;
+    let text = secured(service(identity("alice")));
     let mut router = Router::start_with(&text, &["--workers", "1"]);
     let (success, said) = try_(&router, "whoever", "x", "ANONYMOUS");
     assert!(!success, "{said}");
+    let line = router.wait_for("Downstream disconnected");
+    assert!(line.contains("TLS"), "{line}");
+    // What it hears before it hangs up is the beginning of TLS.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = secured(listener.local_addr().unwrap().port());
+    let listens = move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut heard = vec![0; 16 * 1024];
+        let count = stream.read(&mut heard).unwrap();
+        heard.truncate(count);
+        heard
+    };
+    let heard = thread::Builder::new().spawn(listens).unwrap();
+    let mut router = Router::start_with(&text, &["--workers", "1"]);
+    let (success, said) = try_(&router, "alice", "pencil", "PLAIN");
+    assert!(!success, "{said}");
+    let heard = heard.join().unwrap();
+    assert_eq!(heard.first(), Some(&22), "a handshake: {heard:?}");
+    assert!(!heard.windows(4).any(|four| four == b"AMQP"), "{heard:?}");
     let line = router.wait_for("Downstream disconnected");
     assert!(line.contains("TLS"), "{line}");
 }

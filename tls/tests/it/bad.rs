@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use rcgen::{BasicConstraints, IsCa, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tls::{ClientCertificate, Material, Profile};
@@ -93,6 +93,71 @@ fn a_certificate_that_has_signed_itself_is_taken_from_whoever_names_it() {
             two.errors()
         );
     }
+}
+
+#[test]
+fn a_named_certificate_signs_for_others_only_if_it_is_an_authoritys() {
+    let other = Authority::new("other");
+    let signers = [
+        (Authority::of("a", IsCa::NoCa), false),
+        (Authority::of("a", IsCa::ExplicitNoCa), false),
+        (Authority::new("a"), true),
+    ];
+    for (signer, is_taken) in signers {
+        let two = Two::new(signer.trust(), "hub", signer.material("hub")).run();
+        assert_eq!(
+            two.client.transform.is_ready(),
+            is_taken,
+            "{:?}",
+            two.errors()
+        );
+        let server = Material {
+            authorities: signer.trust().authorities,
+            ..other.material("hub")
+        };
+        let device = signer.issue("device", |_| {}).material(Some(&other));
+        let two = Two::asking(device, "hub", server, ClientCertificate::Required).run();
+        assert_eq!(
+            two.server.transform.is_ready(),
+            is_taken,
+            "{:?}",
+            two.errors()
+        );
+    }
+    // The old certificate and its successor are both named while one takes the other's place.
+    let leaf = || Pair::of_itself("hub", |params| params.is_ca = IsCa::NoCa);
+    let (old, new) = (leaf(), leaf());
+    let both = Material {
+        authorities: Some([&*old.certificate, &*new.certificate].concat().into()),
+        ..Material::default()
+    };
+    let two = Two::new(both, "hub", new.material(None)).run();
+    assert!(two.client.transform.is_ready(), "{:?}", two.errors());
+}
+
+#[test]
+fn a_certificate_that_is_named_is_good_for_what_it_is_made_for() {
+    let of_a_client = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let pair = Pair::of_itself("hub", of_a_client);
+    let two = Two::new(pair.trust(), "hub", pair.material(None)).run();
+    assert!(!two.client.transform.is_ready(), "it is no server's");
+    let authority = Authority::new("a");
+    let device = Pair::of_itself("device", of_a_client);
+    let server = Material {
+        authorities: device.trust().authorities,
+        ..authority.material("hub")
+    };
+    let shown = device.material(Some(&authority));
+    let two = Two::asking(shown, "hub", server, ClientCertificate::Required).run();
+    assert!(two.server.transform.is_ready(), "{:?}", two.errors());
+    // An authority below another one has not signed itself.
+    let below = authority.issue("hub", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    let two = Two::new(below.trust(), "hub", below.material(None)).run();
+    assert!(!two.client.transform.is_ready());
 }
 
 #[test]

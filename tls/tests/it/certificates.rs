@@ -19,8 +19,13 @@ pub(crate) struct Pair {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
+        Self::of(name, IsCa::Ca(BasicConstraints::Unconstrained))
+    }
+
+    /// One whose certificate says so, or does not.
+    pub(crate) fn of(name: &str, is_ca: IsCa) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.is_ca = is_ca;
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();

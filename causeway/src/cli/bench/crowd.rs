@@ -18,7 +18,7 @@ use crate::clock::Clock;
 /// that took, from the first hello on.
 ///
 /// # Errors
-/// If one of them fails; a limit on open files is the usual reason.
+/// If one of them fails.
 pub(super) fn come(
     endpoint: &Endpoint,
     connections: usize,
@@ -35,10 +35,8 @@ pub(super) fn come(
         let opened = wires.iter_mut().try_for_each(await_open);
         opened.map(|()| clock.now().saturating_sub(begun))
     });
-    opened.map_err(|failure| {
-        Failure::new(format!("of {connections} connections at once: {failure}"))
-            .hint("each needs an open file here and at the router: `ulimit -n`")
-    })
+    opened
+        .map_err(|failure| Failure::new(format!("of {connections} connections at once: {failure}")))
 }
 
 /// Connects, and says what the first side says: inside TLS its hello.

@@ -161,8 +161,8 @@ pub(super) fn measure(
     let end = run.mark(subject.pid)?;
     let later = usages(&subject.further)?;
     progress.clear();
-    let crowd = crowd.map(join).transpose()?.transpose()?;
     let latencies = run.finish()?;
+    let crowd = crowd.map(join).transpose()?.transpose()?;
     let used = |later: Option<Usage>, earlier: Option<Usage>| Some(later?.since(&earlier?));
     Ok(Measurement {
         load: load.clone(),

@@ -65,7 +65,8 @@ pub struct BenchOptions {
     /// Further connections that come at once when measuring begins, each with a handshake (TLS
     /// with amqps://): what do they do to the latency of the load?
     #[arg(long, value_name = "N", value_parser = at_least_one(),
-          conflicts_with_all = ["suite", "compare", "proxy", "line", "direct_listen"])]
+          conflicts_with_all = ["suite", "compare", "proxy", "line", "direct_listen",
+                                "idle_connections"])]
     pub crowd: Option<u32>,
     /// Bytes of a message's body: 100, 10k, 1M.
     #[arg(long, value_name = "SIZE", default_value = "100", value_parser = quantity::parse_size)]

@@ -151,6 +151,13 @@ pub(super) fn complaints(measurement: &Measurement) -> Vec<String> {
         complaints.push(format!("BEHIND: {} msg/s were asked for", whole(rate)));
     }
     if measurement
+        .crowd
+        .is_some_and(|took| took > measurement.elapsed)
+    {
+        let text = "CROWD: it took longer than was measured: a longer --duration shows all of it";
+        complaints.push(text.to_owned());
+    }
+    if measurement
         .subject
         .is_some_and(|usage| usage.processor().is_zero())
         && count.received > 10_000
@@ -335,6 +342,7 @@ mod tests {
         wrong.count.released = 2;
         wrong.total.disordered = 1;
         wrong.load.rate = Some(50_000.0);
+        wrong.crowd = Some(Duration::from_secs(3));
         wrong.subject = Some(Usage::default());
         let complaints = complaints(&wrong);
         for (complaint, start) in complaints.iter().zip([
@@ -342,9 +350,10 @@ mod tests {
             "LOST: 7 of",
             "ORDER: 1",
             "BEHIND: 50 000",
+            "CROWD: it took longer",
         ]) {
             assert!(complaint.starts_with(start), "{complaint}");
         }
-        assert_eq!(complaints.len(), 5);
+        assert_eq!(complaints.len(), 6);
     }
 }

@@ -31,7 +31,8 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "caCertFile",
         Path,
-        "Authorities trusted to sign peers' certificates; none: those of the system.",
+        "Authorities that may sign peers' certificates, or such as signed themselves; none: the \
+         system's authorities.",
     )
     .create()
     .alias("certDb"),
