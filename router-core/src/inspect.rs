@@ -263,7 +263,7 @@ pub struct AddressCounters {
     pub to_container: u64,
     /// From in-process producers.
     pub from_container: u64,
-    /// Sent on to the address's fallback.
+    /// Meant for the address's fallback when they went there, or began to wait for it.
     pub redirected: u64,
 }
 

@@ -294,7 +294,8 @@ pub const ROUTED_ATTACH_TIME_OUT: Duration = Duration::from_secs(30);
 pub const ROUTED_MISSES: u8 = 3;
 
 /// How long the detach of a routed link waits for the other peer to take what came before it, and
-/// to answer it.
+/// to answer it; that of an auto-link by which the router receives, for its container to take the
+/// outcomes before it.
 pub const ROUTED_DETACH_TIME_OUT: Duration = Duration::from_secs(30);
 
 /// Routed links of one client's connection: no client alone uses up a container's.

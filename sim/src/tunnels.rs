@@ -9,6 +9,7 @@ use amqp_codec::{
 };
 use amqp_proto::{LinkKey, Time};
 use bytes::Bytes;
+use router_core::limits;
 
 use crate::heard::Heard;
 use crate::message;
@@ -68,6 +69,8 @@ pub(crate) struct EndBook {
     pub(crate) up: Option<Time>,
     /// How it went, if it went first.
     pub(crate) left: Option<Leave>,
+    /// When it began to go, if it had its link by then.
+    pub(crate) leaving: Option<Time>,
     /// Its session or its connection has begun to end, whatever it had done before.
     pub(crate) gone: bool,
     /// There is nothing of it left.
@@ -228,8 +231,9 @@ impl EndBook {
     }
 
     /// It goes, with its session or its connection.
-    pub(crate) fn go(&mut self) {
+    pub(crate) fn go(&mut self, now: Time) {
         self.left.get_or_insert(Leave::Gone);
+        self.leaving.get_or_insert(now);
         self.gone = true;
     }
 
@@ -273,7 +277,7 @@ impl Tunnels {
         for tunnel in &mut self.all {
             for end in &mut tunnel.ends {
                 if end.peer == Some(peer) && end.over.is_none() {
-                    end.go();
+                    end.go(now);
                 }
             }
         }
@@ -446,10 +450,17 @@ impl Tunnels {
     }
 
     /// An end hears, unasked, that its link is over: what the other end has got of its deliveries
-    /// has an outcome by then.
-    pub(crate) fn parted(&self, tunnel: usize, side: Side) {
+    /// has an outcome by then. Only who does not read its outcomes for as long as a detach waits
+    /// for that has them later, or never.
+    pub(crate) fn parted(&self, tunnel: usize, side: Side, now: Time) {
         let book = &self.all[tunnel];
         if book.sender != side || book.end(side).left.is_some() {
+            return;
+        }
+        // Routers count in whole seconds.
+        let waits = limits::ROUTED_DETACH_TIME_OUT - Duration::from_secs(1);
+        let began = book.end(side.other()).leaving;
+        if began.is_some_and(|at| now.saturating_sub(at) >= waits) {
             return;
         }
         for &number in &book.parcels {
@@ -548,7 +559,16 @@ mod tests {
     fn a_link_that_ends_before_the_outcome_is_told_is_seen() {
         let mut books = sent(1);
         arrive(&mut books, 0);
-        books.parted(0, Side::Device);
+        books.all[0].end_mut(Side::Hub).go(Time::ZERO);
+        books.parted(0, Side::Device, Time::from_millis(28_000));
+    }
+
+    #[test]
+    fn who_does_not_read_outcomes_is_waited_for_only_so_long() {
+        let mut books = sent(1);
+        arrive(&mut books, 0);
+        books.all[0].end_mut(Side::Hub).go(Time::ZERO);
+        books.parted(0, Side::Device, Time::from_millis(30_000));
     }
 
     #[test]
@@ -556,6 +576,6 @@ mod tests {
         let mut books = sent(1);
         arrive(&mut books, 0);
         books.all[0].end_mut(Side::Device).left = Some(Leave::Gone);
-        books.parted(0, Side::Device);
+        books.parted(0, Side::Device, Time::ZERO);
     }
 }

@@ -151,16 +151,6 @@ impl Connection {
         true
     }
 
-    /// Tells all that is queued, room or not: something is about to be written that must not come
-    /// before it. What is queued is bounded by what may be unsettled.
-    pub fn flush_all_dispositions(&mut self, session: SessionKey, out: &mut SendQueue) {
-        let Some(state) = self.writable_session(session) else {
-            return;
-        };
-        state.dispositions.coalesce();
-        while self.flush_one_disposition(session, out) {}
-    }
-
     /// Tells the first thing that is queued; false if there is none.
     fn flush_one_disposition(&mut self, session: SessionKey, out: &mut SendQueue) -> bool {
         let state = self.sessions.slot(session.index).1;

@@ -196,7 +196,7 @@ impl Shard {
                 .producers
                 .entry(AddressKey::clone(&resolved.key))
                 .or_default();
-            producers.push(in_key);
+            producers.insert(in_key);
             let from = self.asker(key, &resolved.key);
             self.bind(resolved, BoundLink::In(self.id, in_key), id, from);
         }

@@ -144,7 +144,7 @@ impl Shard {
         }
         self.review_window(key, session);
         let producers = self.producers.entry(AddressKey::clone(&ask.key));
-        producers.or_default().push(in_key);
+        producers.or_default().insert(in_key);
         let of = ask.of;
         self.bind(resolved(ask), BoundLink::In(self.id, in_key), id, None);
         self.mark_credit(in_key, true);
@@ -178,8 +178,10 @@ impl Shard {
         Some((id, Direction::Out))
     }
 
-    /// The control plane does not want an auto-link any more. What waits for it goes elsewhere;
-    /// what was sent and not settled is modified.
+    /// The control plane does not want an auto-link any more. One by which the router sends ends at
+    /// once: what waits for it goes elsewhere, what was sent and not settled is modified. One by
+    /// which it receives works until its container has been told what its deliveries have come to,
+    /// for `ROUTED_DETACH_TIME_OUT` at most.
     pub(super) fn detach_auto_link(&mut self, of: AutoLinkKey) {
         let Some(&key) = self.by_id.get(&of.connection) else {
             return;
@@ -194,8 +196,9 @@ impl Shard {
         self.touch(key);
     }
 
-    /// Detaches a link of ours behind what its session's deliveries have come to. If that is much,
-    /// it waits until it has left, but not for ever; whether it waits no longer.
+    /// Detaches a link of ours, one by which the router receives behind what the deliveries of its
+    /// session have come to. If that is much, it waits until it has left, but not for ever; whether
+    /// it waits no longer.
     pub(super) fn detach_own(&mut self, key: ConnKey, link: LinkKey, until: u64) -> bool {
         let is_over = until <= u64::from(self.second);
         let Some(conn) = self.conns.get_mut(key) else {
@@ -205,7 +208,10 @@ impl Shard {
             // Its container has detached it meanwhile.
             return true;
         };
-        if conn.engine.flush_dispositions(session, &mut conn.output) && !is_over {
+        let has_more = conn.engine.flush_dispositions(session, &mut conn.output);
+        // A container that sends is to hear what came of it first; one that receives has nothing to
+        // hear, and would go on being sent to.
+        if has_more && matches!(slot, LinkSlot::In(_)) && !is_over {
             conn.passing
                 .push_front(Passing::DetachAutoLink(link, until));
             return false;

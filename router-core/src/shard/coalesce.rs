@@ -120,13 +120,14 @@ impl Shard {
             // Its credit is the far end's.
             InTarget::Routed(_) => false,
             InTarget::Anonymous { .. } | InTarget::Control => true,
-            InTarget::Address { route, .. } => {
+            InTarget::Address { route, key, .. } => {
                 let has_way =
                     |route: &Arc<Route>| route.is_reachable(&self.paths) && !route.control_only;
                 // Not before there is a record by which to count.
                 route.as_ref().is_some_and(has_way)
                     || route.is_some()
-                        && has_open_fallback(link, &self.table, &self.paths, &mut self.text)
+                        && !link.fallback
+                        && has_open_fallback(key, &self.table, &self.paths, &mut self.text)
             }
         };
         let leaves = self.retiring || matches!(conn.leaving, Leaving::Emptied(_));
@@ -153,7 +154,7 @@ impl Shard {
             link.zero_since = None;
         } else if !link.slow {
             link.slow = true;
-            self.slow.push(key);
+            self.slow.insert(key);
         }
     }
 

@@ -110,7 +110,7 @@ impl Shard {
             conn.newcomers.remove(&key);
         }
         if link.slow {
-            self.slow.retain(|of| *of != key);
+            self.slow.remove(&key);
         }
         if let Some(partial) = link.partial {
             self.producer_vanished(partial);
@@ -124,7 +124,7 @@ impl Shard {
         if let InTarget::Address { key: address, .. } = &link.target {
             self.report_ingress(&link);
             if let Some(links) = self.producers.get_mut(address) {
-                links.retain(|&of| of != key);
+                links.remove(&key);
                 if links.is_empty() {
                     self.producers.remove(address);
                     tighten(&mut self.producers);

@@ -17,9 +17,9 @@ use super::state::Shard;
 use crate::address::{Phase, fallback_key, primary_key};
 use crate::counters::Counter;
 use crate::delivery::Redirect;
-use crate::ids::{AddressId, AddressKey, InLinkKey};
+use crate::ids::{AddressId, AddressKey, Direction, InLinkKey};
 use crate::mail::Heads;
-use crate::route::{Paths, Route, RouteTable};
+use crate::route::{Paths, Route, RouteTable, Treatment};
 
 impl Shard {
     /// Chooses for a message whose address key is known: among the consumers of the address, else
@@ -41,7 +41,7 @@ impl Shard {
             return Verdict::NoPath(key);
         };
         let primary = AddressKey::clone(&primary.key);
-        match self.choose_among(&primary, parcel) {
+        match self.choose_in_line(&primary, parcel) {
             Verdict::NoPath(_) => Verdict::NoPath(key),
             verdict => {
                 parcel.heads = None;
@@ -52,7 +52,9 @@ impl Shard {
     }
 
     fn choose_fallback(&mut self, key: AddressKey, parcel: &mut Parcel) -> Verdict {
-        let is_barred = parcel.redirect == Redirect::Barred || self.is_of_fallback(parcel.link);
+        let is_barred = parcel.redirect == Redirect::Barred
+            || self.is_of_fallback(parcel.link)
+            || self.is_copy(&key, parcel);
         // What has come home may soon have a way again.
         if is_barred || self.awaits_paths(parcel) {
             return Verdict::NoPath(key);
@@ -61,10 +63,7 @@ impl Shard {
             return Verdict::NoPath(key);
         };
         let fallback = AddressKey::clone(&fallback.key);
-        let verdict = match !parcel.settled && self.lines.contains_key(&fallback) {
-            true => Verdict::Wait(AddressKey::clone(&fallback)),
-            false => self.choose_among(&fallback, parcel),
-        };
+        let verdict = self.choose_in_line(&fallback, parcel);
         match verdict {
             Verdict::NoPath(_) => Verdict::NoPath(key),
             Verdict::Collect | Verdict::Refuse(_) => verdict,
@@ -80,7 +79,19 @@ impl Shard {
         }
     }
 
-    /// Counts what goes to a fallback, once however often it comes home from there.
+    /// Whether a message for an address came from another router as one of its copies: that nobody
+    /// receives here says nothing of the others.
+    fn is_copy(&self, key: &AddressKey, parcel: &Parcel) -> bool {
+        let trace = parcel.journey.trace.as_deref();
+        trace.is_some_and(|trace| !trace.is_empty())
+            && key.get(2..).is_some_and(|text| {
+                let rules = self.table.rules().resolve(text, Direction::In);
+                rules.treatment == Treatment::Multicast
+            })
+    }
+
+    /// Counts what goes to a fallback, or begins to wait for it, once however often it comes home
+    /// from there and whoever gets it in the end.
     fn note_redirected(&mut self, key: &AddressKey, parcel: &mut Parcel) {
         if let Redirect::From(_) = parcel.redirect {
             return;
@@ -147,20 +158,15 @@ impl Shard {
     }
 }
 
-/// Whether a link's address has a fallback to which something can be sent; `text` is scratch.
+/// Whether an address has a fallback to which something can be sent; `text` is scratch.
 #[cold]
 pub(super) fn has_open_fallback(
-    link: &InLink,
+    key: &AddressKey,
     table: &RouteTable,
     paths: &Paths,
     text: &mut String,
 ) -> bool {
-    match &link.target {
-        InTarget::Address { key, .. } if !link.fallback => {
-            fallback_route(key, table, text).is_some_and(|route| route.is_reachable(paths))
-        }
-        _ => false,
-    }
+    fallback_route(key, table, text).is_some_and(|route| route.is_reachable(paths))
 }
 
 /// The route of an address's fallback, if it has one; `text` is scratch.

@@ -21,7 +21,7 @@ impl Shard {
             };
             let conn = parcel.conn;
             self.transit.look_anew();
-            let verdict = match !parcel.settled && self.lines.contains_key(&key) {
+            let verdict = match self.is_behind_line(&key, &parcel) {
                 true => Verdict::Wait(key),
                 false => self.choose_by_key(&key, &mut parcel),
             };
@@ -30,6 +30,20 @@ impl Shard {
                 verdict => self.dispatch(parcel, verdict),
             }
             self.pause_if_clogged(conn);
+        }
+    }
+
+    /// Whether others wait for an address that come before this one: what is settled waits for
+    /// nobody.
+    fn is_behind_line(&self, key: &AddressKey, parcel: &Parcel) -> bool {
+        !parcel.settled && self.lines.contains_key(key)
+    }
+
+    /// Chooses among the consumers of an address, behind those that wait for it.
+    pub(super) fn choose_in_line(&mut self, key: &AddressKey, parcel: &Parcel) -> Verdict {
+        match self.is_behind_line(key, parcel) {
+            true => Verdict::Wait(AddressKey::clone(key)),
+            false => self.choose_among(key, parcel),
         }
     }
 

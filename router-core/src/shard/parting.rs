@@ -122,8 +122,9 @@ impl Shard {
         if let Some(parting) = routed.parting.take() {
             self.settle_half(half);
             if let Some(conn) = self.conns.get_mut(key) {
-                conn.engine
-                    .flush_all_dispositions(session, &mut conn.output);
+                // As far as there is room: all of them, others' among them, could be so much that
+                // the connection ended, and others' links with it. The rest follows the detach.
+                conn.engine.flush_dispositions(session, &mut conn.output);
             }
             self.detach_now(half, *parting);
         } else if let Stage::PeerGone(closed) = routed.stage {

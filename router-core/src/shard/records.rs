@@ -367,13 +367,15 @@ impl Shard {
                 (InTarget::Address { .. }, _) => link.ingress += 1,
                 // Each of its messages says itself where it goes.
                 (InTarget::Anonymous { .. }, LinkType::Endpoint) => {
-                    let address = match parcel.redirect {
-                        Redirect::From(Some(primary)) => primary,
-                        _ => address,
+                    let carried = match parcel.redirect {
+                        // Its own address's, which may be gone, or never had a record.
+                        Redirect::From(primary) => primary.and_then(|of| self.carried.get_mut(&of)),
+                        _ => Some(self.carried.entry(address).or_default()),
                     };
-                    let carried = self.carried.entry(address).or_default();
-                    carried.ingress += 1;
-                    carried.ingress_route_container += from_container;
+                    if let Some(carried) = carried {
+                        carried.ingress += 1;
+                        carried.ingress_route_container += from_container;
+                    }
                 }
                 _ => {}
             }

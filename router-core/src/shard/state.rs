@@ -2,7 +2,7 @@
 //! [`Shard`] in files of their own; none calls a sibling: they mark connections, links and lines
 //! here, and the turn in `mod.rs` runs them in a fixed order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +104,7 @@ pub struct Shard {
     pub(super) by_source: Option<Table<(ShardId, InKey), OutKey>>,
     pub(super) pipes: Pipes,
     /// Producers' links by the address they send to.
-    pub(super) producers: Table<AddressKey, Vec<InLinkKey>>,
+    pub(super) producers: Table<AddressKey, BTreeSet<InLinkKey>>,
     /// Consumers' links by address record.
     pub(super) consumers: Table<AddressId, Vec<Key>>,
     /// Deliveries that wait for a window, by address.
@@ -141,7 +141,7 @@ pub struct Shard {
     /// Routed links that wait for somebody's peer.
     pub(super) routed_waits: RoutedWaits,
     /// Links whose producers may get credit when a second is over.
-    pub(super) slow: Vec<InLinkKey>,
+    pub(super) slow: BTreeSet<InLinkKey>,
     pub(super) wheel: Wheel,
     /// The time of the last call, and how long the shard has overslept in all.
     pub(super) noted: Time,
@@ -270,7 +270,7 @@ impl Shard {
             left: (0..shards).map(|_| Vec::new()).collect(),
             trunks: Vec::new(),
             routed_waits: RoutedWaits::default(),
-            slow: Vec::new(),
+            slow: BTreeSet::new(),
             wheel: Wheel::new(),
             noted: Time::ZERO,
             asleep: Duration::ZERO,

@@ -87,6 +87,7 @@ impl Shard {
         stalled.sum::<usize>()
             + count(&conn.streaming.links, is_there)
             + count(&conn.dirty, |key| self.in_links.get(*key).is_some())
+            + count(&conn.newcomers, |key| self.in_links.get(*key).is_some())
     }
 
     fn strays_of_producer(&self, link: &InLink) -> usize {

@@ -85,6 +85,7 @@ impl End {
             closed,
             error: error.clone(),
         });
+        book.leaving.get_or_insert(hand.now);
         // What was said of deliveries is said before.
         hand.engine.flush_dispositions(hand.session, hand.output);
         hand.engine.detach(self.link, closed, error, hand.output);

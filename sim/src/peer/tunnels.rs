@@ -264,7 +264,7 @@ impl Peer {
             if let Err(text) = judge(books, (tunnel, side), (closed, error), now) {
                 panic!("tunnel {tunnel} ends at its {side:?}: {text}: {error:?}, closed {closed}");
             }
-            books.tunnels.parted(tunnel, side);
+            books.tunnels.parted(tunnel, side, now);
             self.engine.detach(link, closed, None, &mut self.output);
         }
         self.lost(link, now, books);
@@ -318,7 +318,7 @@ impl Peer {
             None => None,
         };
         for (tunnel, side) in leaves {
-            books.tunnels.all[tunnel].end_mut(side).go();
+            books.tunnels.all[tunnel].end_mut(side).go(now);
         }
         session
     }

@@ -175,6 +175,42 @@ impl Scene {
         self.world.run();
     }
 
+    /// The client rejects every other of the first deliveries with a long reason: each is a frame
+    /// of its own, those between are accepted.
+    fn answer_at_length(&mut self, count: u32) {
+        let reason = AmqpError {
+            condition: Symbol::from("app:no"),
+            description: Some(Str::copy(&"n".repeat(12_000))),
+            info: None,
+        };
+        let peer = &mut self.world.peers[self.client];
+        let session = peer.session.unwrap();
+        for id in 0..count {
+            let state = match id % 2 {
+                0 => DeliveryState::Accepted,
+                _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
+            };
+            peer.engine
+                .queue_disposition(session, Role::Receiver, id, true, Some(state));
+        }
+        peer.say_all(session);
+        self.world.run();
+    }
+
+    /// Another program takes what comes to the broker.
+    fn other_broker(&mut self) -> usize {
+        let other = self.world.connect(0);
+        let source = Source {
+            address: Some(Str::from("queue")),
+            capabilities: vec![Symbol::from("qd.waypoint")],
+            ..Source::default()
+        };
+        let attach = super::world::attach("w", Role::Receiver, Some(source), None);
+        let link = self.world.attach(other, attach);
+        self.world.credit(other, link, 10, false);
+        other
+    }
+
     /// What a broker does with a message that it gets: takes it, and sends it on.
     fn pass_on(&mut self, broker: usize, source: LinkKey) {
         let (link, id, bytes) = self.world.peers[broker].messages.pop().expect("a message");
@@ -427,15 +463,7 @@ fn what_waits_for_a_deleted_link_goes_elsewhere_and_what_was_sent_is_modified() 
         }
         assert_eq!(scene.world.peers[scene.broker].messages.len(), 1);
         // Another broker, which the entry does not name, takes the same phase.
-        let other = scene.world.connect(0);
-        let source = Source {
-            address: Some(Str::from("queue")),
-            capabilities: vec![Symbol::from("qd.waypoint")],
-            ..Source::default()
-        };
-        let attach = super::world::attach("w", Role::Receiver, Some(source), None);
-        let link = scene.world.attach(other, attach);
-        scene.world.credit(other, link, 10, false);
+        let other = scene.other_broker();
         let identity = scene.identity(0);
         assert!(scene.world.control.remove_auto_link(identity));
         scene.world.run();
@@ -476,25 +504,7 @@ fn a_broker_hears_what_became_of_its_messages_before_its_link_is_detached() {
             scene.world.send_many(broker, source, &small, false, 50);
         }
         scene.world.set_stalled(broker, true);
-        let reason = AmqpError {
-            condition: Symbol::from("app:no"),
-            description: Some(Str::copy(&"n".repeat(12_000))),
-            info: None,
-        };
-        let peer = &mut scene.world.peers[client];
-        let session = peer.session.unwrap();
-        // Each a frame of its own: those between are accepted.
-        for id in 0..200 {
-            let state = match id % 2 {
-                0 => DeliveryState::Accepted,
-                _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
-            };
-            peer.engine
-                .queue_disposition(session, Role::Receiver, id, true, Some(state));
-        }
-        peer.engine
-            .flush_all_dispositions(session, &mut peer.output);
-        scene.world.run();
+        scene.answer_at_length(200);
         let identity = scene.identity(1);
         assert!(scene.world.control.remove_auto_link(identity));
         for _ in 0..stalls {
@@ -515,6 +525,34 @@ fn a_broker_hears_what_became_of_its_messages_before_its_link_is_detached() {
         scene.world.detach(broker, source);
         scene.leaves_nothing();
     }
+}
+
+#[test]
+fn a_deleted_link_is_sent_nothing_more_however_much_its_broker_has_yet_to_hear() {
+    let mut scene = Scene::new(2);
+    let (client, broker, source) = (scene.client, scene.broker, scene.last(In));
+    let sink = scene.last(Out);
+    scene.world.credit(broker, sink, 10, false);
+    scene.world.receiver(client, "r", "queue", 1000);
+    let producer = scene.world.sender(client, "s", "queue");
+    let small = message("x");
+    for _ in 0..4 {
+        scene.world.send_many(broker, source, &small, false, 50);
+    }
+    scene.world.set_stalled(broker, true);
+    scene.answer_at_length(200);
+    let other = scene.other_broker();
+    let identity = scene.identity(0);
+    assert!(scene.world.control.remove_auto_link(identity));
+    scene.world.run();
+    for _ in 0..4 {
+        assert!(scene.world.send(client, producer, &small, false));
+    }
+    assert_eq!(scene.world.peers[other].messages.len(), 4);
+    scene.world.set_stalled(broker, false);
+    assert!(scene.is_detached(broker, sink));
+    assert!(scene.world.peers[broker].messages.is_empty());
+    scene.leaves_nothing();
 }
 
 #[test]

@@ -254,6 +254,38 @@ fn an_address_shows_how_much_of_it_went_to_its_fallback() {
 }
 
 #[test]
+fn what_waits_for_the_fallback_of_an_address_that_goes_counts_for_nobody() {
+    let mut scene = Scene::new(2);
+    let named = scene.world.sender(scene.producer, "s", "queue");
+    let senders = ["a1", "a2"].map(|name| scene.world.sender(scene.producer, name, ""));
+    let spare = scene.fallback(0);
+    for number in 0..200 {
+        for sender in senders {
+            assert!(scene.send(sender, &number.to_string(), false));
+        }
+    }
+    scene.world.detach(scene.producer, named);
+    assert!(scene.world.control.address("M0queue").is_none());
+    // At rest nothing is kept for an address that is gone.
+    scene.world.credit(scene.spare, spare, 1000, false);
+    assert_eq!(scene.take(scene.spare).len(), 400);
+    assert_eq!(scene.carried("MFqueue").ingress, 0);
+    scene.leaves_nothing();
+}
+
+#[test]
+fn what_nobody_but_the_fallback_knows_does_not_count_as_sent_to_that() {
+    let mut scene = Scene::new(2);
+    let anonymous = scene.world.sender(scene.producer, "a", "");
+    scene.fallback(10);
+    assert!(scene.send(anonymous, "x", false));
+    assert_eq!(scene.take(scene.spare), ["x"]);
+    let carried = scene.carried("MFqueue");
+    assert_eq!((carried.ingress, carried.redirected), (0, 0));
+    assert_eq!(scene.total(Counter::DeliveriesIngress), 1);
+}
+
+#[test]
 fn nobody_sends_to_a_fallback_before_that_can_be_counted() {
     let mut scene = Scene::new(2);
     scene.fallback(10);

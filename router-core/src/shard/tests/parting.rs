@@ -306,6 +306,36 @@ fn a_container_hears_the_reason_that_its_client_gave_before_it_was_lost() {
     assert_eq!(scene.world.peers[scene.container].messages.len(), 100);
 }
 
+/// The client rejects every other of the first deliveries with a long reason: each is a frame of
+/// its own, those between are accepted.
+fn answer_at_length(scene: &mut Scene, count: u32) {
+    let reason = AmqpError {
+        condition: Symbol::from("app:no"),
+        description: Some(Str::copy(&"n".repeat(12_000))),
+        info: None,
+    };
+    let peer = &mut scene.world.peers[scene.client];
+    let session = peer.session.unwrap();
+    for id in 0..count {
+        let state = match id % 2 {
+            0 => DeliveryState::Accepted,
+            _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
+        };
+        peer.engine
+            .queue_disposition(session, Role::Receiver, id, true, Some(state));
+    }
+    peer.say_all(session);
+}
+
+/// Of how many of its first deliveries the container has heard what has become.
+fn told(scene: &Scene, count: u32) -> usize {
+    let told = (0..count).filter(|&id| {
+        let told = scene.world.peers[scene.container].outcome(id);
+        told.is_some_and(|(state, settled)| settled && state.is_some())
+    });
+    told.count()
+}
+
 #[test]
 fn outcomes_with_long_reasons_and_a_detach_do_not_cost_the_container_its_connection() {
     let mut scene = Scene::new(2);
@@ -315,32 +345,12 @@ fn outcomes_with_long_reasons_and_a_detach_do_not_cost_the_container_its_connect
         let world = &mut scene.world;
         world.send_many(scene.container, far, &small, false, 50);
     }
-    let reason = AmqpError {
-        condition: Symbol::from("app:no"),
-        description: Some(Str::copy(&"n".repeat(12_000))),
-        info: None,
-    };
+    answer_at_length(&mut scene, 400);
     let peer = &mut scene.world.peers[scene.client];
-    let session = peer.session.unwrap();
-    // Each a frame of its own: those between are accepted.
-    for id in 0..400 {
-        let state = match id % 2 {
-            0 => DeliveryState::Accepted,
-            _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
-        };
-        peer.engine
-            .queue_disposition(session, Role::Receiver, id, true, Some(state));
-    }
-    peer.engine
-        .flush_all_dispositions(session, &mut peer.output);
     peer.engine.detach(near, true, None, &mut peer.output);
     scene.world.run();
     assert!(scene.world.peers[scene.container].engine.is_open());
-    let told = (0..400).filter(|&id| {
-        let told = scene.world.peers[scene.container].outcome(id);
-        told.is_some_and(|(state, settled)| settled && state.is_some())
-    });
-    assert_eq!(told.count(), 400);
+    assert_eq!(told(&scene, 400), 400);
     assert_eq!(
         scene.detached(scene.container, far),
         Some((true, String::new()))
@@ -348,4 +358,26 @@ fn outcomes_with_long_reasons_and_a_detach_do_not_cost_the_container_its_connect
     scene.detach(scene.container, far, true, None);
     assert!(scene.detached(scene.client, near).is_some());
     assert!(scene.nothing_is_left());
+}
+
+#[test]
+fn outcomes_that_a_container_does_not_read_and_a_detach_do_not_cost_others_their_links() {
+    let mut two = Two::new(2, 1000);
+    let (container, client) = (two.scene.container, two.clients[0]);
+    assert_eq!(two.send_small(400, 1), 400);
+    two.scene.world.set_stalled(container, true);
+    two.scene.client = client;
+    answer_at_length(&mut two.scene, 400);
+    two.scene.detach(client, two.near[0], true, None);
+    two.pass(limits::ROUTED_DETACH_TIME_OUT.as_secs() + 3);
+    assert!(two.scene.detached(client, two.near[0]).is_some());
+    assert!(!two.scene.world.peers[container].gone);
+    two.scene.world.set_stalled(container, false);
+    let end = two.scene.detached(container, two.far[0]);
+    assert_eq!(end, Some((true, String::new())));
+    assert_eq!(told(&two.scene, 400), 400);
+    assert_eq!(two.scene.detached(container, two.far[1]), None);
+    let mut other = Payload::from(Bytes::from(message(1)));
+    assert!(two.pour(1, &mut other));
+    assert_eq!(two.scene.world.peers[two.clients[1]].messages.len(), 1);
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use amqp_codec::DeliveryState;
+use amqp_codec::{DeliveryState, Role, Source, Str, Symbol, Target};
 use amqp_proto::{Clear, LinkKey};
 
-use super::world::World;
+use super::world::{World, attach};
 use crate::control::{Connect, Effect};
 use crate::ids::{ConnKey, ConnectionId, ShardId, TrunkToken};
 use crate::inspect::{Rows, Subject};
 use crate::limits;
 use crate::notice::{NetworkNotice, Notice};
+use crate::route::{AddressRule, Treatment};
 use crate::settings::{ConnectionRole, ConnectionSettings, NewConnection};
 
 const SHARDS: u16 = 2;
@@ -665,4 +666,47 @@ fn a_router_that_dials_is_kept_from_the_shards_of_a_trunk_only_if_it_may_be_a_pa
     pair.press();
     assert_eq!(pair.wires.len(), 2, "a second connection");
     assert_eq!(beside(&pair.worlds[1], "a"), [], "A has all it may have");
+}
+
+#[test]
+fn a_copy_for_a_receiver_that_has_just_gone_does_not_go_to_the_fallback() {
+    for treatment in [Treatment::Multicast, Treatment::AnycastBalanced] {
+        let mut pair = Pair::new([1, 1]);
+        for world in &mut pair.worlds {
+            let rule = AddressRule {
+                name: None,
+                identity: 0,
+                prefix: Some("q".to_owned()),
+                pattern: None,
+                treatment,
+                waypoint: false,
+                ingress_phase: None,
+                egress_phase: None,
+                priority: None,
+                fallback: true,
+            };
+            world.control.add_address(rule).unwrap();
+        }
+        let [here, there, spare] = [0, 1, 1].map(|at| pair.worlds[at].connect(0));
+        let is_copied = treatment == Treatment::Multicast;
+        if is_copied {
+            pair.worlds[0].receiver(here, "r", "q", 10);
+        }
+        let receiver = pair.worlds[1].receiver(there, "r", "q", 10);
+        let source = Source {
+            address: Some(Str::from("q")),
+            capabilities: vec![Symbol::from("qd.fallback")],
+            ..Source::default()
+        };
+        let attach = attach("f", Role::Receiver, Some(source), Some(Target::default()));
+        let fallback = pair.worlds[1].attach(spare, attach);
+        pair.worlds[1].credit(spare, fallback, 10, false);
+        pair.pass(1500);
+        let (producer, sender) = pair.producer(0);
+        // The first router has yet to hear of it.
+        pair.worlds[1].detach(there, receiver);
+        pair.send(producer, sender, 1, false);
+        assert_eq!(pair.received_at(0, here).len(), usize::from(is_copied));
+        assert_eq!(pair.received_at(1, spare).len(), usize::from(!is_copied));
+    }
 }

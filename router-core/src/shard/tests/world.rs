@@ -670,6 +670,19 @@ impl Peer {
         }
     }
 
+    /// Says all that is to be said of deliveries, however much; it has yet to leave.
+    pub(super) fn say_all(&mut self, session: SessionKey) {
+        let Self { engine, output, .. } = self;
+        let mut said = Vec::new();
+        while engine.flush_dispositions(session, output) {
+            said.extend(output.to_bytes());
+            output.consume(output.len());
+        }
+        said.extend(output.to_bytes());
+        output.consume(output.len());
+        output.push_shared(said.into());
+    }
+
     /// The dispositions that have come, oldest first.
     pub(super) fn dispositions(&self) -> Vec<Disposition> {
         let dispositions = self.events.iter().filter_map(|event| match event {
