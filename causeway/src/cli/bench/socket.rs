@@ -107,12 +107,18 @@ impl Socket {
         if self.transform.is_clear() {
             return drain(&mut self.stream, &mut self.writable, output);
         }
-        // What is sealed is no less than a round of output: more is sealed when that has gone.
-        if self.sealed.is_empty() {
-            let sealed = self.transform.seal(output, &mut self.sealed);
-            sealed.map_err(as_io)?;
+        // What is large is sealed in rounds, and a stream that was never full has no news.
+        while self.writable {
+            if self.sealed.is_empty() {
+                let sealed = self.transform.seal(output, &mut self.sealed);
+                sealed.map_err(as_io)?;
+            }
+            if self.sealed.is_empty() {
+                break;
+            }
+            drain(&mut self.stream, &mut self.writable, &mut self.sealed)?;
         }
-        drain(&mut self.stream, &mut self.writable, &mut self.sealed)
+        Ok(())
     }
 
     /// Whether the last read may have left something.
@@ -156,4 +162,59 @@ fn drain(stream: &mut TcpStream, writable: &mut bool, output: &mut SendQueue) ->
 
 fn as_io(error: TransformError) -> io::Error {
     io::Error::other(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::net::TcpListener;
+
+    use amqp_proto::Security;
+
+    use super::*;
+
+    /// A stage that passes one byte in a round.
+    struct Dribble;
+
+    impl Transform for Dribble {
+        fn open(&mut self, _: BytesMut, _: &mut RecvBuf) -> Result<(), TransformError> {
+            let text = Cow::Borrowed("nothing comes");
+            Err(TransformError { text })
+        }
+
+        fn seal(
+            &mut self,
+            plain: &mut SendQueue,
+            wire: &mut SendQueue,
+        ) -> Result<(), TransformError> {
+            if let Some(byte) = plain.to_bytes().first() {
+                wire.inline().extend_from_slice(&[*byte]);
+                plain.consume(1);
+            }
+            Ok(())
+        }
+
+        fn security(&self) -> Option<&Security> {
+            None
+        }
+
+        fn is_clear(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_in_rounds_is_written_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = std::net::TcpStream::connect(address).unwrap();
+        let mut socket = Socket::new(stream, Box::new(Dribble), SendQueue::new()).unwrap();
+        let mut output = SendQueue::new();
+        output.inline().extend_from_slice(b"whole");
+        socket.write(&mut output).unwrap();
+        assert!(output.is_empty());
+        let mut heard = [0; 5];
+        listener.accept().unwrap().0.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"whole");
+    }
 }
