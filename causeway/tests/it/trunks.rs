@@ -45,12 +45,13 @@ fn routers(wires: Wires, more: &str) -> Cluster {
     converged(settings)
 }
 
-/// Clients that keep the routers busy with each other until they are dropped.
+/// Clients that keep the routers busy with each other until they are dropped: so many that there is
+/// always something for the routers to do, however quick these are and whoever shares the machine.
 fn load(cluster: &mut Cluster) -> Vec<Client> {
     let (from, to) = (cluster.url("A").unwrap(), cluster.url("B").unwrap());
     let recv = ["recv", "--url", &to, "load", "--settled", "--body"];
     let mut clients = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let mut client = Client::start(&recv);
         discard(&mut client);
         clients.push(client);
@@ -58,7 +59,7 @@ fn load(cluster: &mut Cluster) -> Vec<Client> {
     cluster.wait_address("load", PATIENCE).unwrap();
     let count = u32::MAX.to_string();
     let send = ["send", "--url", &from, "load", "x", "--settled", "--count"];
-    for _ in 0..3 {
+    for _ in 0..8 {
         clients.push(Client::start(&[&send[..], &[&count]].concat()));
     }
     clients
