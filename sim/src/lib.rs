@@ -78,6 +78,15 @@ mod tests {
     }
 
     #[test]
+    fn some_device_reads_so_little_that_its_link_ends() {
+        let seeds = 0..400;
+        let given_up = seeds
+            .map(|seed| run(Kind::Router, seed).given_up)
+            .find(|of| *of > 0);
+        assert!(given_up.is_some(), "no plan has a device of that kind");
+    }
+
+    #[test]
     fn the_first_networks_find_nothing_and_deliver_something() {
         let delivered: u64 = (0..8).map(|seed| run(Kind::Mesh, seed).delivered).sum();
         assert!(delivered > 1000, "{delivered}");

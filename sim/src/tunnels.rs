@@ -31,6 +31,8 @@ pub(crate) struct Tunnels {
     pub(crate) cuts: Vec<(Time, [usize; 2])>,
     /// Deliveries that have arrived whole.
     pub(crate) delivered: u64,
+    /// Ends that heard that their link kept others waiting.
+    pub(crate) given_up: u64,
 }
 
 /// An end of a routed link.
@@ -82,13 +84,17 @@ pub(crate) struct EndBook {
 }
 
 /// For how long a receiver took and settled nothing while it was to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Quiet {
     /// Since when it has, while it is to.
     since: Option<Time>,
-    /// The longest that is over.
-    longest: Duration,
+    /// Those that are over, and when they were.
+    over: Vec<(Time, Duration)>,
 }
+
+/// For how long a link may still end for a wait that is over: what was said of it then may take as
+/// long as a router waits for a detach to be read.
+const REMEMBERED: Duration = limits::ROUTED_DETACH_TIME_OUT;
 
 /// How an end goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +166,16 @@ impl Parcel {
             concluded: false,
             gave: None,
             heard: Heard::default(),
+        }
+    }
+}
+
+impl Quiet {
+    /// It is over, if there was one.
+    fn end(&mut self, now: Time) {
+        if let Some(since) = self.since.take() {
+            self.over.retain(|(end, _)| *end + REMEMBERED >= now);
+            self.over.push((now, now.saturating_sub(since)));
         }
     }
 }
@@ -314,24 +330,37 @@ impl Tunnels {
         self.parcels.push(parcel);
     }
 
-    /// The receiver has taken something, or settled it.
+    /// The receiver has taken something, or settled it: what it has done is in the books already.
     pub(crate) fn moved(&mut self, tunnel: usize, now: Time) {
-        let Self { all, parcels, .. } = self;
-        let tunnel = &mut all[tunnel];
-        let mut owed = tunnel.parcels.iter().map(|&number| &parcels[number]);
-        let is_owed = owed.any(Parcel::is_owed);
-        let quiet = &mut tunnel.quiet;
-        let since = quiet.since.map(|since| now.saturating_sub(since));
-        quiet.longest = quiet.longest.max(since.unwrap_or_default());
+        let is_owed = self.is_owed(tunnel);
+        let quiet = &mut self.all[tunnel].quiet;
+        quiet.end(now);
         quiet.since = is_owed.then_some(now);
     }
 
-    /// For how long at most the receiver of a link has taken and settled nothing of what was there
-    /// for it.
+    /// Something has become of a delivery without the receiver: if that was the last that it was
+    /// to take or settle, it keeps nobody waiting any more.
+    fn released(&mut self, tunnel: usize, now: Time) {
+        if !self.is_owed(tunnel) {
+            self.all[tunnel].quiet.end(now);
+        }
+    }
+
+    /// Whether there is anything that the receiver is still to take or settle.
+    fn is_owed(&self, tunnel: usize) -> bool {
+        let tunnel = &self.all[tunnel];
+        let mut owed = tunnel.parcels.iter().map(|&number| &self.parcels[number]);
+        owed.any(Parcel::is_owed)
+    }
+
+    /// For how long at most the receiver of a link takes and settles nothing of what is there for
+    /// it, or did lately.
     pub(crate) fn stood(&self, tunnel: usize, now: Time) -> Duration {
-        let Quiet { since, longest } = self.all[tunnel].quiet;
+        let Quiet { since, over } = &self.all[tunnel].quiet;
         let since = since.map(|since| now.saturating_sub(since));
-        longest.max(since.unwrap_or_default())
+        let lately = over.iter().filter(|(end, _)| *end + REMEMBERED >= now);
+        let longest = lately.map(|(_, lasted)| *lasted).max();
+        longest.max(since).unwrap_or_default()
     }
 
     /// The number of a delivery of which the first has come.
@@ -437,6 +466,8 @@ impl Tunnels {
         assert!(!parcel.settled, "parcel {number} was settled when sent");
         let what = format_args!("parcel {number}");
         parcel.heard.hear(what, state, settled, now);
+        let tunnel = parcel.tunnel;
+        self.released(tunnel, now);
     }
 
     /// Whether all that was sent has come to something, and its sender knows what.

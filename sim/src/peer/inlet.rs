@@ -94,6 +94,17 @@ impl Inlet {
         delivery: &InTransfer,
         payload: &Payload,
     ) {
+        self.take((link, tunnel), hand, delivery, payload);
+        hand.books.tunnels.moved(tunnel, hand.now);
+    }
+
+    fn take(
+        &mut self,
+        (link, tunnel): (LinkKey, usize),
+        hand: &mut Hand<'_>,
+        delivery: &InTransfer,
+        payload: &Payload,
+    ) {
         if delivery.first {
             let number = hand.books.tunnels.coming(tunnel, delivery.tag);
             self.current = Some(Coming {
@@ -109,7 +120,6 @@ impl Inlet {
         for chunk in payload.chunks() {
             self.partial.extend_from_slice(chunk);
         }
-        hand.books.tunnels.moved(tunnel, hand.now);
         if delivery.more && !delivery.aborted {
             return;
         }

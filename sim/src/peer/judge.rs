@@ -12,6 +12,10 @@ use crate::tunnels::{Leave, Side, Tunnel};
 /// How long a link stands still before it is ended because others wait.
 const STALLED: Duration = router_core::limits::STREAM_STALLED;
 
+/// What is said of a link that has kept others waiting.
+pub(super) const KEPT_WAITING: &str =
+    "The receiver does not take or settle what it has given credit for while others wait";
+
 /// How long a router waits for the answer to an attach, less what clocks and turns make of it.
 const PATIENCE: Duration = Duration::from_secs(29);
 
@@ -37,6 +41,8 @@ pub(super) fn judge(
     let description = error.and_then(|error| error.description.as_deref());
     let description = description.unwrap_or_default();
     let is_new = tunnel.end(Side::Device).up.is_none();
+    // The device has been told so, and the hub was asked no sooner, or is told no more.
+    let has_given_up = side == Side::Hub && is_new && waited;
     match (condition, description) {
         ("qd:routed-link-lost", "Connectivity to the peer container was lost") => {
             // One to come back to, if its terminus is to survive.
@@ -44,7 +50,7 @@ pub(super) fn judge(
                 return Err("it is closed, or not, against its terminus' wish".to_owned());
             }
             let unheard = other.peer.is_none() && books.tunnels.hub_left(earlier(tunnel.asked));
-            match other.gone || unheard || books.lost_way(number) {
+            match other.gone || unheard || has_given_up || books.lost_way(number) {
                 true => Ok(()),
                 false => Err("lost, and nothing happened".to_owned()),
             }
@@ -60,12 +66,14 @@ pub(super) fn judge(
             false => Ok(()),
         },
         // It kept others waiting: both ends are told.
-        ("amqp:resource-limit-exceeded", _) => match books.kept_others_waiting(number, now) {
-            true => Ok(()),
-            false => Err("it did not stand still".to_owned()),
-        },
+        ("amqp:resource-limit-exceeded", KEPT_WAITING) => {
+            match books.kept_others_waiting(number, now) {
+                true => Ok(()),
+                false => Err("it did not stand still".to_owned()),
+            }
+        }
         // The router has given up waiting.
-        ("", "") if side == Side::Hub && closed && is_new && waited => Ok(()),
+        ("", "") if closed && has_given_up => Ok(()),
         _ => Err("for no reason of anybody's".to_owned()),
     }
 }
@@ -77,13 +85,17 @@ fn earlier(time: Time) -> Time {
 
 impl Books {
     /// Whether routers lost a connection by which a link went, or was about to go, to another one.
+    /// What the hub agreed to later did not go by it.
     fn lost_way(&self, number: usize) -> bool {
         let tunnel = &self.tunnels.all[number];
         let [Some(device), hub] = tunnel.ends.each_ref().map(|end| end.node) else {
             return false;
         };
+        let agreed = tunnel.end(Side::Hub).up;
+        let is_of_link =
+            |at: Time| at >= tunnel.asked && agreed.is_none_or(|agreed| agreed <= at + SLACK);
         let cuts = self.tunnels.cuts.iter();
-        let mut later = cuts.filter(|(at, _)| *at >= tunnel.asked);
+        let mut later = cuts.filter(|(at, _)| is_of_link(*at));
         later.any(|&(_, cut)| {
             let mut passed = vec![device];
             hub.is_none_or(|hub| self.map.leads_over(&mut passed, hub, cut))
@@ -147,7 +159,7 @@ mod tests {
         "qd:routed-link-lost",
         "Connectivity to the peer container was lost",
     );
-    const OVER: (&str, &str) = ("amqp:resource-limit-exceeded", "it takes nothing");
+    const OVER: (&str, &str) = ("amqp:resource-limit-exceeded", KEPT_WAITING);
 
     /// A link from a device at the first of four routers to a hub at another; the first three are
     /// in a line, the last is joined to the second.
@@ -225,12 +237,17 @@ mod tests {
             (2, [2, 1], 5, true),
             (2, [1, 3], 5, false),
             (2, [1, 2], 0, false),
+            (2, [1, 2], 3, true),
             (0, [0, 1], 5, false),
         ] {
             let mut books = link(hub);
             books.tunnels.cuts.push((at(when), cut));
             assert_eq!(is_fair(&books, LOST, 20), is_lost, "{hub} {cut:?} {when}");
         }
+        let mut books = link(2);
+        books.tunnels.all[0].ends[1].up = Some(at(9));
+        books.tunnels.cuts.push((at(5), [1, 2]));
+        assert!(!is_fair(&books, LOST, 20), "it was agreed to afterwards");
         let mut books = link(2);
         books.tunnels.all[0].ends[1].node = None;
         books.tunnels.cuts.push((at(5), [1, 3]));
@@ -257,5 +274,35 @@ mod tests {
             is_fair(&books, OVER, 76),
             "what had waited has come with it"
         );
+        books.tunnels.moved(0, at(80));
+        assert!(is_fair(&books, OVER, 105), "it may hear of it late");
+        for second in (82..110).step_by(2) {
+            books.tunnels.moved(0, at(second));
+        }
+        assert!(!is_fair(&books, OVER, 109), "that was long ago");
+        let other = ("amqp:resource-limit-exceeded", "too many links");
+        books.tunnels.moved(0, at(140));
+        assert!(is_fair(&books, OVER, 141) && !is_fair(&books, other, 141));
+    }
+
+    #[test]
+    fn who_has_nothing_to_take_keeps_nobody_waiting() {
+        let mut books = link(2);
+        let tag = DeliveryTag::new(b"t").unwrap();
+        let bytes = crate::message::make(
+            crate::tunnels::FIRST,
+            9,
+            &crate::message::Head::default(),
+            &mut crate::random::Random::new(1),
+        );
+        let parcel = Parcel::new(0, bytes.clone(), (tag, 0), true, at(30));
+        let whole = Parcel {
+            whole: true,
+            ..parcel
+        };
+        books.tunnels.begin(whole);
+        books.tunnels.arrived(0, (tag, 0), &bytes, true);
+        books.tunnels.moved(0, at(31));
+        assert!(!is_fair(&books, OVER, 60), "it has taken all there was");
     }
 }

@@ -8,7 +8,7 @@ use amqp_proto::{LinkKey, SessionKey, Time};
 use super::ends::{End, Flow};
 use super::hand::{Hand, earliest};
 use super::hub::{Hub, address_of, answered_size, has_terminus};
-use super::judge::judge;
+use super::judge::{KEPT_WAITING, judge};
 use super::state::{Actor, Part, Parts, Peer};
 use super::words::{mark_of, marked, parcel_of};
 use crate::books::Books;
@@ -264,6 +264,8 @@ impl Peer {
             if let Err(text) = judge(books, (tunnel, side), (closed, error), now) {
                 panic!("tunnel {tunnel} ends at its {side:?}: {text}: {error:?}, closed {closed}");
             }
+            let text = error.and_then(|error| error.description.as_deref());
+            books.tunnels.given_up += u64::from(text == Some(KEPT_WAITING));
             books.tunnels.parted(tunnel, side, now);
             self.engine.detach(link, closed, None, &mut self.output);
         }

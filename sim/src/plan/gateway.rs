@@ -3,18 +3,24 @@
 //! All of it comes from a stream of its own, so that worlds without routed links are what they were
 //! before there were any.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use amqp_codec::SenderSettleMode;
 
 use super::draw::{receive, send};
 use super::hubs::{DevicePlan, HubPlan, Hubs, RoutePlan, SPACES, Serves, Work};
+use super::links::{ReceivePlan, SendPlan};
 use super::parts::{Fault, FaultKind, LinkPlan, Listener, PeerPlan, Plan};
 use super::wires::{self, GOOD};
 use crate::random::Random;
+use crate::wire::Behaviour;
 
 /// Keeps what is drawn here apart from all else.
 const SALT: u64 = 0x6c69_6e6b;
+
+/// The same for devices that do not read what they have given credit for.
+const GLUTTON_SALT: u64 = 0x676c_7574;
 
 impl Plan {
     /// Adds routed links to a plan, or none; its peers and faults stay what they are.
@@ -72,6 +78,69 @@ impl Plan {
             self.peers.push(peer);
         }
         self.add_hub_faults(first, random);
+        self.add_glutton(first..first + hubs, listener);
+    }
+
+    /// Now and then a device gives credit for more than the router holds for a hub, and reads none
+    /// of it for longer than others are to wait because of that.
+    fn add_glutton(&mut self, hubs: Range<usize>, listener: usize) {
+        let random = &mut Random::new(self.seed ^ GLUTTON_SALT ^ ((self.nodes.len() as u64) << 40));
+        if !random.one_in(6) {
+            return;
+        }
+        self.listeners[listener].held = 400_000;
+        let lasts_with_hubs = |fault: &Fault| match fault.kind {
+            FaultKind::Stall(peer, None) => !hubs.contains(&peer),
+            _ => true,
+        };
+        self.faults.retain(lasts_with_hubs);
+        for hub in &mut self.peers[hubs] {
+            hub.wire = GOOD;
+            hub.frame = 16_384;
+            if let Some(plan) = &mut hub.hub {
+                plan.detaches = 0;
+                plan.send = SendPlan {
+                    count: 80 + random.below_u32(40),
+                    settled: random.pick(&[0, 1, 3]),
+                    size: 40_000,
+                    pause: 100_000,
+                    ..SendPlan::steady("")
+                };
+            }
+        }
+        let mut peer = self.stranger(listener, random);
+        let space = random.pick(&SPACES);
+        peer.listener = self.listeners.len();
+        self.listeners.push(Listener {
+            idle: None,
+            ..Listener::draw(random)
+        });
+        peer.joins = Duration::ZERO;
+        peer.wire = Behaviour {
+            buffer: 16_384,
+            ..GOOD
+        };
+        peer.links = vec![Some(LinkPlan::Device(DevicePlan {
+            address: random.pick(&space.addresses),
+            work: Work::Receive(ReceivePlan {
+                credit: 100,
+                ..ReceivePlan::steady("")
+            }),
+            settles: random.pick(&[SenderSettleMode::Mixed, SenderSettleMode::Settled]),
+            second: false,
+            survives: random.one_in(4),
+            detaches: 0,
+        }))];
+        let place = self.peers.len();
+        self.peers.push(peer);
+        let began = random.micros(2_500_000);
+        let lasts = Duration::from_secs(11) + random.micros(25_000_000);
+        self.faults.push(Fault {
+            number: self.faults.len(),
+            at: began,
+            kind: FaultKind::Stall(place, Some(lasts)),
+        });
+        self.faults_end = self.faults_end.max(began + lasts);
     }
 
     /// A peer at any router, without links.
