@@ -43,6 +43,7 @@
 //! ```
 
 mod authority;
+pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

@@ -215,7 +215,7 @@ impl Neighbors {
         for (connection, message) in std::mem::take(&mut self.said) {
             let trunk = self.trunks.get(&self.first_of(connection));
             if let Some(link) = trunk.and_then(Trunk::control) {
-                self.post(link, (message, false), now, out);
+                out.push(link.shard, self.mail(link, message, false, now));
             }
         }
         while let Some(outgoing) = self.engine.poll_output() {
@@ -225,29 +225,22 @@ impl Neighbors {
                 is_hello,
             } = outgoing;
             if let Some(link) = self.trunk(number).and_then(Trunk::control) {
-                self.post(link, (message, is_hello), now, out);
+                out.push(link.shard, self.mail(link, message, is_hello, now));
             }
         }
     }
 
-    fn post(
-        &self,
-        link: OutLinkKey,
-        (message, urgent): (Bytes, bool),
-        now: Time,
-        out: &mut Outboxes,
-    ) {
+    fn mail(&self, link: OutLinkKey, message: Bytes, urgent: bool, now: Time) -> Mail {
         let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
         let origin = Origin {
             shard: self.own,
             delivery: None,
         };
-        let forward = Forward {
+        Mail::Forward(Forward {
             born,
             urgent,
             ..Forward::whole(origin, Target::Link(link), AddressId(0), message.into())
-        };
-        out.push(link.shard, Mail::Forward(forward));
+        })
     }
 
     /// The paths to publish, if they differ from those before.

@@ -355,18 +355,7 @@ fn a_command_reaches_every_shard_for_one_of_them_has_the_connection() {
 #[test]
 fn changed_rules_are_published_without_changing_routes() {
     let mut control = control();
-    let rule = AddressRule {
-        name: None,
-        identity: 0,
-        prefix: Some("news".to_owned()),
-        pattern: None,
-        treatment: Treatment::Multicast,
-        waypoint: false,
-        ingress_phase: None,
-        egress_phase: None,
-        priority: None,
-        fallback: false,
-    };
+    let rule = AddressRule::for_prefix("news", Treatment::Multicast);
     let identity = control.add_address(rule.clone()).expect("a good rule");
     assert!(control.add_address(rule).is_err(), "it is there already");
     let sent = turn(&mut control);

@@ -114,6 +114,17 @@ pub enum Redirect {
     From(Option<AddressId>),
 }
 
+impl Redirect {
+    /// Of what a link brings.
+    #[must_use]
+    pub fn at_first(is_of_fallback: bool) -> Self {
+        match is_of_fallback {
+            true => Self::Barred,
+            false => Self::Open,
+        }
+    }
+}
+
 /// What a message says of its way through the network.
 #[derive(Clone, Debug)]
 pub struct Journey {

@@ -111,3 +111,13 @@ pub struct Outgoing {
     /// It tells a neighbour that this router is there: it goes before all else.
     pub is_hello: bool,
 }
+
+impl Outgoing {
+    pub(super) fn new(link: NeighborLink, message: Bytes) -> Self {
+        Self {
+            link,
+            message,
+            is_hello: false,
+        }
+    }
+}

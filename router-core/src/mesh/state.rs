@@ -191,18 +191,13 @@ impl State {
     }
 
     pub(super) fn send(&mut self, link: NeighborLink, message: Bytes) {
-        self.output.push_back(Outgoing {
-            link,
-            message,
-            is_hello: false,
-        });
+        self.output.push_back(Outgoing::new(link, message));
     }
 
     pub(super) fn send_hello(&mut self, link: NeighborLink, message: Bytes) {
         self.output.push_back(Outgoing {
-            link,
-            message,
             is_hello: true,
+            ..Outgoing::new(link, message)
         });
     }
 
@@ -213,11 +208,7 @@ impl State {
     /// Sends a message to every neighbour.
     pub(super) fn flood(&mut self, message: &Bytes) {
         for (_, link) in self.links.neighbors() {
-            self.output.push_back(Outgoing {
-                link,
-                message: message.clone(),
-                is_hello: false,
-            });
+            self.output.push_back(Outgoing::new(link, message.clone()));
         }
     }
 

@@ -94,6 +94,23 @@ impl fmt::Display for RuleError {
 impl std::error::Error for RuleError {}
 
 impl AddressRule {
+    /// An entry for a prefix, without a name and with nothing else asked for.
+    #[must_use]
+    pub fn for_prefix(prefix: &str, treatment: Treatment) -> Self {
+        Self {
+            name: None,
+            identity: 0,
+            prefix: Some(prefix.to_owned()),
+            pattern: None,
+            treatment,
+            waypoint: false,
+            ingress_phase: None,
+            egress_phase: None,
+            priority: None,
+            fallback: false,
+        }
+    }
+
     /// Checks the entry and fills in what follows from the rest.
     fn check(&mut self) -> Result<(), RuleError> {
         match (&mut self.prefix, &mut self.pattern) {
@@ -276,16 +293,8 @@ mod tests {
     /// An entry for a prefix, numbered.
     fn prefix(identity: u64, prefix: &str) -> AddressRule {
         AddressRule {
-            name: None,
             identity,
-            prefix: Some(prefix.to_owned()),
-            pattern: None,
-            treatment: Treatment::AnycastBalanced,
-            waypoint: false,
-            ingress_phase: None,
-            egress_phase: None,
-            priority: None,
-            fallback: false,
+            ..AddressRule::for_prefix(prefix, Treatment::AnycastBalanced)
         }
     }
 

@@ -11,13 +11,14 @@ use amqp_proto::{LinkKey, SessionKey};
 
 use super::conn::LinkSlot;
 use super::lanes::{leave_account, origin_of};
-use super::link::{InLink, InTarget, OutLink, Queued, Routed};
+use super::link::{InTarget, Queued, Routed};
+use super::report::{report_egress, report_ingress};
 use super::settle::lost;
 use super::state::{Shard, tighten};
 use crate::counters::Counter;
 use crate::delivery::Place;
 use crate::ids::{AddressKey, ConnKey, InKey, InLinkKey, Key, OutKey, ShardId};
-use crate::inspect::{AddressCounters, LinkType};
+use crate::inspect::LinkType;
 use crate::mail::{BoundLink, Command, End, Mail, OutRef, RelayEvent, Unbind};
 use crate::notice::{LinkEnd, Notice};
 
@@ -102,7 +103,7 @@ impl Shard {
         // What goes on by itself is on nobody's account.
         let held = std::mem::take(&mut link.bytes);
         self.withhold_for_link(key, held, 0);
-        let Some(link) = self.in_links.remove(key) else {
+        let Some(mut link) = self.in_links.remove(key) else {
             return;
         };
         self.review_window(link.conn, link.session);
@@ -121,8 +122,8 @@ impl Shard {
         if let InTarget::Routed(routed) = &link.target {
             self.tell_lost(link.conn, routed);
         }
+        report_ingress(&mut link, &mut self.carried);
         if let InTarget::Address { key: address, .. } = &link.target {
-            self.report_ingress(&link);
             if let Some(links) = self.producers.get_mut(address) {
                 links.remove(&key);
                 if links.is_empty() {
@@ -278,7 +279,7 @@ impl Shard {
         let lane = std::mem::take(&mut link.lane);
         self.give_up_lane(out, lane);
         self.give_up_unsettled(tokens);
-        self.report_egress(&link);
+        report_egress(&mut link, &mut self.carried);
         if let Some(address) = link.address
             && let Some(links) = self.consumers.get_mut(&address)
         {
@@ -339,31 +340,6 @@ impl Shard {
             (Some(fan), _) => self.answer_copy(fan, state, true),
             (None, Some(origin)) => self.answer(origin, None, state, true),
             (None, None) => {}
-        }
-    }
-
-    /// Adds what a producer's link has taken in to the counters of its address.
-    pub(super) fn report_ingress(&mut self, link: &InLink) {
-        if let InTarget::Address {
-            route: Some(route), ..
-        } = &link.target
-        {
-            let carried = self.carried.entry(route.id).or_default();
-            if !link.fallback {
-                carried.ingress += link.ingress;
-            }
-            if link.of_container {
-                carried.ingress_route_container += link.ingress;
-            }
-        }
-    }
-
-    /// Adds what a consumer's link has sent to the counters of its address.
-    pub(super) fn report_egress(&mut self, link: &OutLink) {
-        if let Some(address) = link.address {
-            let counters: &mut AddressCounters = self.carried.entry(address).or_default();
-            counters.egress += link.egress;
-            counters.egress_route_container += link.egress_alone;
         }
     }
 

@@ -52,9 +52,7 @@ impl Shard {
     }
 
     fn choose_fallback(&mut self, key: AddressKey, parcel: &mut Parcel) -> Verdict {
-        let is_barred = parcel.redirect == Redirect::Barred
-            || self.is_of_fallback(parcel.link)
-            || self.is_copy(&key, parcel);
+        let is_barred = parcel.redirect == Redirect::Barred || self.is_copy(&key, parcel);
         // What has come home may soon have a way again.
         if is_barred || self.awaits_paths(parcel) {
             return Verdict::NoPath(key);
@@ -126,12 +124,6 @@ impl Shard {
         }
         parcel.redirect = Redirect::From(primary);
         Some(AddressKey::clone(&fallback.key))
-    }
-
-    /// Whether whoever sends by a link is a fallback: nothing of it goes back there.
-    pub(super) fn is_of_fallback(&self, link: Option<InLinkKey>) -> bool {
-        let link = link.and_then(|key| self.in_links.get(key));
-        link.is_some_and(|link| link.fallback)
     }
 
     /// The consumers of an address have changed: if it is a fallback, those who send to the address

@@ -73,6 +73,7 @@ impl Shard {
                 ..Heads::default()
             })
         });
+        let redirect = Redirect::at_first(in_link.fallback);
         let parcel = Parcel {
             link: Some(key),
             sender: key,
@@ -88,7 +89,7 @@ impl Shard {
             payload,
             excluded: None,
             journey: Journey::default(),
-            redirect: Redirect::Open,
+            redirect,
         };
         if parcel.complete {
             self.admit(key, parcel);

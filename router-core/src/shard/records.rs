@@ -62,7 +62,6 @@ impl Shard {
 
     /// Keeps a parcel until a window or a route appears; what is small is copied out of its chunk.
     pub(super) fn park(&mut self, parcel: Parcel, key: &AddressKey) -> InKey {
-        let is_of_fallback = self.is_of_fallback(parcel.link);
         let empty = Place::Discard(None);
         let record = self.place_parcel(&parcel, empty);
         let Parcel {
@@ -86,11 +85,7 @@ impl Shard {
                 complete,
                 excluded,
                 journey,
-                // Its link may be gone when it is chosen for again.
-                redirect: match is_of_fallback {
-                    true => Redirect::Barred,
-                    false => redirect,
-                },
+                redirect,
             };
             inbound.place = Place::Line(Box::new(waiting));
         }
@@ -130,6 +125,8 @@ impl Shard {
             Place::Hold(held) => held.state.clone(),
             _ => None,
         };
+        let link = inbound.link.and_then(|key| self.in_links.get(key));
+        let redirect = Redirect::at_first(link.is_some_and(|link| link.fallback));
         Some(Parcel {
             link: inbound.link,
             sender: inbound.sender,
@@ -145,7 +142,7 @@ impl Shard {
             payload,
             excluded: None,
             journey: Journey::default(),
-            redirect: Redirect::Open,
+            redirect,
         })
     }
 
@@ -405,10 +402,7 @@ impl Shard {
 
     /// Whether a delivery counts as ingress: not if it comes back from a fallback.
     fn is_ingress(&self, parcel: &Parcel) -> bool {
-        match parcel.link.and_then(|key| self.in_links.get(key)) {
-            Some(link) => link.kind == LinkType::Endpoint && !link.fallback,
-            None => parcel.redirect != Redirect::Barred,
-        }
+        parcel.redirect != Redirect::Barred && self.is_of_endpoint(parcel.link)
     }
 
     /// Counts how a delivery ended, on its link and for the router.

@@ -7,10 +7,12 @@ use amqp_proto::Time;
 
 use super::conn::{Conn, Phase, Trunking};
 use super::link::{InLink, InTarget, OutLink};
-use super::state::Shard;
+use super::state::{Shard, Table};
 use crate::delivery::Place;
-use crate::ids::{AddressKey, Direction, InLinkKey, Key};
-use crate::inspect::{Answer, Cipher, ConnectionRow, LinkRow, Query, Rows, Subject};
+use crate::ids::{AddressId, AddressKey, Direction, InLinkKey, Key};
+use crate::inspect::{
+    AddressCounters, Answer, Cipher, ConnectionRow, LinkRow, Query, Rows, Subject,
+};
 use crate::mail::Mail;
 use crate::route::DEFAULT_PRIORITY;
 
@@ -65,26 +67,10 @@ impl Shard {
             ..
         } = self;
         for (_, link) in in_links.iter_mut() {
-            if let InTarget::Address {
-                route: Some(route), ..
-            } = &link.target
-            {
-                let carried = carried.entry(route.id).or_default();
-                let ingress = std::mem::take(&mut link.ingress);
-                if !link.fallback {
-                    carried.ingress += ingress;
-                }
-                if link.of_container {
-                    carried.ingress_route_container += ingress;
-                }
-            }
+            report_ingress(link, carried);
         }
         for (_, link) in out_links.iter_mut() {
-            if let Some(address) = link.address {
-                let carried = carried.entry(address).or_default();
-                carried.egress += std::mem::take(&mut link.egress);
-                carried.egress_route_container += std::mem::take(&mut link.egress_alone);
-            }
+            report_egress(link, carried);
         }
     }
 
@@ -220,5 +206,31 @@ fn connection_row(conn: &Conn, now: Time) -> ConnectionRow {
             Trunking::Of(trunk) => Some(trunk),
             _ => None,
         },
+    }
+}
+
+/// Moves what a producer's link has taken in to the counters of its address.
+pub(super) fn report_ingress(link: &mut InLink, carried: &mut Table<AddressId, AddressCounters>) {
+    if let InTarget::Address {
+        route: Some(route), ..
+    } = &link.target
+    {
+        let carried = carried.entry(route.id).or_default();
+        let ingress = std::mem::take(&mut link.ingress);
+        if !link.fallback {
+            carried.ingress += ingress;
+        }
+        if link.of_container {
+            carried.ingress_route_container += ingress;
+        }
+    }
+}
+
+/// Moves what a consumer's link has sent to the counters of its address.
+pub(super) fn report_egress(link: &mut OutLink, carried: &mut Table<AddressId, AddressCounters>) {
+    if let Some(address) = link.address {
+        let carried = carried.entry(address).or_default();
+        carried.egress += std::mem::take(&mut link.egress);
+        carried.egress_route_container += std::mem::take(&mut link.egress_alone);
     }
 }

@@ -318,16 +318,8 @@ impl Plan {
         addresses
             .zip(self.priorities)
             .map(|((address, treatment), priority)| AddressRule {
-                name: None,
-                identity: 0,
-                prefix: Some(address.to_owned()),
-                pattern: None,
-                treatment,
-                waypoint: false,
-                ingress_phase: None,
-                egress_phase: None,
                 priority: priority.map(i64::from),
-                fallback: false,
+                ..AddressRule::for_prefix(address, treatment)
             })
     }
 

@@ -24,6 +24,18 @@ START_SECONDS = 20
 STOP_SECONDS = 20
 OPEN_FILES = 8192
 
+# A listener for brokers, whose port is called PORT_BROKER.
+BROKERS = """
+listener {
+    name: brokers
+    host: 127.0.0.1
+    port: @PORT_BROKER@
+    role: route-container
+    authenticatePeer: no
+    saslMechanisms: ANONYMOUS
+}
+"""
+
 
 def binary():
     """The path of the router to test."""

@@ -10,7 +10,7 @@ from proton.handlers import MessagingHandler
 from proton.reactor import ApplicationEvent, Container, EventInjector, LinkOption
 from proton.utils import BlockingConnection, SyncRequestResponse
 
-from router import Router, RouterCase
+from router import BROKERS, Router, RouterCase
 
 SECONDS = 60
 GRANT = 10
@@ -25,15 +25,7 @@ address {
 }
 """
 
-BROKER = WAYPOINT + """
-listener {
-    name: brokers
-    host: 127.0.0.1
-    port: @PORT_BROKER@
-    role: route-container
-    authenticatePeer: no
-    saslMechanisms: ANONYMOUS
-}
+BROKER = WAYPOINT + BROKERS + """
 autoLink {
     name: to
     address: queue/orders

@@ -9,7 +9,7 @@ from proton import Delivery, Message, symbol
 from proton.utils import BlockingConnection
 
 from peer import Loop
-from router import Router, binary
+from router import BROKERS, Router, binary
 from test_autolinks import DIALS, HEAD, LISTENS, Broker, manage, until
 
 SECONDS = 60
@@ -24,15 +24,7 @@ address {
 }
 """
 
-BROKER = FALLBACK + """
-listener {
-    name: brokers
-    host: 127.0.0.1
-    port: @PORT_BROKER@
-    role: route-container
-    authenticatePeer: no
-    saslMechanisms: ANONYMOUS
-}
+BROKER = FALLBACK + BROKERS + """
 autoLink {
     address: queue/orders
     direction: out

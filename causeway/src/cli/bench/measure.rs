@@ -12,6 +12,7 @@ use std::time::Duration;
 use amqp_codec::{Source, Str};
 use amqp_proto::{Connection, RecvBuf, Sasl, SendQueue, Time};
 
+use crate::blocking::Blocking;
 use crate::cli::bench::crowd;
 use crate::cli::bench::load::Load;
 use crate::cli::bench::process::Usage;
@@ -348,9 +349,7 @@ impl<'a> Run<'a> {
                     connection: Connection::new(Arc::clone(&config), clock.now()),
                     input: RecvBuf::new(),
                     output: SendQueue::new(),
-                    sealed: SendQueue::new(),
-                    stream,
-                    transform: tls::plain(),
+                    socket: Blocking::new(stream, tls::plain()),
                 };
                 let stage = Arc::clone(&stage);
                 let tally = Arc::clone(&tally);

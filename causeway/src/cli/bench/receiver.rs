@@ -82,9 +82,7 @@ impl Receiver {
             connection,
             input,
             output,
-            sealed,
-            stream,
-            transform,
+            socket,
         } = parts;
         Ok(Self {
             clock,
@@ -97,7 +95,7 @@ impl Receiver {
             links: Vec::new(),
             output,
             sessions: Vec::new(),
-            socket: Socket::new(stream, transform, sealed).map_err(lost)?,
+            socket: Socket::new(socket).map_err(lost)?,
             stage,
             tally,
         })

@@ -90,9 +90,7 @@ impl Sender {
             connection,
             input,
             output,
-            sealed,
-            stream,
-            transform,
+            socket,
         } = parts;
         let interval = load.interval();
         let now = clock.now();
@@ -113,7 +111,7 @@ impl Sender {
             output,
             session,
             settled: load.settled,
-            socket: Socket::new(stream, transform, sealed).map_err(lost)?,
+            socket: Socket::new(socket).map_err(lost)?,
             stage,
             tally,
             template: Template::new(load.size),

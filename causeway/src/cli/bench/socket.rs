@@ -12,6 +12,8 @@ use bytes::{Bytes, BytesMut};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::blocking::Blocking;
+
 /// Bytes read at once.
 const READ_LENGTH: usize = 64 * 1024;
 /// Pieces of output written at once.
@@ -31,14 +33,16 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Takes over a connected stream, with what stands before it and what that has for it.
+    /// Takes over a connected socket, with what stands before it and what that has for it.
     ///
     /// # Errors
     /// If the operating system refuses.
     pub(super) fn new(
-        stream: std::net::TcpStream,
-        transform: Box<dyn Transform>,
-        sealed: SendQueue,
+        Blocking {
+            sealed,
+            stream,
+            stage: transform,
+        }: Blocking,
     ) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
@@ -208,7 +212,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stream = std::net::TcpStream::connect(address).unwrap();
-        let mut socket = Socket::new(stream, Box::new(Dribble), SendQueue::new()).unwrap();
+        let mut socket = Socket::new(Blocking::new(stream, Box::new(Dribble))).unwrap();
         let mut output = SendQueue::new();
         output.inline().extend_from_slice(b"whole");
         socket.write(&mut output).unwrap();

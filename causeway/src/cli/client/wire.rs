@@ -1,19 +1,16 @@
 //! One blocking connection: a TCP stream under the protocol engine, TLS between them or not.
 //!
-//! Owns the stream, the engine, their buffers and the waiting; it knows no links. A wait is cut
+//! Owns the socket, the engine, its buffers and the waiting; it knows no links. A wait is cut
 //! into short pieces so that heartbeats go out and Ctrl-C is seen; output is written before each
 //! wait and never in between, so that what belongs together leaves together.
 
-use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use amqp_proto::{
-    Config, Connection, ConnectionError, Event, RecvBuf, SaslStep, SendQueue, Time, Transform,
-};
-use bytes::BytesMut;
+use amqp_proto::{Config, Connection, ConnectionError, Event, RecvBuf, SaslStep, SendQueue, Time};
 
+use crate::blocking::{Blocking, Loss};
 use crate::cli::client::endpoint::Endpoint;
 use crate::cli::client::fault;
 use crate::cli::client::interrupt::Interrupt;
@@ -28,10 +25,6 @@ use crate::random::Random;
 const SOCKET_TIME_OUT: Duration = Duration::from_secs(10);
 /// How long a wait lasts before heartbeats and Ctrl-C are looked at again.
 const WAIT_MAX: Duration = Duration::from_millis(200);
-/// Bytes read at once.
-const READ_LENGTH: usize = 16 * 1024;
-/// Pieces of output written at once.
-const SLICES: usize = 32;
 
 /// A connection and what it needs to move.
 pub struct Wire {
@@ -43,10 +36,8 @@ pub struct Wire {
     input: RecvBuf,
     interrupt: Interrupt,
     peer: Endpoint,
-    sealed: SendQueue,
-    stream: TcpStream,
+    socket: Blocking,
     trace: bool,
-    transform: Box<dyn Transform>,
     dialogue: Option<Dialogue>,
 }
 
@@ -58,12 +49,8 @@ pub struct WireParts {
     pub input: RecvBuf,
     /// Output that was not written.
     pub output: SendQueue,
-    /// Output that is ready for the socket.
-    pub sealed: SendQueue,
-    /// The socket; blocking.
-    pub stream: TcpStream,
-    /// What stands between engine and socket.
-    pub transform: Box<dyn Transform>,
+    /// The socket and what stands between it and the engine.
+    pub socket: Blocking,
 }
 
 impl Wire {
@@ -78,8 +65,7 @@ impl Wire {
         interrupt: Interrupt,
         trace: bool,
     ) -> Result<Self, Failure> {
-        let transform = peer.stage()?;
-        let stream = connect(peer)?;
+        let socket = connect(peer)?;
         let mut connection = Connection::new(config, clock.now());
         connection.set_tap(trace);
         let mut output = SendQueue::new();
@@ -92,10 +78,8 @@ impl Wire {
             input,
             interrupt,
             peer,
-            sealed: SendQueue::new(),
-            stream,
+            socket,
             trace,
-            transform,
             dialogue: None,
         })
     }
@@ -173,30 +157,8 @@ impl Wire {
     /// If the connection is lost or takes nothing for ten seconds.
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.show_frames();
-        loop {
-            let waiting = self.output.len();
-            let sealed = self.transform.seal(&mut self.output, &mut self.sealed);
-            self.write_sealed()?;
-            sealed.map_err(|error| secure::failed(&self.peer.to_string(), &error.text))?;
-            // During a handshake it waits; what is large is sealed in rounds.
-            if self.output.is_empty() || self.output.len() == waiting {
-                return Ok(());
-            }
-        }
-    }
-
-    fn write_sealed(&mut self) -> Result<(), Failure> {
-        while !self.sealed.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = self.sealed.io_slices(&mut slices);
-            match self.stream.write_vectored(&slices[..used]) {
-                Ok(0) => return Err(self.lost("nothing can be written")),
-                Ok(written) => self.sealed.consume(written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.lost(&error.to_string())),
-            }
-        }
-        Ok(())
+        let flushed = self.socket.flush(&mut self.output);
+        flushed.map_err(|loss| self.lost_by(&loss))
     }
 
     /// Does what time demands: a heartbeat, or the end of a connection that has gone silent.
@@ -218,8 +180,7 @@ impl Wire {
         self.connection.close(None, &mut self.output);
         let deadline = Some(self.clock.now() + WAIT_MAX * 5);
         while let Ok(Some(_)) = self.next_event(deadline) {}
-        self.transform.finish();
-        drop(self.flush());
+        self.socket.finish(&mut self.output);
     }
 
     /// Takes the connection apart, for an owner that waits in another way.
@@ -229,45 +190,28 @@ impl Wire {
             connection,
             input,
             output,
-            sealed,
-            stream,
-            transform,
+            socket,
             ..
         } = self;
         WireParts {
             connection,
             input,
             output,
-            sealed,
-            stream,
-            transform,
+            socket,
         }
     }
 
     /// Reads once, for at most `wait`.
     fn read(&mut self, wait: Duration) -> Result<(), Failure> {
-        let mut window = [0; READ_LENGTH];
-        let read = self
-            .stream
-            .set_read_timeout(Some(wait.max(Duration::from_millis(1))))
-            .and_then(|()| self.stream.read(&mut window));
-        match read {
-            Ok(0) => Err(self.lost("it hung up without a word")),
-            Ok(length) => {
-                let bytes = BytesMut::from(&window[..length]);
-                let opened = self.transform.open(bytes, &mut self.input);
-                opened.map_err(|error| {
-                    // The peer may hear why; that it does not changes nothing.
-                    drop(self.flush());
-                    secure::failed(&self.peer.to_string(), &error.text)
-                })
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::Interrupted => Ok(()),
-                _ => Err(self.lost(&error.to_string())),
-            },
+        let read = self.socket.read(wait, &mut self.input, &mut self.output);
+        read.map(drop).map_err(|loss| self.lost_by(&loss))
+    }
+
+    fn lost_by(&self, loss: &Loss) -> Failure {
+        match loss {
+            Loss::HungUp => self.lost("it hung up without a word"),
+            Loss::Socket(error) => self.lost(&error.to_string()),
+            Loss::Stage(error) => secure::failed(&self.peer.to_string(), &error.text),
         }
     }
 
@@ -314,27 +258,14 @@ impl Wire {
 }
 
 /// A TCP connection to the first address of the host that answers.
-fn connect(peer: &Endpoint) -> Result<TcpStream, Failure> {
+fn connect(peer: &Endpoint) -> Result<Blocking, Failure> {
+    let stage = peer.stage()?;
     let addresses: Vec<SocketAddr> = (peer.host.as_str(), peer.port)
         .to_socket_addrs()
         .map_err(|error| Failure::new(format!("unknown host `{}`: {error}", peer.host)))?
         .collect();
-    let mut failure = None;
-    for address in &addresses {
-        match TcpStream::connect_timeout(address, SOCKET_TIME_OUT) {
-            Ok(stream) => {
-                let prepared = stream
-                    .set_nodelay(true)
-                    .and_then(|()| stream.set_write_timeout(Some(SOCKET_TIME_OUT)));
-                return match prepared {
-                    Ok(()) => Ok(stream),
-                    Err(error) => Err(Failure::new(format!("socket to {peer}: {error}"))),
-                };
-            }
-            Err(error) => failure = Some(error),
-        }
-    }
-    let why = failure.map_or_else(|| "it has no address".into(), |error| error.to_string());
-    Err(Failure::new(format!("cannot connect to {peer}: {why}"))
-        .hint("`causeway run` starts a router here; --url amqp://HOST:PORT names another"))
+    Blocking::connect(&addresses, SOCKET_TIME_OUT, stage).map_err(|error| {
+        Failure::new(format!("cannot connect to {peer}: {error}"))
+            .hint("`causeway run` starts a router here; --url amqp://HOST:PORT names another")
+    })
 }

@@ -100,7 +100,7 @@ pub static ROUTER_ADDRESS: EntityType = EntityType {
         ),
         Attribute::graph(
             "deliveriesRedirectedToFallback",
-            "Deliveries sent to the fallback.",
+            "Deliveries meant for the fallback: they went there or began to wait for it.",
         ),
         Attribute::new(
             "key",

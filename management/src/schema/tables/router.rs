@@ -236,7 +236,7 @@ const ATTRIBUTES: &[Attribute] = &[
     ),
     Attribute::graph(
         "deliveriesRedirectedToFallback",
-        "Deliveries sent to a fallback.",
+        "Deliveries meant for a fallback: they went there or began to wait for it.",
     ),
     Attribute::graph("uptimeSeconds", "Seconds since the start of the router."),
     Attribute::graph("memoryUsage", "Virtual memory of the process, in bytes."),

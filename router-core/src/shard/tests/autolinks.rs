@@ -175,28 +175,6 @@ impl Scene {
         self.world.run();
     }
 
-    /// The client rejects every other of the first deliveries with a long reason: each is a frame
-    /// of its own, those between are accepted.
-    fn answer_at_length(&mut self, count: u32) {
-        let reason = AmqpError {
-            condition: Symbol::from("app:no"),
-            description: Some(Str::copy(&"n".repeat(12_000))),
-            info: None,
-        };
-        let peer = &mut self.world.peers[self.client];
-        let session = peer.session.unwrap();
-        for id in 0..count {
-            let state = match id % 2 {
-                0 => DeliveryState::Accepted,
-                _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
-            };
-            peer.engine
-                .queue_disposition(session, Role::Receiver, id, true, Some(state));
-        }
-        peer.say_all(session);
-        self.world.run();
-    }
-
     /// Another program takes what comes to the broker.
     fn other_broker(&mut self) -> usize {
         let other = self.world.connect(0);
@@ -217,33 +195,12 @@ impl Scene {
         self.accept(broker, link, id);
         assert!(self.world.send(broker, source, &bytes, false), "no credit");
     }
-
-    /// Nothing is left once everybody has gone.
-    fn leaves_nothing(mut self) {
-        for peer in 0..self.world.peers.len() {
-            if !self.world.peers[peer].gone {
-                self.world.vanish(peer);
-            }
-        }
-        self.world.run();
-        for shard in &self.world.shards {
-            assert!(shard.census().is_empty(), "{:?}", shard.census());
-        }
-    }
 }
 
 fn waypoint() -> AddressRule {
     AddressRule {
-        name: None,
-        identity: 0,
-        prefix: Some("queue".to_owned()),
-        pattern: None,
-        treatment: Treatment::AnycastBalanced,
         waypoint: true,
-        ingress_phase: None,
-        egress_phase: None,
-        priority: None,
-        fallback: false,
+        ..AddressRule::for_prefix("queue", Treatment::AnycastBalanced)
     }
 }
 
@@ -287,7 +244,7 @@ fn messages_to_an_address_go_through_the_broker_in_its_path() {
         assert_eq!(total(Counter::DeliveriesEgressRouteContainer), 1);
         assert_eq!(total(Counter::DeliveriesIngressRouteContainer), 1);
         assert_eq!(total(Counter::DeliveriesEgress), 2);
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }
 
@@ -374,7 +331,7 @@ fn who_refuses_is_asked_again_after_two_seconds_and_then_every_five() {
     let mut rows = scene.world.control.auto_links();
     assert_eq!(rows.next().unwrap().last_error, None);
     drop(rows);
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -419,7 +376,7 @@ fn an_answer_without_an_address_is_no_link() {
     assert_eq!(scene.statuses(), [AutoLinkStatus::Failed]);
     let why = scene.last_error().unwrap();
     assert!(why.contains("without an address"), "{why}");
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -441,7 +398,7 @@ fn who_never_answers_is_asked_once_and_hinders_nobody() {
     scene.answer(scene.broker, Out);
     scene.answer(scene.broker, In);
     assert!(scene.world.control.address("M0queue").is_none());
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -489,7 +446,7 @@ fn what_waits_for_a_deleted_link_goes_elsewhere_and_what_was_sent_is_modified() 
         scene.accept(scene.broker, sink, 0);
         scene.world.detach(scene.broker, sink);
         assert!(!scene.world.peers[scene.broker].gone);
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }
 
@@ -504,7 +461,8 @@ fn a_broker_hears_what_became_of_its_messages_before_its_link_is_detached() {
             scene.world.send_many(broker, source, &small, false, 50);
         }
         scene.world.set_stalled(broker, true);
-        scene.answer_at_length(200);
+        scene.world.answer_at_length(scene.client, 200);
+        scene.world.run();
         let identity = scene.identity(1);
         assert!(scene.world.control.remove_auto_link(identity));
         for _ in 0..stalls {
@@ -523,7 +481,7 @@ fn a_broker_hears_what_became_of_its_messages_before_its_link_is_detached() {
         assert_eq!(told.count() == 200, stalls == 1);
         assert!(!scene.world.peers[broker].gone, "{stalls}");
         scene.world.detach(broker, source);
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }
 
@@ -540,7 +498,8 @@ fn a_deleted_link_is_sent_nothing_more_however_much_its_broker_has_yet_to_hear()
         scene.world.send_many(broker, source, &small, false, 50);
     }
     scene.world.set_stalled(broker, true);
-    scene.answer_at_length(200);
+    scene.world.answer_at_length(scene.client, 200);
+    scene.world.run();
     let other = scene.other_broker();
     let identity = scene.identity(0);
     assert!(scene.world.control.remove_auto_link(identity));
@@ -552,7 +511,7 @@ fn a_deleted_link_is_sent_nothing_more_however_much_its_broker_has_yet_to_hear()
     scene.world.set_stalled(broker, false);
     assert!(scene.is_detached(broker, sink));
     assert!(scene.world.peers[broker].messages.is_empty());
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -572,7 +531,7 @@ fn what_a_broker_has_sent_goes_on_when_its_link_is_deleted() {
     scene.world.credit(scene.client, consumer, 5, false);
     let client = &scene.world.peers[scene.client];
     assert_eq!(client.received(), [&message("one")[..]]);
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -592,7 +551,7 @@ fn a_broker_that_comes_back_is_asked_at_once() {
             .send(scene.client, producer, &message("back"), false)
     );
     assert_eq!(scene.world.peers[scene.broker].messages.len(), 1);
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -610,7 +569,7 @@ fn a_session_that_the_broker_ends_takes_its_links_along_for_two_seconds() {
         scene.answer(scene.broker, direction);
     }
     assert_eq!(scene.statuses(), [AutoLinkStatus::Active; 2]);
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -656,7 +615,7 @@ fn all_connections_of_a_container_have_a_link_each() {
         scene.statuses()[2..],
         [AutoLinkStatus::Attaching, AutoLinkStatus::Inactive]
     );
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]

@@ -23,16 +23,8 @@ struct Scene {
 
 fn rule(treatment: Treatment) -> AddressRule {
     AddressRule {
-        name: None,
-        identity: 0,
-        prefix: Some("queue".to_owned()),
-        pattern: None,
-        treatment,
-        waypoint: false,
-        ingress_phase: None,
-        egress_phase: None,
-        priority: None,
         fallback: true,
+        ..AddressRule::for_prefix("queue", treatment)
     }
 }
 
@@ -55,9 +47,28 @@ fn text_of(message: &[u8]) -> String {
     }
 }
 
+/// What two senders have sent that take turns.
+fn twice(count: u32) -> Vec<String> {
+    let numbers = (0..count).map(|number| number.to_string());
+    numbers.flat_map(|text| [text.clone(), text]).collect()
+}
+
 impl Scene {
     fn new(shards: u16) -> Self {
         Self::with(shards, &[rule(Treatment::AnycastBalanced)])
+    }
+
+    fn two_senders(&mut self) -> [LinkKey; 2] {
+        ["s1", "s2"].map(|name| self.world.sender(self.producer, name, "queue"))
+    }
+
+    /// Sends numbers, each by both.
+    fn send_each(&mut self, senders: [LinkKey; 2], count: u32) {
+        for number in 0..count {
+            for sender in senders {
+                assert!(self.send(sender, &number.to_string(), false));
+            }
+        }
     }
 
     fn with(shards: u16, rules: &[AddressRule]) -> Self {
@@ -183,19 +194,6 @@ impl Scene {
         }
         sum
     }
-
-    /// Nothing is left once everybody has gone.
-    fn leaves_nothing(mut self) {
-        for peer in 0..self.world.peers.len() {
-            if !self.world.peers[peer].gone {
-                self.world.vanish(peer);
-            }
-        }
-        self.world.run();
-        for shard in &self.world.shards {
-            assert!(shard.census().is_empty(), "{:?}", shard.census());
-        }
-    }
 }
 
 const ACCEPTED: Option<(Option<DeliveryState>, bool)> = Some((Some(DeliveryState::Accepted), true));
@@ -231,7 +229,7 @@ fn each_message_goes_to_the_fallback_as_long_as_nobody_else_receives() {
             assert_eq!(scene.total(Counter::DeliveriesEgress), 1);
             assert_eq!(scene.total(Counter::DeliveriesRedirectedToFallback), 2);
             assert_eq!(scene.carried("MFqueue").egress, 0);
-            scene.leaves_nothing();
+            scene.world.leaves_nothing();
         }
     }
 }
@@ -270,7 +268,7 @@ fn what_waits_for_the_fallback_of_an_address_that_goes_counts_for_nobody() {
     scene.world.credit(scene.spare, spare, 1000, false);
     assert_eq!(scene.take(scene.spare).len(), 400);
     assert_eq!(scene.carried("MFqueue").ingress, 0);
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -348,7 +346,7 @@ fn nothing_of_a_fallback_goes_back_to_one() {
         assert_eq!(scene.total(Counter::DeliveriesIngress), 0);
         assert_eq!(scene.carried("MFqueue").ingress, 0);
         assert_eq!(scene.total(Counter::DeliveriesRedirectedToFallback), 0);
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }
 
@@ -374,24 +372,16 @@ fn what_its_receiver_refuses_does_not_go_to_the_fallback() {
 fn what_waited_for_a_receiver_that_leaves_goes_to_the_fallback_in_order() {
     for shards in [1, 2] {
         let mut scene = Scene::new(shards);
-        let senders = [
-            scene.world.sender(scene.producer, "s1", "queue"),
-            scene.world.sender(scene.producer, "s2", "queue"),
-        ];
+        let senders = scene.two_senders();
         let primary = scene.primary(1);
         // More than its lane takes: the rest waits in the address's line.
-        for number in 0..150 {
-            for sender in senders {
-                assert!(scene.send(sender, &number.to_string(), false));
-            }
-        }
+        scene.send_each(senders, 150);
         assert_eq!(scene.take(scene.consumer), ["0"]);
         scene.fallback(1000);
         scene.world.detach(scene.consumer, primary);
-        let all = (0..150).flat_map(|number| [number.to_string(), number.to_string()]);
-        assert_eq!(scene.take(scene.spare), all.skip(1).collect::<Vec<_>>());
+        assert_eq!(scene.take(scene.spare), twice(150)[1..]);
         assert_eq!(scene.total(Counter::DeliveriesRedirectedToFallback), 299);
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }
 
@@ -400,21 +390,13 @@ fn a_fallback_that_takes_little_gets_all_in_order() {
     for shards in [1, 2] {
         let mut scene = Scene::new(shards);
         // Two senders have more under way than the way to one receiver holds.
-        let senders = [
-            scene.world.sender(scene.producer, "s1", "queue"),
-            scene.world.sender(scene.producer, "s2", "queue"),
-        ];
+        let senders = scene.two_senders();
         let spare = scene.fallback(0);
-        for number in 0..200 {
-            for sender in senders {
-                assert!(scene.send(sender, &number.to_string(), false));
-            }
-        }
+        scene.send_each(senders, 200);
         scene.world.credit(scene.spare, spare, 1000, false);
-        let expected = (0..200).flat_map(|number| [number.to_string(), number.to_string()]);
-        assert_eq!(scene.take(scene.spare), expected.collect::<Vec<_>>());
+        assert_eq!(scene.take(scene.spare), twice(200));
         assert_eq!(scene.total(Counter::DeliveriesRedirectedToFallback), 400);
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }
 
@@ -424,25 +406,17 @@ fn what_waited_for_a_fallback_that_leaves_goes_to_who_has_come_meanwhile() {
         let mut scene = Scene::new(shards);
         scene.world.listener.strip_annotations.outbound = false;
         scene.consumer = scene.world.connect(usize::from(shards) - 1);
-        let senders = [
-            scene.world.sender(scene.producer, "s1", "queue"),
-            scene.world.sender(scene.producer, "s2", "queue"),
-        ];
+        let senders = scene.two_senders();
         let spare = scene.fallback(0);
-        for number in 0..200 {
-            for sender in senders {
-                assert!(scene.send(sender, &number.to_string(), false));
-            }
-        }
+        scene.send_each(senders, 200);
         scene.primary(1000);
         assert!(scene.take(scene.consumer).is_empty());
         scene.world.detach(scene.spare, spare);
         let messages = &scene.world.peers[scene.consumer].messages;
         let own = (Some("queue".to_owned()), None);
         assert!(messages.iter().all(|(.., bytes)| annotations(bytes) == own));
-        let expected = (0..200).flat_map(|number| [number.to_string(), number.to_string()]);
-        assert_eq!(scene.take(scene.consumer), expected.collect::<Vec<_>>());
-        scene.leaves_nothing();
+        assert_eq!(scene.take(scene.consumer), twice(200));
+        scene.world.leaves_nothing();
     }
 }
 
@@ -461,7 +435,7 @@ fn what_one_fallback_leaves_behind_another_gets() {
     // Those that came home count once.
     assert_eq!(scene.total(Counter::DeliveriesRedirectedToFallback), 3);
     assert_eq!(scene.carried("M0queue").redirected, 3);
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -502,7 +476,7 @@ fn a_large_message_goes_to_the_fallback_while_it_comes() {
                 .dispose(scene.spare, 0, DeliveryState::Accepted, true);
             assert_eq!(scene.outcome(0), ACCEPTED);
         }
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }
 
@@ -522,7 +496,7 @@ fn who_floods_a_fallback_that_is_slow_is_held_back() {
     assert_eq!(scene.take(scene.spare).len(), sent);
     assert!(scene.send(sender, &text, true));
     assert_eq!(scene.take(scene.spare).len(), 1);
-    scene.leaves_nothing();
+    scene.world.leaves_nothing();
 }
 
 #[test]
@@ -651,6 +625,6 @@ fn who_sends_and_leaves_at_once_is_served_by_the_fallback() {
         scene.world.vanish(scene.producer);
         scene.world.run();
         assert_eq!(scene.take(scene.spare), ["last"]);
-        scene.leaves_nothing();
+        scene.world.leaves_nothing();
     }
 }

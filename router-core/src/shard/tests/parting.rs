@@ -306,27 +306,6 @@ fn a_container_hears_the_reason_that_its_client_gave_before_it_was_lost() {
     assert_eq!(scene.world.peers[scene.container].messages.len(), 100);
 }
 
-/// The client rejects every other of the first deliveries with a long reason: each is a frame of
-/// its own, those between are accepted.
-fn answer_at_length(scene: &mut Scene, count: u32) {
-    let reason = AmqpError {
-        condition: Symbol::from("app:no"),
-        description: Some(Str::copy(&"n".repeat(12_000))),
-        info: None,
-    };
-    let peer = &mut scene.world.peers[scene.client];
-    let session = peer.session.unwrap();
-    for id in 0..count {
-        let state = match id % 2 {
-            0 => DeliveryState::Accepted,
-            _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
-        };
-        peer.engine
-            .queue_disposition(session, Role::Receiver, id, true, Some(state));
-    }
-    peer.say_all(session);
-}
-
 /// Of how many of its first deliveries the container has heard what has become.
 fn told(scene: &Scene, count: u32) -> usize {
     let told = (0..count).filter(|&id| {
@@ -345,7 +324,7 @@ fn outcomes_with_long_reasons_and_a_detach_do_not_cost_the_container_its_connect
         let world = &mut scene.world;
         world.send_many(scene.container, far, &small, false, 50);
     }
-    answer_at_length(&mut scene, 400);
+    scene.world.answer_at_length(scene.client, 400);
     let peer = &mut scene.world.peers[scene.client];
     peer.engine.detach(near, true, None, &mut peer.output);
     scene.world.run();
@@ -367,7 +346,7 @@ fn outcomes_that_a_container_does_not_read_and_a_detach_do_not_cost_others_their
     assert_eq!(two.send_small(400, 1), 400);
     two.scene.world.set_stalled(container, true);
     two.scene.client = client;
-    answer_at_length(&mut two.scene, 400);
+    two.scene.world.answer_at_length(two.scene.client, 400);
     two.scene.detach(client, two.near[0], true, None);
     two.pass(limits::ROUTED_DETACH_TIME_OUT.as_secs() + 3);
     assert!(two.scene.detached(client, two.near[0]).is_some());

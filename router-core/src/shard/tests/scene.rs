@@ -61,18 +61,7 @@ impl Scene {
             ("multicast", Treatment::Multicast),
             ("balanced", Treatment::AnycastBalanced),
         ] {
-            let rule = AddressRule {
-                prefix: Some(prefix.to_owned()),
-                name: None,
-                identity: 0,
-                pattern: None,
-                treatment,
-                waypoint: false,
-                ingress_phase: None,
-                egress_phase: None,
-                priority: None,
-                fallback: false,
-            };
+            let rule = AddressRule::for_prefix(prefix, treatment);
             world.control.add_address(rule).unwrap();
         }
         world.run();

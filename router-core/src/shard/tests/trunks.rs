@@ -674,16 +674,8 @@ fn a_copy_for_a_receiver_that_has_just_gone_does_not_go_to_the_fallback() {
         let mut pair = Pair::new([1, 1]);
         for world in &mut pair.worlds {
             let rule = AddressRule {
-                name: None,
-                identity: 0,
-                prefix: Some("q".to_owned()),
-                pattern: None,
-                treatment,
-                waypoint: false,
-                ingress_phase: None,
-                egress_phase: None,
-                priority: None,
                 fallback: true,
+                ..AddressRule::for_prefix("q", treatment)
             };
             world.control.add_address(rule).unwrap();
         }

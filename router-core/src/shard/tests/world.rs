@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use amqp_codec::{
-    Attach, DeliveryState, DeliveryTag, Disposition, Encoded, FrameType, Map, Performative, Role,
-    SenderSettleMode, Source, Str, Target, TargetArchetype, Value, begin_frame, end_frame,
+    AmqpError, Attach, DeliveryState, DeliveryTag, Disposition, Encoded, FrameType, Map,
+    Performative, Role, SenderSettleMode, Source, Str, Symbol, Target, TargetArchetype, Value,
+    begin_frame, end_frame,
 };
 use amqp_proto::{
     Clear, Config, Connection, Event, LinkKey, OutTransfer, Payload, RecvBuf, SendQueue, Sent,
@@ -614,6 +615,40 @@ impl World {
         } else if self.stalled.remove(&(shard, key)) {
             self.flush(shard, key);
             self.run();
+        }
+    }
+
+    /// A peer rejects every other of the first deliveries with a long reason: each is a frame of
+    /// its own, those between are accepted.
+    pub(super) fn answer_at_length(&mut self, peer: usize, count: u32) {
+        let reason = AmqpError {
+            condition: Symbol::from("app:no"),
+            description: Some(Str::copy(&"n".repeat(12_000))),
+            info: None,
+        };
+        let peer = &mut self.peers[peer];
+        let session = peer.session.unwrap();
+        for id in 0..count {
+            let state = match id % 2 {
+                0 => DeliveryState::Accepted,
+                _ => DeliveryState::Rejected(Some(Box::new(reason.clone()))),
+            };
+            peer.engine
+                .queue_disposition(session, Role::Receiver, id, true, Some(state));
+        }
+        peer.say_all(session);
+    }
+
+    /// Nothing is left once everybody has gone.
+    pub(super) fn leaves_nothing(mut self) {
+        for peer in 0..self.peers.len() {
+            if !self.peers[peer].gone {
+                self.vanish(peer);
+            }
+        }
+        self.run();
+        for shard in &self.shards {
+            assert!(shard.census().is_empty(), "{:?}", shard.census());
         }
     }
 }
