@@ -8,18 +8,19 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::recv::RecvBuf;
 use crate::send::SendQueue;
 
 /// Bytes in, bytes out: TLS, or nothing at all.
 pub trait Transform: Send {
-    /// Takes bytes as they were read and appends the plaintext to `plain`.
+    /// Takes bytes as they were read, which it may change where they lie, and appends the plaintext
+    /// to `plain`.
     ///
     /// # Errors
     /// The stage cannot go on; what it has to tell the peer comes with the next `seal`.
-    fn open(&mut self, wire: BytesMut, plain: &mut RecvBuf) -> Result<(), TransformError>;
+    fn open(&mut self, wire: &mut [u8], plain: &mut RecvBuf) -> Result<(), TransformError>;
 
     /// Takes plaintext from `plain`, and whatever the stage itself has to say, into `wire`.
     ///
@@ -96,8 +97,8 @@ impl std::error::Error for TransformError {}
 pub struct Clear;
 
 impl Transform for Clear {
-    fn open(&mut self, wire: BytesMut, plain: &mut RecvBuf) -> Result<(), TransformError> {
-        plain.push(wire.freeze());
+    fn open(&mut self, wire: &mut [u8], plain: &mut RecvBuf) -> Result<(), TransformError> {
+        plain.push(Bytes::copy_from_slice(wire));
         Ok(())
     }
 

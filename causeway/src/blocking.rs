@@ -9,7 +9,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use amqp_proto::{RecvBuf, SendQueue, Transform, TransformError};
-use bytes::BytesMut;
 
 /// Bytes read at once.
 const READ_LENGTH: usize = 16 * 1024;
@@ -126,8 +125,7 @@ impl Blocking {
         match read {
             Ok(0) => Err(Loss::HungUp),
             Ok(length) => {
-                let bytes = BytesMut::from(&window[..length]);
-                if let Err(error) = self.stage.open(bytes, input) {
+                if let Err(error) = self.stage.open(&mut window[..length], input) {
                     // Whether the peer hears why changes nothing.
                     drop(self.flush(output));
                     return Err(Loss::Stage(error));

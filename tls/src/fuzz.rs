@@ -8,7 +8,6 @@
 use std::sync::OnceLock;
 
 use amqp_proto::{SendQueue, Transform as _};
-use bytes::BytesMut;
 
 use crate::profile::{ClientCertificate, Material, Profile};
 use crate::session::{HANDSHAKE_BYTES_MAX, RECORD, RECORD_OVERHEAD};
@@ -203,7 +202,7 @@ impl Scene {
         };
         for piece in bytes.chunks(piece.max(1)) {
             let had_failed = end.has_failed;
-            let opened = end.transform.opened(BytesMut::from(piece));
+            let opened = end.transform.opened(&mut piece.to_vec());
             end.has_failed |= opened.is_err();
             let data = opened.unwrap_or_default();
             let kept = end.transform.kept();

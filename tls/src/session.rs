@@ -136,7 +136,7 @@ impl<S: Side> Session<S> {
             is_over: false,
             farewell: Farewell::No,
         };
-        session.process(&mut BytesMut::new(), &mut BytesMut::new())?;
+        session.process(&mut [], &mut BytesMut::new())?;
         Ok(session)
     }
 
@@ -206,13 +206,13 @@ impl<S: Side> Session<S> {
     ///
     /// # Errors
     /// The session is at its end. What has to be told to the peer comes with the next `seal`.
-    pub(crate) fn open(&mut self, mut wire: BytesMut) -> Result<Bytes, String> {
+    pub(crate) fn open(&mut self, wire: &mut [u8]) -> Result<Bytes, String> {
         if self.is_deaf() {
             return Ok(Bytes::new());
         }
         let count = wire.len();
         let mut plain = BytesMut::new();
-        let result = self.open_all(&mut wire, &mut plain);
+        let result = self.open_all(wire, &mut plain);
         self.dataless = match plain.is_empty() {
             true => self.dataless.saturating_add(count),
             false => {
@@ -240,12 +240,13 @@ impl<S: Side> Session<S> {
     }
 
     /// Records are opened where they lie; only one that is not whole is copied.
-    fn open_all(&mut self, wire: &mut BytesMut, plain: &mut BytesMut) -> Result<(), String> {
+    fn open_all(&mut self, wire: &mut [u8], plain: &mut BytesMut) -> Result<(), String> {
+        let mut wire = wire;
         while !self.carry.is_empty() && !wire.is_empty() {
             let wanted = missing(&self.carry);
             let taken = wanted.min(wire.len());
             self.carry.extend_from_slice(&wire[..taken]);
-            wire.advance(taken);
+            wire = &mut wire[taken..];
             if self.carry.len() > HANDSHAKE_BYTES_MAX {
                 return Err("a TLS message is too long".to_owned());
             }
@@ -260,29 +261,42 @@ impl<S: Side> Session<S> {
                 return Err("a TLS message comes in too many pieces".to_owned());
             }
             let mut carry = std::mem::take(&mut self.carry);
-            let result = self.process(&mut carry, plain);
+            // Once for all that has come: to grow it would be to copy what is in it.
+            plain.reserve(carry.len() + wire.len());
+            let done = self.process(&mut carry, plain)?;
+            carry.advance(done);
             // A clean buffer keeps no memory.
-            self.carry = if carry.is_empty() {
-                BytesMut::new()
-            } else {
-                carry
-            };
-            result?;
+            if !carry.is_empty() {
+                self.carry = carry;
+            }
         }
         if !wire.is_empty() {
             plain.reserve(wire.len());
-            self.process(wire, plain)?;
-            if !wire.is_empty() && !self.is_over {
-                self.carry = BytesMut::from(&wire[..]);
+            let done = self.process(wire, plain)?;
+            if done < wire.len() && !self.is_over {
+                self.carry = self.carried(&wire[done..]);
             }
         }
         Ok(())
     }
 
-    /// Lets the library go on until it needs more bytes; what it is done with leaves `input`.
-    fn process(&mut self, input: &mut BytesMut, plain: &mut BytesMut) -> Result<(), String> {
+    /// What is kept of a record that is not whole; with room for the rest, if its sender has come
+    /// as far as to be believed.
+    fn carried(&self, rest: &[u8]) -> BytesMut {
+        let room = match self.is_ready {
+            true => missing(rest).min(RECORD + RECORD_OVERHEAD),
+            false => 0,
+        };
+        let mut carry = BytesMut::with_capacity(rest.len() + room);
+        carry.extend_from_slice(rest);
+        carry
+    }
+
+    /// Lets the library go on until it needs more bytes; how many of these it is done with.
+    fn process(&mut self, input: &mut [u8], plain: &mut BytesMut) -> Result<usize, String> {
+        let mut done = 0;
         loop {
-            let UnbufferedStatus { mut discard, state } = self.side.process(&mut input[..]);
+            let UnbufferedStatus { mut discard, state } = self.side.process(&mut input[done..]);
             let goes_on = match state.map_err(|error| explain(&error))? {
                 ConnectionState::EncodeTlsData(mut said) => {
                     append(&mut self.pending, |room| said.encode(room))?;
@@ -306,9 +320,9 @@ impl<S: Side> Session<S> {
                 }
                 _ => false,
             };
-            input.advance(discard.min(input.len()));
+            done = input.len().min(done + discard);
             if !goes_on {
-                return Ok(());
+                return Ok(done);
             }
         }
     }

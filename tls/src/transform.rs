@@ -89,17 +89,17 @@ impl TlsTransform {
     }
 
     /// Looks at the first bytes; what of them is for the next stage.
-    fn find_out(&mut self, wire: BytesMut) -> Result<BytesMut, TransformError> {
+    fn find_out(&mut self, wire: &[u8]) -> Result<BytesMut, TransformError> {
         let Stage::Unknown {
             config,
             is_required,
             first,
         } = &mut self.stage
         else {
-            return Ok(wire);
+            return Ok(BytesMut::from(wire));
         };
         let mut bytes = std::mem::take(first);
-        bytes.unsplit(wire);
+        bytes.extend_from_slice(wire);
         let announced = bytes.len().min(TLS_HEADER.len());
         let is_announced = bytes[..announced] == TLS_HEADER[..announced];
         if is_announced && announced < TLS_HEADER.len() {
@@ -136,8 +136,17 @@ impl TlsTransform {
     }
 
     /// The data in what has come from the wire.
-    pub(crate) fn opened(&mut self, wire: BytesMut) -> Result<Bytes, TransformError> {
-        let wire = self.find_out(wire)?;
+    pub(crate) fn opened(&mut self, wire: &mut [u8]) -> Result<Bytes, TransformError> {
+        match self.stage {
+            Stage::Unknown { .. } => {
+                let mut first = self.find_out(wire)?;
+                self.opened_by_stage(&mut first)
+            }
+            _ => self.opened_by_stage(wire),
+        }
+    }
+
+    fn opened_by_stage(&mut self, wire: &mut [u8]) -> Result<Bytes, TransformError> {
         if wire.is_empty() {
             return Ok(Bytes::new());
         }
@@ -149,7 +158,7 @@ impl TlsTransform {
         } = self;
         let opened = match stage {
             Stage::Unknown { .. } | Stage::Refused => return Ok(Bytes::new()),
-            Stage::Clear => wire.freeze(),
+            Stage::Clear => Bytes::copy_from_slice(wire),
             Stage::Server { session, .. } => open_through(session, security, naming, wire)?,
             Stage::Client(session) => open_through(session, security, naming, wire)?,
         };
@@ -175,7 +184,7 @@ fn open_through<S: Side>(
     session: &mut Session<S>,
     security: &mut Option<Security>,
     naming: &Naming,
-    wire: BytesMut,
+    wire: &mut [u8],
 ) -> Result<Bytes, TransformError> {
     let plain = session.open(wire).map_err(failure)?;
     if security.is_none() && session.is_ready() {
@@ -195,7 +204,7 @@ fn failure(text: String) -> TransformError {
 }
 
 impl Transform for TlsTransform {
-    fn open(&mut self, wire: BytesMut, plain: &mut RecvBuf) -> Result<(), TransformError> {
+    fn open(&mut self, wire: &mut [u8], plain: &mut RecvBuf) -> Result<(), TransformError> {
         let opened = self.opened(wire)?;
         if !opened.is_empty() {
             plain.push(opened);

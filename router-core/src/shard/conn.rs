@@ -494,7 +494,7 @@ impl Conn {
             return Ok(());
         }
         let was_ready = transform.is_ready();
-        let wire = window.take_mut(count);
+        let wire = window.read_mut(count);
         match catch_unwind(AssertUnwindSafe(|| transform.open(wire, input))) {
             Ok(Ok(())) if !was_ready && transform.is_ready() => {
                 self.note_security();

@@ -66,7 +66,7 @@ impl ReadWindow {
     pub(super) fn take(&mut self, count: usize) -> Bytes {
         let count = count.min(self.free.len());
         if count <= SHORT {
-            return self.take_short(count).freeze();
+            return self.take_short(count);
         }
         let block = std::mem::take(&mut self.free).freeze();
         let read = block.slice(..count);
@@ -94,21 +94,18 @@ impl ReadWindow {
         });
     }
 
-    /// The same for one who changes the bytes where they lie: a long read's do not come back.
-    pub(super) fn take_mut(&mut self, count: usize) -> BytesMut {
+    /// The same for one who is done with the bytes at once: they stay where they are.
+    pub(super) fn read_mut(&mut self, count: usize) -> &mut [u8] {
         let count = count.min(self.free.len());
-        if count <= SHORT {
-            return self.take_short(count);
-        }
-        self.free.split_to(count)
+        &mut self.free[..count]
     }
 
-    fn take_short(&mut self, count: usize) -> BytesMut {
+    fn take_short(&mut self, count: usize) -> Bytes {
         if self.short.capacity() < count {
             self.short.reserve(BLOCK);
         }
         self.short.extend_from_slice(&self.free[..count]);
-        self.short.split()
+        self.short.split().freeze()
     }
 
     /// A block that is free again, or a new one.
@@ -139,7 +136,7 @@ mod tests {
                 let length = length.min(free.len());
                 free[..length].fill(round);
                 kept.push(match round % 3 {
-                    0 => window.take_mut(length).freeze(),
+                    0 => Bytes::copy_from_slice(window.read_mut(length)),
                     _ => window.take(length),
                 });
             }

@@ -25,7 +25,6 @@ use amqp_proto::{
     Config, Connection, Event, InTransfer, LinkKey, Payload, RecvBuf, SendQueue, SessionKey, Time,
     Transform,
 };
-use bytes::BytesMut;
 
 use self::device::Device;
 use self::hand::{News, earliest};
@@ -174,7 +173,7 @@ impl Peer {
     }
 
     /// Takes bytes from the router.
-    pub(crate) fn take(&mut self, bytes: BytesMut, now: Time, books: &mut Books) {
+    pub(crate) fn take(&mut self, bytes: &mut [u8], now: Time, books: &mut Books) {
         self.read += bytes.len() as u64;
         if self.plan.speaks_garbage() {
             return;

@@ -98,12 +98,12 @@ impl World {
         let number_of_wire = peer.wire;
         let wire = &mut self.wires[number_of_wire];
         if wire.down.ready() > 0 {
-            let bytes = wire.down.read_all();
+            let mut bytes = wire.down.read_all();
             match self.plan.tls {
                 true => self.digest.write_usize(bytes.len()),
                 false => self.digest.write(&bytes),
             }
-            peer.take(bytes, self.now, &mut self.books);
+            peer.take(&mut bytes, self.now, &mut self.books);
             self.wake_ends(number_of_wire);
             self.act(number);
         }

@@ -1,7 +1,6 @@
 //! Both ends of a connection, with the wire between them in the test's hand.
 
 use amqp_proto::{RecvBuf, SendQueue, Transform};
-use bytes::BytesMut;
 use tls::{ClientCertificate, Material, Profile};
 
 /// One end.
@@ -41,7 +40,7 @@ impl End {
     /// Takes bytes from the wire, in pieces of this size.
     pub(crate) fn hear(&mut self, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
-            let heard = self.transform.open(BytesMut::from(piece), &mut self.input);
+            let heard = self.transform.open(&mut piece.to_vec(), &mut self.input);
             self.error = self
                 .error
                 .take()

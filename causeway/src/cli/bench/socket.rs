@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, Read as _, Write as _};
 use std::time::Duration;
 
 use amqp_proto::{RecvBuf, SendQueue, Transform, TransformError};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
@@ -75,11 +75,11 @@ impl Socket {
         match self.stream.read(&mut self.window) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(length) => {
-                let bytes = &self.window[..length];
+                let bytes = &mut self.window[..length];
                 if self.transform.is_clear() {
                     input.push(Bytes::copy_from_slice(bytes));
                 } else {
-                    let opened = self.transform.open(BytesMut::from(bytes), input);
+                    let opened = self.transform.open(bytes, input);
                     opened.map_err(as_io)?;
                 }
                 Ok(length)
@@ -181,7 +181,7 @@ mod tests {
     struct Dribble;
 
     impl Transform for Dribble {
-        fn open(&mut self, _: BytesMut, _: &mut RecvBuf) -> Result<(), TransformError> {
+        fn open(&mut self, _: &mut [u8], _: &mut RecvBuf) -> Result<(), TransformError> {
             let text = Cow::Borrowed("nothing comes");
             Err(TransformError { text })
         }

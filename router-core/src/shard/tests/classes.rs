@@ -6,7 +6,7 @@ use amqp_codec::{DeliveryState, Disposition, Map, Performative, Role, Symbol, Tr
 use amqp_proto::{
     Clear, Event, LinkKey, Payload, RecvBuf, Security, SendQueue, Transform, TransformError,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::world::World;
 use crate::limits;
@@ -338,7 +338,7 @@ fn class_14_router_annotations_of_clients_never_pass_and_lead_nowhere() {
 struct Defective;
 
 impl Transform for Defective {
-    fn open(&mut self, wire: BytesMut, plain: &mut RecvBuf) -> Result<(), TransformError> {
+    fn open(&mut self, wire: &mut [u8], plain: &mut RecvBuf) -> Result<(), TransformError> {
         assert!(!wire.contains(&0xee), "the defect");
         Clear.open(wire, plain)
     }
