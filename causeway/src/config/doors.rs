@@ -63,7 +63,7 @@ fn of_listener(listener: &Entity) -> Vec<&'static str> {
     } else if !is_local && !needs_tls {
         doors.push("TLS is not required: messages may pass in clear");
     }
-    if listener.is_true("allowInsecureAuthentication") {
+    if listener.is_true("allowInsecureAuthentication") && !needs_tls {
         doors.push("PLAIN without TLS: whoever listens on the way reads passwords");
     }
     if listener.integer("idleTimeoutSeconds") == Some(0) {

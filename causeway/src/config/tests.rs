@@ -280,6 +280,14 @@ fn open_doors_are_listed() {
             .any(|door| door.contains("TLS") || door.contains("interfaces"))
     );
     assert_eq!(of(&default_configuration()).len(), 2);
+    for (required, is_open) in [("no", true), ("yes", false)] {
+        let told = doors(&format!(
+            "sslProfile {{\n name: p\n}}\nlistener {{\n host: 127.0.0.1\n sslProfile: p\n \
+             requireSsl: {required}\n allowInsecureAuthentication: yes\n}}\n"
+        ));
+        let is_told = told.iter().any(|door| door.contains("PLAIN without TLS"));
+        assert_eq!(is_told, is_open, "{told:?}");
+    }
 }
 
 #[test]
