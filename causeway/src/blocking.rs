@@ -96,7 +96,7 @@ impl Blocking {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let used = self.sealed.io_slices(&mut slices);
             match self.stream.write_vectored(&slices[..used]) {
-                Ok(0) => return Err(Loss::Socket(ErrorKind::WriteZero.into())),
+                Ok(0) => return Err(nothing_written()),
                 Ok(written) => self.sealed.consume(written),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(Loss::Socket(error)),
@@ -146,6 +146,13 @@ impl Blocking {
         // The connection is over; whether the peer hears it changes nothing.
         drop(self.flush(output));
     }
+}
+
+fn nothing_written() -> Loss {
+    Loss::Socket(io::Error::new(
+        ErrorKind::WriteZero,
+        "nothing can be written",
+    ))
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ counters! {
     DeliveriesIngressRouteContainer => "deliveriesIngressRouteContainer",
     /// Deliveries to route containers.
     DeliveriesEgressRouteContainer => "deliveriesEgressRouteContainer",
-    /// Deliveries sent to a fallback.
+    /// Deliveries meant for a fallback: they went there or began to wait for it.
     DeliveriesRedirectedToFallback => "deliveriesRedirectedToFallback",
     /// Links without credit for more than ten seconds. A gauge.
     LinksBlocked => "linksBlocked",

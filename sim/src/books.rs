@@ -3,20 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
 
 use amqp_codec::DeliveryState;
 use amqp_proto::Time;
 use bytes::Bytes;
 use router_core::route::DEFAULT_PRIORITY;
 
-use crate::heard::Heard;
+use crate::heard::{Heard, SLACK};
 use crate::message::{self, Trace};
 use crate::plan::Hubs;
 use crate::tunnels::Tunnels;
-
-/// How long the router may take to learn that a consumer has gone, while shards are paused.
-pub(crate) const SLACK: Duration = Duration::from_millis(3000);
 
 /// The books of a world.
 #[derive(Debug, Default)]

@@ -1,9 +1,13 @@
 //! What the sender of a delivery has heard of it.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use amqp_codec::DeliveryState;
 use amqp_proto::Time;
+
+/// How long the router may take to learn that a consumer has gone, while shards are paused.
+pub(crate) const SLACK: Duration = Duration::from_millis(3000);
 
 /// What the sender of a delivery has heard of it.
 #[derive(Clone, Debug, Default)]

@@ -78,12 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn some_device_reads_so_little_that_its_link_ends() {
-        let seeds = 0..400;
-        let given_up = seeds
-            .map(|seed| run(Kind::Router, seed).given_up)
-            .find(|of| *of > 0);
-        assert!(given_up.is_some(), "no plan has a device of that kind");
+    fn a_device_that_reads_nothing_for_long_loses_its_link() {
+        // Seeds that have one; if what is drawn changes, others will.
+        for seed in [21, 48] {
+            assert!(run(Kind::Router, seed).stalled > 0, "{seed}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use amqp_proto::{LinkKey, Time};
 use bytes::Bytes;
 use router_core::limits;
 
-use crate::heard::Heard;
+use crate::heard::{Heard, SLACK};
 use crate::message;
 
 /// Numbers of messages on routed links begin here, so that one is known that went astray.
@@ -32,7 +32,7 @@ pub(crate) struct Tunnels {
     /// Deliveries that have arrived whole.
     pub(crate) delivered: u64,
     /// Ends that heard that their link kept others waiting.
-    pub(crate) given_up: u64,
+    pub(crate) stalled: u64,
 }
 
 /// An end of a routed link.
@@ -88,13 +88,17 @@ pub(crate) struct EndBook {
 struct Quiet {
     /// Since when it has, while it is to.
     since: Option<Time>,
-    /// Those that are over, and when they were.
+    /// Those that are over and were long, and when they were.
     over: Vec<(Time, Duration)>,
 }
 
+/// The shortest wait because of which a link may end: routers count whole seconds, and hear of what
+/// the ends do a while later.
+pub(crate) const STALLED: Duration = limits::STREAM_STALLED.saturating_sub(SLACK);
+
 /// For how long a link may still end for a wait that is over: what was said of it then may take as
 /// long as a router waits for a detach to be read.
-const REMEMBERED: Duration = limits::ROUTED_DETACH_TIME_OUT;
+const REMEMBERED: Duration = limits::ROUTED_DETACH_TIME_OUT.saturating_add(SLACK);
 
 /// How an end goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,9 +177,9 @@ impl Parcel {
 impl Quiet {
     /// It is over, if there was one.
     fn end(&mut self, now: Time) {
-        if let Some(since) = self.since.take() {
-            self.over.retain(|(end, _)| *end + REMEMBERED >= now);
-            self.over.push((now, now.saturating_sub(since)));
+        let lasted = self.since.take().map(|since| now.saturating_sub(since));
+        if let Some(lasted) = lasted.filter(|lasted| *lasted >= STALLED) {
+            self.over.push((now, lasted));
         }
     }
 }
@@ -340,7 +344,7 @@ impl Tunnels {
 
     /// Something has become of a delivery without the receiver: if that was the last that it was
     /// to take or settle, it keeps nobody waiting any more.
-    fn released(&mut self, tunnel: usize, now: Time) {
+    pub(crate) fn released(&mut self, tunnel: usize, now: Time) {
         if !self.is_owed(tunnel) {
             self.all[tunnel].quiet.end(now);
         }

@@ -142,7 +142,7 @@ impl<S: Side> Session<S> {
 
     /// Bytes that it keeps of what has come, and of what it has to say beside data.
     pub(crate) fn kept(&self) -> (usize, usize) {
-        (self.carry.len(), self.pending.len())
+        (self.carry.capacity(), self.pending.len())
     }
 
     /// Whether data passes.
@@ -239,7 +239,8 @@ impl<S: Side> Session<S> {
         Ok(plain.freeze())
     }
 
-    /// Records are opened where they lie; only one that is not whole is copied.
+    /// Records are opened where they lie; of the bytes of the wire only those of one that is not
+    /// whole are copied.
     fn open_all(&mut self, wire: &mut [u8], plain: &mut BytesMut) -> Result<(), String> {
         let mut wire = wire;
         while !self.carry.is_empty() && !wire.is_empty() {

@@ -88,15 +88,15 @@ impl TlsTransform {
         })
     }
 
-    /// Looks at the first bytes; what of them is for the next stage.
-    fn find_out(&mut self, wire: &[u8]) -> Result<BytesMut, TransformError> {
+    /// Looks at the first bytes; what of them is for the next stage. `None` if that is known.
+    fn find_out(&mut self, wire: &[u8]) -> Result<Option<BytesMut>, TransformError> {
         let Stage::Unknown {
             config,
             is_required,
             first,
         } = &mut self.stage
         else {
-            return Ok(BytesMut::from(wire));
+            return Ok(None);
         };
         let mut bytes = std::mem::take(first);
         bytes.extend_from_slice(wire);
@@ -104,7 +104,7 @@ impl TlsTransform {
         let is_announced = bytes[..announced] == TLS_HEADER[..announced];
         if is_announced && announced < TLS_HEADER.len() {
             *first = bytes;
-            return Ok(BytesMut::new());
+            return Ok(Some(BytesMut::new()));
         }
         if is_announced || bytes.first() == Some(&HANDSHAKE) {
             let config = Arc::clone(config);
@@ -117,10 +117,10 @@ impl TlsTransform {
                 session: Box::new(session),
                 header: is_announced.then_some(TLS_HEADER.as_slice()),
             };
-            return Ok(match is_announced {
+            return Ok(Some(match is_announced {
                 true => bytes.split_off(TLS_HEADER.len()),
                 false => bytes,
-            });
+            }));
         }
         if *is_required {
             let shown = bytes[..bytes.len().min(SHOWN)].escape_ascii();
@@ -132,17 +132,14 @@ impl TlsTransform {
             return Err(failure(text));
         }
         self.stage = Stage::Clear;
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
     /// The data in what has come from the wire.
     pub(crate) fn opened(&mut self, wire: &mut [u8]) -> Result<Bytes, TransformError> {
-        match self.stage {
-            Stage::Unknown { .. } => {
-                let mut first = self.find_out(wire)?;
-                self.opened_by_stage(&mut first)
-            }
-            _ => self.opened_by_stage(wire),
+        match self.find_out(wire)? {
+            Some(mut first) => self.opened_by_stage(&mut first),
+            None => self.opened_by_stage(wire),
         }
     }
 

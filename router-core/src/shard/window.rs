@@ -6,7 +6,8 @@
 //! from the system and never after. As many handles stay as consumers leave blocks waiting, up to a
 //! limit: taking a block from the system costs more than to fill it. What is not needed any more is
 //! given back within seconds. A short read is copied to where other short ones are, and the block
-//! is free again: it would keep more memory alive than it has bytes.
+//! is free again: it would keep more memory alive than it has bytes. What is not clear is opened
+//! where it lies, and the block is free at once.
 
 use std::collections::VecDeque;
 
@@ -77,6 +78,12 @@ impl ReadWindow {
         read
     }
 
+    /// The same bytes for one who is done with the bytes at once: they stay where they are.
+    pub(super) fn read_mut(&mut self, count: usize) -> &mut [u8] {
+        let count = count.min(self.free.len());
+        &mut self.free[..count]
+    }
+
     /// Whether there are more blocks than an idle shard should have.
     pub(super) fn has_surplus(&self) -> bool {
         self.given.len() > BLOCKS_KEPT
@@ -92,12 +99,6 @@ impl ReadWindow {
             over -= usize::from(goes);
             !goes
         });
-    }
-
-    /// The same for one who is done with the bytes at once: they stay where they are.
-    pub(super) fn read_mut(&mut self, count: usize) -> &mut [u8] {
-        let count = count.min(self.free.len());
-        &mut self.free[..count]
     }
 
     fn take_short(&mut self, count: usize) -> Bytes {

@@ -13,7 +13,8 @@ use router_core::limits;
 use router_core::route::Tally;
 use router_core::shard::Census;
 
-use crate::books::{Books, LinkBook, MessageBook, SLACK};
+use crate::books::{Books, LinkBook, MessageBook};
+use crate::heard::SLACK;
 use crate::peer::Phase;
 use crate::plan::{ADDRESSES, SERVICE};
 

@@ -6,11 +6,9 @@ use std::time::Duration;
 use amqp_codec::AmqpError;
 use amqp_proto::Time;
 
-use crate::books::{Books, Map, SLACK};
-use crate::tunnels::{Leave, Side, Tunnel};
-
-/// How long a link stands still before it is ended because others wait.
-const STALLED: Duration = router_core::limits::STREAM_STALLED;
+use crate::books::{Books, Map};
+use crate::heard::SLACK;
+use crate::tunnels::{Leave, STALLED, Side, Tunnel};
 
 /// What is said of a link that has kept others waiting.
 pub(super) const KEPT_WAITING: &str =
@@ -41,8 +39,15 @@ pub(super) fn judge(
     let description = error.and_then(|error| error.description.as_deref());
     let description = description.unwrap_or_default();
     let is_new = tunnel.end(Side::Device).up.is_none();
-    // The device has been told so, and the hub was asked no sooner, or is told no more.
-    let has_given_up = side == Side::Hub && is_new && waited;
+    // The router tells the device that nobody answered, or is about to; the hub hears of it in one
+    // way if its answer was on its way, in another if not. What it had said in time is no reason.
+    let hub = tunnel.end(Side::Hub);
+    let was_late = hub
+        .up
+        .is_none_or(|up| up + SLACK >= tunnel.asked + PATIENCE);
+    let is_told = tunnel.end(Side::Device).over.is_some();
+    let has_given_up =
+        side == Side::Hub && is_new && waited && (was_late || is_told || books.jumped);
     match (condition, description) {
         ("qd:routed-link-lost", "Connectivity to the peer container was lost") => {
             // One to come back to, if its terminus is to survive.
@@ -105,7 +110,7 @@ impl Books {
     /// Whether the receiver of a link took nothing of what it had given credit for, or settled
     /// nothing of it, for as long as links may keep others waiting.
     fn kept_others_waiting(&self, number: usize, now: Time) -> bool {
-        self.jumped || self.tunnels.stood(number, now) + SLACK >= STALLED
+        self.jumped || self.tunnels.stood(number, now) >= STALLED
     }
 
     /// Whether the routers must have known of a hub when a device attached, and as long as it took.
@@ -283,6 +288,20 @@ mod tests {
         let other = ("amqp:resource-limit-exceeded", "too many links");
         books.tunnels.moved(0, at(140));
         assert!(is_fair(&books, OVER, 141) && !is_fair(&books, other, 141));
+    }
+
+    #[test]
+    fn a_hub_that_has_answered_in_time_is_not_given_up() {
+        let mut books = link(2);
+        books.tunnels.all[0].end_mut(Side::Device).up = None;
+        let error = AmqpError::new(LOST.0, LOST.1);
+        let is_fair = |books: &Books| {
+            let heard = (true, Some(&error));
+            judge(books, (0, Side::Hub), heard, at(40)).is_ok()
+        };
+        assert!(!is_fair(&books), "its answer only waits to be read");
+        books.tunnels.all[0].end_mut(Side::Hub).up = Some(at(31));
+        assert!(is_fair(&books), "it came too late");
     }
 
     #[test]

@@ -145,7 +145,10 @@ impl Outlet {
         let whole = |books: &mut Books| books.tunnels.parcels[number].whole = true;
         let step = current.pieces.send(link, self.plan.pause, hand, whole);
         if let Step::Done { id, aborted } = step {
-            hand.books.tunnels.parcels[number].aborted = aborted;
+            let parcel = &mut hand.books.tunnels.parcels[number];
+            parcel.aborted = aborted;
+            let tunnel = parcel.tunnel;
+            hand.books.tunnels.released(tunnel, hand.now);
             self.is_sent(id, aborted, hand);
         }
         Some(step)
@@ -180,7 +183,8 @@ impl Outlet {
             };
             let parcel = &mut hand.books.tunnels.parcels[number];
             parcel.early = true;
-            let state = parcel.heard.state.clone();
+            let (tunnel, state) = (parcel.tunnel, parcel.heard.state.clone());
+            hand.books.tunnels.released(tunnel, now);
             hand.engine
                 .queue_disposition(hand.session, Role::Sender, id, true, state);
         }

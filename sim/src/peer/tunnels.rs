@@ -265,7 +265,7 @@ impl Peer {
                 panic!("tunnel {tunnel} ends at its {side:?}: {text}: {error:?}, closed {closed}");
             }
             let text = error.and_then(|error| error.description.as_deref());
-            books.tunnels.given_up += u64::from(text == Some(KEPT_WAITING));
+            books.tunnels.stalled += u64::from(text == Some(KEPT_WAITING));
             books.tunnels.parted(tunnel, side, now);
             self.engine.detach(link, closed, None, &mut self.output);
         }

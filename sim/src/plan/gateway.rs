@@ -89,11 +89,14 @@ impl Plan {
             return;
         }
         self.listeners[listener].held = 400_000;
-        let lasts_with_hubs = |fault: &Fault| match fault.kind {
-            FaultKind::Stall(peer, None) => !hubs.contains(&peer),
-            _ => true,
-        };
-        self.faults.retain(lasts_with_hubs);
+        for fault in &mut self.faults {
+            // A hub that says nothing fills nothing.
+            if let FaultKind::Stall(peer, lasts @ None) = &mut fault.kind
+                && hubs.contains(peer)
+            {
+                *lasts = Some(random.micros(1_000_000));
+            }
+        }
         for hub in &mut self.peers[hubs] {
             hub.wire = GOOD;
             hub.frame = 16_384;

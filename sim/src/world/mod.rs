@@ -107,7 +107,7 @@ impl World {
         self.leave();
         Report {
             delivered: self.books.delivered + self.books.tunnels.delivered,
-            given_up: self.books.tunnels.given_up,
+            stalled: self.books.tunnels.stalled,
             occurrences: self.occurrences,
             digest: self.digest.finish(),
         }

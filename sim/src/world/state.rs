@@ -27,8 +27,8 @@ pub(super) const LOOK: Duration = Duration::from_micros(97_003);
 pub struct Report {
     /// Messages that arrived.
     pub delivered: u64,
-    /// Ends of routed links that were given up for keeping others waiting.
-    pub given_up: u64,
+    /// Ends of routed links that heard that they kept others waiting.
+    pub stalled: u64,
     /// Things that happened.
     pub occurrences: u64,
     /// A digest of everything that was written on wires; the same seed gives the same.

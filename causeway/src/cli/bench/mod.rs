@@ -50,7 +50,7 @@ pub struct BenchOptions {
     #[arg(long, value_name = "URL", default_value = "amqp://127.0.0.1:5672")]
     pub url: Endpoint,
     /// Where receivers connect to, if that is another router of the network or another of its
-    /// listeners; amqps:// inside TLS.
+    /// listeners; amqps:// inside TLS, amqp:// in the clear whatever --url is.
     #[arg(long, value_name = "URL",
           conflicts_with_all = ["compare", "proxy", "line", "direct_listen"])]
     pub exit: Option<Endpoint>,
@@ -130,7 +130,7 @@ pub struct BenchOptions {
     /// Open N connections with a session and two links each, and tell what they cost in memory.
     #[arg(long, value_name = "N", conflicts_with_all = ["suite", "direct_listen", "proxy"])]
     pub idle_connections: Option<usize>,
-    /// TLS, for `--url`, and for `--exit` if that is `amqps://`.
+    /// TLS, for `--url`, and for `--exit` unless that is `amqp://`.
     #[command(flatten)]
     pub tls: TlsOptions,
     /// Print JSON.
@@ -147,7 +147,7 @@ pub fn run(options: BenchOptions) -> ExitCode {
 fn bench(options: BenchOptions) -> Result<ExitCode, Failure> {
     let mut options = options;
     options.url.prepare(&options.tls)?;
-    if let Some(exit) = options.exit.as_mut().filter(|exit| exit.is_secure) {
+    if let Some(exit) = options.exit.as_mut().filter(|exit| !exit.says_clear) {
         exit.prepare(&options.tls)?;
     }
     let options = &options;

@@ -33,6 +33,8 @@ pub struct Endpoint {
     pub login: Login,
     /// TLS is asked for.
     pub is_secure: bool,
+    /// The URL says `amqp://`: of several, this one is meant to be in the clear.
+    pub says_clear: bool,
     /// How TLS is spoken; none before options have been looked at.
     pub secure: Option<Secure>,
 }
@@ -62,6 +64,7 @@ impl Endpoint {
             address: None,
             login: Login::default(),
             is_secure: false,
+            says_clear: false,
             secure: None,
         }
     }
@@ -159,6 +162,7 @@ impl FromStr for Endpoint {
             address: address.map(str::to_owned),
             login,
             is_secure,
+            says_clear: text.starts_with("amqp://"),
             secure: None,
         })
     }
@@ -257,6 +261,8 @@ mod tests {
         assert_eq!(endpoint("amqps://h"), ("h".into(), 5671, None));
         assert_eq!(endpoint("amqps://h:7/q"), ("h".into(), 7, Some("q".into())));
         assert_eq!(endpoint("h:amqps").1, 5671);
+        let says_clear = |text: &str| text.parse::<Endpoint>().unwrap().says_clear;
+        assert!(says_clear("amqp://h") && !says_clear("amqps://h") && !says_clear("h:1"));
         let secure: Endpoint = "amqps://h".parse().unwrap();
         assert!(secure.is_secure && !Endpoint::local(1).is_secure);
         assert!(secure.stage().is_err());
