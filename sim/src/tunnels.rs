@@ -84,17 +84,17 @@ pub(crate) struct EndBook {
 }
 
 /// For how long a receiver took and settled nothing while it was to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Quiet {
     /// Since when it has, while it is to.
     since: Option<Time>,
-    /// Those that are over and were long, and when they were.
-    over: Vec<(Time, Duration)>,
+    /// When the last was over because of which a link may end.
+    over: Option<Time>,
 }
 
 /// The shortest wait because of which a link may end: routers count whole seconds, and hear of what
 /// the ends do a while later.
-pub(crate) const STALLED: Duration = limits::STREAM_STALLED.saturating_sub(SLACK);
+const STALLED: Duration = limits::STREAM_STALLED.saturating_sub(SLACK);
 
 /// For how long a link may still end for a wait that is over: what was said of it then may take as
 /// long as a router waits for a detach to be read.
@@ -177,10 +177,16 @@ impl Parcel {
 impl Quiet {
     /// It is over, if there was one.
     fn end(&mut self, now: Time) {
-        let lasted = self.since.take().map(|since| now.saturating_sub(since));
-        if let Some(lasted) = lasted.filter(|lasted| *lasted >= STALLED) {
-            self.over.push((now, lasted));
+        if self.is_long(now) {
+            self.over = Some(now);
         }
+        self.since = None;
+    }
+
+    /// Whether it lasts for so long that the link may end.
+    fn is_long(&self, now: Time) -> bool {
+        self.since
+            .is_some_and(|since| now.saturating_sub(since) >= STALLED)
     }
 }
 
@@ -342,9 +348,22 @@ impl Tunnels {
         quiet.since = is_owed.then_some(now);
     }
 
+    /// Its sender has sent a delivery to its end, or given it up.
+    pub(crate) fn ended(&mut self, number: usize, aborted: bool, now: Time) {
+        self.parcels[number].aborted = aborted;
+        self.released(number, now);
+    }
+
+    /// Its sender settles a delivery without having heard of a settlement.
+    pub(crate) fn settled_early(&mut self, number: usize, now: Time) {
+        self.parcels[number].early = true;
+        self.released(number, now);
+    }
+
     /// Something has become of a delivery without the receiver: if that was the last that it was
     /// to take or settle, it keeps nobody waiting any more.
-    pub(crate) fn released(&mut self, tunnel: usize, now: Time) {
+    fn released(&mut self, number: usize, now: Time) {
+        let tunnel = self.parcels[number].tunnel;
         if !self.is_owed(tunnel) {
             self.all[tunnel].quiet.end(now);
         }
@@ -357,14 +376,11 @@ impl Tunnels {
         owed.any(Parcel::is_owed)
     }
 
-    /// For how long at most the receiver of a link takes and settles nothing of what is there for
-    /// it, or did lately.
-    pub(crate) fn stood(&self, tunnel: usize, now: Time) -> Duration {
-        let Quiet { since, over } = &self.all[tunnel].quiet;
-        let since = since.map(|since| now.saturating_sub(since));
-        let lately = over.iter().filter(|(end, _)| *end + REMEMBERED >= now);
-        let longest = lately.map(|(_, lasted)| *lasted).max();
-        longest.max(since).unwrap_or_default()
+    /// Whether the receiver of a link takes and settles nothing of what is there for it, or did so
+    /// lately, for as long as links may keep others waiting.
+    pub(crate) fn kept_waiting(&self, tunnel: usize, now: Time) -> bool {
+        let quiet = &self.all[tunnel].quiet;
+        quiet.is_long(now) || quiet.over.is_some_and(|end| end + REMEMBERED >= now)
     }
 
     /// The number of a delivery of which the first has come.
@@ -470,8 +486,7 @@ impl Tunnels {
         assert!(!parcel.settled, "parcel {number} was settled when sent");
         let what = format_args!("parcel {number}");
         parcel.heard.hear(what, state, settled, now);
-        let tunnel = parcel.tunnel;
-        self.released(tunnel, now);
+        self.released(number, now);
     }
 
     /// Whether all that was sent has come to something, and its sender knows what.

@@ -8,7 +8,7 @@ use amqp_proto::Time;
 
 use crate::books::{Books, Map};
 use crate::heard::SLACK;
-use crate::tunnels::{Leave, STALLED, Side, Tunnel};
+use crate::tunnels::{Leave, Side, Tunnel};
 
 /// What is said of a link that has kept others waiting.
 pub(super) const KEPT_WAITING: &str =
@@ -110,7 +110,7 @@ impl Books {
     /// Whether the receiver of a link took nothing of what it had given credit for, or settled
     /// nothing of it, for as long as links may keep others waiting.
     fn kept_others_waiting(&self, number: usize, now: Time) -> bool {
-        self.jumped || self.tunnels.stood(number, now) >= STALLED
+        self.jumped || self.tunnels.kept_waiting(number, now)
     }
 
     /// Whether the routers must have known of a hub when a device attached, and as long as it took.
@@ -158,7 +158,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::tunnels::Parcel;
+    use crate::message::{Head, make};
+    use crate::random::Random;
+    use crate::tunnels::{FIRST, Parcel};
 
     const LOST: (&str, &str) = (
         "qd:routed-link-lost",
@@ -308,12 +310,7 @@ mod tests {
     fn who_has_nothing_to_take_keeps_nobody_waiting() {
         let mut books = link(2);
         let tag = DeliveryTag::new(b"t").unwrap();
-        let bytes = crate::message::make(
-            crate::tunnels::FIRST,
-            9,
-            &crate::message::Head::default(),
-            &mut crate::random::Random::new(1),
-        );
+        let bytes = make(FIRST, 9, &Head::default(), &mut Random::new(1));
         let parcel = Parcel::new(0, bytes.clone(), (tag, 0), true, at(30));
         let whole = Parcel {
             whole: true,

@@ -145,10 +145,7 @@ impl Outlet {
         let whole = |books: &mut Books| books.tunnels.parcels[number].whole = true;
         let step = current.pieces.send(link, self.plan.pause, hand, whole);
         if let Step::Done { id, aborted } = step {
-            let parcel = &mut hand.books.tunnels.parcels[number];
-            parcel.aborted = aborted;
-            let tunnel = parcel.tunnel;
-            hand.books.tunnels.released(tunnel, hand.now);
+            hand.books.tunnels.ended(number, aborted, hand.now);
             self.is_sent(id, aborted, hand);
         }
         Some(step)
@@ -181,10 +178,8 @@ impl Outlet {
             let Some(id) = self.ids.remove(&number) else {
                 continue;
             };
-            let parcel = &mut hand.books.tunnels.parcels[number];
-            parcel.early = true;
-            let (tunnel, state) = (parcel.tunnel, parcel.heard.state.clone());
-            hand.books.tunnels.released(tunnel, now);
+            hand.books.tunnels.settled_early(number, now);
+            let state = hand.books.tunnels.parcels[number].heard.state.clone();
             hand.engine
                 .queue_disposition(hand.session, Role::Sender, id, true, state);
         }
