@@ -272,6 +272,7 @@ impl Control {
         }
         self.take_resolved();
         self.connect(now);
+        self.dealer.sample(now, told(&self.intakes));
         self.accept(now);
         self.plane.drain_notices(&mut self.notices);
         self.log.notices(&mut self.notices);
@@ -340,7 +341,7 @@ impl Control {
                 match self.transform_for(&connection) {
                     Err(text) => self.plane.dial_failed(number, text, now),
                     Ok(transform) if self.plane.dialled(number) => {
-                        self.hand_over(stream, connection, transform, now);
+                        self.hand_over(stream, connection, transform);
                     }
                     Ok(_) => {}
                 }
@@ -435,7 +436,7 @@ impl Control {
             arrivals.extend(self.listeners.accept_pipe(pipe));
         }
         for arrival in arrivals {
-            self.deal(arrival, now);
+            self.deal(arrival);
         }
         for Rest { listener, text } in rests {
             let text = format!("Listener {listener} rests: cannot accept connections: {text}");
@@ -444,7 +445,7 @@ impl Control {
     }
 
     /// Gives a connection that was accepted a number and a worker, unless there are too many.
-    fn deal(&mut self, arrival: Arrival, now: Time) {
+    fn deal(&mut self, arrival: Arrival) {
         let Arrival {
             stream,
             peer,
@@ -460,7 +461,7 @@ impl Control {
         }
         let connection = NewConnection::accepted(self.plane.deal_connection(), settings, peer);
         match self.transform_for(&connection) {
-            Ok(transform) => self.hand_over(stream, connection, transform, now),
+            Ok(transform) => self.hand_over(stream, connection, transform),
             Err(text) => {
                 let NewConnection {
                     connection: number,
@@ -484,12 +485,11 @@ impl Control {
         stream: Stream,
         connection: NewConnection,
         transform: Box<dyn Transform>,
-        now: Time,
     ) {
         let beside = self.plane.shards_beside(&connection);
         let is_router = connection.settings.role == ConnectionRole::InterRouter;
         let told = told(&self.intakes);
-        let worker = self.dealer.deal(now, is_router, &beside, told);
+        let worker = self.dealer.deal(is_router, &beside, told);
         self.intakes[worker].push(Incoming::Socket {
             stream,
             connection,
@@ -521,7 +521,7 @@ fn told(intakes: &[Arc<Intake>]) -> impl Fn(usize) -> Told {
     |index| {
         let load = intakes[index].load();
         Told {
-            bytes: load.bytes(),
+            busy: load.busy(),
             closed: load.closed(),
         }
     }

@@ -1,27 +1,31 @@
-//! Which worker gets a new connection: the one that moved the fewest bytes lately, and of those
-//! that are alike the one with the fewest connections. Connections live long and few of them carry
-//! most of the traffic, so dealing them blindly, as the kernel would, fills some cores and not
-//! others.
+//! Which worker gets a new connection: the one that was least busy lately, and of those that have
+//! time the one with the fewest connections. Connections live long and few of them carry most of
+//! the traffic, so dealing them blindly, as the kernel would, fills some cores and not others.
 //!
 //! Decision: connections are counted in twos. Who connects one after the other often talks to each
-//! other – a sender and its receiver, a client and what serves it – and a message that stays on its
-//! worker costs no thread a wake-up, which is most of what a small message costs. Dealing one by
-//! one would separate just these; what it would balance better is a single connection. Those with
-//! other routers are counted apart, one by one: what comes by them is for everybody.
+//! other – a sender and its receiver, a client and what serves it, two routers of which one passes
+//! on what the other sends – and a message that stays on its worker costs no thread a wake-up,
+//! which is most of what a small message costs. Dealing one by one would separate just these; what
+//! it would balance better is a single connection. For the same reason a worker counts as idle
+//! until work takes half of its time. Connections with other routers are counted apart: what comes
+//! by them is for everybody, and their number must not part the twos of clients.
 
 use std::time::Duration;
 
 use amqp_proto::Time;
 use router_core::ids::ShardId;
 
-/// How often rates are measured, at most.
+/// How often it is looked how busy workers are, at most.
 const SAMPLE: Duration = Duration::from_secs(1);
 
 /// Connections that go to one worker before the next has its turn.
 const TOGETHER: u64 = 2;
 
-/// Rates that differ by less than this many bytes a second are alike: 1 MiB.
-const ALIKE_SHIFT: u32 = 20;
+/// The share of its time, in percent, for which a worker may work and still count as idle.
+const IDLE_PERCENT: u128 = 50;
+
+/// Busy workers whose shares differ by less than this are alike.
+const ALIKE_PERCENT: u128 = 10;
 
 /// What is known of the workers.
 #[derive(Debug)]
@@ -32,8 +36,10 @@ pub(crate) struct Dealer {
 
 #[derive(Clone, Debug, Default)]
 struct Known {
-    bytes: u64,
-    rate: u64,
+    /// Since the start, when it was last looked.
+    busy: Duration,
+    /// 0 for an idle one, otherwise higher for busier ones.
+    degree: u128,
     dealt: Counts,
 }
 
@@ -64,8 +70,8 @@ impl Counts {
 /// What a worker tells of itself: totals since the start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
-    /// Bytes it has moved.
-    pub(crate) bytes: u64,
+    /// For how long it has worked.
+    pub(crate) busy: Duration,
     /// Connections it had and has no more.
     pub(crate) closed: Counts,
 }
@@ -92,21 +98,18 @@ impl Dealer {
     /// often among the shards to be spared.
     pub(crate) fn deal(
         &mut self,
-        now: Time,
         is_router: bool,
         spared: &[ShardId],
         told: impl Fn(usize) -> Told,
     ) -> usize {
-        self.sample(now, &told);
         let load = |(index, known): (usize, &Known)| {
             let Counts { clients, routers } = known.dealt.without(told(index).closed);
             let connections = match is_router {
-                true => (routers, clients / TOGETHER),
+                true => (routers / TOGETHER, clients / TOGETHER),
                 false => (clients / TOGETHER, 0),
             };
             let beside = spared.iter().filter(|shard| shard.index() == index);
-            let rate = known.rate >> ALIKE_SHIFT;
-            (beside.count(), rate, connections, index)
+            (beside.count(), known.degree, connections, index)
         };
         let least = self.workers.iter().enumerate().map(load).min();
         let (.., index) = least.expect("there is at least one worker");
@@ -114,16 +117,21 @@ impl Dealer {
         index
     }
 
-    fn sample(&mut self, now: Time, told: &impl Fn(usize) -> Told) {
+    /// Looks how busy the workers have been since it last did, if that is long enough ago.
+    pub(crate) fn sample(&mut self, now: Time, told: impl Fn(usize) -> Told) {
         let elapsed = now.saturating_sub(self.sampled);
         if elapsed < SAMPLE {
             return;
         }
-        let seconds = elapsed.as_secs().max(1);
         for (index, known) in self.workers.iter_mut().enumerate() {
-            let bytes = told(index).bytes;
-            known.rate = bytes.wrapping_sub(known.bytes) / seconds;
-            known.bytes = bytes;
+            let busy = told(index).busy;
+            let worked = busy.saturating_sub(known.busy);
+            let percent = worked.as_nanos() * 100 / elapsed.as_nanos();
+            known.degree = match percent < IDLE_PERCENT {
+                true => 0,
+                false => percent / ALIKE_PERCENT,
+            };
+            known.busy = busy;
         }
         self.sampled = now;
     }
@@ -135,7 +143,15 @@ mod tests {
 
     fn idle(_: usize) -> Told {
         Told {
-            bytes: 0,
+            busy: Duration::ZERO,
+            closed: Counts::default(),
+        }
+    }
+
+    /// Two seconds after the start, one worker has worked for so long.
+    fn one_worked(worker: usize, milliseconds: u64) -> impl Fn(usize) -> Told {
+        move |index| Told {
+            busy: Duration::from_millis(if index == worker { milliseconds } else { 0 }),
             closed: Counts::default(),
         }
     }
@@ -143,30 +159,35 @@ mod tests {
     #[test]
     fn connections_with_routers_do_not_part_clients_that_belong_together() {
         let mut dealer = Dealer::new(2);
-        let mut deal = |is_router| dealer.deal(Time::ZERO, is_router, &[], idle);
+        let mut deal = |is_router| dealer.deal(is_router, &[], idle);
         assert_eq!(deal(true), 0);
         let clients = [(); 4].map(|()| deal(false));
         assert_eq!(clients, [0, 0, 1, 1]);
-        let routers = [(); 3].map(|()| deal(true));
-        assert_eq!(routers, [1, 0, 1]);
+        let routers = [(); 4].map(|()| deal(true));
+        assert_eq!(routers, [0, 1, 1, 0]);
         assert_eq!([deal(false), deal(false)], [0, 0]);
         let gone = |index| Told {
-            bytes: 0,
+            busy: Duration::ZERO,
             closed: Counts {
                 clients: 0,
                 routers: if index == 1 { 2 } else { 0 },
             },
         };
-        assert_eq!(dealer.deal(Time::ZERO, true, &[], gone), 1);
-        assert_eq!(dealer.connections(gone), 9);
+        assert_eq!(dealer.deal(true, &[], gone), 1);
+        assert_eq!(dealer.connections(gone), 10);
+    }
+
+    #[test]
+    fn a_router_between_two_others_has_both_on_one_worker() {
+        let mut dealer = Dealer::new(4);
+        let dealt = [(); 2].map(|()| dealer.deal(true, &[], idle));
+        assert_eq!(dealt, [0, 0]);
     }
 
     #[test]
     fn idle_workers_take_turns_in_twos() {
         let mut dealer = Dealer::new(3);
-        let dealt: Vec<_> = (0..8)
-            .map(|_| dealer.deal(Time::ZERO, false, &[], idle))
-            .collect();
+        let dealt: Vec<_> = (0..8).map(|_| dealer.deal(false, &[], idle)).collect();
         assert_eq!(dealt, [0, 0, 1, 1, 2, 2, 0, 0]);
     }
 
@@ -174,50 +195,48 @@ mod tests {
     fn a_worker_that_lost_its_connections_is_next() {
         let mut dealer = Dealer::new(2);
         for _ in 0..4 {
-            dealer.deal(Time::ZERO, false, &[], idle);
+            dealer.deal(false, &[], idle);
         }
         let told = |index| Told {
-            bytes: 0,
+            busy: Duration::ZERO,
             closed: Counts {
                 clients: if index == 1 { 2 } else { 0 },
                 routers: 0,
             },
         };
-        assert_eq!(dealer.deal(Time::ZERO, false, &[], told), 1);
-        assert_eq!(dealer.deal(Time::ZERO, false, &[], told), 1);
-        assert_eq!(dealer.deal(Time::ZERO, false, &[], told), 0);
+        assert_eq!(dealer.deal(false, &[], told), 1);
+        assert_eq!(dealer.deal(false, &[], told), 1);
+        assert_eq!(dealer.deal(false, &[], told), 0);
         assert_eq!(dealer.connections(told), 5);
     }
 
     #[test]
     fn connections_to_one_router_are_spread_whatever_else_there_is() {
         let mut dealer = Dealer::new(3);
-        let busy = |index| Told {
-            bytes: if index == 2 { 100 << 20 } else { 0 },
-            closed: Counts::default(),
-        };
+        dealer.sample(Time::from_millis(2_000), one_worked(2, 1_900));
         let beside = [ShardId(0), ShardId(1)];
-        assert_eq!(
-            dealer.deal(Time::from_millis(2_000), true, &beside, busy),
-            2
-        );
+        assert_eq!(dealer.deal(true, &beside, idle), 2);
         let beside = [ShardId(0), ShardId(1), ShardId(2), ShardId(0)];
-        assert_eq!(
-            dealer.deal(Time::from_millis(2_000), true, &beside, busy),
-            1
-        );
+        assert_eq!(dealer.deal(true, &beside, idle), 1);
     }
 
     #[test]
     fn a_busy_worker_is_spared_until_it_is_idle_again() {
         let mut dealer = Dealer::new(2);
-        let busy = |index| Told {
-            bytes: if index == 0 { 100 << 20 } else { 1000 },
-            closed: Counts::default(),
-        };
-        for _ in 0..3 {
-            assert_eq!(dealer.deal(Time::from_millis(2_000), false, &[], busy), 1);
-        }
-        assert_eq!(dealer.deal(Time::from_millis(9_000), false, &[], busy), 0);
+        dealer.sample(Time::from_millis(2_000), one_worked(0, 1_000));
+        let dealt = [(); 3].map(|()| dealer.deal(false, &[], idle));
+        assert_eq!(dealt, [1, 1, 1]);
+        dealer.sample(Time::from_millis(2_500), one_worked(0, 1_000));
+        assert_eq!(dealer.deal(false, &[], idle), 1, "too soon to tell");
+        dealer.sample(Time::from_millis(3_000), one_worked(0, 1_000));
+        assert_eq!(dealer.deal(false, &[], idle), 0);
+    }
+
+    #[test]
+    fn a_worker_with_time_to_spare_counts_as_idle() {
+        let mut dealer = Dealer::new(2);
+        dealer.sample(Time::from_millis(2_000), one_worked(0, 900));
+        let dealt = [(); 3].map(|()| dealer.deal(false, &[], idle));
+        assert_eq!(dealt, [0, 0, 1]);
     }
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use amqp_proto::Transform;
 use crossbeam_queue::SegQueue;
@@ -106,17 +107,19 @@ impl Intake {
 /// What a worker has to do, written by it alone.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
-    bytes: AtomicU64,
+    /// In microseconds.
+    busy: AtomicU64,
     clients_closed: AtomicU64,
     routers_closed: AtomicU64,
     in_flight: AtomicUsize,
 }
 
 impl Load {
-    /// The worker tells what a round moved and ended, and what it has in flight.
-    pub(crate) fn publish(&self, bytes: usize, closed: Counts, in_flight: usize) {
-        self.bytes
-            .store(self.bytes().wrapping_add(bytes as u64), Ordering::Relaxed);
+    /// The worker tells for how long it has worked since the start, what a round ended, and what
+    /// it has in flight.
+    pub(crate) fn publish(&self, busy: Duration, closed: Counts, in_flight: usize) {
+        let busy = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
+        self.busy.store(busy, Ordering::Relaxed);
         let Counts { clients, routers } = self.closed();
         self.clients_closed
             .store(clients + closed.clients, Ordering::Relaxed);
@@ -125,9 +128,9 @@ impl Load {
         self.in_flight.store(in_flight, Ordering::Relaxed);
     }
 
-    /// Bytes moved since the start.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    /// For how long it has worked since the start.
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_micros(self.busy.load(Ordering::Relaxed))
     }
 
     /// Connections that it had and has no more.

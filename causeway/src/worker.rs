@@ -79,9 +79,11 @@ pub(crate) struct Worker {
 /// How busy the worker is. Rounds in which nothing came do not count: it may only be looking.
 #[derive(Debug, Default)]
 struct Load {
-    /// When what is measured began.
-    since: Time,
+    /// Since the start.
     busy: Duration,
+    /// When what is measured began, and how much there had been then.
+    since: Time,
+    before: Duration,
     /// When the present round began.
     round: Time,
     worked: bool,
@@ -106,7 +108,8 @@ impl Load {
         if all < LOAD_SAMPLE {
             return None;
         }
-        let busy = std::mem::take(&mut self.busy);
+        let busy = self.busy.saturating_sub(self.before);
+        self.before = self.busy;
         self.since = now;
         let percent = busy.as_nanos() * 100 / all.as_nanos();
         u8::try_from(percent.min(100)).ok()
@@ -245,7 +248,7 @@ impl Worker {
         // Before the log: whoever reads that a connection is gone may count on its place.
         self.intake
             .load()
-            .publish(moved, closed, self.shard.deliveries_in_flight());
+            .publish(self.load.busy, closed, self.shard.deliveries_in_flight());
         self.log.notices(&mut self.notices);
         if moved > 0 || mail {
             self.awake_until = now + self.spin;
