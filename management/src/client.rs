@@ -46,10 +46,10 @@ impl Client {
 
     /// Any request: an operation with application properties and a body.
     #[must_use]
-    pub fn call(
+    pub fn call<K: Into<Value>>(
         &mut self,
         operation: &str,
-        properties: impl IntoIterator<Item = (&'static str, Value)>,
+        properties: impl IntoIterator<Item = (K, Value)>,
         body: Value,
     ) -> Call {
         self.last_id += 1;
@@ -229,11 +229,12 @@ pub struct Query {
 }
 
 impl Query {
-    /// All entities of a type, or the first `limit`; no attributes means all.
+    /// All entities of a type (an empty name: of any), or the first `limit`; no attributes means
+    /// all.
     #[must_use]
-    pub fn new(
+    pub fn new<'a>(
         entity_type: impl Into<String>,
-        attributes: impl IntoIterator<Item = &'static str>,
+        attributes: impl IntoIterator<Item = &'a str>,
         limit: Option<usize>,
     ) -> Self {
         Self {
@@ -256,13 +257,16 @@ impl Query {
         let mut body = Map::new();
         body.push("attributeNames", Value::List(names));
         let count = |number: usize| Value::Ulong(number as u64);
-        let properties = [
+        let all = [
             ("type", Value::from("org.amqp.management")),
             ("name", Value::from("self")),
             ("entityType", self.entity_type.clone().into()),
             ("offset", count(self.table.rows.len())),
             ("count", count(self.asked)),
         ];
+        let is_filtered = !self.entity_type.is_empty();
+        let properties = all.into_iter();
+        let properties = properties.filter(|(name, _)| *name != "entityType" || is_filtered);
         client.call("QUERY", properties, Value::Map(body))
     }
 

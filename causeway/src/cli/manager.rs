@@ -8,13 +8,93 @@ use std::time::Duration;
 
 use amqp_codec::{DeliveryState, DeliveryTag, Source, Value};
 use amqp_proto::{Event, LinkKey, OutTransfer, Payload};
-use management::client::{self, Call, MANAGEMENT_ADDRESS, Query, Response, Table};
+use management::client::{self, Call, ClientError, MANAGEMENT_ADDRESS, Query, Response, Table};
 
 use crate::cli::client::fault;
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::client::{Client, ConnectOptions, container_name};
 use crate::cli::failure::Failure;
 use crate::cli::intake::{self, Intake};
+
+/// Whose management node is asked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Node {
+    /// That of the router which is connected to.
+    #[default]
+    Own,
+    /// That of a router of the network.
+    Router(String),
+    /// That of an edge router.
+    Edge(String),
+    /// The one at an address.
+    At(String),
+}
+
+impl Node {
+    /// The address of its management node.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Own => MANAGEMENT_ADDRESS.to_owned(),
+            Self::Router(id) => format!("_topo/0/{id}/{MANAGEMENT_ADDRESS}"),
+            Self::Edge(id) => format!("_edge/{id}/{MANAGEMENT_ADDRESS}"),
+            Self::At(address) => address.clone(),
+        }
+    }
+
+    fn named(&self, client: &mut Client) -> String {
+        match self {
+            Self::Own => format!("the router at {}", client.wire().peer()),
+            Self::Router(id) => format!("router `{id}`"),
+            Self::Edge(id) => format!("edge router `{id}`"),
+            Self::At(address) => format!("the node at `{address}`"),
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The connection or a link of it is lost, or the person wants to stop.
+    Lost(Failure),
+    /// Nothing came in time.
+    Silent {
+        /// The same in words.
+        failure: Failure,
+        /// The request has been sent: only the answer is missing.
+        sent: bool,
+        /// Where it was, or was to be, sent to.
+        address: String,
+    },
+    /// It answers that it will not.
+    Refused {
+        /// Who.
+        what: String,
+        /// The status code.
+        status: i32,
+        /// Its reason.
+        description: String,
+    },
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Lost(failure)
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Lost(failure) | Trouble::Silent { failure, .. } => failure,
+            Trouble::Refused {
+                what,
+                status,
+                description,
+            } => Self::new(format!("{what} refuses: {description} ({status})")),
+        }
+    }
+}
 
 /// A conversation with the management node of a router.
 pub struct Manager {
@@ -25,6 +105,7 @@ pub struct Manager {
     link: LinkKey,
     timeout: Duration,
     what: String,
+    address: String,
 }
 
 impl Manager {
@@ -51,18 +132,23 @@ impl Manager {
         timeout: Duration,
         interrupt: Interrupt,
     ) -> Result<Self, Failure> {
+        let node = router.map_or(Node::Own, |id| Node::Router(id.to_owned()));
+        Self::connect_to(options, &node, timeout, interrupt)
+    }
+
+    /// The same to any management node.
+    ///
+    /// # Errors
+    /// As [`Manager::connect`].
+    pub fn connect_to(
+        options: &ConnectOptions,
+        node: &Node,
+        timeout: Duration,
+        interrupt: Interrupt,
+    ) -> Result<Self, Failure> {
         let name = container_name("manager");
         let mut client = Client::connect(options, &name, interrupt)?;
-        let (what, address) = match router {
-            Some(id) => (
-                format!("router `{id}`"),
-                format!("_topo/0/{id}/{MANAGEMENT_ADDRESS}"),
-            ),
-            None => (
-                format!("the router at {}", client.wire().peer()),
-                MANAGEMENT_ADDRESS.to_owned(),
-            ),
-        };
+        let what = node.named(&mut client);
         let source = Source {
             dynamic: true,
             ..Source::default()
@@ -75,6 +161,7 @@ impl Manager {
         };
         let intake = Intake::new(receiver.key, u64::MAX);
         intake.renew(&mut client);
+        let address = node.address();
         let link = client.attach_sender(Some(&address), false)?.key;
         let caller = client::Client::new(reply_to.to_string());
         Ok(Self {
@@ -85,7 +172,42 @@ impl Manager {
             link,
             timeout,
             what,
+            address,
         })
+    }
+
+    /// Asks another management node from now on, over the same connection.
+    ///
+    /// # Errors
+    /// If the link to it cannot be attached.
+    pub fn turn_to(&mut self, node: &Node) -> Result<(), Failure> {
+        let address = node.address();
+        if address == self.address {
+            return Ok(());
+        }
+        self.client.detach(self.link)?;
+        self.link = self.client.attach_sender(Some(&address), false)?.key;
+        self.what = node.named(&mut self.client);
+        self.address = address;
+        Ok(())
+    }
+
+    /// Whether the person wants to stop.
+    #[must_use]
+    pub fn interrupted(&self) -> bool {
+        self.client.interrupted()
+    }
+
+    /// Waits, and keeps the connection alive meanwhile; less long if the person wants to stop.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub fn rest(&mut self, time: Duration) -> Result<(), Failure> {
+        let deadline = Some(self.client.deadline(time));
+        while let Some(event) = self.client.next_event(deadline)? {
+            self.handle(event)?;
+        }
+        Ok(())
     }
 
     /// All entities of a type (its full name), or the first `limit`.
@@ -93,19 +215,80 @@ impl Manager {
     /// # Errors
     /// If the router refuses or does not answer in time.
     pub fn query(&mut self, entity_type: &str, limit: Option<usize>) -> Result<Table, Failure> {
-        let mut query = Query::new(entity_type, [], limit);
+        self.table(entity_type, &[], limit)
+            .map_err(|trouble| match trouble {
+                Trouble::Refused {
+                    what,
+                    status,
+                    description,
+                } => Failure::new(format!(
+                    "{what} does not tell its `{entity_type}`: {description} ({status})"
+                )),
+                trouble => trouble.into(),
+            })
+    }
+
+    /// The same with chosen attributes, if any are named; an empty type is all types.
+    ///
+    /// # Errors
+    /// If the router refuses or does not answer in time.
+    pub fn table(
+        &mut self,
+        entity_type: &str,
+        attributes: &[&str],
+        limit: Option<usize>,
+    ) -> Result<Table, Trouble> {
+        let mut query = Query::new(entity_type, attributes.iter().copied(), limit);
         loop {
             let call = query.next_page(&mut self.caller);
             let response = self.ask(&call)?;
-            let more = query.take(response).map_err(|error| {
-                Failure::new(format!(
-                    "{} does not tell its `{entity_type}`: {error}",
-                    self.what
-                ))
-            })?;
+            let more = query.take(response).map_err(|error| self.refusal(error))?;
             if !more {
                 return Ok(query.into_table());
             }
+        }
+    }
+
+    /// Any operation; its result.
+    ///
+    /// # Errors
+    /// If the router refuses or does not answer in time.
+    pub fn call(
+        &mut self,
+        operation: &str,
+        properties: Vec<(String, Value)>,
+        body: Value,
+    ) -> Result<Value, Trouble> {
+        let call = self.caller.call(operation, properties, body);
+        let response = self.ask(&call)?;
+        response.result().map_err(|error| self.refusal(error))
+    }
+
+    /// An operation of the management node itself; its result.
+    ///
+    /// # Errors
+    /// If the router refuses or does not answer in time.
+    pub fn call_node(
+        &mut self,
+        operation: &str,
+        properties: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> Result<Value, Trouble> {
+        let call = self.caller.node_call(operation, properties);
+        let response = self.ask(&call)?;
+        response.result().map_err(|error| self.refusal(error))
+    }
+
+    fn refusal(&self, error: ClientError) -> Trouble {
+        match error {
+            ClientError::Refused {
+                status,
+                description,
+            } => Trouble::Refused {
+                what: self.what.clone(),
+                status,
+                description,
+            },
+            error => Failure::new(format!("{}: {error}", self.what)).into(),
         }
     }
 
@@ -115,7 +298,7 @@ impl Manager {
     }
 
     /// Sends a request and waits for its answer.
-    fn ask(&mut self, call: &Call) -> Result<Response, Failure> {
+    fn ask(&mut self, call: &Call) -> Result<Response, Trouble> {
         let deadline = Some(self.client.deadline(self.timeout));
         self.calls += 1;
         let tag = DeliveryTag::new(&self.calls.to_be_bytes()).expect("eight bytes are a tag");
@@ -128,7 +311,7 @@ impl Manager {
             }
             let Some(event) = self.client.next_event(deadline)? else {
                 if self.client.interrupted() {
-                    return Err(Failure::new("stopped"));
+                    return Err(Failure::new("stopped").into());
                 }
                 return Err(self.silence(sent));
             };
@@ -185,13 +368,19 @@ impl Manager {
     }
 
     /// The router does not answer.
-    fn silence(&self, sent: bool) -> Failure {
+    fn silence(&self, sent: bool) -> Trouble {
         let seconds = self.timeout.as_secs_f64();
-        if sent {
-            return Failure::new(format!("no answer from {} within {seconds} s", self.what));
+        let failure = if sent {
+            Failure::new(format!("no answer from {} within {seconds} s", self.what))
+        } else {
+            Failure::new(format!("no credit from {} within {seconds} s", self.what))
+                .hint("is there a router of that name, and is management allowed to this client?")
+        };
+        Trouble::Silent {
+            failure,
+            sent,
+            address: self.address.clone(),
         }
-        Failure::new(format!("no credit from {} within {seconds} s", self.what))
-            .hint("is there a router of that name, and is management allowed to this client?")
     }
 }
 

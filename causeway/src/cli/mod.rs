@@ -1,7 +1,7 @@
 //! The command line: one verb, one module. A verb's module has its options (`clap` arguments) and a
 //! `run` that does the work and says how the process ends; nothing else of it is seen from here.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,8 +14,10 @@ pub mod client;
 pub mod compose;
 mod detach;
 pub mod failure;
+mod incumbent;
 pub mod intake;
 pub mod json;
+pub mod manage;
 pub mod manager;
 pub mod mesh;
 mod qdrouterd;
@@ -56,19 +58,23 @@ enum Verb {
     Bench(bench::BenchOptions),
     /// Show what a router says about itself.
     Stat(stat::StatOptions),
+    /// Ask anything of a router's management node: query, create, update, delete, …
+    Manage(manage::ManageOptions),
     /// Say who may authenticate at a router.
     User(user::UserOptions),
 }
 
 /// Runs the program with the arguments of the process, the first of which is its name: through a
-/// link named `qdrouterd` it is that program.
+/// link named `qdrouterd`, `qdmanage` or `qdstat` it is that program.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let name = arguments
         .first()
         .and_then(|path| Path::new(path).file_name());
-    if name.is_some_and(|name| name == "qdrouterd") {
-        return qdrouterd::main(arguments);
+    match name.and_then(OsStr::to_str) {
+        Some("qdrouterd") => return qdrouterd::main(arguments),
+        Some("qdmanage") => return incumbent::qdmanage::main(&arguments),
+        _ => {}
     }
     match Arguments::try_parse_from(arguments) {
         Ok(Arguments {
@@ -92,6 +98,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Arguments {
             verb: Verb::Stat(options),
         }) => stat::run(options),
+        Ok(Arguments {
+            verb: Verb::Manage(options),
+        }) => manage::run(options),
         Ok(Arguments {
             verb: Verb::User(options),
         }) => user::run(options),

@@ -15,4 +15,5 @@ mod serves;
 mod services;
 mod starts;
 mod threats;
+mod tools;
 mod trunks;

@@ -78,6 +78,9 @@ pub struct ConnectOptions {
     /// Print each AMQP frame on standard error.
     #[arg(long)]
     pub trace: bool,
+    /// A password that is nowhere is not asked for: it is empty.
+    #[arg(skip)]
+    pub asks_nobody: bool,
 }
 
 impl ConnectOptions {
@@ -93,6 +96,7 @@ impl ConnectOptions {
             no_sasl: false,
             tls: TlsOptions::default(),
             trace: false,
+            asks_nobody: false,
         }
     }
 
@@ -112,7 +116,7 @@ impl ConnectOptions {
                 credentials.password.clone_from(password);
             } else if let Some(path) = &self.sasl_password_file {
                 credentials.password = secret::from_file(path)?;
-            } else if credentials.password.is_empty() {
+            } else if credentials.password.is_empty() && !self.asks_nobody {
                 let question = format!("Password of {}: ", credentials.user);
                 credentials.password = secret::from_person(&question, false)?;
             }

@@ -27,6 +27,14 @@ pub struct TlsOptions {
     /// The key of that certificate.
     #[arg(long, value_name = "FILE", requires = "ssl_certificate")]
     pub ssl_key: Option<PathBuf>,
+    /// The password of the key; other programs of this machine can see it.
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        requires = "ssl_key",
+        conflicts_with = "ssl_password_file"
+    )]
+    pub ssl_password: Option<String>,
     /// Take the password of the key from the first line of a file.
     #[arg(long, value_name = "FILE", requires = "ssl_key")]
     pub ssl_password_file: Option<PathBuf>,
@@ -60,6 +68,10 @@ impl TlsOptions {
         let settings = ProfileSettings {
             cert_file: path(&self.ssl_certificate),
             key_file: path(&self.ssl_key),
+            password: self
+                .ssl_password
+                .as_ref()
+                .map(|text| format!("literal:{text}")),
             password_file: path(&self.ssl_password_file),
             authority_file: path(&self.ssl_trustfile),
             ..ProfileSettings::default()

@@ -1,0 +1,130 @@
+//! `causeway manage`: any operation of a router's management node.
+//!
+//! Owns the options of the verb; what is asked and how the answer reads is in [`request`] and
+//! [`dumps`], which the program called `qdmanage` shares.
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+pub mod dumps;
+pub mod request;
+
+use crate::cli::client::ConnectOptions;
+use crate::cli::client::interrupt::Interrupt;
+use crate::cli::failure::{self, Failure};
+use crate::cli::manage::dumps::Form;
+use crate::cli::manage::request::{Answer, Problem, Request, Style};
+use crate::cli::manager::{Manager, Node};
+use crate::cli::quantity;
+use crate::cli::screen;
+
+/// What to ask of the management node.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Operations: query, create, read, update, delete, get-types, \
+    get-operations, get-attributes, get-annotations, get-mgmt-nodes, get-schema, \
+    get-json-schema, get-log; others are sent as they are.\n\n\
+    Examples:\n  causeway manage query --type connection host role\n  \
+    causeway manage create --type address --name orders prefix=orders distribution=closest\n  \
+    causeway manage update --type log --name log/DEFAULT enable=debug+\n  \
+    causeway manage delete --type connector --name hub\n  \
+    causeway manage get-log limit=10"
+)]
+pub struct ManageOptions {
+    /// The operation, in any case.
+    pub operation: String,
+    /// Attributes; without a value: their names (query), or no value any more (update).
+    #[arg(value_name = "ATTR[=VALUE]")]
+    pub arguments: Vec<String>,
+    /// The type of entity, short or full.
+    #[arg(long, value_name = "TYPE")]
+    pub r#type: Option<String>,
+    /// The entity's name.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The entity's identity.
+    #[arg(long, value_name = "ID")]
+    pub identity: Option<String>,
+    /// Indent JSON by this many blanks; -1 prints one line.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        allow_negative_numbers = true
+    )]
+    pub indent: i16,
+    /// Read attributes from standard input: a map in JSON, or a list of maps.
+    #[arg(long)]
+    pub stdin: bool,
+    /// The body of an operation that is not built in: JSON, or text.
+    #[arg(long, value_name = "JSON")]
+    pub body: Option<String>,
+    /// More properties of an operation that is not built in: a map in JSON.
+    #[arg(long, value_name = "JSON")]
+    pub properties: Option<String>,
+    /// Ask another router of the network, through the one that is connected to.
+    #[arg(short, long, value_name = "ID", conflicts_with = "edge_router")]
+    pub router: Option<String>,
+    /// Ask an edge router.
+    #[arg(short = 'd', long, value_name = "ID")]
+    pub edge_router: Option<String>,
+    /// How long an answer may take.
+    #[arg(short, long, value_name = "TIME", default_value = "5s",
+          value_parser = quantity::parse_duration)]
+    pub timeout: Duration,
+    /// How to reach the router.
+    #[command(flatten)]
+    pub connect: ConnectOptions,
+}
+
+/// Asks and prints.
+#[must_use]
+pub fn run(options: ManageOptions) -> ExitCode {
+    failure::exit(manage(options))
+}
+
+fn manage(options: ManageOptions) -> Result<ExitCode, Failure> {
+    let request = Request {
+        operation: options.operation,
+        arguments: options.arguments,
+        entity_type: options.r#type,
+        name: options.name,
+        identity: options.identity,
+        reads_input: options.stdin,
+        body: options.body,
+        properties: options.properties,
+    };
+    let form = Form {
+        indent: usize::try_from(options.indent).ok(),
+        is_ascii: false,
+    };
+    let node = match (options.router, options.edge_router) {
+        (Some(id), _) => Node::Router(id),
+        (None, Some(id)) => Node::Edge(id),
+        (None, None) => Node::Own,
+    };
+    let interrupt = Interrupt::on_signals()?;
+    let mut manager = Manager::connect_to(&options.connect, &node, options.timeout, interrupt)?;
+    let answer = request.perform(&mut manager, &mut io::stdin(), Style::Own);
+    let answer = answer.map_err(Failure::from)?;
+    manager.close();
+    match answer {
+        Answer::Nothing => {}
+        Answer::Text(text) => screen::say(&text)?,
+        Answer::Data(data) => screen::say(&form.text(&data))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Usage(text) => Self::new(text).hint("`causeway manage --help` says what is"),
+            Problem::Value { text, .. } => Self::new(text),
+            Problem::Trouble(trouble) => trouble.into(),
+        }
+    }
+}
