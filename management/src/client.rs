@@ -46,17 +46,17 @@ impl Client {
 
     /// Any request: an operation with application properties and a body.
     #[must_use]
-    pub fn call<K: Into<Value>>(
+    pub fn call<'a>(
         &mut self,
         operation: &str,
-        properties: impl IntoIterator<Item = (K, Value)>,
+        properties: impl IntoIterator<Item = (&'a str, Value)>,
         body: Value,
     ) -> Call {
         self.last_id += 1;
         let mut application_properties = Map::new();
         application_properties.push("operation", operation.to_owned());
         for (name, value) in properties {
-            application_properties.push(name, value);
+            application_properties.push(name.to_owned(), value);
         }
         let properties = Properties {
             reply_to: Some(self.reply_to.clone()),

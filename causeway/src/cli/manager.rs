@@ -256,9 +256,11 @@ impl Manager {
     pub fn call(
         &mut self,
         operation: &str,
-        properties: Vec<(String, Value)>,
+        properties: &[(String, Value)],
         body: Value,
     ) -> Result<Value, Trouble> {
+        let properties = properties.iter();
+        let properties = properties.map(|(name, value)| (name.as_str(), value.clone()));
         let call = self.caller.call(operation, properties, body);
         let response = self.ask(&call)?;
         response.result().map_err(|error| self.refusal(error))

@@ -74,6 +74,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match name.and_then(OsStr::to_str) {
         Some("qdrouterd") => return qdrouterd::main(arguments),
         Some("qdmanage") => return incumbent::qdmanage::main(&arguments),
+        Some("qdstat") => return incumbent::qdstat::main(&arguments),
         _ => {}
     }
     match Arguments::try_parse_from(arguments) {

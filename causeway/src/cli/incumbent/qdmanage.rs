@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
 
-use super::{Common, Complaint, ended, in_known_words, misused, say_version, unparsed};
+use super::common::{Common, Complaint, ended, in_known_words, misused, say_version, unparsed};
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::manage::dumps::Form;
 use crate::cli::manage::request::{Answer, Problem, Request, Style};

@@ -1,16 +1,16 @@
-//! What `causeway stat` shows of each table, and how.
+//! What `causeway stat` can show: where each view comes from and which columns it has.
 //!
-//! Owns the columns; it asks nobody. Heads and their order follow the incumbent's tool, so that an
-//! operator reads the same table, and a column the router does not tell stays empty instead of
-//! being an error: routers of another version can be asked too.
+//! Owns the views; it asks nobody and prints nothing.
 
 use amqp_codec::Value;
 use clap::ValueEnum;
 use management::client::Table;
 
-use crate::cli::manager::plain;
-use crate::cli::quantity::bytes;
-use crate::cli::table::Layout;
+use crate::cli::manager::{Manager, Trouble, plain};
+use crate::cli::stat::cells::Row;
+use crate::cli::stat::columns as of;
+use crate::cli::stat::columns::Column;
+use crate::cli::stat::sheet::Sheet;
 
 /// A table that can be asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -25,54 +25,107 @@ pub enum View {
     Addresses,
     /// The routers of the network.
     Nodes,
+    /// Connections with edge routers.
+    Edge,
     /// Where the router connects to, and how that goes.
     Connectors,
     /// Links that the router attaches by itself.
     #[value(name = "autolinks")]
     AutoLinks,
-}
-
-type Column = (&'static str, fn(&Row<'_>) -> String);
-
-/// An entity and the names of its attributes.
-struct Row<'a> {
-    table: &'a Table,
-    values: &'a [Value],
-}
-
-impl Row<'_> {
-    fn value(&self, name: &str) -> &Value {
-        self.table.value(self.values, name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        plain(self.value(name))
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.value(name).as_u64()
-    }
-
-    fn is(&self, name: &str) -> bool {
-        self.value(name).as_bool().unwrap_or(false)
-    }
+    /// Which links are routed to whom.
+    #[value(name = "linkroutes")]
+    LinkRoutes,
+    /// What the router keeps in memory.
+    Memory,
+    /// What is allowed at all.
+    Policy,
+    /// Virtual hosts and their limits.
+    Vhosts,
+    /// Groups of users of virtual hosts.
+    #[value(name = "vhostgroups")]
+    VhostGroups,
+    /// What was denied at virtual hosts.
+    #[value(name = "vhoststats")]
+    VhostStats,
+    /// The latest lines of the log.
+    Log,
 }
 
 impl View {
+    /// All that is worth looking at together.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Links,
+        Self::Addresses,
+        Self::Connections,
+        Self::Nodes,
+        Self::Connectors,
+        Self::AutoLinks,
+        Self::LinkRoutes,
+        Self::General,
+        Self::Memory,
+        Self::Policy,
+        Self::Vhosts,
+        Self::VhostStats,
+    ];
+
     /// The entity type whose table it is.
-    pub(super) fn entity_type(self) -> &'static str {
+    fn entity_type(self) -> &'static str {
         match self {
             Self::General => "org.apache.qpid.dispatch.router",
-            Self::Connections => "org.apache.qpid.dispatch.connection",
+            Self::Connections | Self::Edge => "org.apache.qpid.dispatch.connection",
             Self::Links => "org.apache.qpid.dispatch.router.link",
             Self::Addresses => "org.apache.qpid.dispatch.router.address",
             Self::Nodes => "org.apache.qpid.dispatch.router.node",
             Self::Connectors => "org.apache.qpid.dispatch.connector",
             Self::AutoLinks => "org.apache.qpid.dispatch.router.config.autoLink",
+            Self::LinkRoutes => "org.apache.qpid.dispatch.router.config.linkRoute",
+            Self::Memory => "org.apache.qpid.dispatch.allocator",
+            Self::Policy => "org.apache.qpid.dispatch.policy",
+            Self::Vhosts | Self::VhostGroups => "org.apache.qpid.dispatch.vhost",
+            Self::VhostStats => "org.apache.qpid.dispatch.vhostStats",
+            Self::Log => "org.apache.qpid.dispatch.log",
         }
     }
 
-    /// Its name in titles and JSON.
+    /// Whether there are routers of this kind without anything of the kind.
+    fn is_optional(self) -> bool {
+        matches!(
+            self,
+            Self::Memory | Self::Policy | Self::Vhosts | Self::VhostGroups | Self::VhostStats
+        )
+    }
+
+    /// Asks for its table, or the first rows of it. What a router does not have at all is empty.
+    ///
+    /// # Errors
+    /// If the router refuses or does not answer.
+    pub(in crate::cli) fn ask(
+        self,
+        manager: &mut Manager,
+        limit: Option<usize>,
+    ) -> Result<Table, Trouble> {
+        if self == Self::Log {
+            return log(manager, limit);
+        }
+        match manager.table(self.entity_type(), &[], limit) {
+            Err(Trouble::Refused {
+                status: 400 | 404 | 501,
+                ..
+            }) if self.is_optional() => Ok(Table::default()),
+            Ok(mut table) if self == Self::Edge => {
+                let role = table.column("role");
+                let is_edge = |row: &Vec<Value>| {
+                    let role = role.and_then(|role| row.get(role)?.as_str());
+                    role == Some("edge")
+                };
+                table.rows.retain(is_edge);
+                Ok(table)
+            }
+            asked => asked,
+        }
+    }
+
+    /// Its name in JSON.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::General => "router",
@@ -80,339 +133,111 @@ impl View {
             Self::Links => "links",
             Self::Addresses => "addresses",
             Self::Nodes => "nodes",
+            Self::Edge => "edge",
             Self::Connectors => "connectors",
             Self::AutoLinks => "autoLinks",
+            Self::LinkRoutes => "linkRoutes",
+            Self::Memory => "memory",
+            Self::Policy => "policy",
+            Self::Vhosts => "vhosts",
+            Self::VhostGroups => "vhostGroups",
+            Self::VhostStats => "vhostStats",
+            Self::Log => "log",
         }
     }
 
-    /// The table as text, title included; `verbose` shows more columns.
-    pub(super) fn text(self, table: &Table, verbose: bool) -> String {
-        let rows = table.rows.iter().map(|values| Row { table, values });
-        let (title, layout) = match self {
-            Self::General => ("Router", general(rows)),
+    /// The table as text; `verbose` shows more columns.
+    pub(super) fn sheet(self, table: &Table, verbose: bool) -> Sheet {
+        let any = |attributes: &[&str]| {
+            let mut rows = Row::all(table);
+            rows.any(|row| attributes.iter().any(|name| !row.text(name).is_empty()))
+        };
+        let (title, some, more): (&str, &[Column], &[Column]) = match self {
+            Self::General => return Sheet::upright("Router", &of::GENERAL, table),
+            Self::Policy => return Sheet::upright("Policy", &of::POLICY, table),
             Self::Connections => {
-                let belongs = |row: Row<'_>| !row.text("trunk").is_empty();
-                let more: &[Column] = match rows.clone().any(belongs) {
-                    true => &CONNECTIONS_OF_TRUNKS,
+                let more: &[Column] = match any(&["trunk"]) {
+                    true => &of::CONNECTIONS_OF_TRUNKS,
                     false => &[],
                 };
-                ("Connections", columns(&CONNECTIONS, more, rows))
+                return Sheet::new("Connections", of::CONNECTIONS.iter().chain(more), table);
             }
-            Self::Links => {
-                let more: &[Column] = if verbose { &LINKS_VERBOSE } else { &[] };
-                ("Links", columns(&LINKS, more, rows))
+            Self::LinkRoutes => {
+                let has_prefixes = any(&["addExternalPrefix", "delExternalPrefix"]);
+                let prefixes = of::LINK_ROUTES_PREFIXES.iter().filter(|_| has_prefixes);
+                let more = of::LINK_ROUTES_VERBOSE.iter().filter(|_| verbose);
+                let all = of::LINK_ROUTES.iter().chain(prefixes).chain(more);
+                let mut sheet = Sheet::new("Link Routes", all, table);
+                sheet.sort_by_text("address");
+                return sheet;
             }
-            Self::Addresses => {
-                let more: &[Column] = if verbose { &ADDRESSES_VERBOSE } else { &[] };
-                let mut rows: Vec<Row<'_>> = rows.collect();
-                rows.sort_by_cached_key(|row| key_parts(&row.text("key")).1.to_owned());
-                ("Addresses", columns(&ADDRESSES, more, rows.into_iter()))
-            }
-            Self::Nodes => {
-                let more: &[Column] = if verbose { &NODES_VERBOSE } else { &[] };
-                ("Routers in the Network", columns(&NODES, more, rows))
-            }
-            Self::Connectors => {
-                let more: &[Column] = if verbose { &CONNECTORS_VERBOSE } else { &[] };
-                ("Connectors", columns(&CONNECTORS, more, rows))
-            }
-            Self::AutoLinks => {
-                let more: &[Column] = if verbose { &AUTO_LINKS_VERBOSE } else { &[] };
-                let mut rows: Vec<Row<'_>> = rows.collect();
-                rows.sort_by_cached_key(|row| row.text("address"));
-                ("AutoLinks", columns(&AUTO_LINKS, more, rows.into_iter()))
-            }
+            Self::Links => ("Links", &of::LINKS, &of::LINKS_VERBOSE),
+            Self::Addresses => ("Addresses", &of::ADDRESSES, &of::ADDRESSES_VERBOSE),
+            Self::Nodes => ("Routers in the Network", &of::NODES, &of::NODES_VERBOSE),
+            Self::Edge => ("Edge Connections", &of::EDGE, &[]),
+            Self::Connectors => ("Connectors", &of::CONNECTORS, &of::CONNECTORS_VERBOSE),
+            Self::AutoLinks => ("AutoLinks", &of::AUTO_LINKS, &of::AUTO_LINKS_VERBOSE),
+            Self::Memory => ("Memory Pools", &of::MEMORY, &[]),
+            Self::Vhosts => ("Vhosts", &of::VHOSTS, &[]),
+            Self::VhostGroups => return groups(table),
+            Self::VhostStats => ("Vhost Stats", &of::VHOST_STATS, &[]),
+            Self::Log => ("Log", &of::LOG, &[]),
         };
-        let mut lines = layout.lines();
-        if lines.is_empty() {
-            lines.push("  none".into());
-        }
-        format!("{title}\n{}", lines.join("\n"))
+        let more = more.iter().filter(|_| verbose);
+        let in_process = [of::IN_PROCESS];
+        let before = in_process
+            .iter()
+            .filter(|_| verbose && self == Self::Addresses);
+        let mut sheet = Sheet::new(title, some.iter().chain(before).chain(more), table);
+        sheet.sort_by_text(match self {
+            Self::Addresses | Self::AutoLinks => "addr",
+            Self::Memory => "type",
+            _ => "",
+        });
+        sheet
     }
 }
 
-fn columns<'a>(some: &[Column], more: &[Column], rows: impl Iterator<Item = Row<'a>>) -> Layout {
-    let all: Vec<&Column> = some.iter().chain(more).collect();
-    let mut layout = Layout::new(all.iter().map(|(head, _)| *head));
-    for row in rows {
-        layout.add(all.iter().map(|(_, cell)| cell(&row)).collect());
-    }
-    layout
-}
-
-/// The router's attributes as lines instead of columns.
-fn general<'a>(rows: impl Iterator<Item = Row<'a>>) -> Layout {
-    let mut layout = Layout::new(["attribute", "value"]);
-    for row in rows {
-        for (head, cell) in &GENERAL {
-            layout.add(vec![(*head).to_owned(), cell(&row)]);
-        }
-    }
-    layout
-}
-
-const GENERAL: [Column; 29] = [
-    ("Version", |row| row.text("version")),
-    ("Mode", |row| row.text("mode")),
-    ("Router Id", |row| row.text("id")),
-    ("Worker Threads", |row| row.text("workerThreads")),
-    ("Uptime", |row| long_time(row.number("uptimeSeconds"))),
-    ("VmSize", |row| {
-        row.number("memoryUsage").map_or(String::new(), bytes)
-    }),
-    ("Area", |row| row.text("area")),
-    ("Link Routes", |row| row.text("linkRouteCount")),
-    ("Auto Links", |row| row.text("autoLinkCount")),
-    ("Links", |row| row.text("linkCount")),
-    ("Nodes", |row| row.text("nodeCount")),
-    ("Addresses", |row| row.text("addrCount")),
-    ("Connections", |row| row.text("connectionCount")),
-    ("Presettled Count", |row| row.text("presettledDeliveries")),
-    ("Dropped Presettled Count", |row| {
-        row.text("droppedPresettledDeliveries")
-    }),
-    ("Accepted Count", |row| row.text("acceptedDeliveries")),
-    ("Rejected Count", |row| row.text("rejectedDeliveries")),
-    ("Released Count", |row| row.text("releasedDeliveries")),
-    ("Modified Count", |row| row.text("modifiedDeliveries")),
-    ("Deliveries Delayed > 1sec", |row| {
-        row.text("deliveriesDelayed1Sec")
-    }),
-    ("Deliveries Delayed > 10sec", |row| {
-        row.text("deliveriesDelayed10Sec")
-    }),
-    ("Deliveries Stuck > 10sec", |row| {
-        row.text("deliveriesStuck")
-    }),
-    ("Deliveries to Fallback", |row| {
-        row.text("deliveriesRedirectedToFallback")
-    }),
-    ("Links Blocked", |row| row.text("linksBlocked")),
-    ("Ingress Count", |row| row.text("deliveriesIngress")),
-    ("Egress Count", |row| row.text("deliveriesEgress")),
-    ("Transit Count", |row| row.text("deliveriesTransit")),
-    ("Deliveries from Route Container", |row| {
-        row.text("deliveriesIngressRouteContainer")
-    }),
-    ("Deliveries to Route Container", |row| {
-        row.text("deliveriesEgressRouteContainer")
-    }),
-];
-
-const CONNECTIONS: [Column; 11] = [
-    ("id", |row| row.text("identity")),
-    ("host", |row| row.text("host")),
-    ("container", |row| row.text("container")),
-    ("role", |row| row.text("role")),
-    ("proto", |row| row.text("protocol")),
-    ("dir", |row| row.text("dir")),
-    ("security", security),
-    ("authentication", authentication),
-    ("tenant", |row| {
-        row.text("tenant").trim_end_matches('/').to_owned()
-    }),
-    ("last dlv", |row| match row.number("lastDlvSeconds") {
-        Some(seconds) => long_time(Some(seconds)),
-        None => "-".into(),
-    }),
-    ("uptime", |row| long_time(row.number("uptimeSeconds"))),
-];
-
-/// Shown where several connections share the load.
-const CONNECTIONS_OF_TRUNKS: [Column; 1] = [("trunk", |row| row.text("trunk"))];
-
-const NODES: [Column; 5] = [
-    ("router-id", |row| row.text("id")),
-    ("next-hop", |row| or_dash(row.text("nextHop"))),
-    ("link", |row| or_dash(row.text("routerLink"))),
-    ("cost", |row| row.text("cost")),
-    ("neighbors", |row| names(row.value("linkState"))),
-];
-
-const NODES_VERBOSE: [Column; 1] = [("valid-origins", |row| names(row.value("validOrigins")))];
-
-const CONNECTORS: [Column; 6] = [
-    ("name", |row| row.text("name")),
-    ("server", |row| {
-        format!("{}:{}", row.text("host"), row.text("port"))
-    }),
-    ("role", |row| row.text("role")),
-    ("cost", |row| row.text("cost")),
-    ("status", |row| row.text("connectionStatus")),
-    ("last heard", |row| row.text("connectionMsg")),
-];
-
-const CONNECTORS_VERBOSE: [Column; 1] = [("servers in turn", |row| row.text("failoverUrls"))];
-
-const AUTO_LINKS: [Column; 7] = [
-    ("addr", |row| row.text("address")),
-    ("dir", |row| row.text("direction")),
-    ("phs", |row| row.text("phase")),
-    ("extAddr", |row| row.text("externalAddress")),
-    ("link", |row| row.text("linkRef")),
-    ("status", |row| row.text("operStatus")),
-    ("lastErr", |row| row.text("lastError")),
-];
-
-const AUTO_LINKS_VERBOSE: [Column; 3] = [
-    ("name", |row| row.text("name")),
-    ("connection", |row| row.text("connection")),
-    ("container", |row| row.text("containerId")),
-];
-
-/// A text, or a sign that there is none.
-fn or_dash(text: String) -> String {
-    match text.is_empty() {
-        true => "-".into(),
-        false => text,
-    }
-}
-
-/// A list of names as a person writes it.
-fn names(list: &Value) -> String {
-    let names = list.as_list().unwrap_or_default();
-    names.iter().map(plain).collect::<Vec<_>>().join(", ")
-}
-
-const LINKS: [Column; 24] = [
-    ("type", |row| row.text("linkType")),
-    ("dir", |row| row.text("linkDir")),
-    ("conn id", |row| row.text("connectionId")),
-    ("id", |row| row.text("identity")),
-    ("peer", |row| row.text("peer")),
-    ("class", |row| {
-        key_parts(&row.text("owningAddr")).0.to_owned()
-    }),
-    ("addr", |row| {
-        key_parts(&row.text("owningAddr")).1.to_owned()
-    }),
-    ("phs", |row| key_parts(&row.text("owningAddr")).2.to_owned()),
-    ("cap", |row| row.text("capacity")),
-    ("pri", |row| row.text("priority")),
-    ("undel", |row| row.text("undeliveredCount")),
-    ("unsett", |row| row.text("unsettledCount")),
-    ("deliv", |row| row.text("deliveryCount")),
-    ("presett", |row| row.text("presettledCount")),
-    ("psdrop", |row| row.text("droppedPresettledCount")),
-    ("acc", |row| row.text("acceptedCount")),
-    ("rej", |row| row.text("rejectedCount")),
-    ("rel", |row| row.text("releasedCount")),
-    ("mod", |row| row.text("modifiedCount")),
-    ("delay", |row| {
-        let late = ["deliveriesDelayed1Sec", "deliveriesDelayed10Sec"];
-        late.iter()
-            .filter_map(|name| row.number(name))
-            .sum::<u64>()
-            .to_string()
-    }),
-    ("rate", |row| row.text("settleRate")),
-    ("stuck", |row| row.text("deliveriesStuck")),
-    ("cred", |row| row.text("creditAvailable")),
-    ("blkd", |row| match row.number("zeroCreditSeconds") {
-        None | Some(0) => "-".into(),
-        Some(seconds) => short_time(seconds),
-    }),
-];
-
-const LINKS_VERBOSE: [Column; 3] = [
-    ("admin", |row| row.text("adminStatus")),
-    ("oper", |row| row.text("operStatus")),
-    ("name", |row| row.text("linkName")),
-];
-
-const ADDRESSES: [Column; 11] = [
-    ("class", |row| key_parts(&row.text("key")).0.to_owned()),
-    ("addr", |row| key_parts(&row.text("key")).1.to_owned()),
-    ("phs", |row| key_parts(&row.text("key")).2.to_owned()),
-    ("distrib", |row| row.text("distribution")),
-    ("pri", |row| {
-        row.number("priority")
-            .map_or("-".into(), |priority| priority.to_string())
-    }),
-    ("local", |row| {
-        let class = row.text("key");
-        let container = class.starts_with(['C', 'D', 'E', 'F']);
-        row.text(if container {
-            "containerCount"
-        } else {
-            "subscriberCount"
+/// Groups of users: one line for each.
+fn groups(table: &Table) -> Sheet {
+    let mut sheet = Sheet::new("Vhost Groups", &[], table);
+    sheet.heads = vec!["vhost", "group", "users", "remoteHosts"];
+    let rows = Row::all(table).enumerate().flat_map(|(entity, row)| {
+        let groups = row.value("groups").as_map().into_iter();
+        let groups = groups.flat_map(amqp_codec::Map::iter);
+        groups.map(move |(name, group)| {
+            let of_group = |name: &str| {
+                let value = group.as_map().and_then(|group| group.get(name));
+                value.map(plain).unwrap_or_default()
+            };
+            let name = plain(name);
+            let cells = vec![
+                row.text("hostname"),
+                name,
+                of_group("users"),
+                of_group("remoteHosts"),
+            ];
+            super::sheet::Line { cells, entity }
         })
-    }),
-    ("remote", |row| row.text("remoteCount")),
-    ("in", |row| row.text("deliveriesIngress")),
-    ("out", |row| row.text("deliveriesEgress")),
-    ("thru", |row| row.text("deliveriesTransit")),
-    ("fallback", |row| row.text("deliveriesRedirectedToFallback")),
-];
-
-const ADDRESSES_VERBOSE: [Column; 3] = [
-    ("in-proc", |row| row.text("inProcess")),
-    ("to-proc", |row| row.text("deliveriesToContainer")),
-    ("from-proc", |row| row.text("deliveriesFromContainer")),
-];
-
-/// How a connection is encrypted.
-fn security(row: &Row<'_>) -> String {
-    if !row.is("isEncrypted") {
-        return "no-security".into();
-    }
-    format!("{}({})", row.text("sslProto"), row.text("sslCipher"))
+    });
+    sheet.rows = rows.collect();
+    sheet
 }
 
-/// Who is at the other end of a connection, and how that is known.
-fn authentication(row: &Row<'_>) -> String {
-    if !row.is("isAuthenticated") {
-        return "no-auth".into();
-    }
-    let user = row.text("user");
-    match (row.text("sasl").as_str(), user.is_empty()) {
-        ("ANONYMOUS", _) => "anonymous-user".into(),
-        (mechanism, true) => mechanism.to_owned(),
-        ("EXTERNAL", false) => format!("{user}(x.509)"),
-        (mechanism, false) => format!("{user}({mechanism})"),
-    }
-}
-
-/// Class, address and phase of an internal key: `M0q` is the mobile address `q` in phase 0.
-fn key_parts(key: &str) -> (&'static str, &str, &str) {
-    let Some(class) = key.chars().next() else {
-        return ("", "", "");
-    };
-    let rest = &key[class.len_utf8()..];
-    match class {
-        'M' => match rest.chars().next() {
-            Some(phase) => {
-                let (phase, address) = rest.split_at(phase.len_utf8());
-                ("mobile", address, phase)
-            }
-            None => ("mobile", "", ""),
-        },
-        'R' => ("router", rest, ""),
-        'A' => ("area", rest, ""),
-        'L' => ("local", rest, ""),
-        'T' => ("topo", rest, ""),
-        'C' | 'E' => ("link-in", rest, ""),
-        'D' | 'F' => ("link-out", rest, ""),
-        'H' => ("edge", rest, ""),
-        _ => ("unknown", key, ""),
-    }
-}
-
-/// `DDD:HH:MM:SS`.
-fn long_time(seconds: Option<u64>) -> String {
-    seconds.map_or_else(String::new, |seconds| {
-        format!("{:03}:{}", seconds / 86_400, short_time(seconds % 86_400))
+/// The latest lines of the log, as a table.
+fn log(manager: &mut Manager, limit: Option<usize>) -> Result<Table, Trouble> {
+    let limit = limit.map(|limit| ("limit", Value::Long(i64::try_from(limit).unwrap_or(0))));
+    let lines = manager.call_node("GET-LOG", limit)?;
+    let columns = ["module", "level", "text", "file", "line", "time"];
+    let rows = lines.as_list().unwrap_or_default().iter().map(|line| {
+        let mut row = line.as_list().unwrap_or_default().to_vec();
+        row.resize(columns.len(), Value::Null);
+        row
+    });
+    Ok(Table {
+        rows: rows.collect(),
+        columns: columns.map(str::to_owned).to_vec(),
     })
-}
-
-/// `HH:MM:SS`.
-fn short_time(seconds: u64) -> String {
-    format!(
-        "{:02}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
 }
 
 #[cfg(test)]
@@ -426,22 +251,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn keys_come_apart() {
-        assert_eq!(key_parts("M0$management"), ("mobile", "$management", "0"));
-        assert_eq!(key_parts("Ltemp.x"), ("local", "temp.x", ""));
-        assert_eq!(key_parts("Clr"), ("link-in", "lr", ""));
-        assert_eq!(key_parts("Hedge"), ("edge", "edge", ""));
-        assert_eq!(key_parts("?x"), ("unknown", "?x", ""));
-        assert_eq!(key_parts("M"), ("mobile", "", ""));
-        assert_eq!(key_parts(""), ("", "", ""));
-    }
-
-    #[test]
-    fn times_are_written_as_operators_know_them() {
-        assert_eq!(long_time(Some(90_061)), "001:01:01:01");
-        assert_eq!(short_time(86_399), "23:59:59");
-        assert_eq!(long_time(None), "");
+    fn last_row(view: View, table: &Table, verbose: bool) -> Vec<String> {
+        let text = view.sheet(table, verbose).text();
+        let row = text.lines().last().unwrap();
+        row.split_whitespace().map(str::to_owned).collect()
     }
 
     #[test]
@@ -455,9 +268,6 @@ mod tests {
             ("lastDlvSeconds", Value::Null),
             ("uptimeSeconds", 61_u32.into()),
         ]);
-        let text = View::Connections.text(&table, false);
-        let row = text.lines().last().unwrap();
-        let cells: Vec<&str> = row.split_whitespace().collect();
         let expected = [
             "7",
             "127.0.0.1:5",
@@ -466,7 +276,7 @@ mod tests {
             "-",
             "000:00:01:01",
         ];
-        assert_eq!(cells, expected);
+        assert_eq!(last_row(View::Connections, &table, false), expected);
     }
 
     #[test]
@@ -479,10 +289,8 @@ mod tests {
             ("cost", 2_u32.into()),
             ("linkState", neighbors),
         ]);
-        let text = View::Nodes.text(&table, false);
-        let row = text.lines().last().unwrap();
-        let cells: Vec<&str> = row.split_whitespace().collect();
-        assert_eq!(cells, ["C", "B", "-", "2", "B,", "D"]);
+        let expected = ["C", "B", "-", "2", "B,", "D"];
+        assert_eq!(last_row(View::Nodes, &table, false), expected);
     }
 
     #[test]
@@ -497,7 +305,7 @@ mod tests {
             ("connectionStatus", "FAILED".into()),
             ("connectionMsg", said.into()),
         ]);
-        let text = View::Connectors.text(&table, false);
+        let text = View::Connectors.sheet(&table, false).text();
         let row = text.lines().last().unwrap();
         let (cells, last) = row.split_once("[C3]").unwrap();
         let cells: Vec<&str> = cells.split_whitespace().collect();
@@ -511,18 +319,25 @@ mod tests {
             ("zeroCreditSeconds", 5_u32.into()),
             ("owningAddr", "M1q".into()),
         ]);
-        let text = View::Links.text(&table, true);
-        let heads: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(heads.last(), Some(&"name"));
-        let cells: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+        let sheet = View::Links.sheet(&table, true);
+        assert_eq!(sheet.heads.last(), Some(&"name"));
+        let cells = last_row(View::Links, &table, true);
         assert_eq!(cells, ["mobile", "q", "1", "0", "00:00:05"]);
     }
 
     #[test]
+    fn external_prefixes_show_where_a_link_route_has_them() {
+        let heads = |prefix: Value| {
+            let table = table(&[("prefix", "a".into()), ("addExternalPrefix", prefix)]);
+            View::LinkRoutes.sheet(&table, false).heads
+        };
+        assert_eq!(heads(Value::Null).last(), Some(&"status"));
+        assert_eq!(heads("x.".into()).last(), Some(&"del-ext-prefix"));
+    }
+
+    #[test]
     fn an_empty_table_says_so() {
-        assert_eq!(
-            View::Addresses.text(&Table::default(), false),
-            "Addresses\n  none"
-        );
+        let sheet = View::Addresses.sheet(&Table::default(), false);
+        assert_eq!(sheet.text(), "Addresses\n  none");
     }
 }

@@ -8,11 +8,18 @@ use serde_json::Value as Json;
 use crate::harness::{CAUSEWAY, Directory, Router};
 
 mod manage;
+mod stat;
 
 /// Runs a verb of the program, or another of its names, to its end; `URL` stands for the router's
 /// in its arguments.
 fn run(name: &str, router: &Router, arguments: &[&str]) -> Output {
     run_with(name, router.port, arguments, "")
+}
+
+/// The same at a router of this process, whose URL is given.
+fn run_at(name: &str, url: &str, arguments: &[&str]) -> Output {
+    let port = url.rsplit(':').next().unwrap().parse().unwrap();
+    run_with(name, port, arguments, "")
 }
 
 /// The same with something on standard input.
