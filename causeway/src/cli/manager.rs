@@ -149,6 +149,8 @@ impl Manager {
         let name = container_name("manager");
         let mut client = Client::connect(options, &name, interrupt)?;
         let what = node.named(&mut client);
+        let address = node.address();
+        let link = client.attach_sender(Some(&address), false)?.key;
         let source = Source {
             dynamic: true,
             ..Source::default()
@@ -161,8 +163,6 @@ impl Manager {
         };
         let intake = Intake::new(receiver.key, u64::MAX);
         intake.renew(&mut client);
-        let address = node.address();
-        let link = client.attach_sender(Some(&address), false)?.key;
         let caller = client::Client::new(reply_to.to_string());
         Ok(Self {
             client,

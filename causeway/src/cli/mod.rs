@@ -5,18 +5,20 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub mod bench;
 pub mod body;
 pub mod check;
 pub mod client;
+pub mod completions;
 pub mod compose;
 mod detach;
 pub mod failure;
 mod incumbent;
 pub mod intake;
 pub mod json;
+pub mod man;
 pub mod manage;
 pub mod manager;
 pub mod mesh;
@@ -31,6 +33,9 @@ pub mod send;
 pub mod show;
 pub mod stat;
 mod table;
+mod terminal;
+pub mod top;
+pub mod trace;
 pub mod user;
 
 /// An AMQP 1.0 message router.
@@ -60,8 +65,16 @@ enum Verb {
     Stat(stat::StatOptions),
     /// Ask anything of a router's management node: query, create, update, delete, …
     Manage(manage::ManageOptions),
+    /// Follow an address: who gets what is sent to it, or why nobody does.
+    Trace(trace::TraceOptions),
+    /// Show what is busy right now.
+    Top(top::TopOptions),
     /// Say who may authenticate at a router.
     User(user::UserOptions),
+    /// Print what a shell completes.
+    Completions(completions::CompletionsOptions),
+    /// Print or write manual pages.
+    Man(man::ManOptions),
 }
 
 /// Runs the program with the arguments of the process, the first of which is its name: through a
@@ -103,8 +116,20 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             verb: Verb::Manage(options),
         }) => manage::run(options),
         Ok(Arguments {
+            verb: Verb::Trace(options),
+        }) => trace::run(options),
+        Ok(Arguments {
+            verb: Verb::Top(options),
+        }) => top::run(options),
+        Ok(Arguments {
             verb: Verb::User(options),
         }) => user::run(options),
+        Ok(Arguments {
+            verb: Verb::Completions(options),
+        }) => completions::run(&options, Arguments::command()),
+        Ok(Arguments {
+            verb: Verb::Man(options),
+        }) => man::run(&options, Arguments::command()),
         Err(error) => {
             let code = if error.use_stderr() {
                 ExitCode::FAILURE
@@ -116,5 +141,40 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
                 Err(_) => ExitCode::FAILURE,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    fn all(command: Command) -> Vec<Command> {
+        let verbs: Vec<Command> = command.get_subcommands().cloned().collect();
+        let verbs = verbs.into_iter().flat_map(all);
+        std::iter::once(command.clone()).chain(verbs).collect()
+    }
+
+    #[test]
+    fn every_verb_and_every_option_has_help() {
+        let mut program = Arguments::command();
+        program.build();
+        for command in all(program) {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name}");
+            let shown = command
+                .get_arguments()
+                .filter(|option| !option.is_hide_set());
+            for option in shown {
+                let id = option.get_id();
+                assert!(option.get_help().is_some(), "{name}: {id}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_declaration_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
     }
 }

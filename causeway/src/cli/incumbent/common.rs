@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Command};
 
-use crate::cli::client::endpoint::Endpoint;
+use crate::cli::client::endpoint::{Endpoint, PORT_DEFAULT, PORT_SECURE};
 use crate::cli::client::secure::TlsOptions;
 use crate::cli::client::{ConnectOptions, container_name};
 use crate::cli::failure::Failure;
@@ -21,7 +21,7 @@ use crate::cli::{screen, secret};
 const OFFERED_VERSION: &str = "1.19.0";
 
 /// All mechanisms: these tools never minded who can see a password.
-const ANY_MECHANISM: &str = "EXTERNAL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ANONYMOUS";
+const ANY_MECHANISM: &str = "EXTERNAL SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ANONYMOUS";
 
 /// The longest time that is waited for anything.
 const TIME_OUT_MAX_SECONDS: f64 = 366.0 * 24.0 * 3600.0;
@@ -142,10 +142,8 @@ impl Common {
         };
         let port = match url.port {
             // A port that nobody named is that of TLS.
-            crate::cli::client::endpoint::PORT_DEFAULT
-                if wants_tls && !url.is_secure && !self.bus.contains(":5672") =>
-            {
-                crate::cli::client::endpoint::PORT_SECURE
+            PORT_DEFAULT if wants_tls && !url.is_secure && !self.bus.contains(":5672") => {
+                PORT_SECURE
             }
             port => port,
         };

@@ -194,6 +194,14 @@ impl Print {
         let all = of::LINK_ROUTES.iter().chain(more);
         let mut sheet = Sheet::new("Link Routes", all, table);
         sheet.sort_by_text("address");
+        let prefixes = of::LINK_ROUTES.len();
+        for row in sheet.rows.iter_mut().filter(|_| self.is_csv) {
+            // In this form, and in this table alone, a row ends where it has nothing more to say.
+            let mut last = row.cells.iter().skip(prefixes);
+            if last.all(String::is_empty) {
+                row.cells.truncate(prefixes);
+            }
+        }
         lines(&sheet, self.is_csv)
     }
 

@@ -4,10 +4,10 @@
 //! place; elsewhere each change of it is a line, and commands come as lines of standard input.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Duration;
 
@@ -16,16 +16,15 @@ use clap::Args;
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::failure::{self, Failure};
 use crate::cli::screen;
+use crate::cli::terminal::{self, Line, Terminal};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterError, ClusterSettings, Topology, Wires};
 use crate::daemon::raise_open_files;
 
 mod command;
-mod terminal;
 mod view;
 
 use command::{Command, HELP};
-use terminal::{Line, Terminal};
 use view::View;
 
 /// How often the state is shown.
@@ -33,9 +32,6 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// How long a wait lasts before Ctrl-C is looked at again.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Bytes read from standard input at once.
-const READ: usize = 1024;
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -146,7 +142,7 @@ impl Mesh {
     /// Draws the state in place.
     fn run_on_terminal(&mut self) -> Result<(), Failure> {
         let mut terminal = Terminal::take()?;
-        let input = read_input()?;
+        let input = terminal::read_input()?;
         let mut lines = Vec::new();
         let mut due = self.clock.now();
         loop {
@@ -183,7 +179,7 @@ impl Mesh {
             self.headline,
             self.what_to_try().join("\n")
         ))?;
-        let input = read_input()?;
+        let input = terminal::read_input()?;
         let mut known = BTreeMap::new();
         let mut typed = String::new();
         let mut converged = false;
@@ -305,21 +301,4 @@ impl Mesh {
         });
         between.map(|name| ["kill", "start"].map(|verb| format!("{verb} {name}")))
     }
-}
-
-/// Reads standard input on a thread of its own, which ends with it or with the process.
-fn read_input() -> Result<Receiver<Vec<u8>>, Failure> {
-    let (typed, input) = mpsc::channel();
-    let work = move || {
-        let mut buffer = [0; READ];
-        while let Ok(count @ 1..) = io::stdin().read(&mut buffer) {
-            if typed.send(buffer[..count].to_vec()).is_err() {
-                break;
-            }
-        }
-    };
-    let name = "typing".to_owned();
-    let started = thread::Builder::new().name(name).spawn(work);
-    let failed = |error| Failure::new(format!("cannot read what is typed: {error}"));
-    started.map(|_| input).map_err(failed)
 }

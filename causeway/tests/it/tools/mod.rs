@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::harness::{CAUSEWAY, Directory, Router};
 
+mod follow;
 mod manage;
 mod stat;
 

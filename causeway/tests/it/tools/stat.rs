@@ -63,10 +63,11 @@ fn the_incumbent_s_tables_are_laid_out_as_scripts_know() {
         lines.next().map(str::trim_end),
         Some(&*format!("  {}", "=".repeat(47)))
     );
-    assert_eq!(
-        lines.next(),
-        Some("  Version                          1.19.0")
+    let version = format!(
+        "  Version                          {}",
+        env!("CARGO_PKG_VERSION")
     );
+    assert_eq!(lines.next(), Some(&*version));
     assert_eq!(
         lines.next(),
         Some("  Mode                             standalone")

@@ -1,16 +1,19 @@
-//! A terminal that is drawn over again and again, with a line to type in at its end.
+//! A terminal that is drawn over again and again, with a line to type in, or keys to press.
 //!
 //! Owns the mode of the terminal and gives it back, whatever happens. It needs no library for
 //! that: the few sequences used here are those that every terminal has understood for decades.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
+
+use crate::cli::failure::Failure;
 
 /// Another screen, no wrapping.
 const BEGIN: &str = "\x1b[?1049h\x1b[?7l";
@@ -27,6 +30,9 @@ const HEIGHT: usize = 24;
 
 /// Characters of a line that are taken.
 const TYPED_MAX: usize = 200;
+
+/// Bytes read from standard input at once.
+const READ: usize = 1024;
 
 /// The terminal while it is ours.
 pub(super) struct Terminal {
@@ -56,6 +62,17 @@ impl Terminal {
         Ok(terminal)
     }
 
+    /// How many lines there is room for above the last one.
+    pub(super) fn room(&self) -> usize {
+        self.typing.height.saturating_sub(1)
+    }
+
+    /// Takes what was pressed; the characters, without what the terminal tells.
+    pub(super) fn pressed(&mut self, bytes: &[u8]) -> Vec<char> {
+        let keys = bytes.iter().filter_map(|byte| self.typing.key(*byte));
+        keys.collect()
+    }
+
     /// Takes what was typed; the lines that it completes.
     pub(super) fn typed(&mut self, bytes: &[u8]) -> Vec<Line> {
         let lines = bytes.iter().filter_map(|byte| self.typing.take(*byte));
@@ -68,14 +85,22 @@ impl Terminal {
     ///
     /// The terminal has gone.
     pub(super) fn draw(&self, lines: &[String]) -> io::Result<()> {
-        let room = self.typing.height.saturating_sub(1);
+        self.draw_above(lines, &format!("> {}", self.typing.line))
+    }
+
+    /// Draws these lines, as many as there is room for, and the last one.
+    ///
+    /// # Errors
+    ///
+    /// The terminal has gone.
+    pub(super) fn draw_above(&self, lines: &[String], last: &str) -> io::Result<()> {
         let mut text = String::from("\x1b[H");
-        for line in lines.iter().take(room) {
+        for line in lines.iter().take(self.room()) {
             text.push_str(line);
             text.push_str("\x1b[K\n");
         }
-        text.push_str("\x1b[J> ");
-        text.push_str(&self.typing.line);
+        text.push_str("\x1b[J");
+        text.push_str(last);
         write(&text)
     }
 
@@ -104,6 +129,28 @@ fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Reads standard input on a thread of its own, which ends with it or with the process.
+///
+/// # Errors
+///
+/// There can be no such thread.
+pub(super) fn read_input() -> Result<Receiver<Vec<u8>>, Failure> {
+    let (typed, input) = mpsc::channel();
+    let work = move || {
+        let mut buffer = [0; READ];
+        while let Ok(count @ 1..) = io::stdin().read(&mut buffer) {
+            let read = buffer.get(..count).unwrap_or_default();
+            if typed.send(read.to_vec()).is_err() {
+                break;
+            }
+        }
+    };
+    let name = "typing".to_owned();
+    let started = thread::Builder::new().name(name).spawn(work);
+    let failed = |error| Failure::new(format!("cannot read what is typed: {error}"));
+    started.map(|_| input).map_err(failed)
 }
 
 /// A line that was typed.
@@ -136,6 +183,20 @@ impl Default for Typing {
 }
 
 impl Typing {
+    /// A key that stands for itself.
+    fn key(&mut self, byte: u8) -> Option<char> {
+        if let Some(mut sequence) = self.sequence.take() {
+            sequence.push(char::from(byte));
+            self.go_on(sequence);
+            return None;
+        }
+        if byte == 0x1b {
+            self.sequence = Some(String::new());
+            return None;
+        }
+        byte.is_ascii().then(|| char::from(byte))
+    }
+
     fn take(&mut self, byte: u8) -> Option<Line> {
         if let Some(mut sequence) = self.sequence.take() {
             sequence.push(char::from(byte));
@@ -209,6 +270,11 @@ mod tests {
             [line("cut A-B")]
         );
         assert_eq!(typing.height, 50);
+        let keys: String = b"s\x1b[24;80R/q"
+            .iter()
+            .filter_map(|byte| typing.key(*byte))
+            .collect();
+        assert_eq!((keys.as_str(), typing.height), ("s/q", 24));
         assert_eq!(type_in(&mut typing, "\x1b[1;5C\x1bxa\n"), [line("a")]);
     }
 }

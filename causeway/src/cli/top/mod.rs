@@ -1,0 +1,183 @@
+//! `causeway top`: what is busy right now.
+//!
+//! Owns the options and the loop: ask, show, do what is pressed. On a terminal the page is drawn in
+//! place; otherwise, and with `--batch`, rounds follow each other.
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use clap::Args;
+
+mod page;
+mod view;
+
+use page::{Page, Wish};
+use view::View;
+
+use crate::cli::client::ConnectOptions;
+use crate::cli::client::interrupt::Interrupt;
+use crate::cli::failure::{self, Failure};
+use crate::cli::manager::{Manager, Node};
+use crate::cli::quantity;
+use crate::cli::screen;
+use crate::cli::terminal::{self, Terminal};
+use crate::clock::Clock;
+
+/// How long keys are waited for before the time is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the connection is looked after in between.
+const CARE: Duration = Duration::from_millis(1);
+
+/// What to show.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Keys: c connections, l links, a addresses, r routers, s sort by the next \
+    column, o other order, / filter, p pause, q quit.\n\n\
+    Examples:\n  causeway top\n  causeway top links --batch -n 3 --filter 'orders*'"
+)]
+pub struct TopOptions {
+    /// What to show.
+    #[arg(value_enum, default_value = "connections")]
+    view: View,
+    /// How often to ask.
+    #[arg(short, long, value_name = "TIME", default_value = "1s",
+          value_parser = quantity::parse_duration)]
+    pub interval: Duration,
+    /// Sort by a column; --sort=-COLUMN begins with the greatest.
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    /// Show only what has this in its name; * is any text, ? any character.
+    #[arg(long, value_name = "PATTERN")]
+    pub filter: Option<String>,
+    /// Print rounds one after another, even on a terminal.
+    #[arg(long)]
+    pub batch: bool,
+    /// End after so many rounds; goes with --batch.
+    #[arg(short = 'n', long, value_name = "N", requires = "batch")]
+    pub rounds: Option<u64>,
+    /// Ask another router of the network, through the one that is connected to.
+    #[arg(short, long, value_name = "ID")]
+    pub router: Option<String>,
+    /// How long an answer may take.
+    #[arg(short, long, value_name = "TIME", default_value = "5s",
+          value_parser = quantity::parse_duration)]
+    pub timeout: Duration,
+    /// How to reach the router.
+    #[command(flatten)]
+    pub connect: ConnectOptions,
+}
+
+/// Asks and shows.
+#[must_use]
+pub fn run(options: TopOptions) -> ExitCode {
+    failure::exit(top(&options))
+}
+
+fn top(options: &TopOptions) -> Result<ExitCode, Failure> {
+    let mut page = Page::new(options.view);
+    page.filter(options.filter.as_deref().unwrap_or_default());
+    if let Some(sort) = &options.sort {
+        page.sort(sort).map_err(|heads| {
+            Failure::new(format!("there is no column `{sort}`")).hint(format!("there are {heads}"))
+        })?;
+    }
+    let node = match &options.router {
+        Some(id) => Node::Router(id.clone()),
+        None => Node::Own,
+    };
+    let interrupt = Interrupt::on_signals()?;
+    let manager = Manager::connect_to(&options.connect, &node, options.timeout, interrupt)?;
+    let name = match &options.router {
+        Some(id) => id.clone(),
+        None => options.connect.url.to_string(),
+    };
+    let mut top = Top {
+        manager,
+        node,
+        name,
+        page,
+        clock: Clock::start(),
+        interval: options.interval.max(LOOK),
+    };
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let ended = match options.batch || !is_terminal {
+        true => top.print(options.rounds),
+        false => top.draw(),
+    };
+    match ended {
+        // Whatever else went wrong: that is what was asked for.
+        Err(_) if top.manager.interrupted() => Ok(ExitCode::SUCCESS),
+        Err(failure) => Err(failure),
+        Ok(()) => {
+            top.manager.close();
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+struct Top {
+    manager: Manager,
+    node: Node,
+    name: String,
+    page: Page,
+    clock: Clock,
+    interval: Duration,
+}
+
+impl Top {
+    fn ask(&mut self) -> Result<(), Failure> {
+        let samples = self.page.view.ask(&mut self.manager, &self.node)?;
+        self.page.take(samples, self.clock.now());
+        Ok(())
+    }
+
+    /// Prints rounds; the first is only there to compare with.
+    fn print(&mut self, rounds: Option<u64>) -> Result<(), Failure> {
+        self.ask()?;
+        let mut printed = 0;
+        while rounds.is_none_or(|rounds| printed < rounds) {
+            self.manager.rest(self.interval)?;
+            if self.manager.interrupted() {
+                return Ok(());
+            }
+            self.ask()?;
+            if printed > 0 {
+                screen::say("")?;
+            }
+            screen::say(&self.page.lines(&self.name, usize::MAX).join("\n"))?;
+            printed += 1;
+        }
+        Ok(())
+    }
+
+    /// Draws pages in place until somebody has seen enough.
+    fn draw(&mut self) -> Result<(), Failure> {
+        let mut terminal = Terminal::take()?;
+        let input = terminal::read_input()?;
+        let mut due = self.clock.now();
+        while !self.manager.interrupted() {
+            if self.clock.now() >= due && !self.page.is_paused {
+                terminal.measure()?;
+                due = self.clock.now() + self.interval;
+                self.ask()?;
+            }
+            let lines = self.page.lines(&self.name, terminal.room());
+            terminal.draw_above(&lines, &self.page.foot())?;
+            let pressed = match input.recv_timeout(LOOK) {
+                Ok(bytes) => terminal.pressed(&bytes),
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            for key in pressed {
+                if self.page.press(key) == Wish::Quit {
+                    return Ok(());
+                }
+            }
+            self.manager.rest(CARE)?;
+        }
+        Ok(())
+    }
+}
