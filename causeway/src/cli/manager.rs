@@ -66,6 +66,8 @@ pub enum Trouble {
         /// Where it was, or was to be, sent to.
         address: String,
     },
+    /// The request came back: there is no way to whom it was for.
+    Unreachable(Failure),
     /// It answers that it will not.
     Refused {
         /// Who.
@@ -86,7 +88,9 @@ impl From<Failure> for Trouble {
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Lost(failure) | Trouble::Silent { failure, .. } => failure,
+            Trouble::Lost(failure)
+            | Trouble::Unreachable(failure)
+            | Trouble::Silent { failure, .. } => failure,
             Trouble::Refused {
                 what,
                 status,
@@ -102,7 +106,8 @@ pub struct Manager {
     caller: client::Client,
     calls: u64,
     intake: Intake,
-    link: LinkKey,
+    /// To whom is asked; none after one that could not be attached.
+    link: Option<LinkKey>,
     timeout: Duration,
     what: String,
     address: String,
@@ -169,7 +174,7 @@ impl Manager {
             caller,
             calls: 0,
             intake,
-            link,
+            link: Some(link),
             timeout,
             what,
             address,
@@ -182,12 +187,14 @@ impl Manager {
     /// If the link to it cannot be attached.
     pub fn turn_to(&mut self, node: &Node) -> Result<(), Failure> {
         let address = node.address();
-        if address == self.address {
+        if address == self.address && self.link.is_some() {
             return Ok(());
         }
-        self.client.detach(self.link)?;
-        self.link = self.client.attach_sender(Some(&address), false)?.key;
+        if let Some(link) = self.link.take() {
+            self.client.detach(link)?;
+        }
         self.what = node.named(&mut self.client);
+        self.link = Some(self.client.attach_sender(Some(&address), false)?.key);
         self.address = address;
         Ok(())
     }
@@ -205,7 +212,11 @@ impl Manager {
     pub fn rest(&mut self, time: Duration) -> Result<(), Failure> {
         let deadline = Some(self.client.deadline(time));
         while let Some(event) = self.client.next_event(deadline)? {
-            self.handle(event)?;
+            match self.handle(event) {
+                // What comes of an earlier request does not matter any more.
+                Ok(_) | Err(Trouble::Unreachable(_)) => {}
+                Err(trouble) => return Err(trouble.into()),
+            }
         }
         Ok(())
     }
@@ -309,7 +320,11 @@ impl Manager {
         loop {
             if !sent {
                 let message = Payload::from(call.message.clone());
-                sent = self.client.send(self.link, &transfer, message)?;
+                let Some(link) = self.link else {
+                    let failure = Failure::new(format!("there is no link to {}", self.what));
+                    return Err(Trouble::Unreachable(failure));
+                };
+                sent = self.client.send(link, &transfer, message)?;
             }
             let Some(event) = self.client.next_event(deadline)? else {
                 if self.client.interrupted() {
@@ -325,7 +340,7 @@ impl Manager {
         }
     }
 
-    fn handle(&mut self, event: Event) -> Result<Option<Response>, Failure> {
+    fn handle(&mut self, event: Event) -> Result<Option<Response>, Trouble> {
         match event {
             Event::Transfer {
                 link,
@@ -351,20 +366,32 @@ impl Manager {
                     .connection
                     .disposed(session, &disposition, &mut tokens);
                 match disposition.state {
+                    // The last request is the only one that is waited for.
+                    _ if !tokens.contains(&self.calls) => Ok(None),
                     Some(DeliveryState::Accepted) | None => Ok(None),
-                    Some(DeliveryState::Rejected(Some(error))) => Err(Failure::new(format!(
-                        "{} rejected the request: {}",
-                        self.what,
-                        fault::said(&error)
-                    ))),
-                    Some(_) => Err(Failure::new(format!("{} cannot be reached", self.what))),
+                    Some(DeliveryState::Rejected(Some(error))) => {
+                        Err(Trouble::Unreachable(Failure::new(format!(
+                            "{} rejected the request: {}",
+                            self.what,
+                            fault::said(&error)
+                        ))))
+                    }
+                    Some(_) => {
+                        let text = format!("{} cannot be reached", self.what);
+                        Err(Trouble::Unreachable(Failure::new(text)))
+                    }
                 }
             }
-            Event::Detached { error, .. } => Err(fault::done(
-                &self.what,
-                "detached the link",
-                error.as_deref(),
-            )),
+            Event::Detached { link, error, .. } => {
+                let failure = fault::done(&self.what, "detached the link", error.as_deref());
+                if self.link == Some(link) {
+                    // The connection may still lead to others.
+                    self.link = None;
+                    self.client.forget(link);
+                    return Err(Trouble::Unreachable(failure));
+                }
+                Err(failure.into())
+            }
             _ => Ok(None),
         }
     }

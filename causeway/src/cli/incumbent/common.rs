@@ -187,6 +187,7 @@ pub(super) fn in_known_words(trouble: Trouble, options: &ConnectOptions) -> Comp
     let bus = format!("{scheme}://{}", options.url);
     match trouble {
         Trouble::Lost(failure) => lost(&bus, &failure),
+        Trouble::Unreachable(_) => Complaint::new("SendException", "RELEASED"),
         Trouble::Silent {
             failure,
             sent: true,

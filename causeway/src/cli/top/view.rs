@@ -259,7 +259,7 @@ fn routers(manager: &mut Manager, own: &Node, ids: &[String]) -> Result<Vec<Samp
         };
         match (asked, node) {
             (Ok(table), _) => samples.extend(Row::all(&table).map(sample)),
-            (Err(Trouble::Silent { .. } | Trouble::Refused { .. }), Node::Router(id)) => {
+            (Err(_), Node::Router(id)) if !manager.interrupted() => {
                 samples.push(Sample {
                     key: id.clone(),
                     texts: vec![format!("{id} (silent)")],

@@ -139,8 +139,7 @@ impl Network {
                 .and_then(|()| ask_one(manager, &id, address));
             routers.push(match asked {
                 Ok(router) => router,
-                Err(trouble) if manager.interrupted() => return Err(trouble.into()),
-                Err(trouble @ Trouble::Lost(_)) => return Err(trouble.into()),
+                Err(trouble) if manager.interrupted() || id == own => return Err(trouble.into()),
                 Err(trouble) => RouterSeen {
                     id,
                     silent: Some(Failure::from(trouble).to_string()),

@@ -103,6 +103,27 @@ fn a_router_in_between_that_is_gone_is_named() {
     assert_eq!(status, Some(3), "{lost}");
     let reasons = lost["reasons"].to_string();
     assert!(reasons.contains("no consumer"), "{reasons}");
+    // Whether or not the loss is known already: who cannot be asked does not stop the rest.
+    for _ in 0..3 {
+        let (status, lost) = trace(&a, "orders");
+        assert_eq!(
+            (status, &lost["routers"][0]["id"]),
+            (Some(3), &"A".into()),
+            "{lost}"
+        );
+    }
+    let all = [
+        "stat",
+        "--all-routers",
+        "--json",
+        "--timeout",
+        "1s",
+        "--url",
+        "URL",
+    ];
+    let stated = run_at("causeway", &a, &all);
+    let stated: Json = serde_json::from_slice(&stated.stdout).unwrap();
+    assert_eq!(stated["A"][0]["id"], "A", "{stated}");
 }
 
 #[test]
