@@ -1,28 +1,30 @@
 //! The control thread: gives the control plane its mail and the time, does what it wants done
 //! outside, accepts and dials connections and deals them to the workers, takes orders.
 
+mod operate;
+mod parts;
+
+pub use parts::End;
+pub(crate) use parts::{Control, ControlParts};
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_proto::{Time, Transform};
-use management::Agent;
-use mio::{Events, Poll, Token, Waker};
-use router_core::control::{ControlPlane, Dial, Effect, Listen};
-use router_core::ids::ShardId;
-use router_core::notice::Notice;
+use mio::{Events, Token};
+use router_core::control::{Dial, Effect, Listen};
 use router_core::settings::{ConnectionRole, NewConnection};
 
-use crate::clock::Clock;
-use crate::deal::{Dealer, Told};
-use crate::dial::{Dialler, Outcome};
-use crate::host::Process;
-use crate::listen::{Arrival, Listeners, Listening, Rest};
-use crate::log::{Level, Log, Module};
-use crate::orders::{Order, Orders};
-use crate::pipe::Pipes;
-use crate::post::{Incoming, Intake, Offices};
-use crate::resolve::{Addresses, Resolver};
+use crate::deal::Told;
+use crate::dial::Outcome;
+use crate::drain::{self, Drain};
+use crate::listen::{Arrival, Listening, Rest};
+use crate::log::{Level, Module};
+use crate::orders::Order;
+use crate::post::{Incoming, Intake};
+use crate::readiness::Readiness;
+use crate::resolve::Addresses;
 use crate::stream::Stream;
 
 /// Events taken from the operating system at once.
@@ -31,124 +33,10 @@ const EVENTS: usize = 256;
 /// Batches of mail taken before listeners have their turn.
 const BATCHES_PER_TURN: usize = 256;
 
-/// How long deliveries in flight may take to settle at the end of the program.
-const DRAIN: Duration = Duration::from_secs(2);
-
-/// How often it is looked whether they have.
-const DRAIN_LOOK: Duration = Duration::from_millis(10);
-
-/// How long nothing must be under way before the end.
-const QUIET: Duration = Duration::from_millis(30);
-
 /// The token of the waker.
 pub(crate) const WAKER: Token = Token(0);
 
-const FIRST_LISTENER: usize = 1;
-
-/// Listeners never come so far.
-const FIRST_DIALLED: usize = usize::MAX / 2;
-
-/// Why the router has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Its owner asked for it.
-    Stopped,
-    /// Its owner killed it.
-    Killed,
-    /// A listener that it cannot do without could not be opened.
-    RequiredListener,
-}
-
-/// The control plane with all it needs to run.
-pub(crate) struct Control {
-    plane: ControlPlane,
-    agent: Agent,
-    process: Process,
-    own: ShardId,
-    poll: Poll,
-    orders: Arc<Orders>,
-    offices: Arc<Offices>,
-    intakes: Vec<Arc<Intake>>,
-    dealer: Dealer,
-    listeners: Listeners,
-    /// Listeners whose host is being looked up.
-    unresolved: Vec<Listen>,
-    dialler: Dialler,
-    resolver: Resolver,
-    pipes: Pipes,
-    clock: Clock,
-    log: Log,
-    connections_max: u64,
-    /// The log wants the frames of all connections.
-    tracing: bool,
-    notices: Vec<Notice>,
-    /// What was opened before the router had started.
-    listening: Vec<Listening>,
-    end: Option<(End, Time)>,
-    /// Since when nothing is under way, before the end.
-    quiet_since: Option<Time>,
-}
-
-/// What the control thread is made of.
-pub(crate) struct ControlParts {
-    pub(crate) plane: ControlPlane,
-    pub(crate) agent: Agent,
-    pub(crate) process: Process,
-    pub(crate) poll: Poll,
-    /// Of that poll.
-    pub(crate) waker: Arc<Waker>,
-    pub(crate) orders: Arc<Orders>,
-    pub(crate) offices: Arc<Offices>,
-    pub(crate) intakes: Vec<Arc<Intake>>,
-    pub(crate) pipes: Pipes,
-    pub(crate) clock: Clock,
-    pub(crate) log: Log,
-    /// Connections taken at the same time.
-    pub(crate) connections_max: u64,
-}
-
 impl Control {
-    pub(crate) fn new(parts: ControlParts) -> Self {
-        let ControlParts {
-            plane,
-            agent,
-            process,
-            poll,
-            waker,
-            orders,
-            offices,
-            intakes,
-            pipes,
-            clock,
-            log,
-            connections_max,
-        } = parts;
-        Self {
-            own: ShardId(plane.shards()),
-            plane,
-            agent,
-            process,
-            poll,
-            orders,
-            offices,
-            dealer: Dealer::new(intakes.len()),
-            intakes,
-            listeners: Listeners::new(FIRST_LISTENER),
-            unresolved: Vec::new(),
-            dialler: Dialler::new(FIRST_DIALLED),
-            resolver: Resolver::new(waker),
-            pipes,
-            clock,
-            log,
-            connections_max,
-            tracing: false,
-            notices: Vec::new(),
-            listening: Vec::new(),
-            end: None,
-            quiet_since: None,
-        }
-    }
-
     /// Runs until an order or a lost listener ends the router, deliveries in flight have settled or
     /// had time enough, and the workers have been told. `started` is called once the listeners of
     /// the configuration are open, with what they listen on.
@@ -166,11 +54,11 @@ impl Control {
                 && !self.unresolved.iter().any(|listen| listen.required)
                 && let Some(started) = started.take()
             {
+                self.stage.reach(Readiness::Ready);
                 started(std::mem::take(&mut self.listening));
             }
-            if let Some((end, until)) = self.end
-                && (now >= until || self.is_quiet(now))
-            {
+            if let Some(end) = self.ended(now) {
+                self.stage.reach(Readiness::Ended);
                 self.tell_workers(end);
                 return Ok(end);
             }
@@ -199,7 +87,7 @@ impl Control {
         if runnable || !self.offices.mailbox(self.own).park() {
             return Some(Duration::ZERO);
         }
-        let drain = self.end.map(|_| now + DRAIN_LOOK);
+        let drain = self.end.as_ref().map(|_| now + drain::LOOK);
         let deadlines = [
             self.plane.next_deadline(),
             self.agent.next_deadline(),
@@ -225,24 +113,20 @@ impl Control {
     fn take_orders(&mut self) {
         while let Some(order) = self.orders.take() {
             match order {
-                Order::Kill => self.end = Some((End::Killed, Time::ZERO)),
-                // Asked twice: whoever waits is in a hurry.
-                Order::Stop if self.end.is_some() => self.end = Some((End::Stopped, Time::ZERO)),
-                Order::Stop => self.end(End::Stopped),
+                Order::Kill => self.end = Some((End::Killed, Drain::none())),
+                Order::Stop => match &mut self.end {
+                    None => self.end(self.process.drain_time),
+                    Some((_, drain)) => {
+                        let text = "Asked to end again: nothing is waited for";
+                        self.log.line(Module::Server, Level::Notice, text);
+                        drain.hurry();
+                    }
+                },
+                Order::Reload(done) => self.ask_reload(done),
                 // Whoever has asked may have given up.
                 Order::Profile(name, reply) => drop(reply.send(self.process.profiles().get(&name))),
             }
         }
-    }
-
-    /// Begins the end: nobody new is let in.
-    fn end(&mut self, end: End) {
-        self.log.line(Module::Server, Level::Notice, "Shut Down");
-        self.listeners.close_all();
-        self.unresolved.clear();
-        self.dialler.hang_up_all();
-        self.plane.retire();
-        self.end = Some((end, self.clock.now() + DRAIN));
     }
 
     fn turn(&mut self, now: Time) {
@@ -257,6 +141,7 @@ impl Control {
         for (name, state) in self.process.look_at_profiles(now) {
             self.agent.profile_changed(&name, &state);
         }
+        self.operate(now);
         let tracing = self.log.wants_frames();
         if tracing != self.tracing {
             self.tracing = tracing;
@@ -287,6 +172,9 @@ impl Control {
             Effect::HangUp { connection } => self.dialler.hang_up(connection),
             // At the end nobody new is let in, and nobody looked for.
             Effect::Listen(_) | Effect::Dial(_) if self.end.is_some() => {}
+            Effect::Listen(listen) if self.listeners.is_staged(&listen.identity) => {
+                self.listen(&listen, Ok(Vec::new()));
+            }
             Effect::Listen(listen) if self.pipes.stands_for_pipes(&listen.port) => {
                 self.listen_for_pipes(&listen);
             }
@@ -425,7 +313,7 @@ impl Control {
         if listen.required {
             let text = format!("Shutting down, required listener failed {at}");
             self.log.line(Module::Server, Level::Critical, text);
-            self.end = Some((End::RequiredListener, Time::ZERO));
+            self.end = Some((End::RequiredListener, Drain::none()));
         }
     }
 
@@ -495,24 +383,6 @@ impl Control {
             connection,
             transform,
         });
-    }
-
-    /// Whether nothing has been under way for long enough that no letter between two workers can
-    /// have been missed.
-    fn is_quiet(&mut self, now: Time) -> bool {
-        if self.in_flight() > 0 {
-            self.quiet_since = None;
-            return false;
-        }
-        let since = *self.quiet_since.get_or_insert(now);
-        now.saturating_sub(since) >= QUIET
-    }
-
-    fn in_flight(&self) -> usize {
-        self.intakes
-            .iter()
-            .map(|intake| intake.load().in_flight())
-            .sum()
     }
 }
 

@@ -15,6 +15,7 @@ use signal_hook::iterator::Signals;
 use crate::config::Configuration;
 use crate::log::{Level, Log, Module};
 use crate::router::{End, Router, RouterHandle, RunSettings};
+use crate::service::Service;
 
 /// How a router ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +71,13 @@ fn run_logged(
         log.line(Module::Server, Level::Warning, words);
     }
     let router = Router::start(configuration, settings, log.clone())?;
+    let service = Service::of_environment();
     if router.has_started() {
         started();
+        service.tell("READY=1");
     }
     let last = Arc::new(AtomicI32::new(0));
-    hear(signals, router.handle(), Arc::clone(&last), log.clone()).map_err(text)?;
+    hear(signals, router.handle(), Arc::clone(&last), service).map_err(text)?;
     Ok(match router.wait() {
         End::RequiredListener => Ended::Status(1),
         End::Stopped | End::Killed => match last.load(Ordering::SeqCst) {
@@ -90,14 +93,14 @@ fn hear(
     mut signals: Signals,
     router: RouterHandle,
     last: Arc<AtomicI32>,
-    log: Log,
+    service: Service,
 ) -> io::Result<()> {
     let work = move || {
         for signal in signals.forever() {
             if signal == SIGHUP {
-                let text = "SIGHUP ignored: this version does not read its configuration anew";
-                log.line(Module::Server, Level::Warning, text);
+                reload(&router, &service);
             } else {
+                service.tell("STOPPING=1");
                 last.store(signal, Ordering::SeqCst);
                 router.stop();
             }
@@ -105,6 +108,20 @@ fn hear(
     };
     let name = "signals".to_owned();
     thread::Builder::new().name(name).spawn(work).map(drop)
+}
+
+/// Has the configuration read anew, without waiting for it: the end may be asked for meanwhile.
+fn reload(router: &RouterHandle, service: &Service) {
+    service.tell("RELOADING=1");
+    let (done, service) = (router.reload(), service.clone());
+    let wait = move || {
+        // Where the router has ended meanwhile, nobody says anything any more.
+        done.recv().unwrap_or_default();
+        service.tell("READY=1");
+    };
+    let thread = thread::Builder::new().name("reloading".to_owned());
+    // Without a thread only the service manager does not hear of the end.
+    drop(thread.spawn(wait));
 }
 
 /// Panics go to the log, with the place where they happened.

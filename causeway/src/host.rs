@@ -1,11 +1,21 @@
 //! What management asks of the program around the router: its log and its process.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use amqp_proto::Time;
-use management::settings::{LogSettings as Asked, ProfileSettings};
-use management::{Host, LogRow, ProfileState};
+use management::settings::{LogSettings as LogAsked, ProfileSettings};
+use management::{Host, LogRow, ProfileState, Ticket};
 
 use crate::log::{Log, LogSettings, ModuleSettings};
-use crate::profiles::Profiles;
+use crate::orders::Asked;
+use crate::profiles::{Loaded, Profiles};
+
+/// Requests to read the configuration anew that may wait for each other.
+const RELOADS_WAITING: usize = 4;
+
+/// What an answer needs to leave before the end.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// The process that the router runs in.
 #[derive(Debug)]
@@ -13,16 +23,84 @@ pub(crate) struct Process {
     log: Log,
     settings: LogSettings,
     profiles: Profiles,
+    /// There is a configuration file.
+    has_file: bool,
+    /// Who wants it to be read anew.
+    reloads: VecDeque<Asked>,
+    /// How long what is in flight may take at the end, unless who asks for it says so.
+    pub(crate) drain_time: Duration,
+    /// The end was asked for, with so much time.
+    drain: Option<Duration>,
 }
 
 impl Process {
     /// The process whose log has these settings.
-    pub(crate) fn new(log: Log, settings: LogSettings) -> Self {
+    pub(crate) fn new(
+        log: Log,
+        settings: LogSettings,
+        drain_time: Duration,
+        has_file: bool,
+    ) -> Self {
         Self {
             log,
             settings,
             profiles: Profiles::default(),
+            has_file,
+            reloads: VecDeque::new(),
+            drain_time,
+            drain: None,
         }
+    }
+
+    /// The log's settings, with all that was changed since the start.
+    pub(crate) fn log_settings(&self) -> &LogSettings {
+        &self.settings
+    }
+
+    /// Gives the whole log other settings.
+    ///
+    /// # Errors
+    /// An output that cannot be opened; then nothing has changed.
+    pub(crate) fn configure_log(&mut self, settings: LogSettings) -> Result<(), String> {
+        self.log.configure(&settings)?;
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// Takes over profiles whose files were read in advance; those that have changed by it.
+    pub(crate) fn adopt_profiles(&mut self, loaded: Vec<Loaded>) -> Vec<(String, ProfileState)> {
+        self.profiles.adopt(loaded, &self.log)
+    }
+
+    /// Forgets what was read in advance and not taken up.
+    pub(crate) fn forget_prepared(&mut self) {
+        self.profiles.forget_prepared();
+    }
+
+    /// Somebody wants the configuration file to be read anew.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub(crate) fn ask_reload(&mut self, asked: Asked) -> Result<(), String> {
+        if !self.has_file {
+            let text = "there is no configuration file: the router was started without one";
+            return Err(text.to_owned());
+        }
+        if self.reloads.len() >= RELOADS_WAITING {
+            return Err("the configuration is being read already; try again".to_owned());
+        }
+        self.reloads.push_back(asked);
+        Ok(())
+    }
+
+    /// The next who wants that.
+    pub(crate) fn take_reload(&mut self) -> Option<Asked> {
+        self.reloads.pop_front()
+    }
+
+    /// The time for the end, if that was asked for.
+    pub(crate) fn take_drain(&mut self) -> Option<Duration> {
+        self.drain.take()
     }
 
     /// The profiles for TLS.
@@ -50,7 +128,7 @@ impl Host for Process {
         .collect()
     }
 
-    fn update_log(&mut self, asked: &Asked) -> Result<(), String> {
+    fn update_log(&mut self, asked: &LogAsked) -> Result<(), String> {
         let (module, wanted) = ModuleSettings::asked(asked)?;
         if *self.settings.module(module) == wanted {
             return Ok(());
@@ -72,6 +150,21 @@ impl Host for Process {
 
     fn drop_profile(&mut self, name: &str) {
         self.profiles.forget(name);
+    }
+
+    fn reload(&mut self, ticket: Ticket, is_check: bool) -> Result<(), String> {
+        self.ask_reload(Asked {
+            ticket: Some(ticket),
+            is_check,
+            done: None,
+        })
+    }
+
+    fn drain(&mut self, bound: Option<Duration>) -> Result<Duration, String> {
+        let bound = bound.unwrap_or(self.drain_time);
+        // Whoever asks is to be answered.
+        self.drain = Some(bound.max(ANSWER_TIME));
+        Ok(bound)
     }
 
     fn memory_usage(&self) -> Option<u64> {
@@ -99,16 +192,21 @@ mod tests {
     fn process() -> Process {
         let mut settings = LogSettings::default();
         settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
-        Process::new(Log::start(&settings).unwrap(), settings)
+        Process::new(
+            Log::start(&settings).unwrap(),
+            settings,
+            Duration::ZERO,
+            false,
+        )
     }
 
     #[test]
     fn the_log_can_be_changed_and_read() {
         let mut process = process();
-        let asked = Asked {
+        let asked = LogAsked {
             module: "AGENT".to_owned(),
             enable: Some("debug+".to_owned()),
-            ..Asked::default()
+            ..LogAsked::default()
         };
         process.update_log(&asked).unwrap();
         process.log.line(Module::Agent, Level::Debug, "said");
@@ -132,10 +230,10 @@ mod tests {
     #[test]
     fn a_bad_level_changes_nothing() {
         let mut process = process();
-        let asked = Asked {
+        let asked = LogAsked {
             module: "AGENT".to_owned(),
             enable: Some("loud".to_owned()),
-            ..Asked::default()
+            ..LogAsked::default()
         };
         assert!(
             process

@@ -49,10 +49,12 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 mod control;
+mod create;
 pub mod daemon;
 mod deal;
 mod dial;
 mod dialogue;
+mod drain;
 mod host;
 mod linger;
 mod listen;
@@ -63,14 +65,18 @@ mod pipe;
 mod post;
 mod profiles;
 mod random;
+mod readiness;
+mod reload;
 mod resolve;
 mod router;
+mod service;
 mod socket;
 mod stamp;
 mod stream;
 mod worker;
 
 pub use cluster::{Cluster, ClusterError, ClusterSettings, LinkState, Topology, Wires};
+pub use readiness::Readiness;
 pub use router::{End, Listening, Router, RouterHandle, RunSettings, WORKERS_MAX};
 
 /// Bodies of the fuzz targets of this crate.

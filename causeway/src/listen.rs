@@ -12,9 +12,10 @@ use amqp_proto::Time;
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use router_core::settings::ConnectionSettings;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::pipe::Delivered;
+use crate::resolve::Addresses;
 use crate::socket::error_text;
 use crate::stream::Stream;
 
@@ -34,6 +35,17 @@ pub(crate) struct Listeners {
     /// The one that takes pipes: its identity and settings.
     for_pipes: Option<(Arc<str>, Arc<ConnectionSettings>)>,
     next_token: usize,
+    /// Sockets for listeners that are about to be opened.
+    staged: Vec<(Arc<str>, Vec<Listener>)>,
+}
+
+/// The sockets of a listener that is about to come or to change.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    identity: Arc<str>,
+    /// Open ones, which another listener has until then.
+    kept: Vec<Token>,
+    bound: Vec<Listener>,
 }
 
 #[derive(Debug)]
@@ -84,6 +96,7 @@ impl Listeners {
             open: Vec::new(),
             for_pipes: None,
             next_token: first_token,
+            staged: Vec::new(),
         }
     }
 
@@ -100,10 +113,14 @@ impl Listeners {
         settings: &Arc<ConnectionSettings>,
         registry: &Registry,
     ) -> Result<Vec<SocketAddr>, String> {
+        if let Some(at) = self.staged.iter().position(|(of, _)| of == identity) {
+            let (_, sockets) = self.staged.swap_remove(at);
+            return Ok(self.take_over(sockets, identity, settings));
+        }
         let mut bound = Vec::new();
         let mut failure = None;
         for &address in wanted {
-            match bind(address, every_interface) {
+            match bind(address, every_interface, false).and_then(listening) {
                 Ok(socket) => bound.push(socket),
                 Err(error) => failure = failure.or(Some(error_text(&error))),
             }
@@ -114,24 +131,167 @@ impl Listeners {
         if let Some(text) = failure.filter(|_| bound.is_empty()) {
             return Err(text);
         }
+        let mut sockets = Vec::new();
+        for socket in bound {
+            sockets.push(self.register(socket, identity, settings, registry)?);
+        }
+        Ok(self.take_over(sockets, identity, settings))
+    }
+
+    fn register(
+        &mut self,
+        mut socket: TcpListener,
+        identity: &Arc<str>,
+        settings: &Arc<ConnectionSettings>,
+        registry: &Registry,
+    ) -> Result<Listener, String> {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        registry
+            .register(&mut socket, token, Interest::READABLE)
+            .map_err(|error| error_text(&error))?;
+        Ok(Listener {
+            identity: Arc::clone(identity),
+            settings: Arc::clone(settings),
+            socket,
+            token,
+            ready: false,
+            rests_until: None,
+        })
+    }
+
+    /// Gives sockets to a listener; where they listen.
+    fn take_over(
+        &mut self,
+        sockets: Vec<Listener>,
+        identity: &Arc<str>,
+        settings: &Arc<ConnectionSettings>,
+    ) -> Vec<SocketAddr> {
         let mut addresses = Vec::new();
-        for mut socket in bound {
-            let token = Token(self.next_token);
-            self.next_token += 1;
-            registry
-                .register(&mut socket, token, Interest::READABLE)
-                .map_err(|error| error_text(&error))?;
-            addresses.extend(socket.local_addr());
+        for socket in sockets {
+            addresses.extend(socket.socket.local_addr());
             self.open.push(Listener {
                 identity: Arc::clone(identity),
                 settings: Arc::clone(settings),
-                socket,
-                token,
-                ready: false,
-                rests_until: None,
+                ..socket
             });
         }
-        Ok(addresses)
+        addresses
+    }
+
+    /// Finds sockets for a listener that is about to come or to change: those that it has where it
+    /// stays where it `was`, those of others that are `going` where the address is the same, else
+    /// new ones, which listen already unless this `is_check`. Nothing changes before
+    /// [`Listeners::stage`].
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, as a text.
+    pub(crate) fn reserve(
+        &mut self,
+        identity: &str,
+        (was, going): (Option<&str>, &[&str]),
+        wanted: &Addresses,
+        (is_check, reserved): (bool, &mut Vec<Reserved>),
+        registry: &Registry,
+    ) -> Result<(), String> {
+        let identity: Arc<str> = identity.into();
+        let own = self.open.iter().filter(|open| was == Some(&*open.identity));
+        let mut kept: Vec<Token> = own.map(|open| open.token).collect();
+        let mut bound = Vec::new();
+        if kept.is_empty() {
+            let wanted = wanted.as_ref().map_err(String::clone)?;
+            // On every interface, there is a socket for each family.
+            let every_interface =
+                wanted.len() > 1 && wanted.iter().all(|at| at.ip().is_unspecified());
+            let mut failure = None;
+            for &address in wanted {
+                let goes = |open: &&Listener| going.contains(&&*open.identity);
+                let is_free = |token| !reserved.iter().any(|other| other.kept.contains(&token));
+                let mut going = self.open.iter().filter(goes);
+                let same = going.find(|open| {
+                    is_free(open.token) && serves(&open.socket, address, every_interface)
+                });
+                if let Some(open) = same {
+                    kept.push(open.token);
+                    continue;
+                }
+                let is_shared = self.share(address.port(), goes);
+                let socket = bind(address, every_interface, is_shared);
+                let socket = match is_check {
+                    true => socket.map(|_| None),
+                    false => socket.and_then(listening).map(Some),
+                };
+                match socket {
+                    Ok(socket) => bound.extend(socket),
+                    Err(error) => failure = failure.or(Some(error_text(&error))),
+                }
+            }
+            if let Some(text) = failure.filter(|_| bound.is_empty() && kept.is_empty()) {
+                return Err(text);
+            }
+        }
+        let nobodys = Arc::new(ConnectionSettings::default());
+        let mut sockets = Vec::new();
+        for socket in bound {
+            drop(SockRef::from(&socket).set_reuse_port(false));
+            sockets.push(self.register(socket, &identity, &nobodys, registry)?);
+        }
+        reserved.push(Reserved {
+            identity,
+            kept,
+            bound: sockets,
+        });
+        Ok(())
+    }
+
+    /// Lets another socket of this process have a port together with one that is about to close:
+    /// so the port changes hands without a moment in which nobody listens. Whether there is one.
+    fn share(&self, port: u16, goes: impl Fn(&&Listener) -> bool) -> bool {
+        let mut is_shared = false;
+        for open in self.open.iter().filter(goes) {
+            if port != 0 && open.socket.local_addr().is_ok_and(|at| at.port() == port) {
+                // Where that cannot be, binding fails, and says so.
+                is_shared |= SockRef::from(&open.socket).set_reuse_port(true).is_ok();
+            }
+        }
+        is_shared
+    }
+
+    /// Nobody else may have the ports of these any more.
+    pub(crate) fn end_sharing(&self, going: &[&str]) {
+        for open in &self.open {
+            if going.contains(&&*open.identity) {
+                drop(SockRef::from(&open.socket).set_reuse_port(false));
+            }
+        }
+    }
+
+    /// Puts sockets aside for the listeners that are about to be opened.
+    pub(crate) fn stage(&mut self, reserved: Vec<Reserved>) {
+        self.staged.clear();
+        for Reserved {
+            identity,
+            kept,
+            mut bound,
+        } in reserved
+        {
+            let taken = self.open.extract_if(.., |open| kept.contains(&open.token));
+            bound.extend(taken);
+            self.staged.push((identity, bound));
+        }
+    }
+
+    /// Whether there are sockets for a listener that is about to be opened.
+    pub(crate) fn is_staged(&self, identity: &str) -> bool {
+        self.staged.iter().any(|(of, _)| **of == *identity)
+    }
+
+    /// Connections may be waiting anywhere.
+    pub(crate) fn look_everywhere(&mut self) {
+        for listener in &mut self.open {
+            listener.ready = true;
+        }
     }
 
     /// Takes the pipes that come.
@@ -244,21 +404,35 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn bind(address: SocketAddr, every_interface: bool) -> io::Result<TcpListener> {
+/// Whether a socket listens just there.
+fn serves(socket: &TcpListener, address: SocketAddr, every_interface: bool) -> bool {
+    let is_v6_alone = || SockRef::from(socket).only_v6().ok();
+    socket.local_addr().is_ok_and(|at| at == address)
+        && (address.is_ipv4() || is_v6_alone() == Some(every_interface))
+}
+
+fn listening(socket: Socket) -> io::Result<TcpListener> {
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn bind(address: SocketAddr, every_interface: bool, is_shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    if is_shared {
+        socket.set_reuse_port(true)?;
+    }
     if address.is_ipv6() {
         // For all interfaces there is an IPv4 socket of its own; it fails only if there is no IPv4.
         socket.set_only_v6(every_interface)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(TcpListener::from_std(socket.into()))
+    Ok(socket)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
+use management::Ticket;
 use mio::Waker;
 use tls::Profile;
 
@@ -17,10 +18,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Order {
     /// End in good order; at once, if asked before.
     Stop,
+    /// Read the configuration file anew; done when the sender is dropped.
+    Reload(Sender<()>),
     /// End without a word to anybody.
     Kill,
     /// Give out the profile for TLS of this name, as its files are now.
     Profile(Arc<str>, Sender<Result<Arc<Profile>, String>>),
+}
+
+/// Who wants the configuration file to be read anew.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The request to be answered.
+    pub(crate) ticket: Option<Ticket>,
+    /// It is only to be seen whether it could be put in force.
+    pub(crate) is_check: bool,
+    /// Dropped when it is done.
+    pub(crate) done: Option<Sender<()>>,
 }
 
 /// The way into the control thread.

@@ -111,13 +111,13 @@ pub(crate) struct Load {
     busy: AtomicU64,
     clients_closed: AtomicU64,
     routers_closed: AtomicU64,
-    in_flight: AtomicUsize,
+    in_flight: [AtomicUsize; 2],
 }
 
 impl Load {
     /// The worker tells for how long it has worked since the start, what a round ended, and what
     /// it has in flight.
-    pub(crate) fn publish(&self, busy: Duration, closed: Counts, in_flight: usize) {
+    pub(crate) fn publish(&self, busy: Duration, closed: Counts, in_flight: [usize; 2]) {
         let busy = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
         self.busy.store(busy, Ordering::Relaxed);
         let Counts { clients, routers } = self.closed();
@@ -125,7 +125,9 @@ impl Load {
             .store(clients + closed.clients, Ordering::Relaxed);
         self.routers_closed
             .store(routers + closed.routers, Ordering::Relaxed);
-        self.in_flight.store(in_flight, Ordering::Relaxed);
+        for (told, count) in self.in_flight.iter().zip(in_flight) {
+            told.store(count, Ordering::Relaxed);
+        }
     }
 
     /// For how long it has worked since the start.
@@ -141,8 +143,10 @@ impl Load {
         }
     }
 
-    /// Deliveries it holds or waits for the settlement of.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+    /// Deliveries it holds or waits for the settlement of: those that have come, and those that are
+    /// to leave.
+    pub(crate) fn in_flight(&self) -> [usize; 2] {
+        let [inbound, outbound] = &self.in_flight;
+        [inbound, outbound].map(|count| count.load(Ordering::Relaxed))
     }
 }

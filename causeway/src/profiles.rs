@@ -38,6 +38,8 @@ const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 #[derive(Debug, Default)]
 pub(crate) struct Profiles {
     known: Vec<Known>,
+    /// Read in advance, for those that are about to be taken up.
+    prepared: Vec<Known>,
     next_look: Option<Time>,
 }
 
@@ -50,7 +52,52 @@ struct Known {
     unusable: Option<String>,
 }
 
+/// A profile with what its files say, to be taken up later.
+#[derive(Debug)]
+pub(crate) struct Loaded(Known);
+
+impl Loaded {
+    /// Reads the files of a profile.
+    ///
+    /// # Errors
+    /// All that is wrong with it, in one text.
+    pub(crate) fn read(settings: &ProfileSettings) -> Result<Self, String> {
+        let stamps = stamps(settings);
+        let profile = load(settings).map_err(|problems| joined(&problems))?;
+        Ok(Self(Known {
+            settings: settings.clone(),
+            profile: Arc::new(profile),
+            stamps,
+            unusable: None,
+        }))
+    }
+}
+
 impl Profiles {
+    /// Has new connections get what files say that were read in advance, and keeps the rest for
+    /// [`Profiles::set`]; the profiles that have changed.
+    pub(crate) fn adopt(&mut self, loaded: Vec<Loaded>, log: &Log) -> Vec<(String, ProfileState)> {
+        let mut changed = Vec::new();
+        for Loaded(new) in loaded {
+            let mut known = self.known.iter_mut();
+            match known.find(|known| known.settings == new.settings) {
+                None => self.prepared.push(new),
+                Some(known) if known.stamps == new.stamps => {}
+                Some(known) => {
+                    changed.push((new.settings.name.clone(), state(&new.profile)));
+                    *known = new;
+                    known.tell_renewed(log);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Forgets what was read in advance and not taken up.
+    pub(crate) fn forget_prepared(&mut self) {
+        self.prepared.clear();
+    }
+
     /// Takes up a profile.
     ///
     /// # Errors
@@ -60,18 +107,17 @@ impl Profiles {
         settings: &ProfileSettings,
         log: &Log,
     ) -> Result<ProfileState, String> {
-        let stamps = stamps(settings);
-        let profile = load(settings).map_err(|problems| joined(&problems))?;
-        let state = state(&profile);
-        tell_expiry(&settings.name, &profile, log);
+        let mut prepared = self.prepared.iter();
+        let prepared = prepared.position(|known| known.settings == *settings);
+        let known = match prepared {
+            Some(at) => self.prepared.swap_remove(at),
+            None => Loaded::read(settings)?.0,
+        };
+        let state = state(&known.profile);
+        tell_expiry(&settings.name, &known.profile, log);
         self.known
             .retain(|known| known.settings.name != settings.name);
-        self.known.push(Known {
-            settings: settings.clone(),
-            profile: Arc::new(profile),
-            stamps,
-            unusable: None,
-        });
+        self.known.push(known);
         self.next_look.get_or_insert(Time::ZERO + LOOK);
         Ok(state)
     }
@@ -157,6 +203,15 @@ impl Profiles {
 }
 
 impl Known {
+    fn tell_renewed(&self, log: &Log) {
+        let name = &self.settings.name;
+        let words = format!(
+            "sslProfile {name}: its files were read anew; new connections get what is in them"
+        );
+        log.line(Module::ConnMgr, Level::Notice, words);
+        tell_expiry(name, &self.profile, log);
+    }
+
     fn reload(&mut self, log: &Log) -> Result<ProfileState, String> {
         let Self {
             settings,
@@ -170,13 +225,9 @@ impl Known {
             Ok(loaded) => {
                 *unusable = None;
                 *profile = Arc::new(loaded);
-                let words = format!(
-                    "sslProfile {name}: its files were read anew; new connections get what is in \
-                     them"
-                );
-                log.line(Module::ConnMgr, Level::Notice, words);
-                tell_expiry(name, profile, log);
-                Ok(state(profile))
+                let state = state(profile);
+                self.tell_renewed(log);
+                Ok(state)
             }
             Err(problems) => {
                 let text = joined(&problems);

@@ -11,13 +11,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use management::schema::Entity;
-use management::settings::{router_settings, user_file, worker_threads};
-use management::{Agent, Origin};
+use management::settings::{drain_time, router_settings, user_file, worker_threads};
+use management::{Agent, Host, Origin};
 use mio::{Poll, Waker};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
@@ -27,14 +27,17 @@ use router_core::shard::{Shard, ShardConfig};
 
 use crate::authority::{Authority, AuthorityParts};
 use crate::clock::Clock;
-use crate::config::{Configuration, Placed, open_doors};
+use crate::config::{Configuration, open_doors};
 use crate::control::{self, Control, ControlParts};
+use crate::create::create;
 use crate::host::Process;
 use crate::log::{Level, Log, Module};
 use crate::orders::{Order, Orders};
 use crate::pipe::{Door, Doors, Pipes};
 use crate::post::{Incoming, Intake, Offices};
 use crate::random::Random;
+use crate::readiness::{Readiness, Stage};
+use crate::reload::{InForce, Reloads};
 use crate::worker::{self, Worker, WorkerParts};
 
 pub use crate::control::End;
@@ -95,13 +98,29 @@ pub struct Router {
 #[derive(Clone, Debug)]
 pub struct RouterHandle {
     orders: Arc<Orders>,
+    stage: Arc<Stage>,
 }
 
 impl RouterHandle {
-    /// Asks for an orderly end: nobody new is let in, what is in flight may settle for two seconds,
-    /// connections are closed with a reason. Asked twice, it waits for nothing in flight.
+    /// Asks for an orderly end: nobody new is let in, what is in flight may settle for as long as
+    /// `drainSeconds` says, connections are closed with a reason. Asked twice, it waits for nothing
+    /// in flight.
     pub fn stop(&self) {
         self.orders.push(Order::Stop);
+    }
+
+    /// Has it read its configuration file anew; what comes of it stands in its log. The receiver
+    /// ends when that is done.
+    pub fn reload(&self) -> Receiver<()> {
+        let (done, ended) = mpsc::channel();
+        self.orders.push(Order::Reload(done));
+        ended
+    }
+
+    /// How far it is in its life.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.stage.readiness()
     }
 
     /// Asks for an end as if the process had been killed: sockets just end.
@@ -246,14 +265,7 @@ impl Frame {
             counters: Arc::clone(&counters),
         });
         let users = user_file(&entity).map(PathBuf::from);
-        let mut agent = Agent::new(entity);
-        if !configuration.policy.admin_status {
-            agent.keep_connections();
-        }
-        let mut process = Process::new(log.clone(), configuration.log.clone());
-        for placed in &configuration.entities {
-            create(placed, &mut agent, &mut plane, &mut process, &log)?;
-        }
+        let (agent, process, in_force) = configure(configuration, &entity, &mut plane, &log)?;
 
         let mut polls = polls(shards.into()).map_err(text)?;
         let offices = Arc::new(Offices::new(
@@ -279,16 +291,19 @@ impl Frame {
         );
         log.line(Module::Server, Level::Notice, words);
         let door = Door::new(Arc::clone(&waker));
+        let stage = Arc::new(Stage::default());
         let control = Control::new(ControlParts {
             plane,
             agent,
             process,
             poll,
-            waker,
+            waker: Arc::clone(&waker),
             orders: Arc::clone(&orders),
             offices,
             intakes: intakes.clone(),
             pipes: Pipes::new(&self.router.id, door.clone(), doors),
+            reloads: Reloads::new(in_force, entity, waker),
+            stage: Arc::clone(&stage),
             clock: self.clock,
             log,
             connections_max: configuration.policy.connections_max,
@@ -300,7 +315,7 @@ impl Frame {
         Ok(Router {
             id: self.router.id.to_string(),
             listening,
-            handle: RouterHandle { orders },
+            handle: RouterHandle { orders, stage },
             door,
             control: Some(control),
         })
@@ -418,46 +433,34 @@ fn abandon(intakes: &[Arc<Intake>]) {
         .for_each(|intake| intake.push(Incoming::Abandon));
 }
 
-/// Gives the router what one section of the configuration says.
+/// Gives a control plane what the configuration says; who answers for it, and what is in force.
 ///
 /// # Errors
 ///
-/// A listener that cannot be. An address that cannot be is left out, as it is in the incumbent.
-fn create(
-    placed: &Placed,
-    agent: &mut Agent,
+/// A section that cannot be.
+fn configure(
+    configuration: &Configuration,
+    entity: &Entity,
     plane: &mut ControlPlane,
-    process: &mut Process,
     log: &Log,
-) -> Result<(), String> {
-    let entity = &placed.entity;
-    let kinds = [("listener", "Listener"), ("connector", "Connector")];
-    if let Some((_, kind)) = kinds.iter().find(|(short, _)| placed.is_of_type(short)) {
-        let text = |name: &str| entity.text(name).unwrap_or_default();
-        let (host, port, role) = (text("host"), text("port"), text("role"));
-        let family = entity.text("protocolFamily").unwrap_or("any");
-        let profile = entity.text("sslProfile");
-        let profile = profile.map_or_else(String::new, |name| format!(", sslProfile={name}"));
-        let words =
-            format!("Configured {kind}: {host}:{port} proto={family}, role={role}{profile}");
-        log.line(Module::ConnMgr, Level::Info, words);
+) -> Result<(Agent, Process, InForce), String> {
+    let drain = drain_time(entity);
+    let mut agent = Agent::new(entity.clone());
+    agent.keep_connections(!configuration.policy.admin_status);
+    let has_file = configuration.path.is_some();
+    let mut process = Process::new(log.clone(), configuration.log.clone(), drain, has_file);
+    let mut tell = |module, level, text: String| log.line(module, level, text);
+    let mut identities = Vec::new();
+    for placed in &configuration.entities {
+        let router = (&mut agent, &mut *plane, &mut process as &mut dyn Host);
+        let created = create(placed, Origin::File, router, &mut tell);
+        identities.push(created.map_err(|failure| {
+            let (line, name) = (placed.section.line, &placed.section.name);
+            format!("line {line}: {name}: {}", failure.text)
+        })?);
     }
-    let line = placed.section.line;
-    match agent.create(entity.clone(), Origin::File, plane, process) {
-        Ok(_) => Ok(()),
-        Err(failure) if placed.is_of_type("router.config.address") => {
-            let words = format!(
-                "Ignoring configured address on line {line}: {}",
-                failure.text
-            );
-            log.line(Module::Router, Level::Warning, words);
-            Ok(())
-        }
-        Err(failure) => Err(format!(
-            "line {line}: {}: {}",
-            placed.section.name, failure.text
-        )),
-    }
+    let in_force = InForce::new(configuration.clone(), identities);
+    Ok((agent, process, in_force))
 }
 
 /// A poll and its waker for each worker and, last, the control thread.

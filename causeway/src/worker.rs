@@ -248,7 +248,7 @@ impl Worker {
         // Before the log: whoever reads that a connection is gone may count on its place.
         self.intake
             .load()
-            .publish(self.load.busy, closed, self.shard.deliveries_in_flight());
+            .publish(self.load.busy, closed, self.shard.deliveries());
         self.log.notices(&mut self.notices);
         if moved > 0 || mail {
             self.awake_until = now + self.spin;

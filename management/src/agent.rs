@@ -20,9 +20,12 @@ use router_core::mail::Container;
 use router_core::mesh::NodeRow;
 use router_core::notice::{Notice, cut};
 
+use crate::amend::Amend;
 use crate::create;
 use crate::describe;
-use crate::host::{Host, ProfileState};
+use crate::host::{Host, ProfileState, Ticket};
+use crate::made::Origin;
+use crate::operate::{self, Operations, Reloaded};
 use crate::pages::Pages;
 use crate::query::{self, Plan, filter, is_management};
 use crate::rows::node_address;
@@ -33,7 +36,7 @@ use crate::schema::{
 use crate::settings::link_rule;
 use crate::snapshot::Live;
 use crate::status::{Failure, Status};
-use crate::store::{Origin, Store, not_implemented};
+use crate::store::{Store, not_implemented};
 use crate::target::Target;
 use crate::wire::{Content, Reply, Request, Response, encode_response};
 use crate::work::{ConnectionChange, View, Work};
@@ -68,6 +71,7 @@ pub struct Agent {
     store: Store,
     pending: VecDeque<Pending>,
     pages: Pages,
+    operations: Operations,
     /// A policy keeps requests from deleting connections.
     keeps_connections: bool,
 }
@@ -85,6 +89,8 @@ struct Context<'a> {
 enum Step {
     Done(Response),
     Wait(Work),
+    /// The program is asked, and answers later.
+    Reload(Ticket),
 }
 
 impl Agent {
@@ -95,13 +101,14 @@ impl Agent {
             store: Store::new(router),
             pending: VecDeque::new(),
             pages: Pages::default(),
+            operations: Operations::default(),
             keeps_connections: false,
         }
     }
 
     /// Refuses requests to delete a connection, as a policy may want it.
-    pub fn keep_connections(&mut self) {
-        self.keeps_connections = true;
+    pub fn keep_connections(&mut self, keeps: bool) {
+        self.keeps_connections = keeps;
     }
 
     /// Makes a checked entity, as a configuration file or a request asks; gives its identity.
@@ -116,6 +123,23 @@ impl Agent {
         host: &mut dyn Host,
     ) -> Result<String, Failure> {
         self.store.create(entity, origin, control, host)
+    }
+
+    /// The entities, for whoever changes the configuration as a whole.
+    pub fn amend(&mut self) -> Amend<'_> {
+        Amend(&mut self.store)
+    }
+
+    /// The program has read its configuration file anew, or could not: everything that is wrong.
+    pub fn answer_reload(
+        &mut self,
+        ticket: Ticket,
+        outcome: Result<Reloaded, Vec<String>>,
+        control: &mut ControlPlane,
+    ) {
+        if let Some((reply, response)) = self.operations.answer(ticket, outcome) {
+            respond(&reply, response, control);
+        }
     }
 
     /// The files of a profile for TLS have been read anew.
@@ -176,6 +200,7 @@ impl Agent {
         match step {
             Ok(Step::Done(response)) => respond(&reply, response, context.control),
             Ok(Step::Wait(work)) => self.wait(reply, operation, work, context),
+            Ok(Step::Reload(ticket)) => self.operations.wait(ticket, reply),
             Err(failure) => fail(&reply, &operation, failure, context.control),
         }
     }
@@ -292,6 +317,14 @@ impl Agent {
             }
             "UPDATE" => self.update(content, context),
             "DELETE" => self.delete(content, context),
+            "RELOAD" if content.text("type")?.is_none_or(is_management) => {
+                let ticket = self.operations.reload(content, context.host)?;
+                Ok(Step::Reload(ticket))
+            }
+            "DRAIN" if content.text("type")?.is_none_or(is_management) => {
+                let keeps = self.keeps_connections;
+                Ok(Step::Done(operate::drain(content, keeps, context.host)?))
+            }
             _ => node_operation(operation, content, context),
         }
     }

@@ -2,6 +2,8 @@
 //! Decision: a trait with few methods instead of effects and answers, since all of it is at hand at
 //! once and none of it can wait.
 
+use std::time::Duration;
+
 use crate::settings::{LogSettings, ProfileSettings};
 
 /// A line of the log.
@@ -30,6 +32,10 @@ pub struct ProfileState {
     pub authorities_expire: Option<String>,
 }
 
+/// Names a request that is answered later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(pub u64);
+
 /// The program around the router.
 pub trait Host {
     /// The newest lines of the log, at most `limit`, oldest first.
@@ -55,6 +61,24 @@ pub trait Host {
 
     /// Forgets a profile that nobody uses.
     fn drop_profile(&mut self, name: &str);
+
+    /// Begins to read the configuration file anew, or, for a check, to see whether that could be
+    /// done; [`Agent::answer_reload`](crate::Agent::answer_reload) tells what came of it.
+    ///
+    /// # Errors
+    /// Why that cannot be begun.
+    fn reload(&mut self, _ticket: Ticket, _is_check: bool) -> Result<(), String> {
+        Err("There is no configuration file that could be read anew".to_owned())
+    }
+
+    /// Begins the end of the router in good order; how long what is in flight may take to settle,
+    /// which is what was asked for if anything was.
+    ///
+    /// # Errors
+    /// Why that cannot be begun.
+    fn drain(&mut self, _bound: Option<Duration>) -> Result<Duration, String> {
+        Err("This router ends with the program that runs it".to_owned())
+    }
 
     /// Virtual memory of the process in bytes, if that can be told.
     fn memory_usage(&self) -> Option<u64>;

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod amend;
 pub mod client;
 mod create;
 mod describe;
@@ -23,6 +24,8 @@ mod docs;
 pub mod fuzz;
 mod host;
 pub mod json;
+mod made;
+mod operate;
 mod pages;
 mod query;
 mod rows;
@@ -36,7 +39,9 @@ mod wire;
 mod work;
 
 pub use agent::Agent;
+pub use amend::Amend;
 pub use docs::docs_markdown;
-pub use host::{Host, LogRow, ProfileState};
+pub use host::{Host, LogRow, ProfileState, Ticket};
+pub use made::{Made, Origin};
+pub use operate::Reloaded;
 pub use status::{Failure, Status};
-pub use store::Origin;

@@ -135,6 +135,12 @@ pub fn worker_threads(router: &Entity) -> Option<u32> {
     count(router, "workerThreads").filter(|_| router.is_given("workerThreads"))
 }
 
+/// How long deliveries in flight may take to settle when the router is asked to end.
+#[must_use]
+pub fn drain_time(router: &Entity) -> Duration {
+    seconds(router, "drainSeconds").unwrap_or_default()
+}
+
 fn mesh_timers(router: &Entity) -> MeshTimers {
     let interval = |name, fallback| seconds(router, name).unwrap_or(fallback);
     let fallback = MeshTimers::default();

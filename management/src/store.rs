@@ -8,6 +8,7 @@ use router_core::control::{ControlPlane, Listen};
 use router_core::limits::CONFIGURED_ENTITIES;
 
 use crate::host::{Host, ProfileState};
+use crate::made::{Filed, Origin};
 use crate::rows::Row;
 use crate::schema::{
     AUTH_SERVICE, AUTO_LINK, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LINK_ROUTE, LISTENER,
@@ -22,28 +23,23 @@ use crate::status::{Failure, Status};
 /// What the configuration has made.
 #[derive(Debug)]
 pub(crate) struct Store {
-    router: Entity,
+    pub(crate) router: Entity,
     logs: Vec<Entity>,
-    auth_services: Vec<Entity>,
-    listeners: Vec<Entity>,
-    connectors: Vec<Entity>,
+    pub(crate) auth_services: Vec<Entity>,
+    pub(crate) listeners: Vec<Entity>,
+    pub(crate) connectors: Vec<Entity>,
     /// Without their passwords.
-    profiles: Vec<Entity>,
+    pub(crate) profiles: Vec<Entity>,
     /// Entries about addresses that came from a file: their names count from 0.
     addresses_named: u64,
     /// The same of link routes.
     link_routes_named: u64,
     /// The same of auto-links.
     auto_links_named: u64,
-}
-
-/// Who makes an entity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A configuration file, at the start: listeners are required, addresses get a name.
-    File,
-    /// A management request.
-    Request,
+    /// What came from a file, and is there still.
+    pub(crate) filed: Filed,
+    /// How often requests have changed something.
+    pub(crate) requests: u64,
 }
 
 impl Store {
@@ -69,6 +65,8 @@ impl Store {
             addresses_named: 0,
             link_routes_named: 0,
             auto_links_named: 0,
+            filed: Filed::default(),
+            requests: 0,
         }
     }
 
@@ -88,6 +86,22 @@ impl Store {
         if origin == Origin::Request {
             self.refuse_too_many(entity_type, control)?;
         }
+        let identity = self.make(entity, origin, control, host)?;
+        match origin {
+            Origin::File | Origin::Reload => self.filed.note(entity_type, &identity),
+            Origin::Request => self.requests += 1,
+        }
+        Ok(identity)
+    }
+
+    fn make(
+        &mut self,
+        entity: Entity,
+        origin: Origin,
+        control: &mut ControlPlane,
+        host: &mut dyn Host,
+    ) -> Result<String, Failure> {
+        let entity_type = entity.entity_type();
         if *entity_type == SSL_PROFILE {
             self.create_profile(entity, control, host)
         } else if *entity_type == LISTENER {
@@ -102,9 +116,9 @@ impl Store {
             self.create_link_route(entity, origin, control)
         } else if *entity_type == AUTO_LINK {
             self.create_auto_link(entity, origin, control)
-        } else if *entity_type == LOG && origin == Origin::File {
+        } else if *entity_type == LOG && origin.is_file() {
             self.configure_log(&entity, host)
-        } else if *entity_type == ROUTER && origin == Origin::File {
+        } else if *entity_type == ROUTER && origin.is_file() {
             let text = format!(
                 "Adding {} singleton: there is one already",
                 ROUTER.full_name()
@@ -271,12 +285,13 @@ impl Store {
         origin: Origin,
         control: &mut ControlPlane,
     ) -> Result<String, Failure> {
-        if origin == Origin::File && address.name().is_none() {
-            address.set(
-                "name",
-                Some(format!("address/{}", self.addresses_named).into()),
-            );
-            self.addresses_named += 1;
+        if origin.is_file() && address.name().is_none() {
+            let is_taken = |name: &str| {
+                let mut rules = control.address_rules();
+                rules.any(|rule| rule.name.as_deref() == Some(name))
+            };
+            let name = next_name("address", &mut self.addresses_named, is_taken);
+            address.set("name", Some(name.into()));
         }
         self.refuse_name(&address, control)?;
         let identity = control.add_address(address_rule(&address));
@@ -290,10 +305,13 @@ impl Store {
         origin: Origin,
         control: &mut ControlPlane,
     ) -> Result<String, Failure> {
-        if origin == Origin::File && route.name().is_none() {
-            let name = format!("linkRoute/{}", self.link_routes_named);
+        if origin.is_file() && route.name().is_none() {
+            let is_taken = |name: &str| {
+                let mut routes = control.link_routes();
+                routes.any(|row| row.rule.name.as_deref() == Some(name))
+            };
+            let name = next_name("linkRoute", &mut self.link_routes_named, is_taken);
             route.set("name", Some(name.into()));
-            self.link_routes_named += 1;
         }
         self.refuse_name(&route, control)?;
         let identity = control.add_link_route(link_rule(&route));
@@ -307,10 +325,13 @@ impl Store {
         origin: Origin,
         control: &mut ControlPlane,
     ) -> Result<String, Failure> {
-        if origin == Origin::File && link.name().is_none() {
-            let name = format!("autoLink/{}", self.auto_links_named);
+        if origin.is_file() && link.name().is_none() {
+            let is_taken = |name: &str| {
+                let mut links = control.auto_links();
+                links.any(|row| row.rule.name.as_deref() == Some(name))
+            };
+            let name = next_name("autoLink", &mut self.auto_links_named, is_taken);
             link.set("name", Some(name.into()));
-            self.auto_links_named += 1;
         }
         self.refuse_name(&link, control)?;
         let identity = control.add_auto_link(auto_link_rule(&link));
@@ -334,7 +355,11 @@ impl Store {
     }
 
     /// Gives a module of the log the settings in a file.
-    fn configure_log(&mut self, log: &Entity, host: &mut dyn Host) -> Result<String, Failure> {
+    pub(crate) fn configure_log(
+        &mut self,
+        log: &Entity,
+        host: &mut dyn Host,
+    ) -> Result<String, Failure> {
         let module = log.text("module").unwrap_or_default();
         let place = self
             .logs
@@ -433,7 +458,11 @@ impl Store {
             return Err(not_implemented("DELETE", entity_type));
         };
         match is_removed {
-            true => Ok(()),
+            true => {
+                self.filed.forget(entity_type, identity);
+                self.requests += 1;
+                Ok(())
+            }
             false => Err(Status::NotFound.into()),
         }
     }
@@ -501,6 +530,17 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+/// A name for an entry of a file that has none; one that a request has taken is passed over.
+fn next_name(kind: &str, named: &mut u64, is_taken: impl Fn(&str) -> bool) -> String {
+    loop {
+        let name = format!("{kind}/{named}");
+        *named += 1;
+        if !is_taken(&name) {
+            return name;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use amqp_codec::message::{
 use amqp_codec::{DecodeError, Map, Str, Value};
 use bytes::Bytes;
 
+use crate::schema::{Kind, coerce};
 use crate::status::{Failure, Status};
 
 /// Where an answer goes.
@@ -105,6 +106,14 @@ impl Content {
                 ))),
             },
         }
+    }
+
+    /// The truth of an application property, also given as text.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Failure> {
+        let value = self.properties.get(name).unwrap_or(&Value::Null);
+        coerce(Kind::Boolean, value)
+            .map(|value| value.and_then(|value| value.as_bool()))
+            .map_err(|_| Failure::bad_request(format!("'{name}' property must be a boolean")))
     }
 
     /// The number of an application property, also given as text.

@@ -269,6 +269,10 @@ pub const MESH_PEERS: usize = 2048;
 /// The largest cost of a connection between routers that is believed.
 pub const MESH_COST: u32 = i32::MAX as u32;
 
+/// What a router that is about to end adds to the cost of its links: more than any way past it
+/// costs that somebody has configured.
+pub const MESH_LEAVING_COST: u32 = 1 << 20;
+
 /// Bytes of the key of an address, attached here or advertised by another router.
 pub const MESH_ADDRESS_BYTES: usize = 4096;
 

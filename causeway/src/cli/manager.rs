@@ -305,6 +305,33 @@ impl Manager {
         }
     }
 
+    /// Has the management node itself do something; whatever it answers.
+    ///
+    /// # Errors
+    /// If the router does not answer in time.
+    pub fn operate(
+        &mut self,
+        operation: &str,
+        properties: Vec<(&'static str, Value)>,
+    ) -> Result<Response, Failure> {
+        let call = self.caller.node_call(operation, properties);
+        Ok(self.ask(&call)?)
+    }
+
+    /// Waits until the router closes the connection; whether it does in that time.
+    #[must_use]
+    pub fn is_left_within(mut self, time: Duration) -> bool {
+        let deadline = Some(self.client.deadline(time));
+        loop {
+            match self.client.next_event(deadline) {
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
+                // Whatever it says: the connection is no more.
+                Err(_) => return true,
+            }
+        }
+    }
+
     /// Ends the conversation.
     pub fn close(self) {
         self.client.close();

@@ -14,6 +14,7 @@ pub mod client;
 pub mod completions;
 pub mod compose;
 mod detach;
+pub mod drain;
 pub mod failure;
 mod incumbent;
 pub mod intake;
@@ -25,6 +26,7 @@ pub mod mesh;
 mod qdrouterd;
 pub mod quantity;
 pub mod recv;
+pub mod reload;
 pub mod reply;
 pub mod run;
 pub mod screen;
@@ -61,6 +63,10 @@ enum Verb {
     Recv(recv::RecvOptions),
     /// Load a router and measure it; compare it with another.
     Bench(bench::BenchOptions),
+    /// Have a router read its configuration file anew.
+    Reload(reload::ReloadOptions),
+    /// End a router in good order: what is in flight may settle.
+    Drain(drain::DrainOptions),
     /// Show what a router says about itself.
     Stat(stat::StatOptions),
     /// Ask anything of a router's management node: query, create, update, delete, …
@@ -109,6 +115,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Arguments {
             verb: Verb::Bench(options),
         }) => bench::run(options),
+        Ok(Arguments {
+            verb: Verb::Reload(options),
+        }) => reload::run(options),
+        Ok(Arguments {
+            verb: Verb::Drain(options),
+        }) => drain::run(options),
         Ok(Arguments {
             verb: Verb::Stat(options),
         }) => stat::run(options),

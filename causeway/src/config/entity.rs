@@ -39,7 +39,7 @@ impl Placed {
     }
 
     /// A complaint about one of its attributes.
-    pub(super) fn error(&self, file: &Arc<str>, attribute: &str, text: String) -> ConfigError {
+    pub(crate) fn error(&self, file: &Arc<str>, attribute: &str, text: String) -> ConfigError {
         ConfigError {
             file: Arc::clone(file),
             line: self.line_of(attribute),

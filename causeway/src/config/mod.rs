@@ -20,7 +20,7 @@ mod section;
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use management::schema::Entity;
@@ -50,6 +50,19 @@ pub struct Configuration {
     pub entities: Vec<Placed>,
     /// What is odd about the file, for the log.
     pub warnings: Vec<ConfigError>,
+    /// The section of the router, if there is one.
+    pub router_section: Option<Section>,
+    /// The file, if it was read from one.
+    pub path: Option<PathBuf>,
+}
+
+impl Configuration {
+    /// The name of its file; empty if it was read from none.
+    #[must_use]
+    pub fn file(&self) -> Arc<str> {
+        let path = self.path.as_deref();
+        path.map_or_else(Arc::default, |path| path.to_string_lossy().into())
+    }
 }
 
 /// Reads a file; in the JSON form if its name ends in `.json`.
@@ -59,7 +72,11 @@ pub struct Configuration {
 /// Everything that is wrong with it, in the order of the file.
 pub fn load(path: &Path) -> Result<Configuration, Vec<ConfigError>> {
     let (file, text) = read_text(path)?;
-    parse(&file, &text)
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Ok(Configuration {
+        path: Some(path),
+        ..parse(&file, &text)?
+    })
 }
 
 /// The text of a file in the words of today: names that early releases had, and those that are
@@ -151,9 +168,10 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigErr
             let place = named.iter().position(|short| placed.is_of_type(short));
             place.unwrap_or(named.len())
         });
-        let router = routers
-            .pop()
-            .map_or_else(entity::default_router, |placed| placed.entity);
+        let (router, router_section) = match routers.pop() {
+            Some(placed) => (placed.entity, Some(placed.section)),
+            None => (entity::default_router(), None),
+        };
         warnings.sort_by_key(|warning| warning.line);
         return Ok(Configuration {
             router,
@@ -161,6 +179,8 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Configuration, Vec<ConfigErr
             policy,
             entities,
             warnings,
+            router_section,
+            path: None,
         });
     }
     errors.sort_by_key(|error| error.line);

@@ -37,7 +37,7 @@ fn an_interrupt_ends_the_process_by_the_signal() {
 fn a_hang_up_ends_nothing() {
     let mut router = Router::start("");
     router.signal("HUP");
-    router.wait_for("SIGHUP ignored");
+    router.wait_for("Reload: 0 changes in force");
     router.pass("q", "still here");
     router.signal("TERM");
     assert_eq!(router.wait().code(), Some(0));

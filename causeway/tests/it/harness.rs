@@ -133,7 +133,7 @@ pub(crate) struct Router {
     pub(crate) log: Vec<String>,
     /// The port of its first listener.
     pub(crate) port: u16,
-    _directory: Directory,
+    directory: Directory,
 }
 
 /// A configuration with one listener on a free port, and more.
@@ -170,13 +170,13 @@ impl Router {
         command.arg("-c").arg(file).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = read_lines(child.stderr.take().unwrap());
-        let (log, _directory) = (Vec::new(), directory);
+        let log = Vec::new();
         let mut router = Self {
             child,
             lines,
             log,
             port: 0,
-            _directory,
+            directory,
         };
         router.port = router.next_port();
         router
@@ -201,6 +201,24 @@ impl Router {
                 return line;
             }
         }
+    }
+
+    /// Its configuration file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.path().join("router.conf")
+    }
+
+    /// Writes its configuration file anew.
+    pub(crate) fn rewrite(&self, text: &str) {
+        self.directory.write("router.conf", text);
+    }
+
+    /// Runs a command of the program against it.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let url = format!("amqp://127.0.0.1:{}", self.port);
+        let mut command = Command::new(CAUSEWAY);
+        command.args(arguments).args(["--url", &url]);
+        command.output().unwrap()
     }
 
     /// Sends a signal by its name: `TERM`.

@@ -377,8 +377,10 @@ impl ControlPlane {
         self.broadcast(|| Command::TraceAll(on));
     }
 
-    /// Has producers give their credit back, so that what is under way comes to an end.
-    pub fn retire(&mut self) {
+    /// Has producers give their credit back and other routers send what is new elsewhere, so that
+    /// what is under way comes to an end.
+    pub fn retire(&mut self, now: Time) {
+        self.for_neighbors(|of| of.leave(now));
         self.broadcast(|| Command::Retire);
     }
 

@@ -210,6 +210,11 @@ impl Neighbors {
         }
     }
 
+    /// Has the others go elsewhere: the router is about to end.
+    pub(super) fn leave(&mut self, now: Time) {
+        self.engine.leave(now);
+    }
+
     /// Posts the engine's messages to the links of the protocol.
     pub(super) fn send(&mut self, now: Time, out: &mut Outboxes) {
         for (connection, message) in std::mem::take(&mut self.said) {

@@ -168,6 +168,16 @@ impl Engine {
         }
     }
 
+    /// Tells the others that the router is about to end: its addresses are taken back, and its
+    /// links made so dear that new ways lead past it. What is under way still finds its own.
+    pub fn leave(&mut self, now: Time) {
+        self.at(now);
+        self.state.leaving = true;
+        self.state.marks.leave = true;
+        self.state.marks.neighbors = true;
+        self.state.own_addresses.leave();
+    }
+
     /// Does what is due.
     pub fn tick(&mut self, now: Time) {
         self.due(now);

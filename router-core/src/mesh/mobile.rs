@@ -42,6 +42,8 @@ pub(super) struct OwnAddresses {
     /// The list of all, encoded, until it changes or nobody asks for it any more.
     list: Option<Bytes>,
     listed_at: Time,
+    /// The router is about to end: nothing is told of any more, and that at once.
+    leaving: bool,
 }
 
 impl OwnAddresses {
@@ -52,6 +54,9 @@ impl OwnAddresses {
     /// Takes note that an address has consumers here, or has none any more. Whether it is the first
     /// for which there is no room.
     pub(super) fn set(&mut self, key: &AddressKey, hint: Treatment, present: bool) -> bool {
+        if self.leaving {
+            return false;
+        }
         if self.known.contains_key(key) {
             match present {
                 true => self.pending.remove(key),
@@ -76,6 +81,16 @@ impl OwnAddresses {
         false
     }
 
+    /// Takes all of them back.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        self.untold.clear();
+        let untold = self.pending.iter().filter(|(_, hint)| hint.is_some());
+        self.bytes -= untold.map(|(key, _)| bytes_of(key)).sum::<usize>();
+        let known = self.known.keys().cloned();
+        self.pending = known.map(|key| (key, None)).collect();
+    }
+
     fn has_room(&self, key: &str) -> bool {
         key.len() <= limits::MESH_ADDRESS_BYTES
             && self.bytes + bytes_of(key) <= limits::MESH_OWN_ADDRESS_BYTES
@@ -96,9 +111,8 @@ impl OwnAddresses {
 
     /// When the changes are to be told.
     pub(super) fn due(&self) -> Option<Time> {
-        let ready = self
-            .told_at
-            .map_or(Time::ZERO, |told| told + limits::MESH_ADDRESS_HOLD);
+        let told_at = self.told_at.filter(|_| !self.leaving);
+        let ready = told_at.map_or(Time::ZERO, |told| told + limits::MESH_ADDRESS_HOLD);
         (!self.pending.is_empty()).then_some(ready)
     }
 

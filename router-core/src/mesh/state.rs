@@ -78,6 +78,8 @@ pub(super) struct State {
     /// The number of the own link state as others know it, and what it says.
     pub(super) sequence: i64,
     pub(super) announced: Vec<(Arc<str>, u32)>,
+    /// The router is about to end.
+    pub(super) leaving: bool,
     pub(super) computed: Computed,
     pub(super) paths: Arc<Paths>,
     pub(super) marks: Marks,
@@ -116,6 +118,8 @@ pub(super) struct Marks {
     pub(super) neighbors: bool,
     /// The others do not know the own link state.
     pub(super) announce: bool,
+    /// They have not heard yet that the router leaves: nothing holds that back.
+    pub(super) leave: bool,
     /// They still believe in a neighbour that is lost.
     pub(super) lost: bool,
     /// A link state is another than before.
@@ -162,6 +166,7 @@ impl State {
             floods: Floods::new(settings.seed),
             sequence: 0,
             announced: Vec::new(),
+            leaving: false,
             computed: Computed::default(),
             paths: Arc::default(),
             marks: Marks {

@@ -146,7 +146,19 @@ impl State {
 
     fn is_unannounced(&self) -> bool {
         let announced = self.announced.iter().map(|(id, cost)| (id, *cost));
-        !self.links.costs().eq(announced)
+        !self.told_costs().eq(announced)
+    }
+
+    /// The neighbours with the costs that others are to hear of. The links of a router that leaves
+    /// look so dear that nobody passes through it who can go elsewhere; who cannot still may.
+    fn told_costs(&self) -> impl Iterator<Item = (&Arc<str>, u32)> {
+        let more = if self.leaving {
+            limits::MESH_LEAVING_COST
+        } else {
+            0
+        };
+        let costs = self.links.costs();
+        costs.map(move |(id, cost)| (id, (cost + more).min(limits::MESH_COST)))
     }
 
     /// Gives the own link state a new number, tells it to all, and has it advertised. The others
@@ -156,15 +168,15 @@ impl State {
     /// comes and goes is told of no more often than it was told of as new.
     fn announce(&mut self) {
         let now = self.times.now;
-        let [losses, _] = &mut self.losses;
         if !self.marks.announce {
             return;
-        } else if self.change_damper.ready() <= now {
+        } else if self.change_damper.ready() <= now || self.marks.leave {
             self.change_damper.acted(now);
-            let costs = self.links.costs().map(|(id, cost)| (Arc::clone(id), cost));
+            let costs = self.told_costs().map(|(id, cost)| (Arc::clone(id), cost));
             self.announced = costs.collect();
-        } else if self.marks.lost && losses.is_open(now) {
-            losses.take(1, now);
+            self.marks.leave = false;
+        } else if self.marks.lost && self.losses[0].is_open(now) {
+            self.losses[0].take(1, now);
             self.announced.retain(|(id, _)| self.links.to(id).is_some());
         } else {
             return;

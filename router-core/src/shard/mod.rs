@@ -317,12 +317,20 @@ impl Shard {
     /// retires, with those that are settled and wait for their consumers.
     #[must_use]
     pub fn deliveries_in_flight(&self) -> usize {
+        let [inbound, outbound] = self.deliveries();
+        inbound + outbound
+    }
+
+    /// The same, of those that have come and of those that are to leave: what comes and leaves here
+    /// is among both.
+    #[must_use]
+    pub fn deliveries(&self) -> [usize; 2] {
         let waiting = if self.retiring {
             self.out_links.iter().map(|(_, link)| link.lane.len()).sum()
         } else {
             0
         };
-        self.inbound.len() + self.outbound.len() + waiting
+        [self.inbound.len(), self.outbound.len() + waiting]
     }
 
     /// Decodes what a connection has received, up to the budget of a turn.

@@ -70,7 +70,13 @@ pub static AMQP_MANAGEMENT: EntityType = EntityType {
 pub static MANAGEMENT: EntityType = EntityType {
     short: "management",
     extends: Some(&AMQP_MANAGEMENT),
-    operations: &["GET-SCHEMA", "GET-JSON-SCHEMA", "GET-LOG"],
+    operations: &[
+        "GET-SCHEMA",
+        "GET-JSON-SCHEMA",
+        "GET-LOG",
+        "RELOAD",
+        "DRAIN",
+    ],
     singleton: true,
     description: "The management node of this router.",
     ..EntityType::PLAIN

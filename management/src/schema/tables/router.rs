@@ -136,6 +136,14 @@ const ATTRIBUTES: &[Attribute] = &[
     .integer(0)
     .range(0, 8)
     .create(),
+    Attribute::new(
+        "drainSeconds",
+        Integer,
+        "Longest time that deliveries in flight may take to settle when the router has to end.",
+    )
+    .integer(2)
+    .range(0, LONGEST)
+    .create(),
     Attribute::new("shards", Integer, "Number of shards that are running."),
     Attribute::new(
         "debugDumpFile",

@@ -213,6 +213,12 @@ impl Network {
         });
     }
 
+    /// A router says that it is about to end.
+    pub(super) fn leave(&mut self, id: &str) {
+        let now = self.now;
+        self.on(id, |engine| engine.leave(now));
+    }
+
     /// A message arrives at a router as if from a neighbour.
     pub(super) fn inject(&mut self, id: &str, wire: usize, payload: &[u8]) -> Option<Misdeed> {
         let now = self.now;

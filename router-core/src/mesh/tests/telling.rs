@@ -37,3 +37,34 @@ fn the_list_of_all_addresses_fits_a_message_whatever_clients_attach() {
     }
     assert!(!mapped.contains(&key(0)));
 }
+
+#[test]
+fn a_router_that_leaves_is_passed_by_and_can_still_be_reached() {
+    let mut network = Network::of("A-B B-C A-D:2 D-C:2 C-E");
+    network.subscribe("B", "M0here", true);
+    network.subscribe("C", "M0there", true);
+    network.run(3000);
+    network.assert_settled();
+    assert_eq!(network.verdicts("A")["C"].first, "B");
+    assert!(network.mapped("A", "B").contains("M0here"));
+    // Addresses that came just now are held back for a second; those that go are not.
+    network.subscribe("B", "M0late", true);
+    network.leave("B");
+    network.subscribe("B", "M0later", true);
+    network.run(200);
+    for of in ["A", "C", "D", "E"] {
+        assert!(network.mapped(of, "B").is_empty(), "{of}");
+    }
+    assert!(network.mapped("A", "C").contains("M0there"));
+    assert_eq!(network.verdicts("A")["C"].first, "D");
+    assert_eq!(
+        network.verdicts("A")["B"].first,
+        "B",
+        "what is under way comes through"
+    );
+    assert_eq!(network.verdicts("B")["E"].first, "C", "and gets away");
+    // Nobody goes round who cannot.
+    network.connect("B", "F", 1);
+    network.run(3000);
+    assert_eq!(network.verdicts("A")["F"].first, "B");
+}

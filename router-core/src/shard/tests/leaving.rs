@@ -3,6 +3,8 @@
 use amqp_codec::DeliveryState;
 use amqp_codec::message::MessageBuilder;
 
+use amqp_proto::Time;
+
 use super::world::World;
 use crate::ids::ConnKey;
 use crate::limits;
@@ -95,7 +97,7 @@ fn a_router_that_retires_lets_nothing_in_and_delivers_what_it_has() {
         for _ in 0..3 {
             assert!(world.send(producer, sender, &message(10), true));
         }
-        world.control.retire();
+        world.control.retire(Time::ZERO);
         world.run();
         let peer = &mut world.peers[producer];
         assert!(peer.engine.drain_requested(sender));

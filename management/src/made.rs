@@ -1,0 +1,61 @@
+//! Who has made what: the configuration file, or requests. A file that is read anew takes back what
+//! it gave before and leaves alone what requests have made.
+
+use std::collections::BTreeSet;
+
+use router_core::control::{AutoLinkRule, LinkRule};
+use router_core::route::AddressRule;
+
+use crate::schema::{Entity, EntityType};
+
+/// Who makes an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A configuration file, at the start: listeners are required, addresses get a name.
+    File,
+    /// A configuration file that was read anew: the same, but what is required is there already.
+    Reload,
+    /// A management request.
+    Request,
+}
+
+impl Origin {
+    /// Whether it is a file.
+    pub(crate) fn is_file(self) -> bool {
+        self != Self::Request
+    }
+}
+
+/// What requests have made, as it is now.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// Profiles without their passwords, services, listeners and connectors, in this order.
+    pub entities: Vec<Entity>,
+    /// Entries about addresses.
+    pub addresses: Vec<AddressRule>,
+    /// Link routes, but for those that belong to a connection.
+    pub link_routes: Vec<LinkRule>,
+    /// Auto-links.
+    pub auto_links: Vec<AutoLinkRule>,
+    /// Grows with each request that made or removed something: where it is the same, so is the
+    /// rest.
+    pub requests: u64,
+}
+
+/// The identities of what files have made.
+#[derive(Debug, Default)]
+pub(crate) struct Filed(BTreeSet<(&'static str, String)>);
+
+impl Filed {
+    pub(crate) fn note(&mut self, entity_type: &'static EntityType, identity: &str) {
+        self.0.insert((entity_type.short, identity.to_owned()));
+    }
+
+    pub(crate) fn forget(&mut self, entity_type: &'static EntityType, identity: &str) {
+        self.0.remove(&(entity_type.short, identity.to_owned()));
+    }
+
+    pub(crate) fn knows(&self, entity_type: &'static EntityType, identity: &str) -> bool {
+        self.0.contains(&(entity_type.short, identity.to_owned()))
+    }
+}

@@ -1,0 +1,128 @@
+//! Operations on the running router as a whole: RELOAD and DRAIN. Both are the program's to do;
+//! here is what they are asked by and what they are answered with.
+
+use std::time::Duration;
+
+use amqp_codec::{Map, Value};
+
+use crate::host::{Host, Ticket};
+use crate::schema::number;
+use crate::status::{Failure, Status};
+use crate::wire::{Content, Reply, Response};
+
+/// The longest time that a drain may be given, in seconds: a day.
+const DRAIN_SECONDS_MAX: i64 = 86_400;
+
+/// Lines that an answer holds; who wants all finds them in the log.
+const LINES_TOLD: usize = 1000;
+
+/// What reading a configuration file anew has come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// How it differs from what was in force, a line each.
+    pub changes: Vec<String>,
+    /// What is odd about the file.
+    pub warnings: Vec<String>,
+    /// It is in force now; else it was only looked at.
+    pub is_applied: bool,
+}
+
+/// Who waits for what the program does.
+#[derive(Debug, Default)]
+pub(crate) struct Operations {
+    reloads: Vec<(Ticket, Reply)>,
+    last: u64,
+}
+
+impl Operations {
+    /// Has the program read its configuration file anew, or, with the property `check`, only look
+    /// whether it could. The answer comes later.
+    pub(crate) fn reload(
+        &mut self,
+        content: &Content,
+        host: &mut dyn Host,
+    ) -> Result<Ticket, Failure> {
+        let is_check = content.flag("check")?.unwrap_or(false);
+        self.last += 1;
+        let ticket = Ticket(self.last);
+        let begun = host.reload(ticket, is_check);
+        begun.map(|()| ticket).map_err(Failure::bad_request)
+    }
+
+    /// Whoever has that ticket is to be answered there.
+    pub(crate) fn wait(&mut self, ticket: Ticket, reply: Reply) {
+        self.reloads.push((ticket, reply));
+    }
+
+    /// Whom to answer, and how.
+    pub(crate) fn answer(
+        &mut self,
+        ticket: Ticket,
+        outcome: Result<Reloaded, Vec<String>>,
+    ) -> Option<(Reply, Response)> {
+        let at = self.reloads.iter().position(|(of, _)| *of == ticket)?;
+        let (_, reply) = self.reloads.swap_remove(at);
+        Some((reply, response(outcome)))
+    }
+}
+
+/// The answer to RELOAD.
+fn response(outcome: Result<Reloaded, Vec<String>>) -> Response {
+    let mut body = Map::new();
+    match outcome {
+        Ok(reloaded) => {
+            body.push("applied", reloaded.is_applied);
+            body.push("changes", lines(reloaded.changes));
+            body.push("warnings", lines(reloaded.warnings));
+            Response::new(Status::Ok, Value::Map(body))
+        }
+        Err(errors) => {
+            let count = errors.len();
+            let noun = if count == 1 { "error" } else { "errors" };
+            let first = errors.first().map_or("", String::as_str);
+            let text = format!("Nothing was changed, {count} {noun}: {first}");
+            body.push("applied", false);
+            body.push("errors", lines(errors));
+            Response {
+                text,
+                ..Response::new(Status::BadRequest, Value::Map(body))
+            }
+        }
+    }
+}
+
+fn lines(mut lines: Vec<String>) -> Value {
+    let more = lines.len().saturating_sub(LINES_TOLD);
+    lines.truncate(LINES_TOLD);
+    if more > 0 {
+        lines.push(format!("and {more} more, see the log"));
+    }
+    Value::List(lines.into_iter().map(Value::from).collect())
+}
+
+/// Has the program end in good order; with the property `seconds`, what is in flight may take so
+/// long. All connections end by it, so it is refused where a policy keeps these.
+pub(crate) fn drain(
+    content: &Content,
+    keeps_connections: bool,
+    host: &mut dyn Host,
+) -> Result<Response, Failure> {
+    if keeps_connections {
+        let text = "You are not allowed to perform this operation.";
+        return Err(Failure::new(Status::Forbidden, text));
+    }
+    let seconds = content.number("seconds")?;
+    let bound = match seconds {
+        None => None,
+        Some(seconds @ 0..=DRAIN_SECONDS_MAX) => Some(Duration::from_secs(seconds.unsigned_abs())),
+        Some(_) => {
+            let text = format!("'seconds' must be between 0 and {DRAIN_SECONDS_MAX}");
+            return Err(Failure::bad_request(text));
+        }
+    };
+    let granted = host.drain(bound).map_err(Failure::bad_request)?;
+    let mut body = Map::new();
+    let seconds = i64::try_from(granted.as_secs()).unwrap_or(i64::MAX);
+    body.push("seconds", number(seconds));
+    Ok(Response::new(Status::Ok, Value::Map(body)))
+}
