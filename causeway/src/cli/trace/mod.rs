@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-mod cover;
 mod network;
+mod outlook;
 mod report;
 mod verdict;
 
@@ -19,6 +19,7 @@ use crate::cli::manager::Manager;
 use crate::cli::quantity;
 use crate::cli::screen;
 use crate::cli::trace::network::Network;
+use crate::cli::trace::verdict::Flow;
 
 /// The exit status if nothing flows.
 const NOTHING_FLOWS: u8 = 3;
@@ -62,8 +63,9 @@ fn trace(options: &TraceOptions) -> Result<ExitCode, Failure> {
         false => report::text(&network, &verdict),
     };
     screen::say(&text)?;
-    Ok(match verdict.flows {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(NOTHING_FLOWS),
+    Ok(match verdict.flow {
+        Flow::Yes => ExitCode::SUCCESS,
+        Flow::No => ExitCode::from(NOTHING_FLOWS),
+        Flow::Unknown => ExitCode::FAILURE,
     })
 }

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use management::client::Table;
+use router_core::address::{PatternTree, trim_separators};
 
 use crate::cli::failure::Failure;
 use crate::cli::manager::{Manager, Node, Trouble};
 use crate::cli::stat::cells::Row;
-use crate::cli::trace::cover;
 
 /// All routers that were asked.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub(super) struct RouterSeen {
     pub(super) silent: Option<String>,
     /// How it reaches each other router.
     pub(super) ways: BTreeMap<String, Way>,
+    /// What is configured for the address, or else for all; empty where that is not told.
+    pub(super) configured: String,
     pub(super) places: Vec<Place>,
     pub(super) links: Vec<LinkSeen>,
     pub(super) trunks: Vec<Trunk>,
@@ -88,6 +90,8 @@ pub(super) struct Trunk {
     pub(super) connection: String,
     pub(super) undelivered: u64,
     pub(super) unsettled: u64,
+    /// Links of it that carry messages there.
+    pub(super) links: u64,
     /// Links of it that have had no credit for a while.
     pub(super) blocked_links: u64,
 }
@@ -111,6 +115,9 @@ pub(super) struct Auto {
     pub(super) status: String,
     pub(super) error: String,
 }
+
+/// Routers of a path that nobody tells.
+pub(super) const UNKNOWN: &str = "…";
 
 const PREFIX: &str = "org.apache.qpid.dispatch.";
 
@@ -182,8 +189,23 @@ impl Network {
             .collect()
     }
 
+    /// How the address is distributed.
+    pub(super) fn distribution(&self) -> &str {
+        let routers = self.routers.iter();
+        let mut places = routers.clone().flat_map(|router| &router.places);
+        let seen = places.next().map(|place| place.distribution.as_str());
+        let mut configured = routers.map(|router| router.configured.as_str());
+        let configured = || configured.find(|distribution| !distribution.is_empty());
+        seen.or_else(configured).unwrap_or_default()
+    }
+
+    /// Whether some router did not answer.
+    pub(super) fn is_partly_silent(&self) -> bool {
+        self.routers.iter().any(|router| router.silent.is_some())
+    }
+
     /// The routers on the way from one to another, both included; none if there is no way, or it is
-    /// not known.
+    /// not known. [`UNKNOWN`] stands for those in between that nobody tells.
     pub(super) fn path(&self, from: &str, to: &str) -> Option<Vec<String>> {
         let mut path = vec![from.to_owned()];
         let mut at = from.to_owned();
@@ -198,7 +220,7 @@ impl Network {
             path.push(at.clone());
             // The rest is only known of those that answer.
             if at != to && self.router(&at).is_none_or(|next| next.silent.is_some()) {
-                path.push(to.to_owned());
+                path.extend([UNKNOWN.to_owned(), to.to_owned()]);
                 break;
             }
         }
@@ -222,6 +244,8 @@ fn ask_one(manager: &mut Manager, id: &str, address: &str) -> Result<RouterSeen,
     let nodes = ask("router.node")?;
     let routes = ask("router.config.linkRoute")?;
     let autos = ask("router.config.autoLink")?;
+    let rules = ask("router.config.address")?;
+    let router = ask("router")?;
     let peers = peers(&connections);
     let peer = |row: &Row<'_>| {
         peers
@@ -236,6 +260,7 @@ fn ask_one(manager: &mut Manager, id: &str, address: &str) -> Result<RouterSeen,
             .filter(|row| row.text("id") != id)
             .map(way)
             .collect(),
+        configured: configured(&rules, &router, address),
         places: Row::all(&addresses)
             .filter_map(|row| place(&row, address))
             .collect(),
@@ -333,6 +358,7 @@ fn trunks(links: &Table, peers: &BTreeMap<String, Peer>) -> Vec<Trunk> {
         let number = |name| row.number(name).unwrap_or(0);
         trunk.undelivered += number("undeliveredCount");
         trunk.unsettled += number("unsettledCount");
+        trunk.links += 1;
         trunk.blocked_links += u64::from(number("zeroCreditSeconds") > 0);
     }
     trunks.into_values().collect()
@@ -346,14 +372,39 @@ fn whom(row: &Row<'_>) -> String {
     }
 }
 
-fn route(row: &Row<'_>, address: &str) -> Option<Route> {
-    let (prefix, pattern) = (row.text("prefix"), row.text("pattern"));
-    let covers = match prefix.is_empty() {
-        true => cover::pattern(&pattern, address),
-        false => cover::prefix(&prefix, address),
+/// What a prefix or a pattern is called in a tree of patterns.
+fn pattern(row: &Row<'_>) -> String {
+    match row.text("prefix") {
+        prefix if prefix.is_empty() => row.text("pattern"),
+        prefix => format!("{}/#", trim_separators(&prefix)),
+    }
+}
+
+/// The distribution that the best of these rules gives the address, or else the router's own.
+fn configured(rules: &Table, router: &Table, address: &str) -> String {
+    let mut tree = PatternTree::new();
+    for row in Row::all(rules) {
+        // A rule that the router could not use covers nothing.
+        let _ = tree.insert(&pattern(&row), row.text("distribution"));
+    }
+    let others = || {
+        let row = Row::all(router).next();
+        row.map(|row| row.text("defaultDistribution"))
     };
-    covers.then(|| Route {
-        pattern: if prefix.is_empty() { pattern } else { prefix },
+    let best = tree.best_match(address).cloned();
+    best.or_else(others).unwrap_or_default()
+}
+
+fn route(row: &Row<'_>, address: &str) -> Option<Route> {
+    let mut tree = PatternTree::new();
+    tree.insert(&pattern(row), ()).ok()?;
+    tree.best_match(address)?;
+    let shown = match row.text("prefix") {
+        prefix if prefix.is_empty() => row.text("pattern"),
+        prefix => prefix,
+    };
+    Some(Route {
+        pattern: shown,
         direction: row.text("direction"),
         whom: whom(row),
         status: row.text("operStatus"),
@@ -373,4 +424,62 @@ fn auto(row: &Row<'_>, address: &str) -> Option<Auto> {
         status: row.text("operStatus"),
         error: row.text("lastError"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use amqp_codec::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_closest_rule_says_how_an_address_is_distributed() {
+        let row = |prefix: &str, pattern: &str, distribution: &str| {
+            [prefix, pattern, distribution].map(|text| Value::from(text.to_owned()))
+        };
+        let rules = Table {
+            columns: ["prefix", "pattern", "distribution"]
+                .map(str::to_owned)
+                .to_vec(),
+            rows: vec![
+                row("secret", "", "unavailable").to_vec(),
+                row("", "secret.*.open", "multicast").to_vec(),
+            ],
+        };
+        let router = Table {
+            columns: vec!["defaultDistribution".into()],
+            rows: vec![vec!["balanced".into()]],
+        };
+        for (address, expected) in [
+            ("secret", "unavailable"),
+            ("secret.x", "unavailable"),
+            ("secret.x.open", "multicast"),
+            ("secrets", "balanced"),
+        ] {
+            assert_eq!(configured(&rules, &router, address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_way_through_a_silent_router_has_a_gap() {
+        let way = Way {
+            next: "B".into(),
+            cost: Some(2),
+        };
+        let router = |id: &str, silent: Option<&str>| RouterSeen {
+            id: id.into(),
+            silent: silent.map(str::to_owned),
+            ways: [("C".to_owned(), way.clone())].into(),
+            ..RouterSeen::default()
+        };
+        let network = Network {
+            address: "q".into(),
+            routers: vec![
+                router("A", None),
+                router("B", Some("gone")),
+                router("C", None),
+            ],
+        };
+        assert_eq!(network.path("A", "C").unwrap(), ["A", "B", UNKNOWN, "C"]);
+    }
 }

@@ -5,7 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use super::network::{LinkSeen, Network, RouterSeen};
-use super::verdict::Verdict;
+use super::verdict::{Flow, Verdict};
 use crate::cli::table::Layout;
 
 /// For people.
@@ -23,9 +23,10 @@ pub(super) fn text(network: &Network, verdict: &Verdict) -> String {
     part("Between routers", &hops(network));
     part("Link routes", &routes(network));
     part("Auto-links", &autos(network));
-    let begin = match verdict.flows {
-        true => "It flows",
-        false => "It does not flow",
+    let begin = match verdict.flow {
+        Flow::Yes => "It flows",
+        Flow::No => "It does not flow",
+        Flow::Unknown => "Whether it flows is not known",
     };
     let reasons: Vec<String> = verdict
         .reasons
@@ -217,7 +218,7 @@ pub(super) fn json(network: &Network, verdict: &Verdict) -> Json {
     let routers: Vec<Json> = network.routers.iter().map(router_json).collect();
     json!({
         "address": network.address,
-        "flows": verdict.flows,
+        "flows": verdict.flow.known(),
         "reasons": verdict.reasons,
         "consumers": links(true),
         "producers": links(false),
@@ -257,7 +258,7 @@ fn router_json(router: &RouterSeen) -> Json {
             json!({
                 "to": trunk.to, "connection": trunk.connection,
                 "undelivered": trunk.undelivered, "unsettled": trunk.unsettled,
-                "blockedLinks": trunk.blocked_links,
+                "links": trunk.links, "blockedLinks": trunk.blocked_links,
             })
         })
         .collect();

@@ -5,19 +5,43 @@
 
 use std::collections::BTreeSet;
 
-use super::network::{LinkSeen, Network, RouterSeen};
+use super::network::{LinkSeen, Network, RouterSeen, UNKNOWN};
+use super::outlook::{FALLBACK, Links, Outlook, has_credit, who};
+
+/// Whether messages flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Yes,
+    No,
+    /// Who does not answer may know.
+    Unknown,
+}
+
+impl Flow {
+    fn of(flows: bool) -> Self {
+        match flows {
+            true => Self::Yes,
+            false => Self::No,
+        }
+    }
+
+    /// What is known of it.
+    pub(super) fn known(self) -> Option<bool> {
+        (self != Self::Unknown).then_some(self == Self::Yes)
+    }
+}
 
 /// The conclusion.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
-    pub(super) flows: bool,
+    pub(super) flow: Flow,
     pub(super) reasons: Vec<String>,
 }
 
 impl Verdict {
     fn no(reasons: Vec<String>) -> Self {
         Self {
-            flows: false,
+            flow: Flow::No,
             reasons,
         }
     }
@@ -78,36 +102,68 @@ fn routed(network: &Network) -> Verdict {
             ));
         }
     }
-    Verdict { flows, reasons }
+    Verdict {
+        flow: Flow::of(flows),
+        reasons,
+    }
 }
 
 /// Messages to the address are routed.
 fn messages(network: &Network) -> Verdict {
-    let places = network.routers.iter().flat_map(|router| &router.places);
-    let is_unavailable = places
-        .clone()
-        .any(|place| place.distribution == "unavailable");
-    let has_handler = places.clone().any(|place| place.in_process > 0);
-    if is_unavailable {
-        return Verdict::no(vec![
-            "the address is configured as unavailable: nobody may attach to it".into(),
-        ]);
+    let mut closed = closed(network);
+    if let Some(verdict) = closed.take_if(|verdict| verdict.flow == Flow::No) {
+        return verdict;
     }
-    if has_handler {
+    let mut verdict = open(network);
+    verdict
+        .reasons
+        .extend(closed.into_iter().flat_map(|partly| partly.reasons));
+    verdict.reasons.extend(stuck(network));
+    verdict
+}
+
+/// Routers at which the address is configured as one that nobody may attach to.
+fn closed(network: &Network) -> Option<Verdict> {
+    let answering = network
+        .routers
+        .iter()
+        .filter(|router| router.silent.is_none());
+    let is_closed = |router: &&RouterSeen| router.configured == "unavailable";
+    let at: Vec<&str> = answering
+        .clone()
+        .filter(is_closed)
+        .map(|router| router.id.as_str())
+        .collect();
+    let is_everywhere = answering.count() == at.len();
+    let text = format!(
+        "the address is configured as unavailable at router {}: nobody may attach to it there",
+        at.join(", ")
+    );
+    (!at.is_empty()).then(|| Verdict {
+        flow: Flow::of(!is_everywhere),
+        reasons: vec![text],
+    })
+}
+
+/// Nothing forbids the address.
+fn open(network: &Network) -> Verdict {
+    let mut places = network.routers.iter().flat_map(|router| &router.places);
+    if places.any(|place| place.in_process > 0) {
         return Verdict {
-            flows: true,
+            flow: Flow::Yes,
             reasons: vec!["the router itself answers at this address".into()],
         };
     }
     let consumers: Vec<_> = network.links(true).collect();
     let producers: Vec<_> = network.links(false).collect();
     if consumers.is_empty() {
-        let mut reasons = vec!["no consumer anywhere".to_owned()];
-        if network.routers.iter().any(|router| router.silent.is_some()) {
-            reasons = vec!["no consumer at any router that answers".to_owned()];
-        }
+        let (flow, text) = match network.is_partly_silent() {
+            true => (Flow::Unknown, "no consumer at any router that answers"),
+            false => (Flow::No, "no consumer anywhere"),
+        };
+        let mut reasons = vec![text.to_owned()];
         reasons.extend(lame_autos(network));
-        return Verdict::no(reasons);
+        return Verdict { flow, reasons };
     }
     if producers.is_empty() {
         return would_flow(network, &consumers);
@@ -144,10 +200,11 @@ fn messages(network: &Network) -> Verdict {
     if !flows {
         reasons.extend(lame_autos(network));
     }
-    Verdict { flows, reasons }
+    Verdict {
+        flow: Flow::of(flows),
+        reasons,
+    }
 }
-
-type Links<'a> = [(&'a RouterSeen, &'a LinkSeen)];
 
 /// Somebody is at a phase at which nobody else is.
 fn beside(one: &str, here: &Links<'_>, other: &str, others: &Links<'_>, phase: &str) -> String {
@@ -162,104 +219,102 @@ fn beside(one: &str, here: &Links<'_>, other: &str, others: &Links<'_>, phase: &
     )
 }
 
-/// The phase of those who take what nobody else does.
-const FALLBACK: &str = "F";
-
 fn takes(consumer: &LinkSeen, phase: &str) -> bool {
     consumer.phase == phase || consumer.phase == FALLBACK
 }
 
-/// Whether what is sent in a phase finds a consumer; says how, or why not.
+/// Whether what is sent in a phase finds its consumers; says how, or why not.
 fn in_phase(network: &Network, phase: &str, reasons: &mut Vec<String>) -> bool {
     let consumers: Vec<_> = network
         .links(true)
         .filter(|(_, link)| takes(link, phase))
         .collect();
     let mut all_flow = true;
-    let mut said: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut asked: BTreeSet<&str> = BTreeSet::new();
+    let mut troubles: Vec<String> = Vec::new();
     for (from, producer) in network.links(false).filter(|(_, link)| link.phase == phase) {
-        let ready = consumers.iter().find_map(|(at, consumer)| {
-            let path = network.path(&from.id, &at.id)?;
-            has_credit(consumer).then_some((at, consumer, path))
-        });
-        match ready {
-            Some((at, consumer, path)) if said.insert((from.id.clone(), at.id.clone())) => {
-                let cost = network.cost(&from.id, &at.id).unwrap_or(0);
-                reasons.push(format!(
-                    "producer {} reaches consumer {} by {} (cost {cost})",
-                    who(from, producer),
-                    who(at, consumer),
-                    path.join(" → ")
-                ));
-            }
-            Some(_) => {}
-            None => {
-                all_flow = false;
-                for (at, consumer) in &consumers {
-                    let reason = why_not(network, &from.id, at, consumer);
-                    if !reasons.contains(&reason) {
-                        reasons.push(reason);
-                    }
-                }
+        if !has_credit(producer) {
+            all_flow = false;
+            troubles.push(format!(
+                "producer {} has been given no credit for {} s",
+                who(from, producer),
+                producer.blocked
+            ));
+        }
+        if !asked.insert(&from.id) {
+            continue;
+        }
+        let outlook = Outlook::new(network, &from.id, &consumers);
+        all_flow &= outlook.flows;
+        for (at, consumer, path) in &outlook.ready {
+            let cost = network.cost(&from.id, &at.id).unwrap_or(0);
+            reasons.push(format!(
+                "producer {} {}reaches consumer {} by {} (cost {cost})",
+                who(from, producer),
+                probably(path),
+                who(at, consumer),
+                path.join(" → ")
+            ));
+        }
+        for trouble in outlook.troubles {
+            if !troubles.contains(&trouble) {
+                troubles.push(trouble);
             }
         }
     }
+    reasons.extend(troubles);
     all_flow
 }
 
+/// Who is silent may lead elsewhere.
+fn probably(path: &[String]) -> &'static str {
+    match path.iter().any(|step| step == UNKNOWN) {
+        true => "probably ",
+        false => "",
+    }
+}
+
 /// Nobody sends: what would become of a message.
-fn would_flow(network: &Network, consumers: &[(&RouterSeen, &LinkSeen)]) -> Verdict {
+fn would_flow(network: &Network, consumers: &Links<'_>) -> Verdict {
     let Some(entry) = network.routers.first() else {
         return Verdict::no(vec!["no router was asked".into()]);
     };
-    let ready = consumers
-        .iter()
-        .find(|(at, consumer)| has_credit(consumer) && network.path(&entry.id, &at.id).is_some());
-    match ready {
-        Some((at, consumer)) => Verdict {
-            flows: true,
-            reasons: vec![format!(
-                "no producer is attached; a message to router {} would reach consumer {}",
-                entry.id,
-                who(at, consumer)
-            )],
-        },
-        None => {
-            let mut reasons = vec!["no producer is attached".to_owned()];
-            let all = consumers.iter();
-            reasons.extend(all.map(|(at, consumer)| why_not(network, &entry.id, at, consumer)));
-            Verdict::no(reasons)
+    let outlook = Outlook::new(network, &entry.id, consumers);
+    let would = |(at, consumer, path): &(&RouterSeen, &LinkSeen, Vec<String>)| {
+        format!(
+            "no producer is attached; a message to router {} would {}reach consumer {}",
+            entry.id,
+            probably(path),
+            who(at, consumer)
+        )
+    };
+    let mut reasons: Vec<String> = outlook.ready.iter().map(would).collect();
+    if reasons.is_empty() {
+        reasons.push("no producer is attached".into());
+    }
+    reasons.extend(outlook.troubles);
+    Verdict {
+        flow: Flow::of(outlook.flows),
+        reasons,
+    }
+}
+
+/// Links with messages that have not moved for long.
+fn stuck(network: &Network) -> Vec<String> {
+    let mut texts = Vec::new();
+    for (what, is_consumer) in [("consumer", true), ("producer", false)] {
+        for (at, link) in network
+            .links(is_consumer)
+            .filter(|(_, link)| link.stuck > 0)
+        {
+            texts.push(format!(
+                "{what} {} has deliveries that have been stuck for long: {}",
+                who(at, link),
+                link.stuck
+            ));
         }
     }
-}
-
-/// Credit that was used up this very second is soon given again.
-fn has_credit(link: &LinkSeen) -> bool {
-    link.credit > 0 || link.blocked == 0
-}
-
-fn why_not(network: &Network, from: &str, at: &RouterSeen, consumer: &LinkSeen) -> String {
-    if network.path(from, &at.id).is_none() {
-        return format!(
-            "router {} cannot be reached from router {from}: consumer {} is there",
-            at.id,
-            who(at, consumer)
-        );
-    }
-    format!(
-        "consumer {} has given no credit for {} s",
-        who(at, consumer),
-        consumer.blocked
-    )
-}
-
-/// Who has a link, and where.
-fn who(router: &RouterSeen, link: &LinkSeen) -> String {
-    let name = match link.peer.container.as_str() {
-        "" => link.peer.host.as_str(),
-        container => container,
-    };
-    format!("{name} at router {}", router.id)
+    texts
 }
 
 /// Auto-links that should have brought somebody and have not.
@@ -281,7 +336,7 @@ fn lame_autos(network: &Network) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::network::{Auto, Peer, Place, Route, Way};
+    use super::super::network::{Auto, Peer, Place, Route, Trunk, Way};
     use super::*;
 
     fn link(is_consumer: bool, phase: &str, container: &str, credit: u64) -> LinkSeen {
@@ -316,8 +371,8 @@ mod tests {
     }
 
     fn told(network: &Network) -> (bool, String) {
-        let Verdict { flows, reasons } = judge(network);
-        (flows, reasons.join("; "))
+        let Verdict { flow, reasons } = judge(network);
+        (flow == Flow::Yes, reasons.join("; "))
     }
 
     #[test]
@@ -378,6 +433,7 @@ mod tests {
     fn a_router_that_is_silent_is_named_and_leaves_a_doubt() {
         let mut network = network(Some(1), vec![link(false, "0", "P", 250)], vec![]);
         network.routers[1].silent = Some("no answer within 1 s".into());
+        assert_eq!(judge(&network).flow, Flow::Unknown);
         assert_eq!(
             told(&network),
             (
@@ -431,10 +487,86 @@ mod tests {
             "{reasons}"
         );
         let mut closed = network(Some(1), vec![], vec![]);
-        closed.routers[0].places = vec![Place {
-            distribution: "unavailable".into(),
+        for router in &mut closed.routers {
+            router.configured = "unavailable".into();
+        }
+        let (flows, reasons) = told(&closed);
+        assert!(!flows && reasons.contains("configured as unavailable at router A, B"));
+    }
+
+    fn distributed(distribution: &str, network: Network) -> Network {
+        let mut network = network;
+        network.routers[0].places = vec![Place {
+            distribution: distribution.into(),
             ..Place::default()
         }];
-        assert!(told(&closed).1.contains("configured as unavailable"));
+        network
+    }
+
+    #[test]
+    fn only_the_closest_consumers_count_where_only_they_get_messages() {
+        let far_is_ready = || {
+            network(
+                Some(1),
+                vec![link(false, "0", "P", 250), link(true, "0", "near", 0)],
+                vec![link(true, "0", "far", 10)],
+            )
+        };
+        let (flows, reasons) = told(&distributed("closest", far_is_ready()));
+        assert!(!flows, "{reasons}");
+        assert!(
+            reasons.contains("consumer near at router A has given no credit for 12 s")
+                && reasons.contains("closest: consumers farther away get nothing"),
+            "{reasons}"
+        );
+        // One that is shared out goes to who can take it; who cannot is named.
+        let (flows, reasons) = told(&distributed("balanced", far_is_ready()));
+        assert!(flows && reasons.contains("near at router A has given no credit"));
+        // Everybody gets a copy, or nobody is done.
+        let (flows, reasons) = told(&distributed("multicast", far_is_ready()));
+        assert!(
+            !flows && reasons.contains("reaches consumer far"),
+            "{reasons}"
+        );
+    }
+
+    #[test]
+    fn what_holds_messages_up_on_the_way_is_named() {
+        let mut jammed = network(
+            Some(1),
+            vec![link(false, "0", "P", 250)],
+            vec![link(true, "0", "C", 10)],
+        );
+        jammed.routers[1].links[0].stuck = 4;
+        let trunk = |blocked_links| Trunk {
+            to: "B".into(),
+            links: 2,
+            blocked_links,
+            undelivered: 7,
+            ..Trunk::default()
+        };
+        jammed.routers[0].trunks = vec![trunk(1)];
+        let (flows, reasons) = told(&jammed);
+        assert!(flows, "{reasons}");
+        assert!(reasons.contains("consumer C at router B has deliveries that have been stuck"));
+        jammed.routers[0].trunks = vec![trunk(2)];
+        let (flows, reasons) = told(&jammed);
+        assert!(!flows, "{reasons}");
+        assert!(
+            reasons.contains(
+                "2 of 2 links from router A to router B have no credit; messages waiting there: 7"
+            ),
+            "{reasons}"
+        );
+        let mut starved = network(
+            Some(1),
+            vec![link(false, "0", "P", 0)],
+            vec![link(true, "0", "C", 10)],
+        );
+        starved.routers[0].links[0].blocked = 5;
+        let (flows, reasons) = told(&starved);
+        assert!(
+            !flows && reasons.contains("producer P at router A has been given no credit for 5 s")
+        );
     }
 }
