@@ -152,7 +152,11 @@ impl Manager {
         interrupt: Interrupt,
     ) -> Result<Self, Failure> {
         let name = container_name("manager");
-        let mut client = Client::connect(options, &name, interrupt)?;
+        let options = ConnectOptions {
+            time_out: Some(timeout),
+            ..options.clone()
+        };
+        let mut client = Client::connect(&options, &name, interrupt)?;
         let what = node.named(&mut client);
         let address = node.address();
         let link = client.attach_sender(Some(&address), false)?.key;

@@ -6,6 +6,24 @@
 
 use comfy_table::{CellAlignment, Table, TableComponent, presets};
 
+/// A text of somebody else as it can be shown: characters that would move the cursor, or do worse
+/// to a terminal, are written out.
+pub(super) fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            harmful if harmful.is_control() => {
+                shown.push_str(&format!("\\x{:02x}", u32::from(harmful)));
+            }
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
 /// Blanks between two columns.
 const GAP: u16 = 2;
 
@@ -28,7 +46,8 @@ impl Layout {
     /// Adds a row; it has as many cells as there are heads.
     pub(super) fn add(&mut self, row: Vec<String>) {
         assert_eq!(row.len(), self.heads.len(), "a row fits its heads");
-        self.rows.push(row);
+        self.rows
+            .push(row.iter().map(|cell| harmless(cell)).collect());
     }
 
     /// The lines; none for an empty table.
@@ -73,6 +92,13 @@ mod tests {
             "  longer  12",
         ];
         assert_eq!(layout.lines(), expected);
+    }
+
+    #[test]
+    fn texts_of_others_do_nothing_to_the_terminal() {
+        let mut layout = Layout::new(["address"]);
+        layout.add(vec!["a\x1b[2J\r\nb\u{9b}1mü".into()]);
+        assert_eq!(layout.lines()[2], "  a\\x1b[2J\\r\\nb\\x9b1mü");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +15,11 @@ use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+use crate::cli::client::interrupt::Interrupt;
 use crate::cli::failure::Failure;
 
 /// Another screen, no wrapping.
@@ -53,6 +60,8 @@ impl Terminal {
         ours.local_flags &= !(LocalFlags::ICANON | LocalFlags::ECHO);
         // Who leaves for a moment would come back to a terminal that echoes.
         ours.control_chars[SpecialCharacterIndices::VSUSP as usize] = 0;
+        // Who ends by it would leave one that does not.
+        ours.control_chars[SpecialCharacterIndices::VQUIT as usize] = 0;
         tcsetattr(stdin.as_fd(), SetArg::TCSANOW, &ours)?;
         let terminal = Self {
             before,
@@ -70,7 +79,9 @@ impl Terminal {
     /// Takes what was pressed; the characters, without what the terminal tells.
     pub(super) fn pressed(&mut self, bytes: &[u8]) -> Vec<char> {
         let keys = bytes.iter().filter_map(|byte| self.typing.key(*byte));
-        keys.collect()
+        let mut keys: Vec<char> = keys.collect();
+        keys.extend(self.typing.lone_escape());
+        keys
     }
 
     /// Takes what was typed; the lines that it completes.
@@ -123,6 +134,33 @@ impl Drop for Terminal {
         thread::sleep(LAST_ANSWER);
         tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &self.before).unwrap_or_default();
     }
+}
+
+/// The wish to stop of who draws on the terminal: the first signal asks for an orderly end, the
+/// second gives the terminal back and ends the process.
+///
+/// # Errors
+///
+/// There is no terminal, or the operating system refuses the signal handlers.
+pub(super) fn interrupt() -> Result<Interrupt, Failure> {
+    let failed = |error: io::Error| Failure::new(format!("cannot watch for signals: {error}"));
+    let before = tcgetattr(io::stdin().as_fd()).map_err(|error| failed(error.into()))?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT]).map_err(failed)?;
+    let raised = Arc::new(AtomicBool::new(false));
+    let interrupt = Interrupt::by(Arc::clone(&raised));
+    let work = move || {
+        for signal in &mut signals {
+            if raised.swap(true, Ordering::Relaxed) {
+                drop(write(END));
+                tcsetattr(io::stdin().as_fd(), SetArg::TCSANOW, &before).unwrap_or_default();
+                emulate_default_handler(signal).unwrap_or_default();
+            }
+        }
+    };
+    let started = thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(work);
+    started.map(|_| interrupt).map_err(failed)
 }
 
 fn write(text: &str) -> io::Result<()> {
@@ -185,26 +223,35 @@ impl Default for Typing {
 impl Typing {
     /// A key that stands for itself.
     fn key(&mut self, byte: u8) -> Option<char> {
+        if byte == 0x1b {
+            self.sequence = Some(String::new());
+            return None;
+        }
         if let Some(mut sequence) = self.sequence.take() {
             sequence.push(char::from(byte));
             self.go_on(sequence);
             return None;
         }
+        byte.is_ascii().then(|| char::from(byte))
+    }
+
+    /// The key Esc, if what was read ends with it: what a terminal tells comes in one piece.
+    fn lone_escape(&mut self) -> Option<char> {
+        self.sequence.take_if(|sequence| sequence.is_empty())?;
+        Some('\x1b')
+    }
+
+    fn take(&mut self, byte: u8) -> Option<Line> {
         if byte == 0x1b {
             self.sequence = Some(String::new());
             return None;
         }
-        byte.is_ascii().then(|| char::from(byte))
-    }
-
-    fn take(&mut self, byte: u8) -> Option<Line> {
         if let Some(mut sequence) = self.sequence.take() {
             sequence.push(char::from(byte));
             self.go_on(sequence);
             return None;
         }
         match byte {
-            0x1b => self.sequence = Some(String::new()),
             b'\r' | b'\n' => {
                 let line = std::mem::take(&mut self.line);
                 self.last.clone_from(&line);
@@ -276,5 +323,16 @@ mod tests {
             .collect();
         assert_eq!((keys.as_str(), typing.height), ("s/q", 24));
         assert_eq!(type_in(&mut typing, "\x1b[1;5C\x1bxa\n"), [line("a")]);
+        // One sequence ends another that was not whole.
+        assert_eq!(type_in(&mut typing, "\x1b[1\x1b[30;80Ra\n"), [line("a")]);
+        assert_eq!(typing.height, 30);
+    }
+
+    #[test]
+    fn escape_alone_is_a_key() {
+        let mut typing = Typing::default();
+        assert_eq!(typing.key(0x1b), None);
+        assert_eq!(typing.lone_escape(), Some('\x1b'));
+        assert_eq!((typing.key(b'q'), typing.lone_escape()), (Some('q'), None));
     }
 }

@@ -27,6 +27,8 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Somebody named the port: it is not the usual one for want of another.
+    pub names_port: bool,
     /// What followed the port in the URL, without the first `/`.
     pub address: Option<String>,
     /// As whom.
@@ -61,6 +63,7 @@ impl Endpoint {
         Self {
             host: host.into(),
             port,
+            names_port: true,
             address: None,
             login: Login::default(),
             is_secure: false,
@@ -159,6 +162,7 @@ impl FromStr for Endpoint {
         Ok(Self {
             host: host.to_owned(),
             port: port.unwrap_or(usual),
+            names_port: port.is_some(),
             address: address.map(str::to_owned),
             login,
             is_secure,

@@ -31,6 +31,12 @@ impl Interrupt {
         Ok(Self(raised))
     }
 
+    /// A flag that somebody else sets.
+    #[must_use]
+    pub fn by(raised: Arc<AtomicBool>) -> Self {
+        Self(raised)
+    }
+
     /// Whether a signal has come.
     #[must_use]
     pub fn raised(&self) -> bool {

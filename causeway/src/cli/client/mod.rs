@@ -81,6 +81,9 @@ pub struct ConnectOptions {
     /// A password that is nowhere is not asked for: it is empty.
     #[arg(skip)]
     pub asks_nobody: bool,
+    /// How long the peer may take to answer; none: ten seconds.
+    #[arg(skip)]
+    pub time_out: Option<Duration>,
 }
 
 impl ConnectOptions {
@@ -97,6 +100,7 @@ impl ConnectOptions {
             tls: TlsOptions::default(),
             trace: false,
             asks_nobody: false,
+            time_out: None,
         }
     }
 
@@ -162,6 +166,7 @@ pub struct Client {
     waiting: VecDeque<Event>,
     links: u32,
     name: String,
+    time_out: Duration,
 }
 
 /// A link the peer has agreed to.
@@ -177,7 +182,7 @@ impl Client {
     /// Connects to `options.url` as `name` and begins a session.
     ///
     /// # Errors
-    /// If the peer cannot be reached, refuses or does not answer in ten seconds.
+    /// If the peer cannot be reached, refuses or does not answer in time.
     pub fn connect(
         options: &ConnectOptions,
         name: &str,
@@ -188,15 +193,15 @@ impl Client {
             true => Sasl::ClientNone,
             false => endpoint.sasl(),
         };
-        let config = config(name, &endpoint.host, sasl, FRAME_SIZE_DEFAULT);
-        Self::connect_with(
-            &endpoint,
-            Arc::new(config),
-            name,
-            Clock::start(),
-            interrupt,
-            options.trace,
-        )
+        let time_out = options.time_out.unwrap_or(ANSWER_TIME_OUT);
+        let mut config = config(name, &endpoint.host, sasl, FRAME_SIZE_DEFAULT);
+        // Who waits gives up first, and says for what.
+        config.handshake_time_out = Some(time_out + ANSWER_TIME_OUT);
+        let clock = Clock::start();
+        let config = Arc::new(config);
+        let wire =
+            Wire::connect_within(time_out, &endpoint, config, clock, interrupt, options.trace)?;
+        Self::begin(wire, name, time_out)
     }
 
     /// Connects with settings of one's own.
@@ -211,8 +216,12 @@ impl Client {
         interrupt: Interrupt,
         trace: bool,
     ) -> Result<Self, Failure> {
-        let mut wire = Wire::connect(peer, config, clock, interrupt, trace)?;
-        await_open(&mut wire)?;
+        let wire = Wire::connect(peer, config, clock, interrupt, trace)?;
+        Self::begin(wire, name, ANSWER_TIME_OUT)
+    }
+
+    fn begin(mut wire: Wire, name: &str, time_out: Duration) -> Result<Self, Failure> {
+        await_opened(&mut wire, time_out)?;
         let session = wire
             .connection
             .begin(&mut wire.output)
@@ -220,6 +229,7 @@ impl Client {
         await_event(
             &mut wire,
             "begin a session",
+            time_out,
             |event| matches!(event, Event::Begun { session: begun, .. } if *begun == session),
         )?;
         let waiting = VecDeque::new();
@@ -229,6 +239,7 @@ impl Client {
             waiting,
             links: 0,
             name: name.to_owned(),
+            time_out,
         })
     }
 
@@ -374,7 +385,7 @@ impl Client {
         self.wire
             .connection
             .detach(link, true, None, &mut self.wire.output);
-        let deadline = self.deadline(ANSWER_TIME_OUT);
+        let deadline = self.deadline(self.time_out);
         while let Some(event) = self.wire.next_event(Some(deadline))? {
             session_lives(&event, &self.wire)?;
             match event {
@@ -420,7 +431,7 @@ impl Client {
         let key = connection
             .attach(self.session, attach, output)
             .map_err(|error| Failure::new(format!("cannot attach to {purpose}: {error}")))?;
-        let deadline = self.deadline(ANSWER_TIME_OUT);
+        let deadline = self.deadline(self.time_out);
         let mut refused = false;
         while let Some(event) = self.wire.next_event(Some(deadline))? {
             session_lives(&event, &self.wire)?;
@@ -446,6 +457,7 @@ impl Client {
         Err(unanswered(
             &self.wire,
             &format!("attach a link to {purpose}"),
+            self.time_out,
         ))
     }
 
@@ -503,32 +515,37 @@ pub fn config(name: &str, host: &str, sasl: Sasl, max_frame_size: u32) -> Config
 /// # Errors
 /// If it refuses or does not answer.
 pub fn await_open(wire: &mut Wire) -> Result<(), Failure> {
+    await_opened(wire, ANSWER_TIME_OUT)
+}
+
+fn await_opened(wire: &mut Wire, time_out: Duration) -> Result<(), Failure> {
     let is_open = |event: &Event| matches!(event, Event::Opened(_));
-    await_event(wire, "open the connection", is_open).map(|_| ())
+    await_event(wire, "open the connection", time_out, is_open).map(|_| ())
 }
 
 /// Waits for an event that `wanted` recognises; others are of no use before it.
 fn await_event(
     wire: &mut Wire,
     purpose: &str,
+    time_out: Duration,
     wanted: impl Fn(&Event) -> bool,
 ) -> Result<Event, Failure> {
-    let deadline = wire.now() + ANSWER_TIME_OUT;
+    let deadline = wire.now() + time_out;
     while let Some(event) = wire.next_event(Some(deadline))? {
         session_lives(&event, wire)?;
         if wanted(&event) {
             return Ok(event);
         }
     }
-    Err(unanswered(wire, purpose))
+    Err(unanswered(wire, purpose, time_out))
 }
 
 /// The peer does not answer, or the person does not want to wait.
-fn unanswered(wire: &Wire, purpose: &str) -> Failure {
+fn unanswered(wire: &Wire, purpose: &str, time_out: Duration) -> Failure {
     if wire.interrupted() {
         return Failure::new("stopped");
     }
-    let seconds = ANSWER_TIME_OUT.as_secs();
+    let seconds = time_out.as_secs_f64();
     Failure::new(format!(
         "{} did not {purpose} within {seconds} s",
         wire.peer()

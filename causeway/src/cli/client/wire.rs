@@ -23,6 +23,8 @@ use crate::random::Random;
 
 /// How long a TCP connection may take to come up, and a write to be taken.
 const SOCKET_TIME_OUT: Duration = Duration::from_secs(10);
+/// The least time for a TCP connection to come up.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 /// How long a wait lasts before heartbeats and Ctrl-C are looked at again.
 const WAIT_MAX: Duration = Duration::from_millis(200);
 
@@ -65,7 +67,23 @@ impl Wire {
         interrupt: Interrupt,
         trace: bool,
     ) -> Result<Self, Failure> {
-        let socket = connect(peer)?;
+        Self::connect_within(SOCKET_TIME_OUT, peer, config, clock, interrupt, trace)
+    }
+
+    /// The same with a time of one's own for the socket to come up.
+    ///
+    /// # Errors
+    /// As [`Wire::connect`].
+    pub fn connect_within(
+        time: Duration,
+        peer: &Endpoint,
+        config: Arc<Config>,
+        clock: Clock,
+        interrupt: Interrupt,
+        trace: bool,
+    ) -> Result<Self, Failure> {
+        // No time at all is none that a system takes.
+        let socket = connect(peer, time.max(WAIT_MIN))?;
         let mut connection = Connection::new(config, clock.now());
         connection.set_tap(trace);
         let mut output = SendQueue::new();
@@ -258,13 +276,13 @@ impl Wire {
 }
 
 /// A TCP connection to the first address of the host that answers.
-fn connect(peer: &Endpoint) -> Result<Blocking, Failure> {
+fn connect(peer: &Endpoint, time: Duration) -> Result<Blocking, Failure> {
     let stage = peer.stage()?;
     let addresses: Vec<SocketAddr> = (peer.host.as_str(), peer.port)
         .to_socket_addrs()
         .map_err(|error| Failure::new(format!("unknown host `{}`: {error}", peer.host)))?
         .collect();
-    Blocking::connect(&addresses, SOCKET_TIME_OUT, stage).map_err(|error| {
+    Blocking::connect(&addresses, time, stage).map_err(|error| {
         Failure::new(format!("cannot connect to {peer}: {error}"))
             .hint("`causeway run` starts a router here; --url amqp://HOST:PORT names another")
     })

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Command};
 
-use crate::cli::client::endpoint::{Endpoint, PORT_DEFAULT, PORT_SECURE};
+use crate::cli::client::endpoint::{Endpoint, PORT_SECURE};
 use crate::cli::client::secure::TlsOptions;
 use crate::cli::client::{ConnectOptions, container_name};
 use crate::cli::failure::Failure;
@@ -142,9 +142,7 @@ impl Common {
         };
         let port = match url.port {
             // A port that nobody named is that of TLS.
-            PORT_DEFAULT if wants_tls && !url.is_secure && !self.bus.contains(":5672") => {
-                PORT_SECURE
-            }
+            _ if wants_tls && !url.names_port => PORT_SECURE,
             port => port,
         };
         let mechanisms = self.sasl_mechanisms.clone();
@@ -223,6 +221,15 @@ pub(super) fn in_known_words(trouble: Trouble, options: &ConnectOptions) -> Comp
 
 fn lost(bus: &str, failure: &Failure) -> Complaint {
     let said = failure.to_string();
+    let is_late = said.contains(" within ") || said.contains("timed out");
+    if is_late {
+        let what = match said.contains("attach a link") {
+            true => "Opening link",
+            false => "Opening connection",
+        };
+        let text = format!("Connection {bus} timed out: {what}");
+        return Complaint::new("Timeout", text);
+    }
     let reason = if said.contains("Connection refused") {
         "Condition('proton.pythonio', 'Connection refused to all addresses')".to_owned()
     } else if said.starts_with("TLS with ") || said.starts_with("no TLS with ") {
@@ -317,6 +324,10 @@ mod tests {
             assert!(!options(arguments).no_sasl, "{arguments:?}");
         }
         assert_eq!(options(&["--ssl-trustfile", "f"]).url.port, 5671);
+        for (bus, port) in [("h:amqp", 5672), ("h:5672", 5672), ("u:5672@h", 5671)] {
+            let named = options(&["--ssl-trustfile", "f", "-b", bus]);
+            assert_eq!(named.url.port, port, "{bus}");
+        }
         assert!(!options(&["--ssl-disable-peer-name-verify"]).tls.ask());
     }
 

@@ -3,7 +3,8 @@
 //! Owns the two forms of a table: columns, all to the left, and comma-separated values. Scripts
 //! compare this text, so blanks count.
 
-use crate::cli::stat::sheet::Sheet;
+use crate::cli::stat::sheet::{Line, Sheet};
+use crate::cli::table::harmless;
 
 /// Blanks between two columns.
 const GAP: usize = 2;
@@ -21,8 +22,10 @@ pub(super) fn lines(sheet: &Sheet, is_csv: bool) -> Vec<String> {
         lines.extend(sheet.csv());
         return lines;
     }
+    let texts = |row: &Line| row.cells.iter().map(|cell| harmless(cell)).collect();
+    let rows: Vec<Vec<String>> = sheet.rows.iter().map(texts).collect();
     let width = |column: usize| {
-        let cells = sheet.rows.iter().filter_map(|row| row.cells.get(column));
+        let cells = rows.iter().filter_map(|row| row.get(column));
         let longest = cells.map(|cell| cell.chars().count()).max();
         let head = sheet.heads.get(column).map_or(0, |head| head.len());
         longest.unwrap_or(0).max(head) + GAP
@@ -42,8 +45,8 @@ pub(super) fn lines(sheet: &Sheet, is_csv: bool) -> Vec<String> {
     lines.push(line(&mut sheet.heads.iter().copied()));
     let rule = "=".repeat(widths.iter().sum());
     lines.push(format!("{PREFIX}{rule}"));
-    let rows = sheet.rows.iter();
-    lines.extend(rows.map(|row| line(&mut row.cells.iter().map(String::as_str))));
+    let rows = rows.iter();
+    lines.extend(rows.map(|row| line(&mut row.iter().map(String::as_str))));
     lines
 }
 

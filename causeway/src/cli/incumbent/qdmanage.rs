@@ -13,7 +13,7 @@ use super::common::{Common, Complaint, ended, in_known_words, misused, say_versi
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::manage::dumps::Form;
 use crate::cli::manage::request::{Answer, Problem, Request, Style};
-use crate::cli::manager::Manager;
+use crate::cli::manager::{Manager, Trouble};
 use crate::cli::screen;
 
 const PROGRAM: &str = "qdmanage <operation>";
@@ -99,7 +99,7 @@ fn manage(options: Options) -> Result<(), Failing> {
     let connect = options.common.connect_options()?;
     let node = options.common.node(&connect);
     let mut words = options.words.into_iter();
-    let request = Request {
+    let mut request = Request {
         operation: words.next().unwrap_or_default(),
         arguments: words.collect(),
         entity_type: options.r#type.filter(|name| !name.is_empty()),
@@ -108,6 +108,12 @@ fn manage(options: Options) -> Result<(), Failing> {
         reads_input: options.stdin,
         body: options.body,
         properties: options.properties,
+        given: None,
+    };
+    let failed = |problem, known: &dyn Fn(Trouble) -> Complaint| match problem {
+        Problem::Usage(text) => Failing::Usage(text),
+        Problem::Value { class, text } => Complaint::new(class, text).into(),
+        Problem::Trouble(trouble) => known(trouble).into(),
     };
     let form = Form {
         indent: usize::try_from(options.indent).ok(),
@@ -115,15 +121,13 @@ fn manage(options: Options) -> Result<(), Failing> {
     };
     let time_out = options.common.time_out();
     let known = |trouble| in_known_words(trouble, &connect);
+    let read = request.read_input(&mut io::stdin());
+    read.map_err(|problem| failed(problem, &known))?;
     let interrupt = Interrupt::on_signals().map_err(|failure| known(failure.into()))?;
     let mut manager = Manager::connect_to(&connect, &node, time_out, interrupt)
         .map_err(|failure| known(failure.into()))?;
-    let answer = request.perform(&mut manager, &mut io::stdin(), Style::Incumbent);
-    let answer = answer.map_err(|problem| match problem {
-        Problem::Usage(text) => Failing::Usage(text),
-        Problem::Value { class, text } => Complaint::new(class, text).into(),
-        Problem::Trouble(trouble) => known(trouble).into(),
-    })?;
+    let answer = request.perform(&mut manager, Style::Incumbent);
+    let answer = answer.map_err(|problem| failed(problem, &known))?;
     manager.close();
     let said = match answer {
         Answer::Nothing => Ok(()),

@@ -13,6 +13,7 @@ use crate::cli::stat::columns as of;
 use crate::cli::stat::columns::Column;
 use crate::cli::stat::sheet::Sheet;
 use crate::cli::stat::view::View;
+use crate::cli::table::harmless;
 
 /// How the views are to be printed.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +111,9 @@ impl Print {
                 all.extend(lines(&users(table), self.is_csv));
                 all
             }
-            View::Log => Row::all(table).map(|row| log_line(&row)).collect(),
+            View::Log => Row::all(table)
+                .map(|row| harmless(&log_line(&row)))
+                .collect(),
             View::Memory | View::Connectors => Vec::new(),
         }
     }

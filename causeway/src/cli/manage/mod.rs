@@ -87,7 +87,7 @@ pub fn run(options: ManageOptions) -> ExitCode {
 }
 
 fn manage(options: ManageOptions) -> Result<ExitCode, Failure> {
-    let request = Request {
+    let mut request = Request {
         operation: options.operation,
         arguments: options.arguments,
         entity_type: options.r#type,
@@ -96,7 +96,9 @@ fn manage(options: ManageOptions) -> Result<ExitCode, Failure> {
         reads_input: options.stdin,
         body: options.body,
         properties: options.properties,
+        given: None,
     };
+    request.read_input(&mut io::stdin())?;
     let form = Form {
         indent: usize::try_from(options.indent).ok(),
         is_ascii: false,
@@ -108,7 +110,7 @@ fn manage(options: ManageOptions) -> Result<ExitCode, Failure> {
     };
     let interrupt = Interrupt::on_signals()?;
     let mut manager = Manager::connect_to(&options.connect, &node, options.timeout, interrupt)?;
-    let answer = request.perform(&mut manager, &mut io::stdin(), Style::Own);
+    let answer = request.perform(&mut manager, Style::Own);
     let answer = answer.map_err(Failure::from)?;
     manager.close();
     match answer {

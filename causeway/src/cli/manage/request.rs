@@ -44,6 +44,8 @@ pub struct Request {
     pub body: Option<String>,
     /// Properties of an operation that is not built in.
     pub properties: Option<String>,
+    /// What the input said.
+    pub given: Option<Json>,
 }
 
 /// What is to be printed.
@@ -85,21 +87,28 @@ fn bad(class: &'static str, text: impl Into<String>) -> Problem {
 }
 
 impl Request {
+    /// Reads the input, if the operation takes any: before a router waits for it.
+    ///
+    /// # Errors
+    /// If that is not JSON.
+    pub fn read_input(&mut self, input: &mut impl Read) -> Result<(), Problem> {
+        let is_written = ["CREATE", "UPDATE"].contains(&self.operation.to_uppercase().as_str());
+        if self.reads_input && is_written {
+            self.given = Some(read_json(input)?);
+        }
+        Ok(())
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors
     /// If words make no sense, or the router refuses or does not answer.
-    pub fn perform(
-        mut self,
-        manager: &mut Manager,
-        input: &mut impl Read,
-        style: Style,
-    ) -> Result<Answer, Problem> {
+    pub fn perform(mut self, manager: &mut Manager, style: Style) -> Result<Answer, Problem> {
         self.entity_type = self.entity_type.map(|name| full_name(&name));
         let operation = self.operation.to_uppercase();
         match operation.as_str() {
             "QUERY" => self.query(manager),
-            "CREATE" | "UPDATE" => self.write(manager, &operation, input, style),
+            "CREATE" | "UPDATE" => self.write(manager, &operation, style),
             "READ" => {
                 self.nothing_more(0)?;
                 let entity = manager.call("READ", &self.target(), empty())?;
@@ -181,16 +190,15 @@ impl Request {
         &self,
         manager: &mut Manager,
         operation: &str,
-        input: &mut impl Read,
         style: Style,
     ) -> Result<Answer, Problem> {
-        if !self.reads_input {
+        let Some(given) = self.given.clone() else {
             let attributes = self.attributes(style)?;
             return Ok(Answer::Data(
                 self.write_one(manager, operation, attributes, style)?,
             ));
-        }
-        match read_json(input)? {
+        };
+        match given {
             Json::Object(attributes) => {
                 let written = self.write_one(manager, operation, attributes, style)?;
                 Ok(Answer::Data(written))
@@ -245,12 +253,23 @@ impl Request {
         for argument in &self.arguments {
             let (name, value) = match argument.split_once('=') {
                 None => (argument.as_str(), Json::Null),
-                Some((name, "true")) => (name, Json::Bool(true)),
-                Some((name, "false")) => (name, Json::Bool(false)),
                 Some((name, text)) => {
                     let entity_type = self.entity_type.as_deref();
-                    let attribute = find(known, entity_type, name, style)?;
-                    (name, converted(attribute, text, style)?)
+                    let attribute = find(known, entity_type, name, style);
+                    let truth = text.parse::<bool>().ok();
+                    let attribute = match truth {
+                        Some(_) => attribute.ok().flatten(),
+                        None => attribute?,
+                    };
+                    // A text may well be one of these words.
+                    let is_text = |it: &Attribute| {
+                        matches!(it.kind, Kind::String | Kind::Path | Kind::EntityId)
+                    };
+                    let is_text = attribute.is_some_and(is_text);
+                    match truth.filter(|_| !is_text) {
+                        Some(truth) => (name, Json::Bool(truth)),
+                        None => (name, converted(attribute, text, style)?),
+                    }
                 }
             };
             attributes.insert(name.to_owned(), value);

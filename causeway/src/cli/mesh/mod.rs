@@ -71,7 +71,10 @@ pub fn run(options: MeshOptions) -> ExitCode {
 }
 
 fn mesh(options: MeshOptions) -> Result<ExitCode, Failure> {
-    let interrupt = Interrupt::on_signals()?;
+    let interrupt = match io::stdin().is_terminal() && io::stdout().is_terminal() {
+        true => terminal::interrupt()?,
+        false => Interrupt::on_signals()?,
+    };
     if let Err(text) = raise_open_files() {
         screen::complain(&format!("warning: {text}"));
     }

@@ -20,6 +20,7 @@ use crate::cli::quantity;
 use crate::cli::screen;
 use crate::cli::stat::sheet::{Choice, Filter};
 use crate::cli::stat::view::View;
+use crate::cli::table::harmless;
 
 pub(super) mod cells;
 pub(super) mod columns;
@@ -28,6 +29,9 @@ pub mod view;
 
 /// What a terminal does to show a new round where the last one was.
 const NEW_ROUND: &str = "\x1b[H\x1b[2J";
+
+/// The least time between two rounds.
+const WATCH_MIN: Duration = Duration::from_millis(100);
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -101,7 +105,7 @@ pub struct StatOptions {
     pub sort: Option<String>,
     /// Ask again and again, every 2 s where silent, until Ctrl-C.
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s",
-          value_parser = quantity::parse_duration)]
+          require_equals = true, value_parser = quantity::parse_duration)]
     pub watch: Option<Duration>,
     /// Ask another router of the network, through the one that is connected to.
     #[arg(short, long, value_name = "ID")]
@@ -156,7 +160,7 @@ fn stat(options: &StatOptions) -> Result<ExitCode, Failure> {
             Err(_) if manager.interrupted() => break,
             Err(failure) => return Err(failure),
         }
-        manager.rest(interval)?;
+        manager.rest(interval.max(WATCH_MIN))?;
         if new_round.is_empty() && !options.json && !manager.interrupted() {
             screen::say("")?;
         }
@@ -239,7 +243,7 @@ fn shown(manager: &mut Manager, options: &StatOptions) -> Result<String, Failure
         } else if options.csv {
             texts.push(sheet.csv().join("\n"));
         } else if view == View::Log {
-            let line = |line: &sheet::Line| line.cells.join(" ");
+            let line = |line: &sheet::Line| harmless(&line.cells.join(" "));
             texts.push(sheet.rows.iter().map(line).collect::<Vec<_>>().join("\n"));
         } else {
             texts.push(sheet.text());

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::manager::plain;
 use crate::cli::stat::cells::Row;
 use crate::cli::stat::columns::Column;
-use crate::cli::table::Layout;
+use crate::cli::table::{Layout, harmless};
 
 /// A table of text; each row knows which entity it shows.
 #[derive(Debug, Default)]
@@ -232,7 +232,7 @@ impl Place {
 fn quoted(field: &str) -> String {
     match field.is_empty() {
         true => String::new(),
-        false => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => format!("\"{}\"", harmless(field).replace('"', "\"\"")),
     }
 }
 

@@ -88,7 +88,12 @@ fn top(options: &TopOptions) -> Result<ExitCode, Failure> {
         Some(id) => Node::Router(id.clone()),
         None => Node::Own,
     };
-    let interrupt = Interrupt::on_signals()?;
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let is_drawn = is_terminal && !options.batch;
+    let interrupt = match is_drawn {
+        true => terminal::interrupt()?,
+        false => Interrupt::on_signals()?,
+    };
     let manager = Manager::connect_to(&options.connect, &node, options.timeout, interrupt)?;
     let name = match &options.router {
         Some(id) => id.clone(),
@@ -102,10 +107,9 @@ fn top(options: &TopOptions) -> Result<ExitCode, Failure> {
         clock: Clock::start(),
         interval: options.interval.max(LOOK),
     };
-    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let ended = match options.batch || !is_terminal {
-        true => top.print(options.rounds),
-        false => top.draw(),
+    let ended = match is_drawn {
+        true => top.draw(),
+        false => top.print(options.rounds),
     };
     match ended {
         // Whatever else went wrong: that is what was asked for.
@@ -129,8 +133,9 @@ struct Top {
 
 impl Top {
     fn ask(&mut self) -> Result<(), Failure> {
-        let samples = self.page.view.ask(&mut self.manager, &self.node)?;
-        self.page.take(samples, self.clock.now());
+        let view = self.page.view;
+        let samples = view.ask(&mut self.manager, &self.node, &self.clock)?;
+        self.page.take(samples);
         Ok(())
     }
 
@@ -158,20 +163,27 @@ impl Top {
         let mut terminal = Terminal::take()?;
         let input = terminal::read_input()?;
         let mut due = self.clock.now();
+        // The room there was for what is drawn; none if that has changed.
+        let mut drawn = None;
         while !self.manager.interrupted() {
             if self.clock.now() >= due && !self.page.is_paused {
                 terminal.measure()?;
                 due = self.clock.now() + self.interval;
                 self.ask()?;
+                drawn = None;
             }
-            let lines = self.page.lines(&self.name, terminal.room());
-            terminal.draw_above(&lines, &self.page.foot())?;
+            if drawn != Some(terminal.room()) {
+                drawn = Some(terminal.room());
+                let lines = self.page.lines(&self.name, terminal.room());
+                terminal.draw_above(&lines, &self.page.foot())?;
+            }
             let pressed = match input.recv_timeout(LOOK) {
                 Ok(bytes) => terminal.pressed(&bytes),
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
             for key in pressed {
+                drawn = None;
                 if self.page.press(key) == Wish::Quit {
                     return Ok(());
                 }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use amqp_proto::Time;
 
-use super::view::{Column, Figure, Sample, View};
+use super::view::{Column, Figure, Part, Sample, View};
 use crate::cli::quantity::three_digits;
 use crate::cli::stat::sheet::matches;
+use crate::cli::table::harmless;
 
 /// Keys, in a line that fits 80 columns.
 const HELP: &str =
@@ -28,8 +29,8 @@ pub(super) struct Page {
     /// A filter that is being typed.
     typing: Option<String>,
     pub(super) is_paused: bool,
-    before: BTreeMap<String, Vec<u64>>,
-    asked: Option<Time>,
+    /// The counters of each part, and when they were taken.
+    before: BTreeMap<String, (Time, Vec<u64>)>,
     lines: Vec<Line>,
 }
 
@@ -57,7 +58,6 @@ impl Page {
             typing: None,
             is_paused: false,
             before: BTreeMap::new(),
-            asked: None,
             lines: Vec::new(),
         };
         page.turn(view);
@@ -97,35 +97,50 @@ impl Page {
         self.sort = view.columns().iter().position(is_rate).unwrap_or(0);
         self.is_up = false;
         self.before.clear();
-        self.asked = None;
         self.lines.clear();
     }
 
     /// Takes a round of samples.
-    pub(super) fn take(&mut self, samples: Vec<Sample>, now: Time) {
-        let seconds = self
-            .asked
-            .map(|asked| now.saturating_sub(asked).as_secs_f64());
-        let seconds = seconds.filter(|seconds| *seconds > 0.0);
-        let rate = |sample: &Sample, place: usize, counter: u64| {
-            // What was not there before began with nothing.
-            let before = self.before.get(&sample.key);
-            let before = before.and_then(|all| all.get(place)).copied().unwrap_or(0);
-            #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-            let grown = counter.saturating_sub(before) as f64;
-            seconds.map(|seconds| grown / seconds)
-        };
+    pub(super) fn take(&mut self, samples: Vec<Sample>) {
+        let mut counted = BTreeMap::new();
+        for sample in &samples {
+            // Who is silent goes on where it was.
+            if sample.parts.is_empty()
+                && let Some(last) = self.before.remove(&sample.key)
+            {
+                counted.insert(sample.key.clone(), last);
+            }
+            let parts = sample.parts.iter();
+            counted
+                .extend(parts.map(|part| (part.key.clone(), (sample.at, part.counters.clone()))));
+        }
         let lines = samples.into_iter().map(|sample| {
-            let counters = sample.counters.iter().enumerate();
-            let rates = counters
-                .map(|(place, counter)| rate(&sample, place, *counter))
+            let places = sample.parts.iter().map(|part| part.counters.len()).max();
+            let rates = (0..places.unwrap_or(0))
+                .map(|place| self.rate(&sample, place))
                 .collect();
             Line { sample, rates }
         });
         self.lines = lines.collect();
-        let counters = |line: &Line| (line.sample.key.clone(), line.sample.counters.clone());
-        self.before = self.lines.iter().map(counters).collect();
-        self.asked = Some(now);
+        self.before = counted;
+    }
+
+    /// How fast a counter grows in all parts that have been there before; what is new has grown for
+    /// nobody knows how long.
+    fn rate(&self, sample: &Sample, place: usize) -> Option<f64> {
+        let of_part = |part: &Part| {
+            let (at, counters) = self.before.get(&part.key)?;
+            let seconds = sample.at.saturating_sub(*at).as_secs_f64();
+            let counter = part.counters.get(place)?;
+            #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+            let grown = counter.saturating_sub(*counters.get(place)?) as f64;
+            (seconds > 0.0).then_some(grown / seconds)
+        };
+        sample
+            .parts
+            .iter()
+            .filter_map(of_part)
+            .reduce(|sum, rate| sum + rate)
     }
 
     /// Does what a key asks for.
@@ -268,6 +283,7 @@ fn as_numbers(one: &str, other: &str) -> Ordering {
 
 /// A text in exactly so many columns.
 fn padded(text: &str, width: usize, is_left: bool) -> String {
+    let text = harmless(text);
     let count = text.chars().count();
     if count > width {
         let kept: String = text.chars().take(width.saturating_sub(1)).collect();
@@ -288,10 +304,29 @@ mod tests {
     fn sample(address: &str, ingress: u64) -> Sample {
         Sample {
             key: format!("M0{address}"),
+            at: Time::ZERO,
             texts: vec![address.to_owned(), "0".to_owned()],
-            counters: vec![ingress, 0, 0],
+            parts: vec![Part {
+                key: format!("M0{address}"),
+                counters: vec![ingress, 0, 0],
+            }],
             gauges: vec![1, 0],
         }
+    }
+
+    fn take(page: &mut Page, samples: Vec<Sample>, at: Time) {
+        page.take(
+            samples
+                .into_iter()
+                .map(|sample| Sample { at, ..sample })
+                .collect(),
+        );
+    }
+
+    /// The rate in that line.
+    fn rate(page: &Page, line: usize) -> String {
+        let line = &page.lines("here", 80)[line + 2];
+        line.split_whitespace().nth(2).unwrap().to_owned()
     }
 
     fn at(seconds: u64) -> Time {
@@ -310,13 +345,18 @@ mod tests {
     #[test]
     fn rates_come_from_two_rounds() {
         let mut page = Page::new(View::Addresses);
-        page.take(vec![sample("slow", 1000), sample("fast", 0)], at(1));
+        take(
+            &mut page,
+            vec![sample("slow", 1000), sample("fast", 0)],
+            at(1),
+        );
         assert!(
             page.lines("here", 9)[2].contains(" - "),
             "{:?}",
             page.lines("here", 9)
         );
-        page.take(
+        take(
+            &mut page,
             vec![sample("slow", 1002), sample("fast", 500), sample("new", 4)],
             at(3),
         );
@@ -324,14 +364,50 @@ mod tests {
         assert_eq!(lines[0], "here: addresses, by in/s down");
         let cells: Vec<&str> = lines[2].split_whitespace().collect();
         assert_eq!(cells, ["fast", "0", "250", "0", "0", "1", "0"]);
-        assert_eq!(names(&page), ["fast", "new", "slow"]);
+        // What is new may have grown for long: it has no rate yet.
+        assert_eq!(names(&page), ["fast", "slow", "new"]);
+        assert_eq!(rate(&page, 2), "-");
         // A counter that began again is not as fast as that.
-        page.take(vec![sample("slow", 0)], at(4));
+        take(&mut page, vec![sample("slow", 0)], at(4));
         assert_eq!(
             page.lines("here", 9)[2].split_whitespace().nth(2),
             Some("0")
         );
         assert_eq!(page.lines("here", 2).len(), 2);
+    }
+
+    #[test]
+    fn who_was_silent_has_the_rate_of_the_whole_time() {
+        let mut page = Page::new(View::Addresses);
+        take(&mut page, vec![sample("a", 1000)], at(1));
+        let silent = Sample {
+            parts: Vec::new(),
+            ..sample("a", 0)
+        };
+        take(&mut page, vec![silent], at(2));
+        assert_eq!(rate(&page, 0), "-");
+        take(&mut page, vec![sample("a", 1030)], at(4));
+        assert_eq!(rate(&page, 0), "10");
+    }
+
+    #[test]
+    fn links_that_come_and_go_are_not_traffic() {
+        let part = |key: &str, count| Part {
+            key: key.to_owned(),
+            counters: vec![count, 0, 0],
+        };
+        let with = |parts| Sample {
+            parts,
+            ..sample("c", 0)
+        };
+        let mut page = Page::new(View::Addresses);
+        let both = || vec![with(vec![part("1", 5_000_000), part("2", 10)])];
+        take(&mut page, both(), at(1));
+        // The busy one goes: what it carried before is not taken off, nor added when it is back.
+        take(&mut page, vec![with(vec![part("2", 30)])], at(2));
+        assert_eq!(rate(&page, 0), "20");
+        take(&mut page, both(), at(3));
+        assert_eq!(rate(&page, 0), "0");
     }
 
     #[test]
@@ -344,8 +420,8 @@ mod tests {
                 sample("x", 5),
             ]
         };
-        page.take(samples(), at(1));
-        page.take(samples(), at(2));
+        take(&mut page, samples(), at(1));
+        take(&mut page, samples(), at(2));
         let press = |page: &mut Page, keys: &str| {
             for key in keys.chars() {
                 assert_eq!(page.press(key), Wish::Nothing);
@@ -358,7 +434,8 @@ mod tests {
         press(&mut page, "/*old\n");
         assert_eq!(names(&page), ["orders.old"]);
         press(&mut page, "/q\x1bp");
-        assert!(page.is_paused && page.foot().len() <= 80);
+        assert!(page.is_paused);
+        assert_eq!(page.foot(), HELP);
         assert_eq!(
             page.lines("here", 1),
             ["here: addresses, by in/s down, only *old, paused"]
@@ -373,7 +450,7 @@ mod tests {
     #[test]
     fn a_column_is_sorted_by_when_asked_for() {
         let mut page = Page::new(View::Addresses);
-        page.take(vec![sample("b", 0), sample("a", 0)], at(1));
+        take(&mut page, vec![sample("b", 0), sample("a", 0)], at(1));
         page.sort("address").unwrap();
         assert_eq!(names(&page), ["a", "b"]);
         page.sort("-address").unwrap();

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use amqp_proto::Time;
 use clap::ValueEnum;
 use management::client::Table;
 
 use crate::cli::failure::Failure;
 use crate::cli::manager::{Manager, Node, Trouble};
 use crate::cli::stat::cells::{Row, key_parts};
+use crate::clock::Clock;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,11 +46,29 @@ pub(super) type Column = (&'static str, usize, Figure);
 pub(super) struct Sample {
     /// What tells it from the others.
     pub(super) key: String,
+    /// When it was taken.
+    pub(super) at: Time,
     pub(super) texts: Vec<String>,
-    /// Numbers that grow.
-    pub(super) counters: Vec<u64>,
+    /// What it is made of; nothing is known of one that has no parts.
+    pub(super) parts: Vec<Part>,
     /// Numbers that come and go.
     pub(super) gauges: Vec<u64>,
+}
+
+/// What grows by itself, and may come and go by itself: a link of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) key: String,
+    /// Numbers that grow.
+    pub(super) counters: Vec<u64>,
+}
+
+impl Part {
+    /// All of a sample.
+    fn whole(key: &str, counters: Vec<u64>) -> Vec<Self> {
+        let key = key.to_owned();
+        vec![Self { key, counters }]
+    }
 }
 
 use Figure::{Gauge, Rate, Text};
@@ -111,32 +131,42 @@ impl View {
     ///
     /// # Errors
     /// If the router does not answer.
-    pub(super) fn ask(self, manager: &mut Manager, node: &Node) -> Result<Vec<Sample>, Failure> {
+    pub(super) fn ask(
+        self,
+        manager: &mut Manager,
+        node: &Node,
+        clock: &Clock,
+    ) -> Result<Vec<Sample>, Failure> {
         manager.turn_to(node)?;
         let mut ask = |name: &str, columns: &[&str]| {
             let name = format!("org.apache.qpid.dispatch.{name}");
             manager.table(&name, columns, None).map_err(Failure::from)
         };
-        match self {
+        let mut samples = match self {
             Self::Connections => {
                 let connections = ask("connection", &["identity", "container", "host"])?;
                 let links = ask("router.link", &LINK_COLUMNS)?;
-                Ok(connections_of(&connections, &links))
+                connections_of(&connections, &links)
             }
             Self::Links => {
                 let links = ask("router.link", &LINK_COLUMNS)?;
-                Ok(Row::all(&links).map(|row| link(&row)).collect())
+                Row::all(&links).map(|row| link(&row)).collect()
             }
             Self::Addresses => {
                 let addresses = ask("router.address", &ADDRESS_COLUMNS)?;
-                Ok(Row::all(&addresses).map(|row| address(&row)).collect())
+                Row::all(&addresses).map(|row| address(&row)).collect()
             }
             Self::Routers => {
                 let nodes = ask("router.node", &["id"])?;
                 let ids: Vec<String> = Row::all(&nodes).map(|row| row.text("id")).collect();
-                routers(manager, node, &ids)
+                return routers(manager, node, &ids, clock);
             }
-        }
+        };
+        let now = clock.now();
+        samples
+            .iter_mut()
+            .for_each(|sample: &mut Sample| sample.at = now);
+        Ok(samples)
     }
 }
 
@@ -172,15 +202,17 @@ fn link(row: &Row<'_>) -> Sample {
         ("mobile", phase) => format!("{address} ({phase})"),
         (class, _) => format!("{class}:{address}"),
     };
+    let key = row.text("identity");
     Sample {
-        key: row.text("identity"),
+        parts: Part::whole(&key, numbers(row, ["deliveryCount"])),
         texts: vec![
-            row.text("identity"),
+            key.clone(),
             row.text("connectionId"),
             row.text("linkDir"),
             address,
         ],
-        counters: numbers(row, ["deliveryCount"]),
+        key,
+        at: Time::ZERO,
         gauges: numbers(
             row,
             [
@@ -200,36 +232,41 @@ fn address(row: &Row<'_>) -> Sample {
         "mobile" => address,
         class => format!("{class}:{address}"),
     };
+    let counters = ["deliveriesIngress", "deliveriesEgress", "deliveriesTransit"];
     Sample {
+        parts: Part::whole(&key, numbers(row, counters)),
         key,
+        at: Time::ZERO,
         texts: vec![address, phase],
-        counters: numbers(
-            row,
-            ["deliveriesIngress", "deliveriesEgress", "deliveriesTransit"],
-        ),
         gauges: numbers(row, ["subscriberCount", "remoteCount"]),
     }
 }
 
 /// What the links of each connection carry together.
 fn connections_of(connections: &Table, links: &Table) -> Vec<Sample> {
-    let mut sums: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+    let mut all: BTreeMap<String, (Vec<Part>, u64)> = BTreeMap::new();
     for row in Row::all(links) {
-        let (came, left, open) = sums.entry(row.text("connectionId")).or_default();
+        let (parts, open) = all.entry(row.text("connectionId")).or_default();
         let count = row.number("deliveryCount").unwrap_or(0);
-        match row.text("linkDir") == "in" {
-            true => *came += count,
-            false => *left += count,
-        }
+        let counters = match row.text("linkDir") == "in" {
+            true => vec![count, 0],
+            false => vec![0, count],
+        };
+        let key = row.text("identity");
+        parts.push(Part { key, counters });
         *open += row.number("unsettledCount").unwrap_or(0);
     }
     let of_row = |row: Row<'_>| {
         let key = row.text("identity");
-        let (came, left, open) = sums.get(&key).copied().unwrap_or_default();
+        let (mut parts, open) = all.remove(&key).unwrap_or_default();
+        // One without links carries nothing, and that is known.
+        let own = format!("connection {key}");
+        parts.extend(Part::whole(&own, vec![0, 0]));
         Sample {
             texts: vec![key.clone(), row.text("container"), row.text("host")],
             key,
-            counters: vec![came, left],
+            at: Time::ZERO,
+            parts,
             gauges: vec![open],
         }
     };
@@ -237,7 +274,12 @@ fn connections_of(connections: &Table, links: &Table) -> Vec<Sample> {
 }
 
 /// Each router of the network; one that does not answer has no figures.
-fn routers(manager: &mut Manager, own: &Node, ids: &[String]) -> Result<Vec<Sample>, Failure> {
+fn routers(
+    manager: &mut Manager,
+    own: &Node,
+    ids: &[String],
+    clock: &Clock,
+) -> Result<Vec<Sample>, Failure> {
     let mut nodes: Vec<Node> = ids.iter().cloned().map(Node::Router).collect();
     if nodes.is_empty() {
         // A router that is by itself.
@@ -248,13 +290,12 @@ fn routers(manager: &mut Manager, own: &Node, ids: &[String]) -> Result<Vec<Samp
         let asked = manager.turn_to(&node).map_err(Trouble::from);
         let asked =
             asked.and_then(|()| manager.table("org.apache.qpid.dispatch.router", &[], None));
+        let counters = ["deliveriesIngress", "deliveriesEgress", "deliveriesTransit"];
         let sample = |row: Row<'_>| Sample {
             key: row.text("id"),
+            at: clock.now(),
             texts: vec![row.text("id")],
-            counters: numbers(
-                &row,
-                ["deliveriesIngress", "deliveriesEgress", "deliveriesTransit"],
-            ),
+            parts: Part::whole(&row.text("id"), numbers(&row, counters)),
             gauges: numbers(&row, ["connectionCount", "linkCount", "addrCount"]),
         };
         match (asked, node) {
@@ -313,9 +354,9 @@ mod tests {
         };
         let samples = connections_of(&connections, &links);
         assert_eq!(samples.len(), 1);
-        assert_eq!(
-            (&samples[0].counters[..], &samples[0].gauges[..]),
-            (&[6, 3][..], &[6][..])
-        );
+        let counters = samples[0].parts.iter().map(|part| &part.counters[..]);
+        let counters: Vec<&[u64]> = counters.collect();
+        assert_eq!(counters, [&[5, 0][..], &[0, 3], &[1, 0], &[0, 0]]);
+        assert_eq!(samples[0].gauges, [6]);
     }
 }

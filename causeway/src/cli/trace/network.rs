@@ -384,8 +384,14 @@ fn pattern(row: &Row<'_>) -> String {
 fn configured(rules: &Table, router: &Table, address: &str) -> String {
     let mut tree = PatternTree::new();
     for row in Row::all(rules) {
+        // A router gives a rule that makes its addresses unavailable no distribution.
+        let distribution = match row.text("distribution") {
+            none if none.is_empty() => "unavailable".to_owned(),
+            distribution => distribution,
+        };
         // A rule that the router could not use covers nothing.
-        let _ = tree.insert(&pattern(&row), row.text("distribution"));
+        tree.insert(&pattern(&row), distribution)
+            .unwrap_or_default();
     }
     let others = || {
         let row = Row::all(router).next();
@@ -442,7 +448,7 @@ mod tests {
                 .map(str::to_owned)
                 .to_vec(),
             rows: vec![
-                row("secret", "", "unavailable").to_vec(),
+                row("secret", "", "").to_vec(),
                 row("", "secret.*.open", "multicast").to_vec(),
             ],
         };

@@ -6,11 +6,11 @@ use serde_json::{Value as Json, json};
 
 use super::network::{LinkSeen, Network, RouterSeen};
 use super::verdict::{Flow, Verdict};
-use crate::cli::table::Layout;
+use crate::cli::table::{Layout, harmless};
 
 /// For people.
 pub(super) fn text(network: &Network, verdict: &Verdict) -> String {
-    let mut parts = vec![format!("Address {}", network.address)];
+    let mut parts = vec![format!("Address {}", harmless(&network.address))];
     let mut part = |title: &str, layout: &Layout| {
         let lines = layout.lines();
         if !lines.is_empty() {
@@ -31,7 +31,7 @@ pub(super) fn text(network: &Network, verdict: &Verdict) -> String {
     let reasons: Vec<String> = verdict
         .reasons
         .iter()
-        .map(|reason| format!("  - {reason}"))
+        .map(|reason| format!("  - {}", harmless(reason)))
         .collect();
     parts.push(format!("{begin}:\n{}", reasons.join("\n")));
     parts.join("\n\n")

@@ -88,8 +88,13 @@ fn an_address_is_followed_through_the_network() {
         assert!(text.contains(words), "{words} is not in\n{text}");
     }
     // Asked from its own router, the way is none.
-    let (status, _) = trace(&c, "orders");
-    assert_eq!(status, Some(0));
+    let (status, near) = trace(&c, "orders");
+    assert_eq!(status, Some(0), "{near}");
+    let reason = near["reasons"][0].as_str().unwrap();
+    assert!(
+        reason.contains("a message to router C would reach consumer"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -100,9 +105,7 @@ fn a_router_in_between_that_is_gone_is_named() {
     cluster.wait_address("orders", PATIENCE).unwrap();
     cluster.kill("B").unwrap();
     // As long as the loss is not known, nor is what is attached there; then nobody is left.
-    let mut ends = Vec::new();
-    while ends.last() != Some(&Some(3)) {
-        assert!(ends.len() < 60, "the loss is never known: {ends:?}");
+    for _ in 0..3 {
         let (status, lost) = trace(&a, "orders");
         let reasons = lost["reasons"].to_string();
         match status {
@@ -116,7 +119,6 @@ fn a_router_in_between_that_is_gone_is_named() {
             }
         }
         assert_eq!(lost["routers"][0]["id"], "A", "{lost}");
-        ends.push(status);
     }
     let all = [
         "stat",
@@ -165,14 +167,18 @@ fn rates_are_shown_round_by_round() {
     let count = u32::MAX.to_string();
     let _receiver = Client::start(&["recv", "--url", &url, "busy"]);
     let _sender = Client::start(&["send", "--url", &url, "busy", "x", "--count", &count]);
-    for (view, heads) in [
-        ("connections", "conn container host in/s out/s unsett"),
+    let is_busy = |of: &Json| of[0]["deliveriesIngress"].as_u64() > Some(0);
+    let stat = ["stat", "-g", "--json", "--url", "URL"];
+    while !is_busy(&super::json(&run("causeway", &router, &stat))) {}
+    for (view, heads, rate) in [
+        ("connections", "conn container host in/s out/s unsett", 3),
         (
             "links",
             "link conn dir address msg/s undel unsett cred blkd",
+            4,
         ),
-        ("addresses", "address phs in/s out/s thru/s local remote"),
-        ("routers", "router in/s out/s thru/s conns links addrs"),
+        ("addresses", "address phs in/s out/s thru/s local remote", 2),
+        ("routers", "router in/s out/s thru/s conns links addrs", 1),
     ] {
         let shown = run(
             "causeway",
@@ -196,8 +202,12 @@ fn rates_are_shown_round_by_round() {
             2,
             "{text}"
         );
-        // Figures are figures: the first round was only there to compare with.
-        assert!(!lines[2].ends_with(" -"), "{text}");
+        // The busiest comes first and has a rate: a round before was there to compare with.
+        let busiest = lines[2].split_whitespace().nth(rate).unwrap_or_default();
+        assert!(
+            busiest.starts_with(|first| ('1'..='9').contains(&first)),
+            "{text}"
+        );
     }
     let unknown = run(
         "causeway",

@@ -304,7 +304,7 @@ fn a_table_is_watched_until_it_is_enough() {
     let router = Router::start("");
     let url = format!("amqp://127.0.0.1:{}", router.port);
     let mut watching = Command::new(CAUSEWAY)
-        .args(["stat", "-c", "--url", &url, "--watch", "50ms"])
+        .args(["stat", "-c", "--url", &url, "--watch=50ms"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
