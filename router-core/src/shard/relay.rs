@@ -380,8 +380,10 @@ impl Shard {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.engine.answer_attach(link, answer, &mut conn.output);
         }
-        if let Half::Out(out) = half {
-            self.tell_credit(out.link);
+        match half {
+            Half::Out(out) => self.tell_credit(out.link),
+            // It may have come before the answer, if that had to wait for the connection.
+            Half::In(_, key) => self.renew_credit(key),
         }
         self.touch(key);
     }

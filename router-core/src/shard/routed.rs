@@ -161,16 +161,22 @@ impl Shard {
         }
     }
 
-    /// The peer of a receiving half has said how far it is: it may have given credit back.
+    /// The peer of a receiving half has said how far it is: it may have given credit back. If that
+    /// was asked for it is told, else, as where the drain had been taken back before the peer
+    /// heard of that, it is given again: the receiver knows nothing of it.
     pub(super) fn routed_flow(&mut self, key: InLinkKey) {
         let Some(link) = self.in_links.get(key) else {
             return;
         };
-        if let Some(conn) = self.conns.get(link.conn)
-            && conn.engine.is_draining(link.link)
-            && conn.engine.credit(link.link) == 0
-        {
-            self.drained_here(key);
+        let Some(conn) = self.conns.get(link.conn) else {
+            return;
+        };
+        if conn.engine.credit(link.link) > 0 {
+            return;
+        }
+        match conn.engine.is_draining(link.link) {
+            true => self.drained_here(key),
+            false => self.renew_credit(key),
         }
     }
 
@@ -180,6 +186,8 @@ impl Shard {
             && let Some((limit, true)) = routed.credit
             && let Some(Half::Out(out)) = routed.other
         {
+            // Said once: said again, it would be taken for the answer to a later drain.
+            routed.credit = None;
             let to = out.link;
             self.post_counted(out.shard, Mail::Drained { to, limit }, 0);
         }

@@ -241,6 +241,52 @@ fn credit_and_drain_are_the_receivers() {
 }
 
 #[test]
+fn credit_that_comes_before_the_answer_to_an_attach_is_not_lost() {
+    let mut scene = Scene::new(2);
+    let (near, far) = scene.sender("s");
+    let client = scene.client;
+    scene.world.credit(scene.container, far, 1000, false);
+    for _ in 0..8 {
+        let world = &mut scene.world;
+        world.send_many(client, near, &message(1), false, 50);
+    }
+    let late = scene.world.sender(client, "late", "hub/in");
+    // The client has so much to read that what is to be said to it has to wait.
+    scene.world.set_stalled(client, true);
+    let session = scene.world.peers[scene.container]
+        .engine
+        .session_of(far)
+        .unwrap();
+    scene
+        .world
+        .answer_at_length_on(scene.container, session, 400);
+    scene.detach(scene.container, far, true, None);
+    let far = scene.answer();
+    scene.world.credit(scene.container, far, 5, false);
+    scene.world.set_stalled(client, false);
+    assert_eq!(scene.credit(client, late), 5);
+}
+
+#[test]
+fn credit_that_was_given_back_for_a_drain_that_is_no_more_is_given_again() {
+    let mut scene = Scene::new(2);
+    let (near, far) = scene.receiver("r", 4);
+    scene.world.credit(scene.client, near, 4, true);
+    let peer = &mut scene.world.peers[scene.container];
+    peer.engine.drained(far, &mut peer.output);
+    // That is on its way when the client changes its mind.
+    let said = peer.output.to_bytes();
+    peer.output.consume(said.len());
+    scene.world.credit(scene.client, near, 4, false);
+    scene.world.peers[scene.container]
+        .output
+        .push_shared(said.into());
+    scene.world.run();
+    assert_eq!(scene.credit(scene.client, near), 4);
+    assert_eq!(scene.credit(scene.container, far), 4);
+}
+
+#[test]
 fn a_delivery_that_is_given_up_takes_no_credit_from_the_next() {
     let mut scene = Scene::new(2);
     let (near, far) = scene.receiver("r", 1);

@@ -621,13 +621,18 @@ impl World {
     /// A peer rejects every other of the first deliveries with a long reason: each is a frame of
     /// its own, those between are accepted.
     pub(super) fn answer_at_length(&mut self, peer: usize, count: u32) {
+        let session = self.peers[peer].session.unwrap();
+        self.answer_at_length_on(peer, session, count);
+    }
+
+    /// The same on another of its sessions.
+    pub(super) fn answer_at_length_on(&mut self, peer: usize, session: SessionKey, count: u32) {
         let reason = AmqpError {
             condition: Symbol::from("app:no"),
             description: Some(Str::copy(&"n".repeat(12_000))),
             info: None,
         };
         let peer = &mut self.peers[peer];
-        let session = peer.session.unwrap();
         for id in 0..count {
             let state = match id % 2 {
                 0 => DeliveryState::Accepted,
