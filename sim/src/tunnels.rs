@@ -29,10 +29,20 @@ pub(crate) struct Tunnels {
     /// When a router found that a connection with another by which routed links may go was no more,
     /// and which.
     pub(crate) cuts: Vec<(Time, [usize; 2])>,
+    /// When the wire of a peer stood still.
+    pub(crate) stalls: Vec<Stall>,
     /// Deliveries that have arrived whole.
     pub(crate) delivered: u64,
     /// Ends that heard that their link kept others waiting.
     pub(crate) stalled: u64,
+}
+
+/// A time in which nothing came to a peer, nor from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stall {
+    pub(crate) peer: usize,
+    pub(crate) from: Time,
+    pub(crate) until: Time,
 }
 
 /// An end of a routed link.
@@ -293,6 +303,21 @@ impl Tunnels {
         let mut gone = self.hubs.iter().filter(|hub| hub.ending.is_some());
         gone.any(|hub| hub.over.is_none_or(|over| over >= since))
             || self.session_ended.is_some_and(|ended| ended >= since)
+    }
+
+    /// Whether what a peer heard at one time may have been on its way to it since another.
+    pub(crate) fn was_stalled(&self, peer: Option<usize>, since: Time, heard: Time) -> bool {
+        self.stalls.iter().any(|stall| {
+            let spans = stall.from <= since + SLACK && heard <= stall.until + SLACK;
+            Some(stall.peer) == peer && spans
+        })
+    }
+
+    /// All wires are as they should be.
+    pub(crate) fn healed(&mut self, now: Time) {
+        for stall in &mut self.stalls {
+            stall.until = stall.until.min(now);
+        }
     }
 
     /// All links of a peer end.

@@ -90,15 +90,19 @@ fn earlier(time: Time) -> Time {
 
 impl Books {
     /// Whether routers lost a connection by which a link went, or was about to go, to another one.
-    /// What the hub agreed to later did not go by it.
+    /// What the hub agreed to later did not go by it, unless its attach had been on the way to it
+    /// before.
     fn lost_way(&self, number: usize) -> bool {
         let tunnel = &self.tunnels.all[number];
         let [Some(device), hub] = tunnel.ends.each_ref().map(|end| end.node) else {
             return false;
         };
-        let agreed = tunnel.end(Side::Hub).up;
+        let end = tunnel.end(Side::Hub);
+        let is_before = |at: Time, agreed: Time| {
+            agreed <= at + SLACK || self.tunnels.was_stalled(end.peer, at, agreed)
+        };
         let is_of_link =
-            |at: Time| at >= tunnel.asked && agreed.is_none_or(|agreed| agreed <= at + SLACK);
+            |at: Time| at >= tunnel.asked && end.up.is_none_or(|agreed| is_before(at, agreed));
         let cuts = self.tunnels.cuts.iter();
         let mut later = cuts.filter(|(at, _)| is_of_link(*at));
         later.any(|&(_, cut)| {
@@ -160,7 +164,7 @@ mod tests {
     use super::*;
     use crate::message::{Head, make};
     use crate::random::Random;
-    use crate::tunnels::{FIRST, Parcel};
+    use crate::tunnels::{FIRST, Parcel, Stall};
 
     const LOST: (&str, &str) = (
         "qd:routed-link-lost",
@@ -255,6 +259,12 @@ mod tests {
         books.tunnels.all[0].ends[1].up = Some(at(9));
         books.tunnels.cuts.push((at(5), [1, 2]));
         assert!(!is_fair(&books, LOST, 20), "it was agreed to afterwards");
+        for (from, until, is_lost) in [(1, 5, false), (9, 12, false), (4, 9, true)] {
+            let (peer, from, until) = (8, at(from), at(until));
+            books.tunnels.stalls = vec![Stall { peer, from, until }];
+            let was_on_its_way = is_fair(&books, LOST, 20);
+            assert_eq!(was_on_its_way, is_lost, "{from:?} {until:?}");
+        }
         let mut books = link(2);
         books.tunnels.all[0].ends[1].node = None;
         books.tunnels.cuts.push((at(5), [1, 3]));

@@ -6,6 +6,7 @@ use super::state::{Occurrence, World};
 use crate::node::Node;
 use crate::peer::Phase;
 use crate::plan::{EdgeFault, Fault, FaultKind};
+use crate::tunnels::Stall;
 use crate::wire::Station;
 
 /// Longer than any world lives.
@@ -71,7 +72,10 @@ impl World {
             }
             FaultKind::Stall(_, duration) => {
                 let wire = self.peers[peer].wire;
-                self.wires[wire].stall(now + duration.unwrap_or(FOR_EVER));
+                let until = now + duration.unwrap_or(FOR_EVER);
+                self.wires[wire].stall(until);
+                let from = now;
+                self.books.tunnels.stalls.push(Stall { peer, from, until });
             }
             _ => {}
         }

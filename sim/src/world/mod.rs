@@ -156,6 +156,7 @@ impl World {
     /// All faults are over; somebody steady consumes each address, and serves.
     fn heal(&mut self) {
         self.say(|| "the world is healed".to_owned());
+        self.books.tunnels.healed(self.now);
         for wire in 0..self.wires.len() {
             self.wires[wire].heal();
             // An end that was held up with everything before it already read is news, too.

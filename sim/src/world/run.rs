@@ -160,11 +160,16 @@ impl World {
             }
             Station::Shard { node: other, shard } => {
                 self.trouble("a connection has ended");
-                if !self.wires[wire].further {
-                    self.books.tunnels.cuts.push((self.now, [node, other]));
-                }
+                self.lost_way([node, other], Some(wire));
                 self.wake_member((other, shard), self.now);
             }
+        }
+    }
+
+    /// A router has lost a connection with another one, unless further ones are left.
+    fn lost_way(&mut self, routers: [usize; 2], wire: Option<usize>) {
+        if wire.is_some_and(|wire| !self.wires[wire].further) {
+            self.books.tunnels.cuts.push((self.now, routers));
         }
     }
 
@@ -180,13 +185,17 @@ impl World {
                     ..
                 } => {
                     assert_ne!(condition, "amqp:internal-error", "{description}");
-                    let wire = self.nodes[node].wires.get(connection);
-                    match wire.map(|&wire| self.wires[wire].beyond(node)) {
+                    let wire = self.nodes[node].wires.get(connection).copied();
+                    match wire.map(|wire| self.wires[wire].beyond(node)) {
                         Some(Station::Peer(peer)) => {
                             self.books.peer_ending(peer, self.now);
                             self.losses = true;
                         }
-                        Some(Station::Shard { .. }) => check::edge_failed(condition, description),
+                        Some(Station::Shard { node: other, .. }) => {
+                            check::edge_failed(condition, description);
+                            // What goes by it ends now, it itself when its neighbour has heard.
+                            self.lost_way([node, other], wire);
+                        }
                         None => {}
                     }
                 }
