@@ -12,6 +12,7 @@ use router_core::route::DEFAULT_PRIORITY;
 use crate::heard::{Heard, SLACK};
 use crate::message::{self, Trace};
 use crate::plan::Hubs;
+use crate::rests::Rests;
 use crate::tunnels::Tunnels;
 
 /// The books of a world.
@@ -84,6 +85,8 @@ pub(crate) struct LinkBook {
     pub(crate) ending: Option<Time>,
     /// The router knows.
     pub(crate) ended: Option<Time>,
+    /// When nothing came to it, if it is a consumer's.
+    pub(crate) rests: Rests,
 }
 
 /// A message.
@@ -467,6 +470,7 @@ pub(crate) mod tests {
             up: Some(Time::ZERO),
             ending: None,
             ended: None,
+            rests: Rests::default(),
         }
     }
 

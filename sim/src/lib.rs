@@ -16,6 +16,7 @@ mod node;
 mod peer;
 mod plan;
 mod random;
+mod rests;
 pub mod scale;
 mod seal;
 mod shrink;

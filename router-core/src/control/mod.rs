@@ -420,6 +420,7 @@ impl ControlPlane {
             | Mail::Dispose { .. }
             | Mail::Returned(_)
             | Mail::Progress { .. }
+            | Mail::Standing { .. }
             | Mail::Left { .. }
             | Mail::Recall { .. }
             | Mail::Received { .. }

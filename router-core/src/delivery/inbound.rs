@@ -168,6 +168,8 @@ pub struct Stream {
     pub begun: bool,
     /// The second in which it last came further.
     pub moved: u32,
+    /// The second in which it was last known to wait in a lane that stands still.
+    pub stands: Option<u32>,
     /// Bytes for which the session's window is withheld.
     pub withheld: u64,
     /// The last frame has arrived.

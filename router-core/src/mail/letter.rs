@@ -73,6 +73,11 @@ pub enum Mail {
         /// Some have been to that of a consumer.
         begun: bool,
     },
+    /// Streams that wait in lanes of which nothing has been taken for long.
+    Standing {
+        /// The deliveries at the producers' shard.
+        deliveries: Vec<InKey>,
+    },
     /// Whole deliveries that have left the box at one shard, all their copies there included.
     Left {
         /// Who says so.

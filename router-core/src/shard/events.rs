@@ -101,7 +101,10 @@ impl Shard {
     fn take_flow(&mut self, key: ConnKey, session: SessionKey, link: Option<LinkKey>, echo: bool) {
         if let Some(link) = link {
             match self.slot(key, link) {
-                Some(LinkSlot::Out(out)) => self.consumer_flow(out),
+                Some(LinkSlot::Out(out)) => {
+                    self.see_life(out);
+                    self.consumer_flow(out);
+                }
                 Some(LinkSlot::In(in_link)) => {
                     self.mark_credit(in_link, false);
                     self.routed_flow(in_link);

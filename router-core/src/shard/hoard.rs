@@ -1,7 +1,7 @@
 //! The record of what waits for a consumer that takes nothing. Who makes and reads such records is
 //! in `relief.rs`.
 
-use crate::ids::OutLinkKey;
+use crate::ids::{InKey, OutLinkKey};
 use crate::route::Route;
 
 /// What waits for a consumer of what has come by one connection.
@@ -20,6 +20,8 @@ pub(super) struct Hoard {
 /// The deliveries of the first second of which some still wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Oldest {
+    /// One of them: others may have come in the same second, and be as many as these were.
+    pub(super) first: Option<InKey>,
     /// The second.
     pub(super) born: u32,
     /// How many wait.

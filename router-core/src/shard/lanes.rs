@@ -170,6 +170,9 @@ impl Shard {
             self.queue_hello(key, queued);
             return;
         }
+        if link.lane.is_empty() && link.routed.is_none() {
+            link.moved = self.second;
+        }
         link.lane.push_back(queued);
         if link.loose == 0 {
             self.loose.push(key);

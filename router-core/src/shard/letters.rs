@@ -46,6 +46,7 @@ impl Shard {
                 bytes,
                 begun,
             } => self.take_progress(to, from, bytes, begun),
+            Mail::Standing { deliveries } => self.take_standing(&deliveries),
             Mail::Recall {
                 from,
                 link,

@@ -89,12 +89,19 @@ impl Shard {
             .is_some_and(std::collections::VecDeque::is_empty)
         {
             self.lines.remove(key);
+            self.lines_moved.remove(key);
         }
     }
 
     fn pop_line(&mut self, key: &AddressKey) {
         if let Some(line) = self.lines.get_mut(key) {
             line.pop_front();
+            match self.lines_moved.get_mut(key) {
+                Some(moved) => *moved = self.second,
+                None => {
+                    self.lines_moved.insert(AddressKey::clone(key), self.second);
+                }
+            }
         }
     }
 
@@ -138,6 +145,7 @@ impl Shard {
             line.retain(|&of| of != record);
             if line.is_empty() {
                 self.lines.remove(&key);
+                self.lines_moved.remove(&key);
             }
         }
         self.doubtful.retain(|&of| of != record);

@@ -47,6 +47,7 @@ mod routed;
 mod scrub;
 mod settle;
 mod stalled;
+mod standing;
 mod state;
 mod stray;
 mod stream;

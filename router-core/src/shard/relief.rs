@@ -40,6 +40,7 @@ impl Found {
             let last = self.waiting.len() - 1;
             self.waiting.swap(0, last);
             self.oldest = Oldest {
+                first: Some(record),
                 born: of.born,
                 ..Oldest::default()
             };

@@ -22,6 +22,7 @@ use crate::notice::LinkEnd;
 impl Shard {
     /// Closes what is idle and cuts what is stalled.
     pub(super) fn scrub(&mut self) {
+        self.tell_standing();
         let carriers = self
             .conns
             .iter()
@@ -47,6 +48,7 @@ impl Shard {
             }
         }
         self.relieve();
+        self.show_life();
     }
 
     /// Streams that have a part in that a neighbour's connection is full, those first that hold
@@ -169,6 +171,7 @@ impl Shard {
         // One that has come whole has no end that its consumers could still be told.
         !stream.complete
             && stalled >= limits::STREAM_STALLED.as_secs()
+            && self.waits_in_vain(&inbound.place, stream)
             && stops_others(conn, inbound.session)
     }
 

@@ -109,6 +109,8 @@ pub struct Shard {
     pub(super) consumers: Table<AddressId, Vec<Key>>,
     /// Deliveries that wait for a window, by address.
     pub(super) lines: Table<AddressKey, VecDeque<InKey>>,
+    /// The second in which the first of a line last went, while there is a line.
+    pub(super) lines_moved: Table<AddressKey, u32>,
     /// A window or a route has changed since the lines were last looked at.
     pub(super) lines_due: bool,
     /// Deliveries without a route, until the mail already in the box has been read.
@@ -224,6 +226,7 @@ impl Shard {
             ..
         } = config;
         let hasher = foldhash::quality::FixedState::with_seed(config.seed);
+        let to = Table::with_hasher(hasher.clone());
         Self {
             id,
             shards,
@@ -248,12 +251,11 @@ impl Shard {
             copies: Keyed::new(),
             by_origin: Table::with_hasher(hasher.clone()),
             by_source: None,
-            pipes: Pipes {
-                to: Table::with_hasher(hasher.clone()),
-            },
+            pipes: Pipes { to },
             producers: Table::with_hasher(hasher.clone()),
             consumers: Table::with_hasher(hasher.clone()),
             lines: Table::with_hasher(hasher.clone()),
+            lines_moved: Table::with_hasher(hasher.clone()),
             lines_due: false,
             doubtful: Vec::new(),
             doubts_due: false,

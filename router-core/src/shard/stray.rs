@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::conn::Conn;
 use super::link::{InLink, InTarget, OutLink};
 use super::state::{Incoming, Shard};
-use crate::ids::{InKey, Key, ShardId};
+use crate::ids::{AddressKey, InKey, Key, ShardId};
 
 impl Shard {
     /// How many entries stand for what is gone. Lists that the next turn or second goes through are
@@ -57,7 +57,9 @@ impl Shard {
             Incoming::Fan(fan) => self.copies.get(fan).is_some(),
         };
         let sources = self.by_source.iter().flat_map(|table| table.values());
+        let is_over = |key: &&AddressKey| !self.lines.contains_key(*key);
         lines.sum::<usize>()
+            + self.lines_moved.keys().filter(is_over).count()
             + count(&self.doubtful, is_there)
             + count(&self.behind, is_there)
             + count(self.by_origin.values(), is_arriving)

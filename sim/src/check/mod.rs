@@ -145,7 +145,7 @@ fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
             Verdict::Modified => assert!(
                 troubled
                     || books.somebody_left(&message.address, message.begun, until)
-                    || gave_way(books, message),
+                    || books.gave_way(message),
                 "message {number} was modified by nobody"
             ),
             Verdict::Accepted => assert!(
@@ -171,14 +171,6 @@ fn outcome(books: &Books, number: usize, message: &MessageBook, told: Verdict) {
     );
 }
 
-/// Whether a message may have had to give way to others on a full connection between routers: it
-/// has waited for as long as one must have that is cut or called back.
-fn gave_way(books: &Books, message: &MessageBook) -> bool {
-    let told = message.heard.at.unwrap_or(message.begun);
-    let waited = told.saturating_sub(message.begun);
-    books.map.ids.len() > 1 && waited >= limits::STREAM_STALLED
-}
-
 /// A message that nobody got was released: then nobody was there all the time.
 fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     let until = message.heard.at.unwrap_or(message.begun);
@@ -189,7 +181,7 @@ fn never_taken(books: &Books, number: usize, message: &MessageBook) {
     // One that is not whole when its consumer leaves is not chosen again.
     let whole = message.whole.map_or(until, |whole| whole + SLACK);
     let parted = message.stream && books.somebody_left(&message.address, message.begun, whole);
-    if parted || left || books.was_troubled(message.begun, until) || gave_way(books, message) {
+    if parted || left || books.was_troubled(message.begun, until) || books.gave_way(message) {
         return;
     }
     let steady = books.links.iter().find(|link| {
@@ -245,7 +237,7 @@ fn copies_outcome(books: &Books, number: usize, message: &MessageBook, told: Ver
         || match told {
             Verdict::Rejected => false,
             Verdict::Accepted => settling_consumer_left(books, message),
-            Verdict::Modified => left || gave_way(books, message),
+            Verdict::Modified => left || books.gave_way(message),
             Verdict::Released => given.is_empty(),
         };
     assert!(

@@ -103,10 +103,13 @@ fn arrived(scene: &Scene<'_>, number: usize) {
     );
 }
 
-/// Whether a delivery may have had to give way to others on a full connection between routers.
+/// Whether a delivery may have had to give way to others on a full connection between routers: it
+/// has waited, and its receiver took or settled nothing for as long.
 fn gave_way(scene: &Scene<'_>, parcel: &Parcel) -> bool {
     let told = parcel.heard.at.unwrap_or(scene.now);
-    scene.plan.is_mesh() && told.saturating_sub(parcel.begun) >= limits::STREAM_STALLED
+    let waited = told.saturating_sub(parcel.begun) >= limits::STREAM_STALLED;
+    let kept = || scene.books.jumped || scene.books.tunnels.kept_waiting(parcel.tunnel, told);
+    scene.plan.is_mesh() && waited && kept()
 }
 
 /// The sender has the credit that the receiver gave, no less; more only where it was taken back.

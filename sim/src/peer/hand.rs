@@ -5,6 +5,7 @@ use amqp_proto::{Connection, LinkKey, SendQueue, SessionKey, Time};
 
 use crate::books::{Books, LinkBook};
 use crate::random::Random;
+use crate::rests::Rests;
 
 /// What an actor works with.
 pub(super) struct Hand<'a> {
@@ -54,6 +55,7 @@ impl Tie {
                 up: None,
                 ending: None,
                 ended: None,
+                rests: Rests::default(),
             }));
         }
     }

@@ -149,6 +149,9 @@ impl Receiver {
         delivery: &InTransfer,
         payload: &Payload,
     ) -> Option<News> {
+        if let Some(book) = self.tie.book {
+            hand.books.took(book, hand.now);
+        }
         for chunk in payload.chunks() {
             self.partial.extend_from_slice(chunk);
         }

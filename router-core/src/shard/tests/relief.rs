@@ -2,7 +2,7 @@
 
 use amqp_codec::message::{MessageBuilder, Properties};
 use amqp_codec::{DeliveryState, DeliveryTag, Role, Str};
-use amqp_proto::{LinkKey, OutTransfer, Payload, Sent};
+use amqp_proto::{Event, LinkKey, OutTransfer, Payload, Sent};
 
 use super::world::World;
 use crate::route::Treatment;
@@ -206,6 +206,89 @@ fn who_is_slow_with_a_large_message_gets_it_and_what_lies_behind() {
         "the large one, and more"
     );
     assert!(world.peers[peer].dispositions().is_empty());
+}
+
+#[test]
+fn large_messages_for_who_is_merely_slow_wait_for_their_turn() {
+    for (shards, far) in [(1, 0), (2, 1)] {
+        let mut world = World::new(shards);
+        let slow = world.connect(far);
+        let takes = world.receiver(slow, "slow", "slow", 0);
+        let peer = neighbor(&mut world, 4);
+        let mut waiting: Vec<_> = (0..10)
+            .map(|number| {
+                let flow = link(&mut world, peer, &format!("flow {number}"));
+                (flow, addressed("slow", 300_000))
+            })
+            .collect();
+        let mut go_on = |world: &mut World| {
+            waiting.retain_mut(|(flow, rest)| !world.pour(peer, *flow, rest, false, false));
+            waiting.len()
+        };
+        assert!(go_on(&mut world) > 0, "all of them do not fit");
+        for round in 1..=10 {
+            pass(&mut world, 6);
+            world.credit(slow, takes, 1, false);
+            go_on(&mut world);
+            assert_eq!(world.peers[slow].messages.len(), round);
+        }
+        assert!(world.peers[peer].dispositions().is_empty());
+    }
+}
+
+#[test]
+fn large_messages_that_wait_in_line_for_who_is_merely_slow_keep_their_place() {
+    let mut world = World::new(1);
+    world.listener.link_capacity = 1;
+    let slow = world.connect(0);
+    let takes = world.receiver(slow, "slow", "slow", 0);
+    let peer = neighbor(&mut world, 4);
+    let mut waiting: Vec<_> = (0..10)
+        .map(|number| {
+            let flow = link(&mut world, peer, &format!("flow {number}"));
+            (flow, addressed("slow", 300_000))
+        })
+        .collect();
+    for round in 1..=10 {
+        waiting.retain_mut(|(flow, rest)| !world.pour(peer, *flow, rest, false, false));
+        pass(&mut world, 6);
+        world.credit(slow, takes, 1, false);
+        waiting.retain_mut(|(flow, rest)| !world.pour(peer, *flow, rest, false, false));
+        assert_eq!(world.peers[slow].messages.len(), round);
+    }
+    assert!(world.peers[peer].dispositions().is_empty());
+}
+
+#[test]
+fn a_neighbour_of_our_kind_is_shown_that_its_large_message_waits_for_who_moves() {
+    let mut world = World::new(1);
+    let slow = world.connect(0);
+    let takes = world.receiver(slow, "slow", "slow", 0);
+    let peer = neighbor(&mut world, 4);
+    let key = world.peers[peer].key;
+    world.shards[0].conns.get_mut(key).unwrap().vigil.is_ours = true;
+    for name in ["one", "two"] {
+        let first = link(&mut world, peer, name);
+        let mut message = addressed("slow", 150_000);
+        world.pour(peer, first, &mut message, false, false);
+    }
+    let flow = link(&mut world, peer, "flow");
+    let mut begun = addressed("slow", 500_000);
+    assert!(world.pour(peer, flow, &mut begun, false, true));
+    let signs = |world: &mut World, seconds| {
+        world.peers[peer].events.clear();
+        pass(world, seconds);
+        let events = world.peers[peer].events.iter();
+        let is_its =
+            |event: &&Event| matches!(event, Event::Flow { link, .. } if *link == Some(flow));
+        events.filter(is_its).count()
+    };
+    assert!(signs(&mut world, 9) > 1);
+    signs(&mut world, 3);
+    assert_eq!(signs(&mut world, 20), 0, "it stands");
+    world.credit(slow, takes, 1, false);
+    signs(&mut world, 2);
+    assert!(signs(&mut world, 6) > 0, "it has moved");
 }
 
 #[test]
