@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use management::settings::{LogSettings as LogAsked, ProfileSettings};
-use management::{Host, LogRow, ProfileState, Ticket};
+use management::{Host, LogRow, LogStats, ProfileState, Ticket};
 
 use crate::log::{Log, LogSettings, ModuleSettings};
 use crate::orders::Asked;
@@ -126,6 +126,10 @@ impl Host for Process {
             seconds: i64::try_from(row.time).unwrap_or(i64::MAX),
         })
         .collect()
+    }
+
+    fn log_stats(&self) -> Vec<LogStats> {
+        self.log.stats()
     }
 
     fn update_log(&mut self, asked: &LogAsked) -> Result<(), String> {

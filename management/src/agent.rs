@@ -16,22 +16,21 @@ use amqp_codec::{AmqpError, DeliveryState, Map, Str, Symbol, Value};
 use amqp_proto::Time;
 use router_core::control::{ControlPlane, Gathered, QueryId, Request as Delivery};
 use router_core::inspect::Subject;
-use router_core::mail::Container;
-use router_core::mesh::NodeRow;
+use router_core::mail::Asker;
 use router_core::notice::{Notice, cut};
 
 use crate::amend::Amend;
 use crate::create;
-use crate::describe;
 use crate::host::{Host, ProfileState, Ticket};
 use crate::made::Origin;
+use crate::node;
 use crate::operate::{self, Operations, Reloaded};
 use crate::pages::Pages;
-use crate::query::{self, Plan, filter, is_management};
-use crate::rows::node_address;
+use crate::permit;
+use crate::query::{Plan, is_management};
 use crate::schema::{
     CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LOG, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
-    ROUTER_LINK, SSL_PROFILE, number,
+    ROUTER_LINK, SSL_PROFILE, shortened,
 };
 use crate::settings::link_rule;
 use crate::snapshot::Live;
@@ -82,7 +81,7 @@ struct Context<'a> {
     host: &'a mut dyn Host,
     now: Time,
     /// Who asks, as far as that is known.
-    asker: Option<Container>,
+    asker: Option<Asker>,
 }
 
 /// How far a request got at once.
@@ -195,7 +194,16 @@ impl Agent {
         let mut operation = String::new();
         let step = request.content.and_then(|content| {
             operation = operation_of(&content)?;
-            self.understand(&operation, &content, context)
+            let least = context.control.least_management();
+            note_asked(&operation, &content, false, context);
+            let (asker, router) = (context.asker.as_ref(), self.store.router());
+            permit::check(&operation, asker, router, least)?;
+            let step = self.understand(&operation, &content, context)?;
+            let changes = matches!(&*operation, "CREATE" | "UPDATE" | "DELETE");
+            if changes && matches!(step, Step::Done(_)) {
+                note_asked(&operation, &content, true, context);
+            }
+            Ok(step)
         });
         match step {
             Ok(Step::Done(response)) => respond(&reply, response, context.control),
@@ -331,10 +339,9 @@ impl Agent {
 
     /// A link route for the connection by which it is asked for.
     fn create_scoped(&self, entity: &Entity, context: &mut Context<'_>) -> Result<Step, Failure> {
-        let owner = context
-            .asker
-            .clone()
-            .ok_or_else(|| Failure::bad_request("Parent connection no longer exists"))?;
+        let owner = context.asker.as_ref().map(|asker| asker.container.clone());
+        let owner =
+            owner.ok_or_else(|| Failure::bad_request("Parent connection no longer exists"))?;
         let own = context.control.scoped_routes(owner.connection).count();
         // Nobody takes all that is left: there is always room for a few of whoever comes.
         let left = SCOPED_ROUTES_IN_ALL.saturating_sub(context.control.scoped_count());
@@ -383,6 +390,8 @@ impl Agent {
                 return Err(Failure::new(Status::Forbidden, text));
             }
             target.identity().ok_or(Status::BadRequest)?;
+            let by = context.asker.as_ref();
+            let change = change.asked_by(by.map(|asker| asker.container.connection));
             return Ok(Step::Wait(Work::UpdateConnection(target, change)));
         }
         if *entity_type == ROUTER_LINK {
@@ -482,8 +491,12 @@ fn view<'a>(store: &'a Store, context: &'a Context<'_>) -> View<'a> {
         control: context.control,
         memory_usage: context.host.memory_usage(),
         host_name: context.host.host_name(),
+        log_stats: context.host.log_stats(),
         now: context.now,
-        asker: context.asker.as_ref().map(|asker| asker.connection),
+        asker: context
+            .asker
+            .as_ref()
+            .map(|asker| asker.container.connection),
     }
 }
 
@@ -498,50 +511,27 @@ fn operation_of(content: &Content) -> Result<String, Failure> {
 fn node_operation(
     operation: &str,
     content: &Content,
-    context: &mut Context<'_>,
+    context: &Context<'_>,
 ) -> Result<Step, Failure> {
     if operation == "QUERY" {
         return Ok(Step::Wait(Work::Query(Plan::read(content)?)));
     }
-    let target = content.text("type")?.filter(|name| !is_management(name));
-    if let Some(entity_type) = target.map(query::known).transpose()? {
-        return Err(not_implemented(operation, entity_type));
-    }
-    let body = match operation {
-        "GET-TYPES" => describe::types(filter(content)?),
-        "GET-OPERATIONS" => describe::operations(filter(content)?),
-        "GET-ATTRIBUTES" => describe::attributes(filter(content)?),
-        "GET-ANNOTATIONS" => filter(content).map(|_| Value::Map(Map::new()))?,
-        // The routers of the network; one that stands alone is in none.
-        "GET-MGMT-NODES" => {
-            let nodes = context.control.nodes();
-            let agent = |node: &NodeRow| format!("{}/$management", node_address(&node.id)).into();
-            Value::List(nodes.iter().map(agent).collect())
-        }
-        "GET-SCHEMA" => describe::schema(),
-        "GET-JSON-SCHEMA" => describe::json_schema(content.number("indent")?),
-        "GET-LOG" => log_rows(content.number("limit")?, &*context.host),
-        _ => return Err(not_implemented(operation, &MANAGEMENT)),
-    };
+    let body = node::body(operation, content, context.control, &*context.host)?;
     Ok(Step::Done(Response::new(Status::Ok, body)))
 }
 
-/// The newest lines of the log; a limit of none or less means all.
-fn log_rows(limit: Option<i64>, host: &dyn Host) -> Value {
-    let limit = limit
-        .filter(|limit| *limit > 0)
-        .and_then(|limit| usize::try_from(limit).ok());
-    let rows = host.log_rows(limit).into_iter().map(|row| {
-        Value::List(vec![
-            row.module.into(),
-            row.level.into(),
-            row.text.into(),
-            row.file.into(),
-            row.line.map(|line| number(line.into())).into(),
-            number(row.seconds),
-        ])
+/// What a request is about, for the log.
+fn said_target(content: &Content) -> String {
+    let names = ["entityType", "type", "name", "identity"];
+    let said = names.into_iter().filter_map(|name| {
+        let text = content.text(name).ok().flatten()?;
+        // The stock client says that of the node with each request.
+        if text == "self" || is_management(text) {
+            return None;
+        }
+        Some(format!("{name}={}", shortened(text)))
     });
-    Value::List(rows.collect())
+    said.collect::<Vec<_>>().join(" ")
 }
 
 fn conclude(
@@ -557,13 +547,27 @@ fn conclude(
 }
 
 fn fail(reply: &Reply, operation: &str, failure: Failure, control: &mut ControlPlane) {
-    let operation = crate::schema::shortened(operation).into_owned();
+    let operation = shortened(operation).into_owned();
     let description = cut(&failure.text);
     control.note(Notice::ManagementFailed {
         operation,
         description,
     });
     respond(reply, failure.into(), control);
+}
+
+/// Tells the log of a request that has come, or has changed something.
+fn note_asked(operation: &str, content: &Content, changed: bool, context: &mut Context<'_>) {
+    let asker = context.asker.as_ref();
+    let user = asker.and_then(|asker| asker.user.as_deref());
+    let notice = Notice::ManagementAsked {
+        operation: shortened(operation).into_owned(),
+        target: said_target(content),
+        connection: asker.map(|asker| asker.container.connection),
+        user: user.map(|user| shortened(user).into_owned()),
+        changed,
+    };
+    context.control.note(notice);
 }
 
 /// Sends an answer to who gave an address for it.

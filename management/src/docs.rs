@@ -6,6 +6,40 @@ use router_core::limits::{ANSWER_BYTES, ATTRIBUTE_BYTES, CONFIGURED_ENTITIES};
 
 use crate::schema::{Attribute, ENTITY_TYPES, EntityType, Fallback, Kind, Support};
 
+/// Who may ask for what.
+const ACCESS: &str = "
+## Who may look, and who may change something
+
+Everybody who can attach to `$management`, unless the configuration says otherwise:
+
+```
+router {
+    mode: interior
+    id: A
+    saslUserFile: /etc/causeway/users
+    managementUsers: alice, bob
+}
+listener {
+    host: 0.0.0.0
+    managementAccess: read
+}
+```
+
+`managementAccess` of a listener or connector is for its peers, whoever they are: `read` lets \
+them READ, QUERY and ask for schema, log and the like, `none` nothing. `managementUsers` are those \
+who may change something: CREATE, UPDATE and DELETE, link routes of a connection's own among them. \
+Both have to agree. What is refused is answered with 403 and a text that says what could be done \
+about it.
+
+Who asks by way of another router (`_topo/0/A/$management`), or by a link that names no \
+address, is not known to the router that answers. It may do what all listeners and connectors of \
+that router allow, and change nothing if there are `managementUsers`. Each router protects only \
+itself: restrict every router of a network. [ADR 16](adr/0016-who-may-change-the-router.md) \
+says why.
+
+The log says who changed what (module AGENT, level info), and at level debug who asked for what.
+";
+
 /// The page `docs/management.md`.
 #[must_use]
 pub fn docs_markdown() -> String {
@@ -22,6 +56,7 @@ pub fn docs_markdown() -> String {
          entities until there are {CONFIGURED_ENTITIES} of a type. An answer has rows of at most \
          {ANSWER_BYTES} bytes: who asks for more is told to use `offset` and `count`.\n"
     ));
+    page.push_str(ACCESS);
     for entity_type in ENTITY_TYPES
         .iter()
         .filter(|entity_type| !entity_type.is_abstract)

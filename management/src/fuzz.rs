@@ -15,7 +15,7 @@ use router_core::mail::{Batch, Bind, BoundLink, Command, Forward, Mail, Target};
 use router_core::route::Treatment;
 
 use crate::agent::Agent;
-use crate::host::{Host, LogRow, ProfileState};
+use crate::host::{Host, LogRow, LogStats, ProfileState};
 use crate::schema::{Entity, ROUTER};
 use crate::settings::{LogSettings, ProfileSettings, router_settings};
 use crate::wire::Request;
@@ -51,6 +51,10 @@ impl Host for Nobody {
 
     fn update_log(&mut self, _: &LogSettings) -> Result<(), String> {
         Ok(())
+    }
+
+    fn log_stats(&self) -> Vec<LogStats> {
+        Vec::new()
     }
 
     fn memory_usage(&self) -> Option<u64> {

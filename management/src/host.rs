@@ -23,6 +23,15 @@ pub struct LogRow {
     pub seconds: i64,
 }
 
+/// How many lines a module of the log has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogStats {
+    /// The module.
+    pub module: &'static str,
+    /// By level, from `trace` to `critical`.
+    pub lines: [u64; 7],
+}
+
 /// What is worth knowing of a profile for TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileState {
@@ -40,6 +49,9 @@ pub struct Ticket(pub u64);
 pub trait Host {
     /// The newest lines of the log, at most `limit`, oldest first.
     fn log_rows(&self, limit: Option<usize>) -> Vec<LogRow>;
+
+    /// How many lines each module of the log has written.
+    fn log_stats(&self) -> Vec<LogStats>;
 
     /// Gives a module of the log other settings.
     ///

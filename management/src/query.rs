@@ -12,7 +12,7 @@ use router_core::limits::ANSWER_BYTES;
 
 use crate::rows::Row;
 use crate::schema::unknown_type;
-use crate::schema::{AMQP_MANAGEMENT, ENTITY_TYPES, EntityType, find, is_later, shortened};
+use crate::schema::{AMQP_MANAGEMENT, ENTITY_TYPES, EntityType, PREFIX, find, is_later, shortened};
 use crate::status::{Failure, Status};
 use crate::wire::{Content, Response};
 
@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     columns: Vec<String>,
     offset: Option<usize>,
     count: Option<usize>,
+    /// One type is asked for, by its full name.
+    in_full: bool,
 }
 
 impl Plan {
@@ -48,6 +50,7 @@ impl Plan {
             columns,
             offset: usize::try_from(offset).ok(),
             count: count.and_then(|count| usize::try_from(count).ok()),
+            in_full: is_in_full(content)?,
         })
     }
 
@@ -73,6 +76,10 @@ impl Plan {
     ) -> Result<Response, Failure> {
         let most = VALUES / self.columns.len().max(1);
         let take = self.count.unwrap_or(usize::MAX);
+        let rows = rows.map(|row| match self.in_full {
+            true => row,
+            false => row.as_configured(),
+        });
         let rows = rows.filter(|row| self.has_something(row));
         let (mut results, mut bytes) = (Vec::new(), 0);
         // A negative offset has no page.
@@ -138,6 +145,15 @@ pub(crate) fn filter(content: &Content) -> Result<Option<&'static EntityType>, F
         None => content.text("type")?.filter(|name| !is_management(name)),
     };
     name.map(known).transpose()
+}
+
+/// Whether the type is given by its full name.
+fn is_in_full(content: &Content) -> Result<bool, Failure> {
+    let name = match content.text("entityType")? {
+        Some(name) => Some(name),
+        None => content.text("type")?,
+    };
+    Ok(name.is_some_and(|name| name.starts_with(PREFIX)))
 }
 
 /// The type of that name.

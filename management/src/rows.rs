@@ -17,13 +17,17 @@ use router_core::mesh::{NodeRow, RouterIndex};
 use router_core::notice::Opened;
 use router_core::route::{AddressRule, Treatment};
 
+use crate::host::LogStats;
 use crate::schema::{
     AUTO_LINK, CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LINK_ROUTE,
-    MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE,
+    LOG, LOG_STATS, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE,
 };
 
 /// What is shown of a secret.
 const SECRET: &str = "*******";
+
+/// Routers of which there are figures in a list.
+const ROUTERS_SHOWN: usize = 128;
 
 /// Nanoseconds of a second.
 const NANOS: u64 = 1_000_000_000;
@@ -42,6 +46,7 @@ pub(crate) enum Row<'a> {
     Link(&'a LinkRow),
     Address(&'a AddressRow, AddressCounters),
     Node(&'a NodeRow),
+    LogStats(&'a LogStats),
 }
 
 /// The router as a whole.
@@ -52,6 +57,8 @@ pub(crate) struct RouterView<'a> {
     pub(crate) memory_usage: Option<u64>,
     pub(crate) host_name: Option<&'a str>,
     pub(crate) now: Time,
+    /// It is called as what is configured is.
+    pub(crate) as_configured: bool,
 }
 
 impl<'a> Row<'a> {
@@ -68,6 +75,7 @@ impl<'a> Row<'a> {
             Self::Link(_) => &ROUTER_LINK,
             Self::Address(..) => &ROUTER_ADDRESS,
             Self::Node(_) => &ROUTER_NODE,
+            Self::LogStats(_) => &LOG_STATS,
         }
     }
 
@@ -85,7 +93,10 @@ impl<'a> Row<'a> {
             Self::Entity(entity) | Self::Connector(entity, _) if is_secret(entity, name) => {
                 SECRET.into()
             }
-            Self::Entity(entity) => entity.get(name).cloned().unwrap_or_default(),
+            Self::Entity(entity) => match entity.get(name) {
+                Some(value) => value.clone(),
+                None => inherited_by_all(entity, name),
+            },
             Self::Connector(entity, control) => connector(entity, control, name),
             Self::Rule(rule) => address_rule(rule, name),
             Self::LinkRoute(row) => link_route(row, name),
@@ -94,6 +105,7 @@ impl<'a> Row<'a> {
             Self::Link(row) => link(row, name),
             Self::Address(row, counters) => address(row, counters, name),
             Self::Node(row) => node(row, name),
+            Self::LogStats(row) => log_stats(row, name),
         }
     }
 
@@ -112,10 +124,23 @@ impl<'a> Row<'a> {
                     row.rule.name.as_deref() == Some(wanted)
                 }
                 Self::Rule(rule) if attribute == "name" => rule.name.as_deref() == Some(wanted),
+                Self::Router(view) if wanted == router_identity(view.control) => true,
                 _ => self.value(attribute).as_str() == Some(wanted),
             })
         };
         is("name", name) && is("identity", identity)
+    }
+
+    /// The same, called as what is configured is. Who asks for the router by the short name of its
+    /// type, or for all that there is, knows it by that.
+    pub(crate) fn as_configured(self) -> Self {
+        match self {
+            Self::Router(view) => Self::Router(RouterView {
+                as_configured: true,
+                ..view
+            }),
+            other => other,
+        }
     }
 
     /// All columns with their values; attributes without one only where the type shows them.
@@ -138,6 +163,20 @@ fn is_secret(entity: &Entity, name: &str) -> bool {
     attribute.is_some_and(|attribute| attribute.secret) && entity.get(name).is_some()
 }
 
+/// What is in force of module `DEFAULT` of the log where nothing is configured.
+fn inherited_by_all(entity: &Entity, name: &str) -> Value {
+    if *entity.entity_type() != LOG || entity.text("module") != Some("DEFAULT") {
+        return Value::Null;
+    }
+    match name {
+        "enable" => "info+".into(),
+        "includeTimestamp" => true.into(),
+        "includeSource" => false.into(),
+        "outputFile" => "stderr".into(),
+        _ => Value::Null,
+    }
+}
+
 fn text(text: Option<&str>) -> Value {
     text.map(str::to_owned).into()
 }
@@ -150,6 +189,12 @@ fn ulong(number: usize) -> Value {
     (number as u64).into()
 }
 
+/// What the router is called among what is configured; as a live entity its name is its id, its
+/// identity 1.
+fn router_identity(control: &ControlPlane) -> String {
+    format!("router/{}", control.settings().id)
+}
+
 fn router(view: RouterView<'_>, name: &str) -> Value {
     let RouterView {
         control,
@@ -157,9 +202,11 @@ fn router(view: RouterView<'_>, name: &str) -> Value {
         memory_usage,
         host_name,
         now,
+        as_configured,
     } = view;
     let total = |counter| control.counters().total(counter);
     match name {
+        "name" | "identity" if as_configured => router_identity(control).into(),
         "name" | "id" => control.settings().id.to_string().into(),
         "identity" => "1".into(),
         "hostName" => text(host_name),
@@ -373,6 +420,11 @@ fn link(row: &LinkRow, name: &str) -> Value {
         "priority" => uint(row.priority),
         "settleRate" => row.settle_rate.into(),
         "creditAvailable" => row.credit.into(),
+        "ingressHistogram" => {
+            let ingress = row.ingress.as_ref();
+            let counts = ingress.map(|counts| by_router(counts, Value::Ulong));
+            counts.unwrap_or_default()
+        }
         "zeroCreditSeconds" => uint(row.zero_credit_seconds),
         _ => Value::Null,
     }
@@ -395,9 +447,44 @@ fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
         "deliveriesEgressRouteContainer" => counters.egress_route_container.into(),
         "deliveriesIngressRouteContainer" => counters.ingress_route_container.into(),
         "deliveriesRedirectedToFallback" => counters.redirected.into(),
-        "trackedDeliveries" => Value::Long(0),
+        "trackedDeliveries" => Value::Long(i64::try_from(counters.tracked).unwrap_or(i64::MAX)),
+        "transitOutstanding" if row.outstanding.is_empty() => Value::Null,
+        "transitOutstanding" => by_router(&row.outstanding, |count: u32| Value::Long(count.into())),
         "priority" => Value::Int(row.priority.map_or(-1, i32::from)),
         _ => Value::Null,
+    }
+}
+
+/// Figures by the indices of routers, as many as the incumbent shows.
+fn by_router<T: Copy + Default>(counts: &[(u16, T)], value: impl Fn(T) -> Value) -> Value {
+    let mut list = [T::default(); ROUTERS_SHOWN];
+    for (router, count) in counts {
+        if let Some(place) = list.get_mut(usize::from(*router)) {
+            *place = *count;
+        }
+    }
+    Value::List(list.into_iter().map(value).collect())
+}
+
+/// The figures of a module of the log.
+fn log_stats(row: &LogStats, name: &str) -> Value {
+    let levels = [
+        "traceCount",
+        "debugCount",
+        "infoCount",
+        "noticeCount",
+        "warningCount",
+        "errorCount",
+        "criticalCount",
+    ];
+    let mut counts = levels.into_iter().zip(row.lines);
+    match name {
+        "name" => row.module.into(),
+        "identity" => format!("logStats/{}", row.module).into(),
+        _ => counts
+            .find(|(level, _)| *level == name)
+            .map(|(_, count)| count)
+            .into(),
     }
 }
 

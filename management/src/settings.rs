@@ -14,8 +14,8 @@ use router_core::ids::Direction;
 use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
-    AuthService, ConnectionRole, ConnectionSettings, MeshTimers, RouterMode, RouterSettings,
-    SaslSettings, Secret, StripAnnotations, TlsSettings,
+    AuthService, ConnectionRole, ConnectionSettings, ManagementAccess, MeshTimers, RouterMode,
+    RouterSettings, SaslSettings, Secret, StripAnnotations, TlsSettings,
 };
 
 use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list};
@@ -244,6 +244,11 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
             plugin: None,
             user: entity.text("saslUsername").map(Arc::from),
             password: entity.text("saslPassword").map(|text| Secret(text.into())),
+        },
+        management: match entity.text("managementAccess") {
+            Some("none") => ManagementAccess::None,
+            Some("read") => ManagementAccess::Read,
+            _ => ManagementAccess::Full,
         },
         open_properties: open_properties(entity),
     }

@@ -3,7 +3,9 @@
 
 use crate::query::{is_management, known};
 use crate::rows::Row;
-use crate::schema::{CONNECTION, EntityType, LINK_ROUTE, ROUTER, ROUTER_ADDRESS, shortened};
+use crate::schema::{
+    CONNECTION, EntityType, LINK_ROUTE, PREFIX, ROUTER, ROUTER_ADDRESS, shortened,
+};
 use crate::snapshot::subject;
 use crate::status::{Failure, Status};
 use crate::wire::Content;
@@ -18,6 +20,8 @@ pub(crate) struct Target {
     entity_type: Option<&'static EntityType>,
     name: Option<String>,
     identity: Option<String>,
+    /// The type is given by its full name.
+    in_full: bool,
 }
 
 impl Target {
@@ -26,6 +30,7 @@ impl Target {
         let named = content.text("type")?.filter(|name| !is_management(name));
         Ok(Self {
             entity_type: named.map(known).transpose()?,
+            in_full: named.is_some_and(|name| name.starts_with(PREFIX)),
             name: content.text("name")?.map(str::to_owned),
             identity: content.text("identity")?.map(str::to_owned),
         })
@@ -33,6 +38,11 @@ impl Target {
 
     pub(crate) fn entity_type(&self) -> Option<&'static EntityType> {
         self.entity_type
+    }
+
+    /// Whether its type is given by its full name.
+    pub(crate) fn is_in_full(&self) -> bool {
+        self.in_full
     }
 
     pub(crate) fn identity(&self) -> Option<&str> {

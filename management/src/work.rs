@@ -13,11 +13,12 @@ use router_core::inspect::{ConnectionRow, Subject};
 use router_core::mail::ConnectionCommand;
 use router_core::mesh::NodeRow;
 
+use crate::host::LogStats;
 use crate::query::Plan;
 use crate::rows::{RouterView, Row};
 use crate::schema::{
-    CONNECTION, CONNECTION_LINK_ROUTE, EntityType, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK,
-    ROUTER_NODE, coerce,
+    CONNECTION, CONNECTION_LINK_ROUTE, EntityType, LOG_STATS, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
+    ROUTER_LINK, ROUTER_NODE, coerce,
 };
 use crate::snapshot::{Live, subject};
 use crate::status::{Failure, Status};
@@ -39,12 +40,19 @@ pub(crate) enum Work {
 pub(crate) struct ConnectionChange {
     delete: bool,
     trace: Option<bool>,
+    /// The connection by which it is asked for, if that is known.
+    by: Option<ConnectionId>,
 }
 
 impl ConnectionChange {
     /// Whether the connection is to be deleted.
     pub(crate) fn deletes(self) -> bool {
         self.delete
+    }
+
+    /// The same, asked for by a connection.
+    pub(crate) fn asked_by(self, by: Option<ConnectionId>) -> Self {
+        Self { by, ..self }
     }
 
     /// A connection between routers is not for deleting: it would come back, and meanwhile routes
@@ -73,6 +81,7 @@ impl ConnectionChange {
         Ok(Self {
             delete: status.as_ref().and_then(Value::as_str) == Some("deleted"),
             trace: trace.as_ref().and_then(Value::as_bool),
+            by: None,
         })
     }
 }
@@ -83,6 +92,7 @@ pub(crate) struct View<'a> {
     pub(crate) control: &'a ControlPlane,
     pub(crate) memory_usage: Option<u64>,
     pub(crate) host_name: Option<String>,
+    pub(crate) log_stats: Vec<LogStats>,
     pub(crate) now: Time,
     /// The connection by which is asked, as far as that is known.
     pub(crate) asker: Option<ConnectionId>,
@@ -112,14 +122,16 @@ impl View<'_> {
             Box::new(routes.into_iter().flatten().map(Row::LinkRoute))
         } else if *entity_type == MANAGEMENT {
             Box::new(std::iter::once(Row::Management))
+        } else if *entity_type == LOG_STATS {
+            Box::new(self.log_stats())
         } else {
             let configured = self.store.rows(self.control);
             Box::new(configured.filter(move |row| row.entity_type() == entity_type))
         }
     }
 
-    /// What a target may be: the entities of its type, or all that are configured and the routers
-    /// of the network.
+    /// What a target may be: the entities of its type, or all that are configured, the routers of
+    /// the network and the figures of the log.
     fn candidates<'b>(
         &'b self,
         target: &Target,
@@ -128,10 +140,10 @@ impl View<'_> {
         match target.entity_type() {
             Some(entity_type) if !entity_type.is_abstract => self.rows(entity_type, live),
             _ => {
-                let router = std::iter::once(Row::Router(self.router()));
+                let router = std::iter::once(Row::Router(self.router()).as_configured());
                 let others = self.store.rows(self.control).skip(1);
                 let configured = router.chain(others).chain(std::iter::once(Row::Management));
-                Box::new(configured.chain(self.nodes()))
+                Box::new(configured.chain(self.nodes()).chain(self.log_stats()))
             }
         }
     }
@@ -141,6 +153,10 @@ impl View<'_> {
         nodes.iter().map(Row::Node)
     }
 
+    fn log_stats(&self) -> impl Iterator<Item = Row<'_>> {
+        self.log_stats.iter().map(Row::LogStats)
+    }
+
     fn router(&self) -> RouterView<'_> {
         RouterView {
             control: self.control,
@@ -148,6 +164,7 @@ impl View<'_> {
             memory_usage: self.memory_usage,
             host_name: self.host_name.as_deref(),
             now: self.now,
+            as_configured: false,
         }
     }
 }
@@ -173,7 +190,11 @@ impl Work {
             ),
             Self::Read(target) if target.is_management_node() => Ok(shown(Row::Management)),
             Self::Read(target) if target.entity_type() == Some(&ROUTER) => {
-                Ok(shown(Row::Router(view.router())))
+                let row = Row::Router(view.router());
+                Ok(shown(match target.is_in_full() {
+                    true => row,
+                    false => row.as_configured(),
+                }))
             }
             Self::Read(target) | Self::UpdateLink(target) => {
                 target.find(view.candidates(target, live)).map(shown)
@@ -213,7 +234,7 @@ impl Work {
         }
         if change.delete {
             row.deleted = true;
-            commands.push((row.id, ConnectionCommand::Drop));
+            commands.push((row.id, ConnectionCommand::Drop(change.by)));
         }
         commands
     }

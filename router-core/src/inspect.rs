@@ -82,7 +82,7 @@ pub struct ConnectionRow {
     pub uptime_seconds: u64,
     /// Seconds since the last delivery, either way.
     pub last_delivery_seconds: Option<u64>,
-    /// Whether its frames are traced on request.
+    /// Whether its frames are traced.
     pub traced: bool,
     /// The first of the connections to the same neighbour that it belongs to.
     pub trunk: Option<ConnectionId>,
@@ -158,6 +158,9 @@ pub struct LinkRow {
     pub stuck: u64,
     /// Priority of its deliveries between routers.
     pub priority: u8,
+    /// Deliveries to a client, by the index of the router where they entered the network, this one
+    /// being 0; `None` for other links.
+    pub ingress: Option<Vec<(u16, u64)>>,
 }
 
 impl LinkRow {
@@ -165,7 +168,8 @@ impl LinkRow {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let address = self.address.as_ref().map_or(0, |address| address.len());
-        size_of::<Self>() + self.name.len() + address
+        let ingress = self.ingress.as_ref().map_or(0, Vec::len) * size_of::<(u16, u64)>();
+        size_of::<Self>() + self.name.len() + address + ingress
     }
 }
 
@@ -197,7 +201,7 @@ impl LinkType {
 pub struct LinkCounters {
     /// Handed to routing (in) or completely sent (out).
     pub deliveries: u64,
-    /// Ended settled by the sender.
+    /// Settled by the sender, also those that were dropped.
     pub presettled: u64,
     /// Settled deliveries dropped.
     pub dropped_presettled: u64,
@@ -265,6 +269,8 @@ pub struct AddressCounters {
     pub from_container: u64,
     /// Meant for the address's fallback when they went there, or began to wait for it.
     pub redirected: u64,
+    /// Waiting for a consumer, or sent to one and not settled, at this moment.
+    pub tracked: u64,
 }
 
 impl AddressCounters {
@@ -278,5 +284,6 @@ impl AddressCounters {
         self.to_container += other.to_container;
         self.from_container += other.from_container;
         self.redirected += other.redirected;
+        self.tracked += other.tracked;
     }
 }

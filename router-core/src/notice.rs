@@ -49,6 +49,8 @@ pub enum Notice {
     ConnectionForced {
         /// Its number.
         connection: ConnectionId,
+        /// The connection by which that was asked for, if it is known.
+        by: Option<ConnectionId>,
     },
     /// A link was attached.
     LinkAttached {
@@ -76,6 +78,24 @@ pub enum Notice {
         /// Whether it counted as blocked.
         blocked: bool,
     },
+    /// A delivery of a link does not end. Told once as long as the link has such.
+    LinkStuck {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its number.
+        link: LinkId,
+        /// For how long, at least.
+        seconds: u32,
+    },
+    /// A link has had no credit for long. Told once until it gets some.
+    LinkBlocked {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its number.
+        link: LinkId,
+        /// For how long.
+        seconds: u32,
+    },
     /// An attach was refused.
     LinkRefused {
         /// Its connection.
@@ -102,6 +122,19 @@ pub enum Notice {
         connection: ConnectionId,
         /// The frame.
         frame: Box<Tapped>,
+    },
+    /// A management request has come, or has changed something.
+    ManagementAsked {
+        /// What was asked for, in upper case.
+        operation: String,
+        /// Of what: type, name and identity, as far as they were said.
+        target: String,
+        /// The connection that asked, if it is known.
+        connection: Option<ConnectionId>,
+        /// The user who asked, if it is known.
+        user: Option<String>,
+        /// Something is not as it was before; else this is told before anything is done.
+        changed: bool,
     },
     /// A management request was answered with an error.
     ManagementFailed {
@@ -164,7 +197,10 @@ impl Notice {
         let beside = match self {
             Self::ConnectionAccepted { listener, peer, .. } => listener.len() + peer.len(),
             Self::ConnectionOpened(opened) => opened.bytes(),
-            Self::ConnectionClosed { .. } | Self::ConnectionForced { .. } => 0,
+            Self::ConnectionClosed { .. }
+            | Self::ConnectionForced { .. }
+            | Self::LinkStuck { .. }
+            | Self::LinkBlocked { .. } => 0,
             Self::ConnectionFailed {
                 listener,
                 peer,
@@ -183,6 +219,12 @@ impl Notice {
             Self::Frame { frame, .. } => {
                 size_of::<Tapped>() + frame.performative.len() + frame.payload.len()
             }
+            Self::ManagementAsked {
+                operation,
+                target,
+                user,
+                ..
+            } => operation.len() + target.len() + length(user.as_deref()),
             Self::ManagementFailed {
                 operation,
                 description,

@@ -124,6 +124,18 @@ impl ConnectionRole {
     }
 }
 
+/// What may be done by management, the least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ManagementAccess {
+    /// Nothing.
+    None,
+    /// Looking.
+    Read,
+    /// Changing, too.
+    #[default]
+    Full,
+}
+
 /// How peers of a listener authenticate, or the router does by a connector, beside the mechanisms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SaslSettings {
@@ -216,6 +228,8 @@ pub struct ConnectionSettings {
     pub sasl_mechanisms: Vec<String>,
     /// What else is said of authentication.
     pub sasl: SaslSettings,
+    /// What its peers may do by management.
+    pub management: ManagementAccess,
     /// Entries added to the properties of the router's Open, as an encoded map's key/value pairs.
     pub open_properties: Vec<(String, amqp_codec::Value)>,
 }
@@ -244,6 +258,7 @@ impl Default for ConnectionSettings {
             authenticate_peer: false,
             sasl_mechanisms: Vec::new(),
             sasl: SaslSettings::default(),
+            management: ManagementAccess::Full,
             open_properties: Vec::new(),
         }
     }

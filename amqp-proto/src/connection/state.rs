@@ -240,6 +240,12 @@ impl Connection {
         }
     }
 
+    /// Whether frames are tapped.
+    #[must_use]
+    pub fn is_tapped(&self) -> bool {
+        self.writer.tap.is_some()
+    }
+
     /// The next frame that passed while the tap was on.
     pub fn poll_tap(&mut self) -> Option<Tapped> {
         self.writer.tap.as_mut()?.pop()

@@ -9,6 +9,7 @@ use clap::{Args, value_parser};
 
 use crate::config::{self, ConfigError};
 use crate::daemon::{self, Ended};
+use crate::log::Form;
 use crate::router::{RunSettings, WORKERS_MAX};
 
 /// The range of an option wants its ends so wide.
@@ -26,6 +27,9 @@ pub struct RunOptions {
     /// How long an idle worker looks for work before it sleeps, in microseconds.
     #[arg(long, value_name = "MICROSECONDS", value_parser = value_parser!(u64).range(..=1000))]
     pub spin: Option<u64>,
+    /// The form of the log: lines of text, or an object of JSON a line.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub log_format: Form,
 }
 
 /// Runs the router until a signal ends it.
@@ -40,10 +44,13 @@ pub fn run(options: RunOptions) -> ExitCode {
         spin: options.spin.map(Duration::from_micros),
     };
     match configuration {
-        Ok(configuration) => match daemon::run(&configuration, settings, || {}) {
-            Ok(ended) => exit(ended),
-            Err(text) => complain(&[format!("causeway: {text}")]),
-        },
+        Ok(mut configuration) => {
+            configuration.log.form = options.log_format;
+            match daemon::run(&configuration, settings, || {}) {
+                Ok(ended) => exit(ended),
+                Err(text) => complain(&[format!("causeway: {text}")]),
+            }
+        }
         Err(errors) => complain_of(&errors),
     }
 }

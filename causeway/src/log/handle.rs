@@ -13,12 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use management::LogStats;
 use router_core::notice::Notice;
 
+use super::form::Line;
 use super::level::{Level, Levels};
 use super::module::Module;
 use super::settings::LogSettings;
-use super::sink::{Line, Row, Sink, remember};
+use super::sink::{Row, Sink, remember};
 use super::words;
 use crate::clock::time_of_day;
 
@@ -51,6 +53,8 @@ struct Shared {
     /// Every frame is wanted on standard error.
     frame_trace: AtomicBool,
     rows: Mutex<VecDeque<Row>>,
+    /// Lines written, by module and level.
+    written: [[AtomicU64; Level::ALL.len()]; Module::ALL.len()],
 }
 
 #[derive(Debug)]
@@ -175,6 +179,19 @@ impl Log {
             .skip(rows.len().saturating_sub(count))
             .cloned()
             .collect()
+    }
+
+    /// How many lines each module has written.
+    #[must_use]
+    pub fn stats(&self) -> Vec<LogStats> {
+        let stats = |module: Module| {
+            let written = &self.shared.written[module.index()];
+            LogStats {
+                module: module.name(),
+                lines: Level::ALL.map(|level| written[level.index()].load(Ordering::Relaxed)),
+            }
+        };
+        Module::ALL.into_iter().map(stats).collect()
     }
 
     /// Waits until what was said so far is written, or two seconds.
@@ -312,6 +329,8 @@ impl Writer {
 
     fn write(&mut self, line: &Line<'_>) {
         if let Some(row) = self.sink.write(line) {
+            let written = &self.shared.written[row.module.index()];
+            written[row.level.index()].fetch_add(1, Ordering::Relaxed);
             let mut rows = self
                 .shared
                 .rows

@@ -60,6 +60,12 @@ impl Level {
         }
     }
 
+    /// Its place in [`Level::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     fn bit(self) -> u8 {
         1 << (self as u8)
     }

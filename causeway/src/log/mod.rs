@@ -1,6 +1,7 @@
 //! The router's log: what was noticed, in words, by module and level, to files, streams or the
 //! system's log, from a thread of its own.
 
+mod form;
 mod handle;
 mod level;
 mod module;
@@ -9,6 +10,7 @@ mod sink;
 mod stamp;
 mod words;
 
+pub use form::Form;
 pub use handle::Log;
 pub use level::{Level, Levels};
 pub use module::Module;

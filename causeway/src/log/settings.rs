@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use management::settings::LogSettings as Asked;
 
+use super::form::Form;
 use super::level::{Level, Levels, parse};
 use super::module::Module;
 use super::stamp::Stamp;
@@ -73,6 +74,8 @@ pub struct LogSettings {
     modules: [ModuleSettings; Module::ALL.len()],
     /// How the time is written.
     pub stamp: Stamp,
+    /// In which form lines are written; not changed while running.
+    pub form: Form,
     /// Every frame of every connection goes to standard error, whatever the levels are; not changed
     /// while running.
     pub frame_trace: bool,

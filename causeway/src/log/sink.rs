@@ -4,13 +4,12 @@
 //! were: a full disk must not stop messages. (The incumbent ends the process.)
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::net::UnixDatagram;
-use std::panic::Location;
 use std::time::SystemTime;
 
+use super::form::{Form, Line, object, printable, write_text};
 use super::level::Level;
 use super::module::Module;
 use super::settings::{Effective, LogSettings, Output};
@@ -42,22 +41,12 @@ pub struct Row {
     pub time: u64,
 }
 
-/// A line to be written.
-pub(super) struct Line<'a> {
-    pub(super) time: SystemTime,
-    pub(super) module: Module,
-    pub(super) level: Level,
-    /// It is written whatever levels its module has.
-    pub(super) wanted: bool,
-    pub(super) text: &'a str,
-    pub(super) source: &'static Location<'static>,
-}
-
 /// The outputs and what goes where.
 #[derive(Debug)]
 pub(super) struct Sink {
     modules: Vec<Effective>,
     stamper: Stamper,
+    form: Form,
     outputs: BTreeMap<Output, Writer>,
     buffer: String,
     lost: u64,
@@ -73,6 +62,7 @@ impl Sink {
         let mut sink = Self {
             modules: Vec::new(),
             stamper: Stamper::new(settings.stamp.clone()),
+            form: settings.form,
             outputs: BTreeMap::new(),
             buffer: String::new(),
             lost: 0,
@@ -106,33 +96,23 @@ impl Sink {
         if !line.wanted && !effective.levels.contains(line.level) {
             return None;
         }
-        let text = cut(line.text);
+        let text = printable(cut(line.text));
         self.buffer.clear();
-        if effective.timestamp && effective.output != Output::Syslog {
-            self.stamper.write(line.time, &mut self.buffer);
-            self.buffer.push(' ');
-        }
-        write!(
-            self.buffer,
-            "{} ({}) {text}",
-            line.module.name(),
-            line.level.name()
-        )
-        .expect("a string takes whatever is written");
-        if effective.source {
-            write!(
-                self.buffer,
-                " ({}:{})",
-                line.source.file(),
-                line.source.line()
-            )
-            .expect("a string takes whatever is written");
+        match self.form {
+            Form::Json => self.buffer.push_str(&object(line, &text, effective.source)),
+            Form::Text => {
+                if effective.timestamp && effective.output != Output::Syslog {
+                    self.stamper.write(line.time, &mut self.buffer);
+                    self.buffer.push(' ');
+                }
+                write_text(line, &text, effective.source, &mut self.buffer);
+            }
         }
         self.buffer.push('\n');
         let writer = self.outputs.get_mut(&effective.output);
         let written = writer.is_some_and(|writer| writer.write(&self.buffer, line.level).is_ok());
         self.lost += u64::from(!written);
-        Some(row(line, text))
+        Some(row(line, &text))
     }
 
     /// Makes sure that what was written can be read; how many lines were lost since the last time,
@@ -245,6 +225,8 @@ fn syslog() -> io::Result<UnixDatagram> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
+
     use super::*;
     use crate::log::level::Levels;
 

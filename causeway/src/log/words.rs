@@ -34,9 +34,13 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         | Notice::ConnectionForced { .. }
         | Notice::LinkAttached { .. }
         | Notice::LinkEnded { .. }
+        | Notice::LinkStuck { .. }
+        | Notice::LinkBlocked { .. }
         | Notice::LinkRefused { .. }
         | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
+        Notice::ManagementAsked { changed: true, .. } => (Module::Agent, Level::Info),
+        Notice::ManagementAsked { .. } => (Module::Agent, Level::Debug),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
         Notice::Network(network) => network_rank(network),
         Notice::LinkRouteActive { .. } | Notice::AutoLink { .. } => {
@@ -91,9 +95,37 @@ pub(super) fn say(notice: &Notice) -> Said {
             let way = way(listener.as_deref(), peer);
             format!("[C{connection}] Connection {way} failed: {condition} {description}")
         }
-        Notice::ConnectionForced { connection } => {
-            format!("[C{connection}] Connection force-closed by request")
+        Notice::ConnectionForced { connection, by } => {
+            let by = by.map_or_else(String::new, |by| format!(" from connection [C{by}]"));
+            format!("[C{connection}] Connection force-closed by request{by}")
         }
+        Notice::LinkAttached { .. }
+        | Notice::LinkEnded { .. }
+        | Notice::LinkStuck { .. }
+        | Notice::LinkBlocked { .. }
+        | Notice::LinkRefused { .. } => say_of_link(notice),
+        Notice::PeerMisbehaved {
+            connection,
+            condition,
+            description,
+        } => {
+            format!("[C{connection}] Protocol violation: {condition} {description}")
+        }
+        Notice::Frame { connection, frame } => return said(frame_text(*connection, frame)),
+        Notice::ManagementAsked { .. } | Notice::ManagementFailed { .. } => {
+            say_of_management(notice)
+        }
+        Notice::LinkRouteActive { .. } | Notice::AutoLink { .. } => say_of_container(notice),
+        Notice::AddressAdded { key } => format!("Address added: {key}"),
+        Notice::AddressRemoved { key } => format!("Address removed: {key}"),
+        Notice::Network(network) => return said(say_of_network(network)),
+    };
+    said(text)
+}
+
+/// How a link comes, fares and goes.
+fn say_of_link(notice: &Notice) -> String {
+    match notice {
         Notice::LinkAttached {
             connection,
             link,
@@ -113,6 +145,21 @@ pub(super) fn say(notice: &Notice) -> Said {
             counters,
             blocked,
         } => link_ended((*connection, *link), *how, counters, *blocked),
+        Notice::LinkStuck {
+            connection,
+            link,
+            seconds,
+        } => format!(
+            "[C{connection}][L{link}] Stuck delivery: At least one delivery on this link has been \
+             undelivered/unsettled for more than {seconds} seconds"
+        ),
+        Notice::LinkBlocked {
+            connection,
+            link,
+            seconds,
+        } => {
+            format!("[C{connection}][L{link}] Link blocked with zero credit for {seconds} seconds")
+        }
         Notice::LinkRefused {
             connection,
             name,
@@ -121,24 +168,37 @@ pub(super) fn say(notice: &Notice) -> Said {
         } => {
             format!("[C{connection}] Attach of link '{name}' refused: {condition} {description}")
         }
-        Notice::PeerMisbehaved {
+        _ => String::new(),
+    }
+}
+
+/// What management was asked for, and what of it failed.
+fn say_of_management(notice: &Notice) -> String {
+    match notice {
+        Notice::ManagementAsked {
+            operation,
+            target,
             connection,
-            condition,
-            description,
+            user,
+            changed,
         } => {
-            format!("[C{connection}] Protocol violation: {condition} {description}")
+            let what = if *changed { "Done" } else { "Asked" };
+            let by = connection.map_or_else(
+                || "by way of another router or an anonymous link".to_owned(),
+                |connection| format!("by connection [C{connection}]"),
+            );
+            let user = user.as_deref().map(|user| format!(", user {user}"));
+            format!(
+                "{what}: {operation} {target} {by}{}",
+                user.unwrap_or_default()
+            )
         }
-        Notice::Frame { connection, frame } => return said(frame_text(*connection, frame)),
         Notice::ManagementFailed {
             operation,
             description,
         } => format!("Error performing {operation}: {description}"),
-        Notice::LinkRouteActive { .. } | Notice::AutoLink { .. } => say_of_container(notice),
-        Notice::AddressAdded { key } => format!("Address added: {key}"),
-        Notice::AddressRemoved { key } => format!("Address removed: {key}"),
-        Notice::Network(network) => return said(say_of_network(network)),
-    };
-    said(text)
+        _ => String::new(),
+    }
 }
 
 /// A link route or an auto-link that has got a container, or has lost one.

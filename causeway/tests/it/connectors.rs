@@ -121,7 +121,7 @@ fn a_router_that_comes_back_is_found_again() {
     drop(above);
     let refused = wait_for(&below, "connector", |row| {
         let said = row["connectionMsg"].as_str().unwrap_or_default();
-        row["connectionStatus"] == "FAILED" && said.contains("Connection refused")
+        row["connectionStatus"] == "CONNECTING" && said.contains("Connection refused")
     });
     let said = refused["connectionMsg"].as_str().unwrap();
     let expected = format!("Connection to localhost:{place} failed: proton:io ");
@@ -141,7 +141,8 @@ const NO_NAME: &str = "no..such.host";
 #[test]
 fn a_name_that_nobody_knows_is_tried_again_and_again() {
     let router = start("Alone", &connector(NO_NAME, 5672));
-    let failed = |row: &Json| row["connectionStatus"] == "FAILED";
+    let failed =
+        |row: &Json| row["connectionStatus"] == "CONNECTING" && row["connectionMsg"].is_string();
     let row = wait_for(&router, "connector", failed);
     let said = row["connectionMsg"].clone();
     let text = said.as_str().unwrap();
@@ -214,4 +215,84 @@ fn a_connector_made_by_management_joins_a_network_and_leaves_it_when_deleted() {
         let to_above = |row: &Json| row["container"] == "Above";
         assert!(!rows(&below, "connection").iter().any(to_above));
     }
+}
+
+#[test]
+fn what_is_under_way_to_another_router_is_shown_at_both() {
+    let held = Port::new();
+    let above = start("Above", &listener(held.number()));
+    let below = start("Below", &connector("localhost", held.number()));
+    let mut consumer = Peer::opened_at(port(&above, "clients"), open());
+    consumer.begin(0);
+    consumer.consume(0, "shared", 10);
+    wait_for(&below, "router.address", |row| {
+        row["name"] == "M0shared" && row["remoteCount"] == 1
+    });
+    // Only where there is a choice it counts who has how much.
+    let mut other = Peer::opened_at(port(&below, "clients"), open());
+    other.begin(0);
+    other.consume(0, "shared", 100);
+    wait_for(&below, "router.address", |row| {
+        row["name"] == "M0shared" && row["subscriberCount"] == 1
+    });
+    let mut producer = Peer::opened_at(port(&below, "clients"), open());
+    producer.begin(0);
+    producer.produce(0, "shared");
+    for number in 0..15 {
+        producer.deliver(0, number, &message(10));
+    }
+    consumer.message();
+    let sum = |list: &Json| {
+        let numbers = list.as_array().into_iter().flatten();
+        numbers.filter_map(Json::as_u64).sum::<u64>()
+    };
+    let at = |router: &Router, index: &str| {
+        let of = wait_for(router, "router.node", |row| row["id"] == index);
+        usize::try_from(of["index"].as_u64().unwrap()).unwrap()
+    };
+    let sent = wait_for(&below, "router.address", |row| {
+        let here = row["trackedDeliveries"].as_u64().unwrap_or_default();
+        row["name"] == "M0shared" && here + sum(&row["transitOutstanding"]) == 15
+    });
+    let count = sent["transitOutstanding"][at(&below, "Above")].clone();
+    assert!(count.as_u64().is_some_and(|count| count > 0), "{sent}");
+    assert_eq!(Some(sum(&sent["transitOutstanding"])), count.as_u64());
+    wait_for(&above, "router.address", |row| {
+        row["name"] == "M0shared" && row["trackedDeliveries"] == count
+    });
+    let below_there = at(&above, "Below");
+    wait_for(&above, "router.link", |row| {
+        let histogram = &row["ingressHistogram"];
+        row["owningAddr"] == "M0shared"
+            && histogram[below_there] == count
+            && Some(sum(histogram)) == count.as_u64()
+    });
+}
+
+#[test]
+fn a_restricted_router_is_not_changed_by_way_of_another() {
+    let held = Port::new();
+    let more = format!(
+        "{}listener {{\n name: public\n host: localhost\n port: 0\n managementAccess: read\n}}\n",
+        listener(held.number())
+    );
+    let above = start("Above", &more);
+    let below = start("Below", &connector("localhost", held.number()));
+    wait_for(&below, "router.node", |row| row["id"] == "Above");
+    let asked = [("type", "org.apache.qpid.dispatch.router.config.address")];
+    let attributes = [("prefix", "new")];
+    let address = "_topo/0/Above/$management";
+    let mut afar = Asking::start_by(port(&below, "clients"), address);
+    let refused = afar.response("CREATE", &asked, &attributes);
+    assert_eq!(refused.status, 403);
+    assert!(
+        refused.description.contains("by way of another router"),
+        "{refused:?}"
+    );
+    afar.answers();
+    // Who is not restricted is asked by all.
+    let mut afar = Asking::start_by(port(&above, "public"), "_topo/0/Below/$management");
+    assert_eq!(afar.change("CREATE", &asked, &attributes), 201);
+    let mut here = Asking::start_by(port(&above, "clients"), "$management");
+    assert_eq!(here.change("CREATE", &asked, &attributes), 201);
 }

@@ -164,22 +164,26 @@ impl Router {
     }
 
     /// Starts a router by a command that lacks only its configuration.
-    pub(crate) fn start_by(mut command: Command, text: &str) -> Self {
+    pub(crate) fn start_by(command: Command, text: &str) -> Self {
+        let mut router = Self::start_unheard(command, text);
+        router.port = router.next_port();
+        router
+    }
+
+    /// The same without a look at its log: whoever started it finds out the port.
+    pub(crate) fn start_unheard(mut command: Command, text: &str) -> Self {
         let directory = Directory::new();
         let file = directory.write("router.conf", text);
         command.arg("-c").arg(file).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = read_lines(child.stderr.take().unwrap());
-        let log = Vec::new();
-        let mut router = Self {
+        Self {
             child,
             lines,
-            log,
+            log: Vec::new(),
             port: 0,
             directory,
-        };
-        router.port = router.next_port();
-        router
+        }
     }
 
     /// The port of the next listener of which the log tells.

@@ -11,6 +11,7 @@ mod drains;
 mod ends;
 mod harness;
 mod losses;
+mod management;
 mod names;
 mod reloads;
 mod routers;

@@ -393,7 +393,7 @@ fn a_connector_is_shown_with_what_became_of_it() {
     let response = world.request("READ", &asked, Value::Null);
     assert_eq!(
         *member(&response.body, "connectionStatus"),
-        Value::from("FAILED")
+        Value::from("CONNECTING")
     );
     let expected = "[C1] Connection to b:1 failed: proton:io Connection refused - disconnected b:1";
     assert_eq!(

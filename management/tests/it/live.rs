@@ -115,7 +115,7 @@ fn an_administrator_deletes_and_traces_connections() {
     );
     let id = ConnectionId(4);
     let expected = [
-        (id, ConnectionCommand::Drop),
+        (id, ConnectionCommand::Drop(None)),
         (id, ConnectionCommand::Trace(true)),
     ];
     assert_eq!(world.commands, expected);

@@ -1,6 +1,7 @@
 //! The management agent as its clients see it: messages in, messages out, with a control plane and
 //! shards that answer from lists.
 
+mod access;
 mod autolinks;
 mod configuration;
 mod corpus;

@@ -137,11 +137,16 @@ fn a_link_has_29_columns() {
         "uint", "null", "ulong", "ulong", "ulong", "string", "string", "string",
     ]);
     expected.extend(["ulong"; 9]);
-    expected.extend(["null", "uint", "uint", "uint", "uint"]);
+    expected.extend(["list", "uint", "uint", "uint", "uint"]);
     assert_eq!(types(row), expected);
     assert_eq!(*table.value(row, "linkType"), Value::from("endpoint"));
     assert_eq!(*table.value(row, "connectionId"), Value::from("1"));
     assert_eq!(*table.value(row, "creditAvailable"), Value::Uint(10));
+    let Value::List(histogram) = table.value(row, "ingressHistogram") else {
+        panic!("a list")
+    };
+    let head = [3, 0, 5, 0].map(Value::Ulong);
+    assert_eq!((histogram.len(), &histogram[..4]), (128, &head[..]));
 }
 
 #[test]
@@ -248,4 +253,59 @@ fn every_column_of_the_table_can_be_asked_for_alone() {
             assert_eq!(response.status, 200, "{}.{column}", entity_type.short);
         }
     }
+}
+
+#[test]
+fn the_router_is_called_as_what_is_configured_where_that_is_asked_for() {
+    let mut world = World::new();
+    let configured = Value::from("router/router");
+    for asked in ["router", "configurationEntity", ""] {
+        let table = world.query(asked);
+        let is_router = |row: &&Vec<Value>| *table.value(row, "type") == full("router").into();
+        let row = table.rows.iter().find(is_router).expect("the router");
+        for name in ["name", "identity"] {
+            assert_eq!(*table.value(row, name), configured, "{asked} {name}");
+        }
+    }
+    for (name, value) in [("identity", "router/router"), ("name", "router/router")] {
+        let response = world.request("READ", &[(name, value)], Value::Null);
+        let id = response.body.as_map().and_then(|map| map.get("id"));
+        assert_eq!(id, Some(&"router".into()), "{name} {response:?}");
+    }
+}
+
+#[test]
+fn the_log_has_figures_and_memory_has_no_pools() {
+    let mut world = World::new();
+    let table = world.query("logStats");
+    let [row] = &*table.rows else {
+        panic!("one module")
+    };
+    assert_eq!(*table.value(row, "name"), Value::from("AGENT"));
+    assert_eq!(*table.value(row, "identity"), Value::from("logStats/AGENT"));
+    assert_eq!(*table.value(row, "traceCount"), Value::Ulong(1));
+    assert_eq!(*table.value(row, "criticalCount"), Value::Ulong(7));
+    let asked = [("identity", "logStats/AGENT")];
+    assert_eq!(world.request("READ", &asked, Value::Null).status, 200);
+    let pools = world.query(&full("allocator"));
+    assert!(pools.columns.iter().any(|column| column == "typeName"));
+    assert!(pools.rows.is_empty());
+}
+
+#[test]
+fn the_default_of_the_log_shows_what_is_in_force() {
+    let mut world = World::new();
+    let asked = [("identity", "log/DEFAULT")];
+    let read = |world: &mut World| world.request("READ", &asked, Value::Null).body;
+    let shown = |body: &Value, name: &str| body.as_map().and_then(|map| map.get(name).cloned());
+    let before = read(&mut world);
+    assert_eq!(shown(&before, "enable"), Some("info+".into()));
+    assert_eq!(shown(&before, "includeTimestamp"), Some(true.into()));
+    assert_eq!(shown(&before, "includeSource"), Some(false.into()));
+    assert_eq!(shown(&before, "outputFile"), Some("stderr".into()));
+    let change = |value: Value| Value::Map([("enable", value)].into_iter().collect());
+    let changed = world.request("UPDATE", &asked, change("debug+".into()));
+    assert_eq!(shown(&changed.body, "enable"), Some("debug+".into()));
+    let restored = world.request("UPDATE", &asked, change(Value::Null));
+    assert_eq!(shown(&restored.body, "enable"), Some("info+".into()));
 }

@@ -9,19 +9,20 @@ use bytes::Bytes;
 use management::client::{Call, Client, Query, Response, Table};
 use management::schema::{Entity, ROUTER};
 use management::settings::{LogSettings, ProfileSettings, router_settings};
-use management::{Agent, Host, LogRow, ProfileState};
+use management::{Agent, Host, LogRow, LogStats, ProfileState};
 use router_core::control::{ControlConfig, ControlPlane, Effect};
 use router_core::counters::{CounterWriter, Counters};
 use router_core::ids::{
-    AddressId, ConnectionId, Direction, InKey, Key, LinkId, Origin, OutLinkKey, ShardId,
+    AddressId, ConnectionId, Direction, InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey, ShardId,
 };
 use router_core::inspect::{
     AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, LinkType, Rows, Subject,
 };
 use router_core::mail::{
-    Batch, Bind, BoundLink, Command, ConnectionCommand, Forward, Mail, Target,
+    Asker, Batch, Bind, BoundLink, Command, ConnectionCommand, Container, Forward, Mail, Target,
 };
 use router_core::route::Treatment;
+use router_core::settings::ManagementAccess;
 
 /// Where answers go.
 pub(crate) const REPLY_TO: &str = "amqp:/_topo/0/router/temp.me";
@@ -73,6 +74,13 @@ impl Host for Program {
         }
     }
 
+    fn log_stats(&self) -> Vec<LogStats> {
+        vec![LogStats {
+            module: "AGENT",
+            lines: [1, 2, 3, 4, 5, 6, 7],
+        }]
+    }
+
     fn memory_usage(&self) -> Option<u64> {
         Some(77)
     }
@@ -100,6 +108,8 @@ pub(crate) struct World {
     pub(crate) outcomes: Vec<DeliveryState>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) now: Time,
+    /// The link by which is asked; nobody's until somebody is admitted.
+    pub(crate) sender: InLinkKey,
     replies: VecDeque<Bytes>,
     deliveries: u32,
 }
@@ -110,7 +120,13 @@ impl World {
     }
 
     pub(crate) fn in_mode(mode: &'static str) -> Self {
+        Self::of(mode, None)
+    }
+
+    /// The world of a router that names who may change it.
+    pub(crate) fn of(mode: &'static str, users: Option<&'static str>) -> Self {
         let mut router = Entity::new(&ROUTER);
+        router.set("managementUsers", users.map(Into::into));
         router.set("id", Some("router".into()));
         router.set("mode", Some(mode.into()));
         router.set("metadata", Some("a test".into()));
@@ -137,6 +153,7 @@ impl World {
             outcomes: Vec::new(),
             effects: Vec::new(),
             now: Time::ZERO,
+            sender: InLinkKey(Key::NONE),
             replies: VecDeque::new(),
             deliveries: 0,
         };
@@ -170,6 +187,36 @@ impl World {
         self.turn();
     }
 
+    /// Attaches somebody's link to `$management`, by which is asked from now on.
+    pub(crate) fn admit(&mut self, user: Option<&str>, access: ManagementAccess) {
+        self.sender = InLinkKey(Key {
+            index: 800,
+            generation: self.sender.0.generation.wrapping_add(1),
+        });
+        let connection = ConnectionId(12);
+        let asker = Asker {
+            container: Container {
+                connection,
+                shard: ShardId(0),
+                container: "client".into(),
+                name: "public".into(),
+            },
+            user: user.map(Into::into),
+            access,
+        };
+        let bind = Bind {
+            key: "M0$management".into(),
+            treatment: Treatment::AnycastClosest,
+            priority: None,
+            link: BoundLink::In(ShardId(0), self.sender),
+            id: LinkId(800),
+            from: Some(Box::new(asker)),
+        };
+        let mail = vec![Mail::Command(Box::new(Command::Bind(bind)))];
+        self.control.handle_mail(Batch { mail });
+        self.turn();
+    }
+
     /// Sends a message to `$management`.
     pub(crate) fn send(&mut self, message: Bytes) {
         self.deliveries += 1;
@@ -182,7 +229,7 @@ impl World {
             index: self.deliveries,
             generation: 0,
         });
-        let forward = Forward::whole(
+        let mut forward = Forward::whole(
             Origin {
                 shard: ShardId(0),
                 delivery: Some(key),
@@ -191,6 +238,7 @@ impl World {
             route.id,
             message.into(),
         );
+        forward.sender = self.sender;
         self.control.handle_mail(Batch {
             mail: vec![Mail::Forward(forward)],
         });
@@ -343,5 +391,6 @@ pub(crate) fn link(id: u64) -> LinkRow {
         settle_rate: 0,
         stuck: 0,
         priority: 4,
+        ingress: Some(vec![(0, 3), (2, 5)]),
     }
 }

@@ -152,8 +152,10 @@ impl AddressContext {
         };
         match (area, router, rest) {
             (AREA | "all", "all", Some(rest)) => (AddressClass::Topological, rest),
-            (AREA, _, Some(rest)) if *router == *self.router_id => (AddressClass::Local, rest),
-            (AREA, _, _) => (AddressClass::Router, router),
+            (AREA | "all", _, Some(rest)) if *router == *self.router_id => {
+                (AddressClass::Local, rest)
+            }
+            (AREA | "all", _, _) => (AddressClass::Router, router),
             _ => (AddressClass::Area, area),
         }
     }
@@ -322,6 +324,8 @@ mod tests {
             ("amqp:/_topo/0/me/$management", "L$management"),
             ("_topo/0/all/qdrouter", "Tqdrouter"),
             ("_topo/all/all/x", "Tx"),
+            ("_topo/all/me/$management", "L$management"),
+            ("_topo/all/other/$management", "Rother"),
             ("_topo/0/other/x/y", "Rother"),
             ("_topo/0/other", "Rother"),
             ("_topo/1/other/x", "A1"),

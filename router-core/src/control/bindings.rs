@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::ids::{AddressId, AddressKey, OutLinkKey, ShardId};
 use crate::mail::{Bind, Bound, BoundLink, Unbind};
 use crate::notice::{NetworkNotice, Notice};
-use crate::route::{Consumer, NO_SLOT, RemoteRouter, Route, Slots, Treatment};
+use crate::route::{Boards, Consumer, NO_SLOT, RemoteRouter, Route, Slots, Treatment};
 
 /// One address, as management shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +32,17 @@ pub struct AddressRow {
     pub containers: usize,
     /// Ids of other routers that have consumers.
     pub routers: Vec<Arc<str>>,
+    /// Unsettled deliveries to other routers, by their indices, where deliveries are dealt by that.
+    pub outstanding: Vec<(u16, u32)>,
 }
 
 impl AddressRow {
     /// What it takes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.key.len() + self.routers.len() * size_of::<Arc<str>>()
+        let routers = self.routers.len() * size_of::<Arc<str>>();
+        let outstanding = self.outstanding.len() * size_of::<(u16, u32)>();
+        size_of::<Self>() + self.key.len() + routers + outstanding
     }
 }
 
@@ -364,18 +368,23 @@ impl Bindings {
         &self,
         key: &str,
         name: impl Fn(u16) -> Option<Arc<str>>,
+        boards: &Boards,
     ) -> Option<AddressRow> {
         self.records
             .get_key_value(key)
-            .map(|(key, record)| row(key, record, &name))
+            .map(|(key, record)| row(key, record, &name, boards))
     }
 
     /// All records, oldest first; `name` knows the ids of routers.
-    pub(super) fn rows(&self, name: impl Fn(u16) -> Option<Arc<str>>) -> Vec<AddressRow> {
+    pub(super) fn rows(
+        &self,
+        name: impl Fn(u16) -> Option<Arc<str>>,
+        boards: &Boards,
+    ) -> Vec<AddressRow> {
         let mut rows: Vec<_> = self
             .records
             .iter()
-            .map(|(key, record)| row(key, record, &name))
+            .map(|(key, record)| row(key, record, &name, boards))
             .collect();
         rows.sort_by_key(|row| row.id);
         rows
@@ -424,7 +433,16 @@ impl Bindings {
     }
 }
 
-fn row(key: &AddressKey, record: &Record, name: impl Fn(u16) -> Option<Arc<str>>) -> AddressRow {
+fn row(
+    key: &AddressKey,
+    record: &Record,
+    name: impl Fn(u16) -> Option<Arc<str>>,
+    boards: &Boards,
+) -> AddressRow {
+    let is_dealt_by_load = record.treatment == Treatment::AnycastBalanced;
+    let is_counted = |remote: &&RemoteRouter| is_dealt_by_load && remote.slot != NO_SLOT;
+    let remotes = record.routers.iter().filter(is_counted);
+    let outstanding = remotes.map(|remote| (remote.router, boards.load(remote.slot)));
     AddressRow {
         id: record.id,
         key: Arc::clone(key),
@@ -438,5 +456,6 @@ fn row(key: &AddressKey, record: &Record, name: impl Fn(u16) -> Option<Arc<str>>
             .iter()
             .filter_map(|remote| name(remote.router))
             .collect(),
+        outstanding: outstanding.collect(),
     }
 }

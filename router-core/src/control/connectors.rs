@@ -30,12 +30,11 @@ use crate::settings::ConnectionSettings;
 pub enum ConnectorStatus {
     /// It has not been tried yet.
     Initializing,
-    /// It is being dialled, or the peer's Open is awaited.
+    /// It is being dialled, or the peer's Open is awaited, or it waits for its next attempt: what
+    /// became of the last one is what was heard of it.
     Connecting,
     /// Both Opens were exchanged.
     Success,
-    /// The last attempt has failed, or its connection was lost; it will be tried again.
-    Failed,
 }
 
 impl ConnectorStatus {
@@ -46,7 +45,6 @@ impl ConnectorStatus {
             Self::Initializing => "INITIALIZING",
             Self::Connecting => "CONNECTING",
             Self::Success => "SUCCESS",
-            Self::Failed => "FAILED",
         }
     }
 }
@@ -189,6 +187,11 @@ impl Connectors {
         Some(entry.state.connection())
     }
 
+    /// What is said of the connections of all.
+    pub(super) fn settings(&self) -> impl Iterator<Item = &Arc<ConnectionSettings>> {
+        self.entries.iter().map(|entry| &entry.connect.settings)
+    }
+
     /// Forgets all of them.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
@@ -317,8 +320,9 @@ impl Connectors {
         let entry = self.find(identity)?;
         let status = match entry.state {
             State::Waiting(_) if entry.heard.is_none() => ConnectorStatus::Initializing,
-            State::Waiting(_) => ConnectorStatus::Failed,
-            State::Dialling(..) | State::Opening(_) => ConnectorStatus::Connecting,
+            State::Waiting(_) | State::Dialling(..) | State::Opening(_) => {
+                ConnectorStatus::Connecting
+            }
             State::Open(..) => ConnectorStatus::Success,
         };
         Some(ConnectorRow {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::address::{PatternError, PatternTree, trim_separators};
 use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, InLinkKey, ShardId};
 use crate::limits;
-use crate::mail::{AddressEdit, Container};
+use crate::mail::{AddressEdit, Asker, Container};
 use crate::notice::Notice;
 use crate::route::{LinkPatterns, Paths, RuleError, Treatment};
 
@@ -100,7 +100,7 @@ pub(super) struct Links {
     /// Connections, of whatever role, that have link routes of their own, with these.
     owners: BTreeMap<ConnectionId, (Container, Vec<u64>)>,
     /// Whose the links are by which management may be asked.
-    askers: BTreeMap<(ShardId, InLinkKey), Container>,
+    askers: BTreeMap<(ShardId, InLinkKey), Asker>,
     patterns: LinkPatterns,
     changed: bool,
     /// Keys of which other routers may have to hear.
@@ -403,7 +403,7 @@ impl Links {
     }
 
     /// A link has come, or has gone, by which management may be asked.
-    pub(super) fn note_asker(&mut self, shard: ShardId, link: InLinkKey, of: Option<Container>) {
+    pub(super) fn note_asker(&mut self, shard: ShardId, link: InLinkKey, of: Option<Asker>) {
         match of {
             Some(of) => drop(self.askers.insert((shard, link), of)),
             None => drop(self.askers.remove(&(shard, link))),
@@ -411,7 +411,7 @@ impl Links {
     }
 
     /// Whose a link is by which management was asked.
-    pub(super) fn asker(&self, shard: ShardId, link: InLinkKey) -> Option<&Container> {
+    pub(super) fn asker(&self, shard: ShardId, link: InLinkKey) -> Option<&Asker> {
         self.askers.get(&(shard, link))
     }
 
@@ -438,6 +438,7 @@ impl Links {
             in_process: 0,
             subscribers: 0,
             containers: served.containers.len(),
+            outstanding: Vec::new(),
             routers: served.routers.iter().filter_map(|&of| name(of)).collect(),
         })
     }

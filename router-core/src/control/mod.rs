@@ -57,7 +57,7 @@ use crate::mail::{Batch, BoundLink, Command, ConnectionCommand, Mail, Outboxes};
 use crate::mesh::NodeRow;
 use crate::notice::Notice;
 use crate::route::{AddressRule, Paths, RouteTable, RuleError};
-use crate::settings::{NewConnection, RouterSettings};
+use crate::settings::{ManagementAccess, NewConnection, RouterSettings};
 
 impl ControlPlane {
     /// The routing table as published last; shards begin with it.
@@ -218,7 +218,7 @@ impl ControlPlane {
     #[must_use]
     pub fn addresses(&self) -> Vec<AddressRow> {
         let name = |index| self.router_id(index);
-        let mut rows = self.bindings.rows(name);
+        let mut rows = self.bindings.rows(name, self.table.boards());
         rows.extend(self.links.address_rows(name));
         rows.sort_by_key(|row| row.id);
         rows
@@ -229,7 +229,8 @@ impl ControlPlane {
     pub fn address(&self, key: &str) -> Option<AddressRow> {
         let name = |index| self.router_id(index);
         let routed = || self.links.address_rows(name).find(|row| *row.key == *key);
-        self.bindings.get(key, name).or_else(routed)
+        let boards = self.table.boards();
+        self.bindings.get(key, name, boards).or_else(routed)
     }
 
     /// What leads to other routers, as published last.
@@ -288,6 +289,16 @@ impl ControlPlane {
     /// Opens a listener, and again those that failed; false if its identity is taken.
     pub fn listen(&mut self, listen: Listen) -> bool {
         self.listeners.add(listen, &mut self.effects)
+    }
+
+    /// The least that listeners and connectors let their peers do by management.
+    #[must_use]
+    pub fn least_management(&self) -> ManagementAccess {
+        let listeners = self.listeners.iter().map(|listen| &listen.settings);
+        let all = listeners.chain(self.connectors.settings());
+        all.map(|settings| settings.management)
+            .min()
+            .unwrap_or_default()
     }
 
     /// The listeners, as they were asked for.

@@ -4,7 +4,9 @@ use crate::control::endpoint::Request;
 use crate::control::links::{Hop, LinkRouteRow, LinkRule, LinkRuleError};
 use crate::control::plane::ControlPlane;
 use crate::ids::ConnectionId;
-use crate::mail::{AttachLink, Command, Container, Mail, NO_ROUTE, Relay, RelayEvent, RouteLink};
+use crate::mail::{
+    Asker, AttachLink, Command, Container, Mail, NO_ROUTE, Relay, RelayEvent, RouteLink,
+};
 
 impl ControlPlane {
     /// Adds a link route and gives it a number; that in the entry is ignored.
@@ -32,9 +34,9 @@ impl ControlPlane {
         self.links.rows(None)
     }
 
-    /// Whose connection a request came by, if its link said that it was for management.
+    /// Who sent a request, if its link said that it was for management.
     #[must_use]
-    pub fn asker(&self, request: &Request) -> Option<Container> {
+    pub fn asker(&self, request: &Request) -> Option<Asker> {
         let asker = self.links.asker(request.origin.shard, request.sender);
         asker.cloned()
     }

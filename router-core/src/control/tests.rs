@@ -340,12 +340,12 @@ fn cells_are_used_again_by_their_own_kind() {
 #[test]
 fn a_command_reaches_every_shard_for_one_of_them_has_the_connection() {
     let mut control = control();
-    control.command(ConnectionId(5), ConnectionCommand::Drop);
+    control.command(ConnectionId(5), ConnectionCommand::Drop(None));
     for sent in turn(&mut control) {
         let [Mail::Command(command)] = &*sent else {
             panic!("{sent:?}")
         };
-        let Command::Connection(id, ConnectionCommand::Drop) = **command else {
+        let Command::Connection(id, ConnectionCommand::Drop(None)) = **command else {
             panic!("{command:?}")
         };
         assert_eq!(id, ConnectionId(5));

@@ -16,7 +16,8 @@ use crate::inspect::{Answer, Query};
 use crate::mail::autolink::{AttachAutoLink, AutoLinkEvent, AutoLinkKey};
 use crate::mail::relay::{AttachLink, Label, Relay, RouteLink};
 use crate::notice::Opened;
-use crate::route::{NO_SLOT, Paths, RouteTable, Treatment};
+use crate::route::{Entry, NO_SLOT, Paths, RouteTable, Treatment};
+use crate::settings::ManagementAccess;
 
 // What is longer is copied by a call instead of in place, which costs each letter a third more.
 const _: () = assert!(size_of::<Mail>() <= 128 || cfg!(not(target_pointer_width = "64")));
@@ -180,6 +181,8 @@ pub struct Forward {
     pub awaited: bool,
     /// It goes before all that waits for its link and has not begun: a hello.
     pub urgent: bool,
+    /// Where it entered the network.
+    pub entry: Entry,
     /// The link that it came by, at the shard of its origin, which may be gone by now;
     /// [`Key::NONE`](crate::ids::Key::NONE) for the router's own.
     pub sender: InLinkKey,
@@ -209,6 +212,7 @@ impl Forward {
             complete: true,
             awaited: false,
             urgent: false,
+            entry: Entry::Here,
             sender: InLinkKey(Key::NONE),
             beyond: None,
             state: None,
@@ -324,7 +328,7 @@ pub struct Bind {
     /// Its number in the log.
     pub id: LinkId,
     /// Of one by which management may be asked: whose it is.
-    pub from: Option<Box<Container>>,
+    pub from: Option<Box<Asker>>,
 }
 
 /// Which end of an address a link is.
@@ -367,6 +371,17 @@ pub struct RouterLink {
     pub cost: u32,
     /// Who is at the other end; of a link of the routing protocol.
     pub opener: Option<Opener>,
+}
+
+/// Who asks by a link for management.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The connection.
+    pub container: Container,
+    /// The user, if SASL yielded one.
+    pub user: Option<Arc<str>>,
+    /// What its listener or connector lets it do.
+    pub access: ManagementAccess,
 }
 
 /// A connection that link routes may lead to.
@@ -470,12 +485,12 @@ impl Dialled {
 pub enum ConnectionCommand {
     /// Close it: its connector was deleted.
     Close,
-    /// Drop it without a word (an administrator deleted it).
-    Drop,
+    /// Drop it without a word: an administrator deleted it, by this connection if it is known.
+    Drop(Option<ConnectionId>),
     /// The neighbour at its other end has said no hello for so long: drop it if nothing else came
     /// either.
     Doubt(Duration),
-    /// Switch its protocol trace.
+    /// Switch its protocol trace, whatever is traced of others.
     Trace(bool),
     /// It belongs to this trunk, as it says: open it.
     Admit(ConnectionId),

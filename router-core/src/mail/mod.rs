@@ -11,8 +11,8 @@ mod relay;
 pub use autolink::{AttachAutoLink, AutoLinkEvent, AutoLinkKey};
 pub use doorbell::Doorbell;
 pub use letter::{
-    Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, Container, Dialled, End, Forward,
-    Heads, Mail, OutRef, RouterLink, Target, TrunkEvent, TrunkNews, TrunkPeer, Unbind,
+    Asker, Batch, Bind, Bound, BoundLink, Command, ConnectionCommand, Container, Dialled, End,
+    Forward, Heads, Mail, OutRef, RouterLink, Target, TrunkEvent, TrunkNews, TrunkPeer, Unbind,
 };
 pub use mailbox::Mailbox;
 pub use outbox::Outboxes;

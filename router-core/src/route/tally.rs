@@ -56,6 +56,16 @@ impl Boards {
         u32::try_from(slots).expect("slots are dealt as u32")
     }
 
+    /// The load of a slot: what all boards together say of it.
+    #[must_use]
+    pub fn load(&self, slot: u32) -> u32 {
+        let cells = self.boards.iter().filter_map(|board| cell(board, slot));
+        let load = cells.fold(0_u32, |sum, cell| {
+            sum.wrapping_add(cell.load(Ordering::Relaxed))
+        });
+        if is_negative(load) { 0 } else { load }
+    }
+
     /// The same boards with room for at least so many slots: old cells stay shared.
     #[must_use]
     pub fn grown(&self, slots: u32) -> Self {

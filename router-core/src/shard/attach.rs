@@ -20,7 +20,7 @@ use crate::counters::Counter;
 use crate::ids::{AddressKey, ConnKey, Direction, InLinkKey, LinkId};
 use crate::inspect::LinkType;
 use crate::limits;
-use crate::mail::{self, AutoLinkEvent, Bind, BoundLink, Command, Container};
+use crate::mail::{self, Asker, AutoLinkEvent, Bind, BoundLink, Command};
 use crate::notice::{Notice, TerminusText, cut};
 use crate::route::Treatment;
 use crate::settings::ConnectionRole;
@@ -324,22 +324,13 @@ impl Shard {
         })
     }
 
-    /// Whose a link is by which management may be asked: link routes can belong to a connection.
-    fn asker(&mut self, key: ConnKey, address: &str) -> Option<Box<Container>> {
-        if !matches!(address, "M0$management" | "L$management") {
-            return None;
-        }
-        self.conns.get_mut(key)?.is_container = true;
-        self.container(key).map(Box::new)
-    }
-
     /// Tells the control plane of a link on an address.
     pub(super) fn bind(
         &mut self,
         resolved: Resolved,
         link: BoundLink,
         id: LinkId,
-        from: Option<Box<Container>>,
+        from: Option<Box<Asker>>,
     ) {
         let Resolved {
             key,

@@ -251,13 +251,14 @@ impl Shard {
         for key in due {
             self.connection_timer(key, now);
         }
-        if self.ticked < self.second {
-            self.ticked = self.second;
+        if self.ageing.ticked < self.second {
+            self.ageing.ticked = self.second;
             self.scrub();
             self.window.relax();
             self.lines_due |= self.may_be_held();
             self.watch_trunks();
             self.tend_routed();
+            self.look_for_old();
             for key in std::mem::take(&mut self.slow) {
                 if let Some(link) = self.in_links.get_mut(key) {
                     link.slow = false;

@@ -110,8 +110,8 @@ pub(super) struct Conn {
     pub(super) quiet: (u32, u32),
     /// How far it is given up.
     pub(super) leaving: Leaving,
-    /// Its frames are traced because someone asked for this connection.
-    pub(super) traced: bool,
+    /// Whether its frames are traced, if someone has said so of this connection.
+    pub(super) traced: Option<bool>,
     /// An administrator deleted it.
     pub(super) deleted: bool,
     /// States told again, and the second in which.
@@ -327,7 +327,7 @@ impl Conn {
             carried: (0, 0),
             quiet: (0, 0),
             leaving: Leaving::No,
-            traced: false,
+            traced: None,
             deleted: false,
             repeats: (0, 0),
             vigil: Vigil::default(),

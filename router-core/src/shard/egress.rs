@@ -10,10 +10,8 @@ use bytes::Bytes;
 use super::conn::{Conn, Phase};
 use super::link::{Begun, Drain, Queued};
 use super::state::{Incoming, Shard};
-use crate::counters::Counter;
 use crate::delivery::{OutOrigin, Outbound};
 use crate::ids::{ConnKey, Key, OutKey, ShardId};
-use crate::inspect::LinkType;
 use crate::mail::{End, Heads, Mail};
 
 use super::lanes::{enter_account, leave_account, origin_of};
@@ -67,6 +65,7 @@ impl Shard {
             match pause {
                 Pause::Empty | Pause::Credit | Pause::Hello => {
                     link.ready = false;
+                    self.note_used_up(key, out);
                     self.wake_next(key);
                 }
                 Pause::Window => {
@@ -239,24 +238,10 @@ impl Shard {
             window,
             ..
         } = queued;
-        link.counters.deliveries += 1;
-        match link.kind {
-            LinkType::Endpoint => {
-                if !link.fallback {
-                    link.egress += 1;
-                    self.counters.add(Counter::DeliveriesEgress, 1);
-                }
-                if link.of_container && fan.is_none() && link.routed.is_none() {
-                    link.egress_alone += 1;
-                    self.counters
-                        .add(Counter::DeliveriesEgressRouteContainer, 1);
-                }
-            }
-            LinkType::InterRouter => {
-                self.counters.add(Counter::DeliveriesTransit, 1);
-            }
-            LinkType::RouterControl => {}
-        }
+        self.count_egress(out, forward.entry, fan.is_some());
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
         let settles = link.settles;
         if forward.settled {
             link.lane_settled -= 1;

@@ -356,7 +356,7 @@ impl Shard {
             return;
         };
         let blocked = zero_since
-            .is_some_and(|since| self.second.saturating_sub(since) > super::report::OLD_SECONDS);
+            .is_some_and(|since| self.second.saturating_sub(since) > super::trouble::OLD_SECONDS);
         let counters = Box::new(counters);
         self.notices.push(Notice::LinkEnded {
             connection: conn.id,

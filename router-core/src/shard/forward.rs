@@ -8,7 +8,7 @@ use super::state::Shard;
 use crate::delivery::{FanOut, Merge, Place};
 use crate::ids::{AddressId, Origin, OutLinkKey, ShardId};
 use crate::mail::{Forward, Mail, Target};
-use crate::route::NO_SLOT;
+use crate::route::{Entry, NO_SLOT};
 
 impl Shard {
     /// A delivery goes to one link.
@@ -45,6 +45,7 @@ impl Shard {
             complete: parcel.complete,
             awaited,
             urgent: false,
+            entry: parcel.journey.entry.unwrap_or(Entry::Here),
             sender: parcel.sender,
             beyond: None,
             state: parcel.state,
@@ -95,6 +96,7 @@ impl Shard {
             complete: parcel.complete,
             awaited,
             urgent: false,
+            entry: parcel.journey.entry.unwrap_or(Entry::Here),
             sender: parcel.sender,
             beyond,
             state: parcel.state,

@@ -246,6 +246,7 @@ impl Shard {
             }
             keep
         });
+        link.counters.presettled += dropped.len() as u64;
         link.counters.dropped_presettled += dropped.len() as u64;
         link.lane_settled -= dropped.len();
         let bytes = dropped.iter().map(|&(_, bytes, _)| bytes).sum();
@@ -270,6 +271,7 @@ impl Shard {
     /// A whole, settled delivery finds no room.
     fn drop_arriving(&mut self, key: Key, forward: &Forward) {
         if let Some(link) = self.out_links.get_mut(key) {
+            link.counters.presettled += 1;
             link.counters.dropped_presettled += 1;
         }
         self.counters.add(Counter::DroppedPresettledDeliveries, 1);

@@ -127,14 +127,13 @@ impl Shard {
             Command::AttachAutoLink(ask) => self.attach_auto_link(*ask),
             Command::DetachAutoLink(of) => self.detach_auto_link(of),
             Command::Connection(id, ConnectionCommand::Close) => self.close_connection(id),
-            Command::Connection(id, ConnectionCommand::Drop) => self.drop_connection(id),
+            Command::Connection(id, ConnectionCommand::Drop(by)) => self.drop_connection(id, by),
             Command::Connection(id, ConnectionCommand::Doubt(age)) => self.doubt(id, age, now),
             Command::Connection(id, ConnectionCommand::Trace(on)) => {
-                let all = self.trace_all;
                 let key = self.by_id.get(&id).copied();
                 if let Some(conn) = key.and_then(|key| self.conns.get_mut(key)) {
-                    conn.traced = on;
-                    conn.engine.set_tap(on || all);
+                    conn.traced = Some(on);
+                    conn.engine.set_tap(on);
                 }
             }
             Command::Connection(id, ConnectionCommand::Admit(trunk)) => {
@@ -145,7 +144,9 @@ impl Shard {
             Command::TraceAll(on) => {
                 self.trace_all = on;
                 for (_, conn) in self.conns.iter_mut() {
-                    conn.engine.set_tap(on || conn.traced);
+                    // Whoever wants all now may have wanted less before.
+                    conn.traced = conn.traced.filter(|traced| *traced || !on);
+                    conn.engine.set_tap(conn.traced.unwrap_or(on));
                 }
             }
             Command::Sasl(id, reply) => self.answer_login(id, reply),

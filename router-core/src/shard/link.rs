@@ -8,10 +8,12 @@ use amqp_codec::{AmqpError, Attach, Str};
 use amqp_proto::{LinkKey, SessionKey, Time};
 
 use super::head::Head;
+use super::histogram::Histogram;
 use super::pin::Pin;
 use super::pipe::PipeRx;
 use super::rate::Rate;
 use super::ready::PROTOCOL;
+use super::trouble::Trouble;
 use crate::address::Phase;
 use crate::ids::{
     AddressId, AddressKey, ConnKey, Direction, FanKey, InKey, InLinkKey, Key, LinkId, OutKey,
@@ -73,6 +75,8 @@ pub(super) struct InLink {
     pub(super) rate: Rate,
     /// The second since which there is no credit.
     pub(super) zero_since: Option<u32>,
+    /// What the log has heard of it.
+    pub(super) trouble: Trouble,
     /// The connections to neighbours that it uses, where there are several to choose from.
     pub(super) pins: Vec<Pin>,
     /// The leading sections of its last message, if they said anything.
@@ -137,6 +141,7 @@ impl InLink {
             ingress: 0,
             rate: Rate::default(),
             zero_since: Some(second),
+            trouble: Trouble::default(),
             pins: Vec::new(),
             last_head: None,
         }
@@ -218,8 +223,10 @@ impl OutLink {
             counters: LinkCounters::default(),
             egress: 0,
             egress_alone: 0,
+            histogram: Histogram::default(),
             rate: Rate::default(),
             zero_since: Some(second),
+            trouble: Trouble::default(),
         }
     }
 }
@@ -454,10 +461,14 @@ pub(super) struct OutLink {
     pub(super) egress: u64,
     /// Those of them that were sent to it alone.
     pub(super) egress_alone: u64,
+    /// Deliveries sent, by where they entered the network.
+    pub(super) histogram: Histogram,
     /// Settlements a second.
     pub(super) rate: Rate,
     /// The second since which there is no credit.
     pub(super) zero_since: Option<u32>,
+    /// What the log has heard of it.
+    pub(super) trouble: Trouble,
 }
 
 /// What must stay in order: what a sender's link brings for an address with a priority.

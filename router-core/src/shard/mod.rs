@@ -4,6 +4,7 @@
 //! egress, coalesce (flows before dispositions, then windows), timers. Posting and writing are the
 //! driver's: outboxes are posted before sockets are written, so that other shards start meanwhile.
 
+mod ageing;
 mod annotate;
 mod attach;
 mod autolinks;
@@ -17,6 +18,7 @@ mod fallback;
 mod flows;
 mod forward;
 mod head;
+mod histogram;
 mod hoard;
 mod ingress;
 mod lanes;
@@ -53,6 +55,7 @@ mod stray;
 mod stream;
 mod termini;
 mod transit;
+mod trouble;
 mod trunks;
 mod vigil;
 mod wheel;
@@ -91,11 +94,12 @@ impl Shard {
             }
             false => self.engine_config(&new.settings),
         };
-        let traced = new.traced;
+        let traced = new.traced.then_some(true);
         let engine = amqp_proto::Connection::new(config, now);
         let mut conn = Conn::new(new, engine, transform, now);
         conn.quiet.1 = self.second;
-        conn.engine.set_tap(traced || self.trace_all);
+        conn.traced = traced;
+        conn.engine.set_tap(traced.unwrap_or(self.trace_all));
         conn.engine.start(&mut conn.output);
         if !conn.settings.is_initiator() {
             self.notices.push(Notice::ConnectionAccepted {
@@ -288,7 +292,9 @@ impl Shard {
             || self.watches_routed()
             || self.window.has_surplus();
         let second = waits.then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
-        [self.wheel.next_deadline(), second]
+        let old = self.looks_for_old_at();
+        let old = old.map(|second| Time::from_millis(u64::from(second) * 1000));
+        [self.wheel.next_deadline(), second, old]
             .into_iter()
             .flatten()
             .min()

@@ -12,7 +12,7 @@ use super::trunks::TrunkWords;
 use super::vigil::{LOSS_DETECTION, wish};
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
-use crate::mail::{Command, Container, Dialled};
+use crate::mail::{Asker, Command, Container, Dialled};
 use crate::notice::{NetworkNotice, Notice, Opened, cut};
 use crate::settings::{ConnectionRole, ConnectionSettings, RouterSettings};
 
@@ -157,6 +157,26 @@ impl Shard {
             container: conn.container.as_deref().unwrap_or_default().into(),
             name: conn.settings.name.as_str().into(),
         })
+    }
+
+    /// Whose a link is by which management may be asked: link routes can belong to a connection,
+    /// and not everybody may change the router.
+    pub(super) fn asker(&mut self, key: ConnKey, address: &str) -> Option<Box<Asker>> {
+        let is_management = matches!(
+            address,
+            "M0$management" | "L$management" | "L$_management_internal"
+        );
+        if !is_management {
+            return None;
+        }
+        self.conns.get_mut(key)?.is_container = true;
+        let container = self.container(key)?;
+        let conn = self.conns.get(key)?;
+        Some(Box::new(Asker {
+            container,
+            user: conn.engine.user().map(|user| Arc::from(&**user)),
+            access: conn.settings.management,
+        }))
     }
 
     /// Tells it of the end of one.
@@ -339,14 +359,15 @@ impl Shard {
     }
 
     /// An administrator wants the connection gone: no Close, just an end.
-    pub(super) fn drop_connection(&mut self, id: ConnectionId) {
+    pub(super) fn drop_connection(&mut self, id: ConnectionId, by: Option<ConnectionId>) {
         let Some(&key) = self.by_id.get(&id) else {
             return;
         };
         if let Some(conn) = self.conns.get_mut(key) {
             conn.deleted = true;
+            let connection = id;
             self.notices
-                .push(Notice::ConnectionForced { connection: id });
+                .push(Notice::ConnectionForced { connection, by });
         }
         let text = "deleted by an administrator".to_owned();
         self.tell_ended(key, Some(("amqp:connection:forced".to_owned(), text)));

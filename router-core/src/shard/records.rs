@@ -9,9 +9,11 @@ use super::parcel::Parcel;
 use super::state::Shard;
 use crate::counters::Counter;
 use crate::delivery::{Held, Inbound, Journey, Place, Redirect, Waiting};
-use crate::ids::{AddressId, AddressKey, InKey, InLinkKey};
+use crate::ids::{AddressId, AddressKey, InKey, InLinkKey, Key};
 use crate::inspect::LinkType;
 use crate::limits;
+use crate::route::Entry;
+use crate::settings::ConnectionRole;
 
 impl Shard {
     /// Makes a record, and has the engine remember it unless it is settled.
@@ -330,14 +332,13 @@ impl Shard {
         let link = parcel.link;
         // One that came home was counted when it went, and does not make its producer drain.
         let counted = parcel.excluded.is_some();
-        if parcel.settled {
-            if let Some(link) = link.and_then(|key| self.in_links.get_mut(key)) {
-                link.counters.dropped_presettled += 1;
-            }
-            self.counters.add(Counter::DroppedPresettledDeliveries, 1);
-        } else if let Some(link) = link.and_then(|key| self.in_links.get_mut(key)) {
+        let dropped = u64::from(parcel.settled);
+        if let Some(link) = link.and_then(|key| self.in_links.get_mut(key)) {
+            link.counters.dropped_presettled += dropped;
             link.counters.deliveries += u64::from(!counted);
         }
+        self.counters
+            .add(Counter::DroppedPresettledDeliveries, dropped);
         let counts = !counted && self.is_ingress(&parcel);
         self.counters
             .add(Counter::DeliveriesIngress, u64::from(counts));
@@ -386,6 +387,38 @@ impl Shard {
         }
     }
 
+    /// Counts a delivery that was sent to its end, one of several copies or the only one.
+    pub(super) fn count_egress(&mut self, out: Key, entry: Entry, is_copy: bool) {
+        let Some(link) = self.out_links.get_mut(out) else {
+            return;
+        };
+        link.counters.deliveries += 1;
+        let conn = self.conns.get(link.conn);
+        let is_to_router = conn.is_some_and(|of| of.settings.role == ConnectionRole::InterRouter);
+        match link.kind {
+            // The half of a routed link on the way to its container's router.
+            LinkType::Endpoint if link.routed.is_some() && is_to_router => {
+                self.counters.add(Counter::DeliveriesTransit, 1);
+            }
+            LinkType::Endpoint => {
+                link.histogram.count(entry);
+                if !link.fallback {
+                    link.egress += 1;
+                    self.counters.add(Counter::DeliveriesEgress, 1);
+                }
+                if link.of_container && !is_copy && link.routed.is_none() {
+                    link.egress_alone += 1;
+                    self.counters
+                        .add(Counter::DeliveriesEgressRouteContainer, 1);
+                }
+            }
+            LinkType::InterRouter => {
+                self.counters.add(Counter::DeliveriesTransit, 1);
+            }
+            LinkType::RouterControl => {}
+        }
+    }
+
     /// Counts what of an address goes on to other routers, once however often it comes home: here,
     /// where the address is known, because where it is sent it may be gone by then.
     pub(super) fn count_transit(&mut self, parcel: &Parcel, address: AddressId, copies: u64) {
@@ -419,6 +452,9 @@ impl Shard {
         };
         link.rate.add(second);
         let counter = link.counters.count(settled, state);
+        // Of settled ones the total is what endpoints sent: what routers tell each other is none.
+        let is_endpoint = link.kind == LinkType::Endpoint;
+        let counter = counter.filter(|of| is_endpoint || *of != Counter::PresettledDeliveries);
         let delay = link.counters.count_delay(second.saturating_sub(born));
         for counter in [counter, delay].into_iter().flatten() {
             self.counters.add(counter, 1);

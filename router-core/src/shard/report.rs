@@ -11,13 +11,11 @@ use super::state::{Shard, Table};
 use crate::delivery::Place;
 use crate::ids::{AddressId, AddressKey, Direction, InLinkKey, Key};
 use crate::inspect::{
-    AddressCounters, Answer, Cipher, ConnectionRow, LinkRow, Query, Rows, Subject,
+    AddressCounters, Answer, Cipher, ConnectionRow, LinkRow, LinkType, Query, Rows, Subject,
 };
-use crate::mail::Mail;
+use crate::mail::{End, Mail};
 use crate::route::DEFAULT_PRIORITY;
-
-/// Deliveries, and links without credit, that are older than this many seconds draw attention.
-pub(super) const OLD_SECONDS: u32 = 10;
+use crate::settings::ConnectionRole;
 
 /// Deliveries of one link.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,13 +40,13 @@ impl Shard {
             Subject::Links => Rows::Links(self.link_rows()),
             Subject::Addresses => {
                 self.collect_address_counters();
-                let mut rows: Vec<_> = self
+                let mut rows: BTreeMap<_, _> = self
                     .carried
                     .iter()
                     .map(|(&id, &counters)| (id, counters))
                     .collect();
-                rows.sort_unstable_by_key(|&(id, _)| id);
-                Rows::Addresses(rows)
+                self.add_tracked(&mut rows);
+                Rows::Addresses(rows.into_iter().collect())
             }
         };
         let answer = Answer {
@@ -57,6 +55,31 @@ impl Shard {
             rows,
         };
         self.post(self.control(), Mail::Answer(Box::new(answer)));
+    }
+
+    /// Adds what is under way now: in lines, in lanes, and sent.
+    fn add_tracked(&self, rows: &mut BTreeMap<AddressId, AddressCounters>) {
+        let mut add = |address: AddressId, count: usize| {
+            if count > 0 {
+                rows.entry(address).or_default().tracked += count as u64;
+            }
+        };
+        for (key, line) in &self.lines {
+            if let Some(route) = self.table.lookup(key) {
+                add(route.id, line.len());
+            }
+        }
+        for (_, link) in self.out_links.iter() {
+            if let Some(address) = link.address {
+                add(address, link.lane.len());
+            }
+        }
+        for (_, outbound) in self.outbound.iter() {
+            let link = self.out_links.get(outbound.link);
+            if let Some(address) = link.and_then(|link| link.address) {
+                add(address, 1);
+            }
+        }
     }
 
     fn collect_address_counters(&mut self) {
@@ -99,7 +122,7 @@ impl Shard {
                 Place::Hold(_) | Place::Line(_) => load.undelivered += 1,
                 _ => load.unsettled += 1,
             }
-            load.old += u64::from(self.is_old(inbound.born));
+            load.old += u64::from(self.is_stuck(inbound));
         }
         loads
     }
@@ -141,6 +164,7 @@ impl Shard {
             settle_rate: link.rate.per_second(self.second),
             stuck: load.old,
             priority: DEFAULT_PRIORITY,
+            ingress: None,
         })
     }
 
@@ -149,7 +173,7 @@ impl Shard {
         let old_queued = link
             .lane
             .iter()
-            .filter(|queued| self.is_old(queued.forward.born))
+            .filter(|queued| queued.end != End::More && self.is_old(queued.forward.born))
             .count();
         Some(LinkRow {
             id: link.id,
@@ -171,11 +195,10 @@ impl Shard {
             settle_rate: link.rate.per_second(self.second),
             stuck: load.old + old_queued as u64,
             priority: link.priority,
+            ingress: (link.kind == LinkType::Endpoint
+                && conn.settings.role != ConnectionRole::InterRouter)
+                .then(|| link.histogram.rows()),
         })
-    }
-
-    fn is_old(&self, born: u32) -> bool {
-        self.second.saturating_sub(born) > OLD_SECONDS
     }
 
     fn zero_seconds(&self, since: Option<u32>) -> u64 {
@@ -201,7 +224,7 @@ fn connection_row(conn: &Conn, now: Time) -> ConnectionRow {
         last_delivery_seconds: conn
             .last_delivery
             .map(|at| now.saturating_sub(at).as_secs()),
-        traced: conn.traced,
+        traced: conn.engine.is_tapped(),
         trunk: match conn.trunk {
             Trunking::Of(trunk) => Some(trunk),
             _ => None,

@@ -16,6 +16,7 @@ use super::link::{InLink, Offer, OutLink, RoutedWaits};
 use super::pipe::PipeTx;
 use super::question::SaslQuestion;
 use super::transit::Transit;
+use super::trouble::Ageing;
 use super::wheel::Wheel;
 use super::window::ReadWindow;
 use crate::address::AddressContext;
@@ -149,8 +150,8 @@ pub struct Shard {
     pub(super) noted: Time,
     pub(super) asleep: Duration,
     pub(super) second: u32,
-    /// The second for which links with slow credit were last looked at.
-    pub(super) ticked: u32,
+    /// What has lasted too long when it was last looked for.
+    pub(super) ageing: Ageing,
     pub(super) next_link: u64,
     pub(super) next_tag: u64,
     pub(super) trace_all: bool,
@@ -277,7 +278,7 @@ impl Shard {
             noted: Time::ZERO,
             asleep: Duration::ZERO,
             second: 0,
-            ticked: 0,
+            ageing: Ageing::default(),
             next_link: 0,
             next_tag: 0,
             trace_all: false,

@@ -302,14 +302,14 @@ mod tests {
             ("port", "1".into()),
             ("role", "inter-router".into()),
             ("cost", 4_u32.into()),
-            ("connectionStatus", "FAILED".into()),
+            ("connectionStatus", "CONNECTING".into()),
             ("connectionMsg", said.into()),
         ]);
         let text = View::Connectors.sheet(&table, false).text();
         let row = text.lines().last().unwrap();
         let (cells, last) = row.split_once("[C3]").unwrap();
         let cells: Vec<&str> = cells.split_whitespace().collect();
-        assert_eq!(cells, ["up", "b:1", "inter-router", "4", "FAILED"]);
+        assert_eq!(cells, ["up", "b:1", "inter-router", "4", "CONNECTING"]);
         assert_eq!(format!("[C3]{last}").trim_end(), said);
     }
 

@@ -28,6 +28,11 @@ impl Manager {
 
     /// The same with the router that listens there.
     pub(crate) fn start_at(port: u16) -> Self {
+        Self::start_by(port, "$management")
+    }
+
+    /// The same by another address; by none, requests have to say where they go.
+    pub(crate) fn start_by(port: u16, address: &str) -> Self {
         let mut peer = Peer::opened_at(port, open());
         peer.begin(0);
         let source = Source {
@@ -43,7 +48,7 @@ impl Manager {
         };
         let reply_to = answer.source.and_then(|source| source.address).unwrap();
         peer.send(0, &flow_of_link(REPLIES, 0, 1));
-        peer.produce(REQUESTS, "$management");
+        peer.produce(REQUESTS, address);
         Self {
             peer,
             client: Client::new(reply_to.to_string()),
@@ -122,6 +127,16 @@ impl Manager {
         asked: &[(&'static str, &str)],
         attributes: &[(&'static str, &str)],
     ) -> i32 {
+        self.response(operation, asked, attributes).status
+    }
+
+    /// The answer to such a request.
+    pub(crate) fn response(
+        &mut self,
+        operation: &str,
+        asked: &[(&'static str, &str)],
+        attributes: &[(&'static str, &str)],
+    ) -> Response {
         let mut body = Map::new();
         for &(name, value) in attributes {
             body.push(name, value.to_owned());
@@ -130,6 +145,6 @@ impl Manager {
             .iter()
             .map(|&(name, value)| (name, Value::from(value.to_owned())));
         let call = self.client.call(operation, asked, Value::Map(body));
-        self.ask(&call.message).status
+        self.ask(&call.message)
     }
 }

@@ -115,12 +115,13 @@ pub static ROUTER_ADDRESS: EntityType = EntityType {
         Attribute::new(
             "transitOutstanding",
             List,
-            "Unsettled deliveries to each router.",
+            "Unsettled deliveries to each router, by its index: of balanced ones with a choice.",
         ),
         Attribute::new(
             "trackedDeliveries",
             Integer,
-            "Deliveries under way that are watched.",
+            "Deliveries that wait for a consumer on a link of this router, or were sent to one and \
+             are not settled.",
         ),
         Attribute::new(
             "priority",

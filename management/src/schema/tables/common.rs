@@ -88,6 +88,15 @@ pub(super) const MESSAGE_LOGGING_COMPONENTS: Attribute = Attribute::new(
 .alias("logMessage")
 .support(Support::Inert);
 
+pub(super) const MANAGEMENT_ACCESS: Attribute = Attribute::new(
+    "managementAccess",
+    Enum(&["full", "read", "none"]),
+    "What peers may do by management. Who asks by way of another router is not known, and may do \
+     what all listeners and connectors allow.",
+)
+.text("full")
+.create();
+
 pub(super) const POLICY_VHOST: Attribute =
     Attribute::new("policyVhost", String, "Virtual host whose policy applies.")
         .create()

@@ -84,7 +84,7 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "connectionStatus",
         String,
-        "INITIALIZING, CONNECTING, SUCCESS or FAILED.",
+        "INITIALIZING, CONNECTING or SUCCESS; between two attempts it is CONNECTING.",
     ),
     Attribute::new(
         "connectionMsg",
@@ -92,5 +92,6 @@ const ATTRIBUTES: &[Attribute] = &[
         "The last that was heard of its connection, such as why it failed.",
     ),
     common::POLICY_VHOST,
+    common::MANAGEMENT_ACCESS,
     common::OPEN_PROPERTIES,
 ];

@@ -97,7 +97,8 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "ingressHistogram",
         List,
-        "Deliveries by the router they came in at.",
+        "Deliveries to a client by the router where they entered the network: 128 numbers, by its \
+         index, 0 for this one.",
     ),
     Attribute::new(
         "priority",

@@ -144,5 +144,6 @@ const ATTRIBUTES: &[Attribute] = &[
     .support(Support::Later),
     common::MESSAGE_LOGGING_COMPONENTS,
     common::POLICY_VHOST,
+    common::MANAGEMENT_ACCESS,
     common::OPEN_PROPERTIES,
 ];

@@ -19,6 +19,7 @@ mod profile;
 mod range;
 mod router;
 mod scoped_route;
+mod stats;
 
 pub use address::{CONFIG_ADDRESS, ROUTER_ADDRESS};
 pub use auth_service::AUTH_SERVICE;
@@ -34,6 +35,7 @@ pub use node::ROUTER_NODE;
 pub use profile::SSL_PROFILE;
 pub use router::ROUTER;
 pub use scoped_route::CONNECTION_LINK_ROUTE;
+pub use stats::LOG_STATS;
 
 use crate::schema::definition::{EntityType, PREFIX};
 
@@ -58,14 +60,14 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &ROUTER_ADDRESS,
     &ROUTER_NODE,
     &CONNECTION,
+    &LOG_STATS,
+    &stats::ALLOCATOR,
 ];
 
 /// Types of the incumbent, by short name, that this version does not have.
 const LATER: &[&str] = &[
-    "logStats",
     "router.config.exchange",
     "router.config.binding",
-    "allocator",
     "console",
     "policy",
     "vhost",

@@ -208,6 +208,14 @@ const ATTRIBUTES: &[Attribute] = &[
     .text("balanced")
     .create(),
     Attribute::new("metadata", String, "Free text for people.").create(),
+    Attribute::new(
+        "managementUsers",
+        String,
+        "Users who may change the router by management, separated by commas; where none are \
+         configured, everybody may whose listener lets them. Who asks by way of another router is \
+         not known, so may not.",
+    )
+    .create(),
     Attribute::graph("addrCount", "Addresses known."),
     Attribute::graph("linkCount", "Links attached."),
     Attribute::graph("blockedLinkCount", "Links without credit for ten seconds."),

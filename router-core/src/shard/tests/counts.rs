@@ -1,5 +1,7 @@
 //! What management is told of how much came and went.
 
+use std::time::Duration;
+
 use amqp_codec::DeliveryState;
 use amqp_codec::Str;
 use amqp_codec::message::{MessageBuilder, Properties};
@@ -7,6 +9,7 @@ use amqp_codec::message::{MessageBuilder, Properties};
 use super::world::World;
 use crate::counters::Counter;
 use crate::inspect::{AddressCounters, Rows, Subject};
+use crate::notice::Notice;
 
 /// The counters of all addresses together.
 fn carried(world: &mut World) -> AddressCounters {
@@ -78,4 +81,135 @@ fn what_nobody_takes_is_counted_once_whole_or_not() {
     }
     assert_eq!(world.counters.total(Counter::ReleasedDeliveries), 2);
     assert_eq!(world.counters.total(Counter::DeliveriesIngress), 2);
+}
+
+/// What is told of trouble since the last time: stuck links and blocked ones.
+fn troubles(world: &mut World) -> (usize, usize) {
+    let is_stuck = |notice: &&Notice| matches!(notice, Notice::LinkStuck { .. });
+    let is_blocked = |notice: &&Notice| matches!(notice, Notice::LinkBlocked { .. });
+    let notices = std::mem::take(&mut world.notices);
+    let stuck = notices.iter().filter(is_stuck).count();
+    (stuck, notices.iter().filter(is_blocked).count())
+}
+
+fn pass_seconds(world: &mut World, seconds: u64) {
+    for _ in 0..seconds {
+        world.now = world.now + Duration::from_secs(1);
+        world.run();
+    }
+}
+
+#[test]
+fn what_does_not_end_is_counted_and_told_once_as_long_as_it_lasts() {
+    let mut world = World::new(2);
+    let consumer = world.connect(1);
+    world.receiver(consumer, "r", "q", 100);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "t", "q");
+    let message = MessageBuilder::new().data("x").build();
+    for _ in 0..2 {
+        assert!(world.send(producer, sender, &message, false));
+    }
+    let stuck = |world: &World| world.counters.total(Counter::DeliveriesStuck);
+    pass_seconds(&mut world, 8);
+    assert_eq!((stuck(&world), troubles(&mut world)), (0, (0, 0)));
+    pass_seconds(&mut world, 8);
+    // Both at the producer's link and at the consumer's.
+    assert_eq!((stuck(&world), troubles(&mut world)), (4, (2, 0)));
+    pass_seconds(&mut world, 20);
+    assert_eq!((stuck(&world), troubles(&mut world)), (4, (0, 0)));
+    for id in 0..2 {
+        world.dispose(consumer, id, DeliveryState::Accepted, true);
+    }
+    pass_seconds(&mut world, 6);
+    assert_eq!((stuck(&world), troubles(&mut world)), (0, (0, 0)));
+}
+
+#[test]
+fn a_link_that_has_used_up_its_credit_is_blocked_after_a_while() {
+    let mut world = World::new(1);
+    let consumer = world.connect(0);
+    let link = world.receiver(consumer, "r", "q", 1);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "t", "q");
+    let blocked = |world: &World| world.counters.total(Counter::LinksBlocked);
+    pass_seconds(&mut world, 20);
+    assert_eq!((blocked(&world), troubles(&mut world)), (0, (0, 0)));
+    let message = MessageBuilder::new().data("x").build();
+    assert!(world.send(producer, sender, &message, true));
+    pass_seconds(&mut world, 20);
+    assert_eq!((blocked(&world), troubles(&mut world)), (1, (0, 1)));
+    world.credit(consumer, link, 10, false);
+    pass_seconds(&mut world, 6);
+    assert_eq!((blocked(&world), troubles(&mut world)), (0, (0, 0)));
+}
+
+#[test]
+fn a_producer_whose_address_nobody_receives_is_blocked_until_it_leaves() {
+    let mut world = World::new(1);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "t", "nobody");
+    pass_seconds(&mut world, 20);
+    assert_eq!(world.counters.total(Counter::LinksBlocked), 1);
+    assert_eq!(troubles(&mut world), (0, 1));
+    world.detach(producer, sender);
+    pass_seconds(&mut world, 6);
+    assert_eq!(world.counters.total(Counter::LinksBlocked), 0);
+}
+
+#[test]
+fn what_is_under_way_is_tracked_and_what_has_gone_out_is_known_by_its_origin() {
+    let mut world = World::new(2);
+    let consumer = world.connect(1);
+    world.receiver(consumer, "r", "q", 1);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "t", "q");
+    let message = MessageBuilder::new().data("x").build();
+    for _ in 0..3 {
+        assert!(world.send(producer, sender, &message, false));
+    }
+    assert_eq!(carried(&mut world).tracked, 3);
+    world.dispose(consumer, 0, DeliveryState::Accepted, true);
+    assert_eq!(carried(&mut world).tracked, 2);
+    world.control.ask(Subject::Links);
+    world.run();
+    let gathered = world.control.poll_gathered().expect("the shards answer");
+    let Rows::Links(rows) = gathered.rows else {
+        panic!("asked for links")
+    };
+    let shown: Vec<_> = rows.iter().map(|row| row.ingress.as_deref()).collect();
+    let one = [(0, 1)];
+    assert!(
+        shown.contains(&Some(&one[..])) && shown.contains(&None),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn a_settled_message_that_nobody_takes_counts_as_one_that_came() {
+    let mut world = World::new(1);
+    let producer = world.connect(0);
+    let anonymous = world.sender(producer, "a", "");
+    let properties = Properties {
+        to: Some(Str::from("nobody")),
+        ..Properties::default()
+    };
+    let message = MessageBuilder::new()
+        .properties(properties)
+        .data("x")
+        .build();
+    assert!(world.send(producer, anonymous, &message, true));
+    world.control.ask(Subject::Links);
+    world.run();
+    let gathered = world.control.poll_gathered().expect("the shards answer");
+    let Rows::Links(rows) = gathered.rows else {
+        panic!("asked for links")
+    };
+    let counters = rows[0].counters;
+    let counted = (
+        counters.deliveries,
+        counters.presettled,
+        counters.dropped_presettled,
+    );
+    assert_eq!(counted, (1, 1, 1));
 }

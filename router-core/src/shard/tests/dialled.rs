@@ -216,7 +216,7 @@ fn the_control_plane_hears_of_the_end_and_why() {
 fn a_deleted_connection_is_told_as_such() {
     let mut pair = Pair::new();
     pair.told();
-    let drop = Command::Connection(ConnectionId(7), ConnectionCommand::Drop);
+    let drop = Command::Connection(ConnectionId(7), ConnectionCommand::Drop(None));
     let mail = vec![Mail::Command(Box::new(drop))];
     pair.dialler.shards[0].take_mail(crate::mail::Batch { mail }, Time::from_millis(3));
     pair.run();
