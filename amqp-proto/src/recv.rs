@@ -60,6 +60,17 @@ impl RecvBuf {
         *self = Self::new();
     }
 
+    /// Takes what comes next, as long as no frame has been asked for: for who reads something else
+    /// than AMQP.
+    pub fn pop(&mut self) -> Option<Bytes> {
+        if !self.carry.is_empty() {
+            return Some(std::mem::take(&mut self.carry).freeze());
+        }
+        let next = self.rest.pop_front().unwrap_or_default();
+        let chunk = std::mem::replace(&mut self.front, next);
+        (!chunk.is_empty()).then_some(chunk)
+    }
+
     /// Up to `max` of the bytes that come next, without taking them.
     pub(crate) fn peek(&self, max: usize) -> Vec<u8> {
         let chunks = [&self.carry[..], &self.front[..]];

@@ -19,6 +19,8 @@ use router_core::settings::{ConnectionRole, NewConnection};
 use crate::deal::Told;
 use crate::dial::Outcome;
 use crate::drain::{self, Drain};
+use crate::http::clerk::Around;
+use crate::http::intake::Upgraded;
 use crate::listen::{Arrival, Listening, Rest};
 use crate::log::{Level, Module};
 use crate::orders::Order;
@@ -124,6 +126,8 @@ impl Control {
                 },
                 Order::Reload(done) => self.ask_reload(done),
                 // Whoever has asked may have given up.
+                Order::Facts(scope) => self.desk.clerk.ask(scope, &mut self.plane),
+                Order::WebSocket(upgraded) => self.upgrade(*upgraded),
                 Order::Profile(name, reply) => drop(reply.send(self.process.profiles().get(&name))),
             }
         }
@@ -137,6 +141,12 @@ impl Control {
             self.plane.handle_mail(batch);
         }
         self.plane.turn(now);
+        let around = Around {
+            process: &self.process,
+            workers: &self.intakes,
+            is_ending: self.end.is_some(),
+        };
+        self.desk.turn(&mut self.plane, &around);
         self.agent.turn(&mut self.plane, &mut self.process, now);
         for (name, state) in self.process.look_at_profiles(now) {
             self.agent.profile_changed(&name, &state);
@@ -259,10 +269,17 @@ impl Control {
         let registry = self.poll.registry();
         let bound = wanted.and_then(|wanted| {
             let wanted = (&*wanted, host.is_empty());
+            if settings.http.is_some() {
+                self.desk.open()?;
+            }
             self.listeners.open(identity, wanted, settings, registry)
         });
         match bound {
             Ok(addresses) => {
+                let what = match settings.http {
+                    Some(_) => "Listening for HTTP on",
+                    None => "Listening on",
+                };
                 let text = if port == "0" {
                     let real = addresses
                         .first()
@@ -274,9 +291,9 @@ impl Control {
                     } else {
                         format!(" ({name})")
                     };
-                    format!("Listening on {real}{name}")
+                    format!("{what} {real}{name}")
                 } else {
-                    format!("Listening on {at}")
+                    format!("{what} {at}")
                 };
                 let name = settings.name.clone();
                 let place = addresses.first().copied();
@@ -324,7 +341,16 @@ impl Control {
             arrivals.extend(self.listeners.accept_pipe(pipe));
         }
         for arrival in arrivals {
-            self.deal(arrival);
+            let settings = &arrival.settings;
+            match (&settings.http, &settings.tls) {
+                (Some(_), None) => self.desk.greet(arrival, Ok(tls::plain())),
+                (Some(_), Some(tls)) => {
+                    let profiles = self.process.profiles();
+                    let transform = profiles.accept_http(tls, settings.authenticate_peer);
+                    self.desk.greet(arrival, transform);
+                }
+                (None, _) => self.deal(arrival, None),
+            }
         }
         for Rest { listener, text } in rests {
             let text = format!("Listener {listener} rests: cannot accept connections: {text}");
@@ -332,8 +358,29 @@ impl Control {
         }
     }
 
+    /// A client of an HTTP listener goes on as one of AMQP.
+    fn upgrade(&mut self, upgraded: Upgraded) {
+        // At the end nobody new is let in.
+        if self.end.is_some() {
+            return;
+        }
+        let Upgraded {
+            stream,
+            peer,
+            settings,
+            transform,
+        } = upgraded;
+        let arrival = Arrival {
+            stream,
+            peer,
+            settings,
+        };
+        self.deal(arrival, Some(transform));
+    }
+
     /// Gives a connection that was accepted a number and a worker, unless there are too many.
-    fn deal(&mut self, arrival: Arrival) {
+    /// `ready` is what stands between it and its shard, if that is there.
+    fn deal(&mut self, arrival: Arrival, ready: Option<Box<dyn Transform>>) {
         let Arrival {
             stream,
             peer,
@@ -348,7 +395,8 @@ impl Control {
             return;
         }
         let connection = NewConnection::accepted(self.plane.deal_connection(), settings, peer);
-        match self.transform_for(&connection) {
+        let transform = ready.map_or_else(|| self.transform_for(&connection), Ok);
+        match transform {
             Ok(transform) => self.hand_over(stream, connection, transform),
             Err(text) => {
                 let NewConnection {

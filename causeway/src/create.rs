@@ -29,8 +29,10 @@ pub(crate) fn create(
         let family = entity.text("protocolFamily").unwrap_or("any");
         let profile = entity.text("sslProfile");
         let profile = profile.map_or_else(String::new, |name| format!(", sslProfile={name}"));
+        let is_http = entity.is_true("http") || entity.text("httpRootDir").is_some();
+        let http = if is_http { ", http" } else { "" };
         let words =
-            format!("Configured {kind}: {host}:{port} proto={family}, role={role}{profile}");
+            format!("Configured {kind}: {host}:{port} proto={family}, role={role}{http}{profile}");
         tell(Module::ConnMgr, Level::Info, words);
     }
     match agent.create(entity.clone(), origin, plane, host) {

@@ -56,6 +56,7 @@ mod dial;
 mod dialogue;
 mod drain;
 mod host;
+mod http;
 mod linger;
 mod listen;
 pub mod log;

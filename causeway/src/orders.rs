@@ -10,6 +10,9 @@ use management::Ticket;
 use mio::Waker;
 use tls::Profile;
 
+use crate::http::facts::Scope;
+use crate::http::intake::Upgraded;
+
 /// How long an answer may take; the control thread gives it in its next turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -24,6 +27,10 @@ pub(crate) enum Order {
     Kill,
     /// Give out the profile for TLS of this name, as its files are now.
     Profile(Arc<str>, Sender<Result<Arc<Profile>, String>>),
+    /// Say how the router is doing; the HTTP thread is told.
+    Facts(Scope),
+    /// A connection to an HTTP listener goes on as AMQP.
+    WebSocket(Box<Upgraded>),
 }
 
 /// Who wants the configuration file to be read anew.

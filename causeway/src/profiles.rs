@@ -34,6 +34,15 @@ const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// How long before its end a certificate is told of.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
+/// When what a profile has comes to its end, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expiry {
+    /// The certificate.
+    pub(crate) certificate: Option<u64>,
+    /// The first of the authorities.
+    pub(crate) authorities: Option<u64>,
+}
+
 /// The profiles of a router.
 #[derive(Debug, Default)]
 pub(crate) struct Profiles {
@@ -176,6 +185,22 @@ impl Profiles {
         transform.map_err(str::to_owned)
     }
 
+    /// The stage of a connection to an HTTP listener: where peers must authenticate, it has to show
+    /// a certificate, if that can be judged.
+    pub(crate) fn accept_http(
+        &self,
+        tls: &TlsSettings,
+        authenticates: bool,
+    ) -> Result<Box<dyn Transform>, String> {
+        let known = self.find(&tls.profile)?;
+        let tls = TlsSettings {
+            needs_certificate: authenticates && known.settings.authority_file.is_some(),
+            asks_certificate: false,
+            ..tls.clone()
+        };
+        self.accept(&tls)
+    }
+
     /// The stage of a connection to `host`.
     pub(crate) fn connect(
         &self,
@@ -185,6 +210,18 @@ impl Profiles {
         self.find(&tls.profile)?
             .profile
             .connect(host, tls.checks_host)
+    }
+
+    /// The profiles, each with the ends of what it has.
+    pub(crate) fn expiries(&self) -> Vec<(String, Expiry)> {
+        let expiry = |known: &Known| Expiry {
+            certificate: known.profile.certificate_expiry(),
+            authorities: known.profile.authority_expiry(),
+        };
+        let known = self.known.iter();
+        known
+            .map(|known| (known.settings.name.clone(), expiry(known)))
+            .collect()
     }
 
     /// The profile of this name as it is now, for who makes stages elsewhere.

@@ -58,6 +58,12 @@ impl Socket {
         registry.reregister(&mut self.stream, token, Interest::READABLE)
     }
 
+    /// Watches it no longer: another thread goes on with it.
+    pub(crate) fn release(mut self, registry: &Registry) -> io::Result<Stream> {
+        registry.deregister(&mut self.stream)?;
+        Ok(self.stream)
+    }
+
     /// Remembers what an event tells.
     pub(crate) fn note_ready(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();

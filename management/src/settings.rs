@@ -14,7 +14,8 @@ use router_core::ids::Direction;
 use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, TRUNK_MEMBERS};
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
-    AuthService, ConnectionRole, ConnectionSettings, ManagementAccess, MeshTimers, RouterMode,
+    AuthService, ConnectionRole, ConnectionSettings, HttpSettings, ManagementAccess, MeshTimers,
+    RouterMode,
     RouterSettings, SaslSettings, Secret, StripAnnotations, TlsSettings,
 };
 
@@ -22,6 +23,9 @@ use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list};
 
 /// The smallest limit that AMQP allows for frames (amqp-1.0 §2.4.1).
 const MIN_MAX_FRAME_SIZE: u32 = 512;
+
+/// Where a listener for HTTP is that has not been told.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// The most sessions that a connection may have.
 const SESSIONS_MAX: u32 = 32_768;
@@ -183,11 +187,16 @@ pub fn listen(
         let needs_no_file = |name: &String| matches!(&**name, "EXTERNAL" | "ANONYMOUS");
         settings.sasl_mechanisms.retain(needs_no_file);
     }
+    // Whoever reaches what HTTP gives out is not asked who it is.
+    let is_for_here = settings.http.is_some() && !listener.is_given("host");
     settings.sasl.plugin = plugin.map(|plugin| Arc::new(auth_service(plugin)));
     let text = |name| listener.text(name).unwrap_or_default().to_owned();
     Listen {
         identity: ListenerIdentity::from(listener.identity()),
-        host: text("host"),
+        host: match is_for_here {
+            true => LOOPBACK.to_owned(),
+            false => text("host"),
+        },
         port: text("port"),
         settings: Arc::new(settings),
         required,
@@ -237,6 +246,7 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
         held_bytes: CONNECTION_BYTES,
         strip_annotations: strip_annotations(entity, role),
         tls: tls_settings(entity),
+        http: http_settings(entity),
         authenticate_peer: entity.is_true("authenticatePeer"),
         sasl_mechanisms: mechanisms(entity),
         sasl: SaslSettings {
@@ -252,6 +262,21 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
         },
         open_properties: open_properties(entity),
     }
+}
+
+/// What a listener gives out by HTTP, if it speaks that; a folder of files says so, too.
+fn http_settings(entity: &Entity) -> Option<HttpSettings> {
+    let root = entity.text("httpRootDir").map(str::to_owned);
+    let is_http = entity.is_true("http") || root.is_some();
+    let series = |name| count(entity, name).map_or(0, |count| count as usize);
+    (is_http && *entity.entity_type() == LISTENER).then(|| HttpSettings {
+        root,
+        metrics: entity.is_true("metrics"),
+        health: entity.is_true("healthz"),
+        websockets: entity.is_true("websockets"),
+        address_series: series("addressSeriesMax"),
+        connection_series: series("connectionSeriesMax"),
+    })
 }
 
 /// Which annotations are dropped; between routers none are, whatever is configured.

@@ -27,6 +27,7 @@ impl Live {
             Rows::Connections(rows) => self.connections = rows,
             Rows::Links(rows) => self.links = rows,
             Rows::Addresses(rows) => self.counters = rows.into_iter().collect(),
+            Rows::Presence => {}
         }
     }
 

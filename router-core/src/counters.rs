@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 
 use crate::ids::ShardId;
+use crate::latency::{Histogram, Latencies};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident => $text:literal),* $(,)?) => {
@@ -81,6 +82,7 @@ type Block = CachePadded<[AtomicU64; Counter::ALL.len()]>;
 #[derive(Debug)]
 pub struct Counters {
     blocks: Box<[Block]>,
+    histograms: Box<[CachePadded<Histogram>]>,
 }
 
 impl Counters {
@@ -90,7 +92,8 @@ impl Counters {
         let blocks = (0..=shards)
             .map(|_| Block::new([const { AtomicU64::new(0) }; _]))
             .collect();
-        Arc::new(Self { blocks })
+        let histograms = (0..=shards).map(|_| CachePadded::default()).collect();
+        Arc::new(Self { blocks, histograms })
     }
 
     /// The writing end of a shard, the control plane being the shard after the last.
@@ -115,6 +118,16 @@ impl Counters {
     }
 }
 
+impl Counters {
+    /// How long deliveries have taken in all shards.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        let mut all = Latencies::default();
+        self.histograms.iter().for_each(|shard| all.add(shard));
+        all
+    }
+}
+
 /// The one writer of a shard's counters.
 #[derive(Debug)]
 pub struct CounterWriter {
@@ -131,6 +144,12 @@ impl CounterWriter {
             cell.load(Ordering::Relaxed).wrapping_add(n),
             Ordering::Relaxed,
         );
+    }
+
+    /// Counts a delivery that has settled after so long.
+    #[inline]
+    pub fn observe(&mut self, micros: u64) {
+        self.counters.histograms[self.shard].observe(micros);
     }
 
     /// Counts `n` less: for gauges. What one shard adds another may take off; only sums are shown.

@@ -27,6 +27,8 @@ pub enum Subject {
     Links,
     /// The counters of all addresses that the shard has served.
     Addresses,
+    /// Nothing: that it answers is what is asked.
+    Presence,
 }
 
 /// A shard's answer.
@@ -49,6 +51,8 @@ pub enum Rows {
     Links(Vec<LinkRow>),
     /// For [`Subject::Addresses`].
     Addresses(Vec<(AddressId, AddressCounters)>),
+    /// For [`Subject::Presence`].
+    Presence,
 }
 
 /// One connection.

@@ -14,6 +14,7 @@ pub mod fuzz;
 pub mod ids;
 pub mod inspect;
 pub mod keyed;
+pub mod latency;
 pub mod limits;
 pub mod mail;
 pub mod mesh;

@@ -174,6 +174,23 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What a listener gives out by HTTP; AMQP is spoken there by WebSocket only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// The folder of files that are given out; `None`: none are.
+    pub root: Option<String>,
+    /// Metrics are.
+    pub metrics: bool,
+    /// How the router is doing is.
+    pub health: bool,
+    /// AMQP may be spoken by WebSocket.
+    pub websockets: bool,
+    /// Addresses that may have series of their own in the metrics; 0: none has.
+    pub address_series: usize,
+    /// Connections that may.
+    pub connection_series: usize,
+}
+
 /// How the connections of a listener or a connector are encrypted, or those to a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
@@ -221,6 +238,8 @@ pub struct ConnectionSettings {
     pub strip_annotations: StripAnnotations,
     /// How its connections are encrypted; `None`: not at all.
     pub tls: Option<TlsSettings>,
+    /// Of a listener that speaks HTTP: what it gives out; `None`: it speaks AMQP.
+    pub http: Option<HttpSettings>,
     /// A SASL exchange that yields a user is required.
     pub authenticate_peer: bool,
     /// SASL mechanisms offered or, by a connector, consented to; already without those that do not
@@ -255,6 +274,7 @@ impl Default for ConnectionSettings {
                 outbound: true,
             },
             tls: None,
+            http: None,
             authenticate_peer: false,
             sasl_mechanisms: Vec::new(),
             sasl: SaslSettings::default(),

@@ -117,7 +117,7 @@ def run_python(python):
 
 
 def node_home():
-    """Where rhea is, installed by npm from the lock file."""
+    """Where rhea and ws are, installed by npm from the lock file."""
     home = WORK / "node"
     home.mkdir(parents=True, exist_ok=True)
     wanted = (HERE / "node" / "package-lock.json").read_text()
@@ -125,7 +125,7 @@ def node_home():
     if not stamp.exists() or stamp.read_text() != wanted:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / "node" / name, home / name)
-        step("install rhea", ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+        step("install rhea and ws", ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
              INSTALL_SECONDS, cwd=home)
         stamp.write_text(wanted)
     return home

@@ -13,6 +13,7 @@ use crate::deal::Dealer;
 use crate::dial::Dialler;
 use crate::drain::Drain;
 use crate::host::Process;
+use crate::http::desk::Desk;
 use crate::listen::{Listeners, Listening};
 use crate::log::Log;
 use crate::orders::Orders;
@@ -55,6 +56,8 @@ pub(crate) struct Control {
     pub(super) dialler: Dialler,
     pub(super) resolver: Resolver,
     pub(super) pipes: Pipes,
+    /// The HTTP thread, if a listener needs it.
+    pub(super) desk: Desk,
     pub(super) clock: Clock,
     pub(super) log: Log,
     pub(super) connections_max: u64,
@@ -112,6 +115,7 @@ impl Control {
             agent,
             process,
             poll,
+            desk: Desk::new(Arc::clone(&orders), clock, log.clone()),
             orders,
             offices,
             dealer: Dealer::new(intakes.len()),

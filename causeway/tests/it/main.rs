@@ -10,6 +10,7 @@ mod deploy;
 mod drains;
 mod ends;
 mod harness;
+mod http;
 mod losses;
 mod management;
 mod names;

@@ -279,6 +279,7 @@ impl World {
                         Subject::Connections => Rows::Connections(self.connections.clone()),
                         Subject::Links => Rows::Links(self.links.clone()),
                         Subject::Addresses => Rows::Addresses(self.addresses.clone()),
+                        Subject::Presence => Rows::Presence,
                     };
                     let answer = Answer {
                         id: query.id,

@@ -332,6 +332,11 @@ impl Connectors {
         })
     }
 
+    /// All that are configured.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Connect> {
+        self.entries.iter().map(|entry| &entry.connect)
+    }
+
     /// An attempt or a connection is over; what is to be said of it, unless nobody knows it.
     fn failed(
         &mut self,

@@ -118,6 +118,13 @@ impl Gather {
         self.done.pop_front()
     }
 
+    /// The answer to one of these questions; the others stay.
+    pub(super) fn poll_of(&mut self, asked: &[QueryId]) -> Option<Gathered> {
+        let is_asked = |gathered: &Gathered| asked.contains(&gathered.id);
+        let at = self.done.iter().position(is_asked)?;
+        self.done.remove(at)
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.open.iter().map(|open| open.deadline).min()
     }
@@ -138,6 +145,7 @@ fn empty(what: Subject) -> Rows {
         Subject::Connections => Rows::Connections(Vec::new()),
         Subject::Links => Rows::Links(Vec::new()),
         Subject::Addresses => Rows::Addresses(Vec::new()),
+        Subject::Presence => Rows::Presence,
     }
 }
 
@@ -146,6 +154,7 @@ fn append(rows: &mut Rows, more: Rows) -> bool {
         (Rows::Connections(rows), Rows::Connections(more)) => rows.extend(more),
         (Rows::Links(rows), Rows::Links(more)) => rows.extend(more),
         (Rows::Addresses(rows), Rows::Addresses(more)) => rows.extend(more),
+        (Rows::Presence, Rows::Presence) => {}
         _ => return false,
     }
     true
@@ -168,6 +177,7 @@ fn merged(rows: Rows) -> Rows {
             }
             Rows::Addresses(sums.into_iter().collect())
         }
+        Rows::Presence => Rows::Presence,
     }
 }
 
@@ -231,6 +241,26 @@ mod tests {
             rows: Rows::Links(Vec::new()),
         });
         assert!(gather.poll().is_none());
+    }
+
+    #[test]
+    fn each_asker_takes_its_own_answers() {
+        let mut gather = Gather::new(1);
+        let ids = [Subject::Presence, Subject::Links].map(|what| gather.ask(what));
+        let rows = [Rows::Presence, Rows::Links(Vec::new())];
+        for (id, rows) in ids.iter().zip(rows) {
+            gather.start(Time::ZERO);
+            gather.answer(Answer {
+                id: id.0,
+                shard: ShardId(0),
+                rows,
+            });
+        }
+        let taken = gather.poll_of(&ids[1..]).expect("it is answered");
+        assert_eq!((taken.id, taken.complete), (ids[1], true));
+        assert!(gather.poll_of(&ids[1..]).is_none());
+        let taken = gather.poll().expect("it is left");
+        assert!(taken.id == ids[0] && matches!(taken.rows, Rows::Presence));
     }
 
     #[test]

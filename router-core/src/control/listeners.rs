@@ -39,6 +39,12 @@ impl Listeners {
         self.entries.iter().map(|(listen, _)| listen)
     }
 
+    /// All that are configured, and whether each is open.
+    pub(super) fn states(&self) -> impl Iterator<Item = (&Listen, bool)> {
+        let entries = self.entries.iter();
+        entries.map(|(listen, state)| (listen, *state == State::Listening))
+    }
+
     /// Asks again for those that failed.
     pub(super) fn ask_again(&mut self, effects: &mut VecDeque<Effect>) {
         for (other, state) in &mut self.entries {

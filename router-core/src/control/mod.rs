@@ -29,6 +29,7 @@ mod plane;
 mod retry;
 mod routed;
 mod sender;
+mod state;
 mod trunks;
 mod waypoints;
 

@@ -155,6 +155,10 @@ impl Neighbors {
         self.engine.nodes()
     }
 
+    pub(super) fn unheard(&self) -> Vec<Arc<str>> {
+        self.engine.unheard()
+    }
+
     /// Takes what has come, lets the engine do what is due, and enters what it says of other
     /// routers' addresses into the bindings: so much in a turn, since a hello may be due.
     pub(super) fn turn(

@@ -35,6 +35,8 @@ pub struct Inbound {
     pub delivery_id: u32,
     /// The second in which it came in.
     pub born: u32,
+    /// The microsecond, of which only the last bits are kept: they repeat after 71 minutes.
+    pub stamp: u32,
     /// The producer has settled it.
     pub settled: bool,
     /// The producer has given a state without settling.

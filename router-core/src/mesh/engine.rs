@@ -11,6 +11,7 @@ use amqp_proto::Time;
 use crate::ids::{AddressKey, Opener};
 use crate::limits;
 use crate::mesh::event::{MeshEvent, Outgoing};
+use crate::mesh::lsdb::Node;
 use crate::mesh::misdeed::{Misdeed, Refused};
 use crate::mesh::mobile::is_told;
 use crate::mesh::names::{NeighborLink, RouterIndex};
@@ -283,6 +284,19 @@ impl Engine {
             }
         });
         rows.collect()
+    }
+
+    /// Routers to which a way leads and of which link state or addresses have never been heard.
+    #[must_use]
+    pub fn unheard(&self) -> Vec<Arc<str>> {
+        let state = &self.state;
+        let is_unheard = |(index, node): &(u16, &Node)| {
+            let path = state.paths.router(RouterIndex(*index));
+            let is_near = path.is_some_and(|path| path.link.is_some());
+            is_near && !node.is_heard()
+        };
+        let unheard = state.nodes.by_id().filter(is_unheard);
+        unheard.map(|(_, node)| Arc::clone(&node.id)).collect()
     }
 
     /// Time never goes back.

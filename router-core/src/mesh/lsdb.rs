@@ -182,6 +182,11 @@ impl Node {
         self.addresses.ask.due().filter(|_| self.knows_us)
     }
 
+    /// Whether its link state, and its addresses if it has any, have been heard at all.
+    pub(super) fn is_heard(&self) -> bool {
+        self.knows_us && self.addresses.is_heard()
+    }
+
     /// Takes note of the numbers that it advertises; whether they have been lower than those known
     /// for so long that they begin anew.
     pub(super) fn advertises(&mut self, links: i64, addresses: i64, now: Time) -> bool {

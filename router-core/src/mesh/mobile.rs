@@ -188,6 +188,11 @@ impl Addresses {
         self.sequence
     }
 
+    /// Whether a list has come, or none is advertised.
+    pub(super) fn is_heard(&self) -> bool {
+        self.sequence > 0 || self.advertised <= 0
+    }
+
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }

@@ -507,7 +507,7 @@ impl Conn {
     }
 
     /// The engine hears what protects the connection before it hears anything else.
-    fn note_security(&mut self) {
+    pub(super) fn note_security(&mut self) {
         let security = self.transform.security();
         let identity = security.and_then(|security| security.identity.as_ref());
         let external = identity.map(|identity| Str::copy(&identity.user));

@@ -100,6 +100,10 @@ impl Shard {
         conn.quiet.1 = self.second;
         conn.traced = traced;
         conn.engine.set_tap(traced.unwrap_or(self.trace_all));
+        if conn.transform.is_ready() {
+            // What is handed over may have been agreed before.
+            conn.note_security();
+        }
         conn.engine.start(&mut conn.output);
         if !conn.settings.is_initiator() {
             self.notices.push(Notice::ConnectionAccepted {

@@ -15,6 +15,9 @@ use crate::limits;
 use crate::route::Entry;
 use crate::settings::ConnectionRole;
 
+/// Deliveries older than this are as old as their second says: stamps repeat.
+const STAMP_SECONDS: u32 = 3600;
+
 impl Shard {
     /// Makes a record, and has the engine remember it unless it is settled.
     pub(super) fn insert_record(&mut self, parcel: &Parcel, place: Place) -> InKey {
@@ -25,6 +28,7 @@ impl Shard {
             session: parcel.session,
             delivery_id: parcel.delivery_id,
             born: parcel.born,
+            stamp: self.stamp(),
             settled: parcel.settled,
             stated: false,
             answered: None,
@@ -265,15 +269,28 @@ impl Shard {
         };
         let (link, settled) = (inbound.link, inbound.settled);
         let (conn, session, id) = (inbound.conn, inbound.session, inbound.delivery_id);
-        let born = inbound.born;
+        let (born, stamp) = (inbound.born, inbound.stamp);
         self.forget_record(record);
         let Some(key) = link else { return };
+        if !settled {
+            self.observe(born, stamp);
+        }
         self.count_end(key, settled, state.as_ref(), born);
         if !settled && let Some(conn) = self.conns.get_mut(conn) {
             conn.engine
                 .queue_disposition(session, Role::Receiver, id, true, state);
         }
         self.unhold(key, !settled);
+    }
+
+    /// Counts how long a delivery has taken.
+    fn observe(&mut self, born: u32, stamp: u32) {
+        let seconds = self.second.saturating_sub(born);
+        let micros = match seconds < STAMP_SECONDS {
+            true => u64::from(self.stamp().wrapping_sub(stamp)),
+            false => u64::from(seconds) * 1_000_000,
+        };
+        self.counters.observe(micros);
     }
 
     /// A whole, settled delivery has been forwarded: nothing is kept of it.

@@ -48,6 +48,7 @@ impl Shard {
                 self.add_tracked(&mut rows);
                 Rows::Addresses(rows.into_iter().collect())
             }
+            Subject::Presence => Rows::Presence,
         };
         let answer = Answer {
             id: query.id,

@@ -382,4 +382,13 @@ impl Shard {
         }
         self.second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
     }
+
+    /// The last bits of the microsecond that it is.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "differences of what is left are those of the whole"
+    )]
+    pub(super) fn stamp(&self) -> u32 {
+        (self.noted.as_nanos() / 1000) as u32
+    }
 }

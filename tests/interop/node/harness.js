@@ -16,6 +16,8 @@ const ROOT = path.resolve(__dirname, '..', '..', '..');
 const TEMPLATE = path.join(ROOT, 'tests', 'interop', 'router.conf');
 const USERS_TEMPLATE = path.join(ROOT, 'tests', 'interop', 'users.conf');
 const SECURED_TEMPLATE = path.join(ROOT, 'tests', 'interop', 'secured.conf');
+const WEB_TEMPLATE = path.join(ROOT, 'tests', 'interop', 'web.conf');
+const WEB_PORTS = ['PORT', 'PORT_WEB', 'PORT_SECURED', 'PORT_CERTIFIED'];
 const SECURED_PORTS = ['PORT_USERS', 'PORT_CERTIFIED', 'PORT_ANYBODY'];
 const CERTIFICATES = process.env.INTEROP_CERTIFICATES
     || path.join(ROOT, 'target', 'interop', 'certificates');
@@ -67,6 +69,11 @@ class Router {
     // One that speaks nothing but TLS.
     static async secured(users) {
         return Router.run(SECURED_TEMPLATE, SECURED_PORTS, users);
+    }
+
+    // One that speaks HTTP, too.
+    static async web(users) {
+        return Router.run(WEB_TEMPLATE, WEB_PORTS, users);
     }
 
     static async run(template, names, users) {

@@ -15,6 +15,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("amqp-codec", &[]),
     ("amqp-proto", &["amqp-codec"]),
     ("tls", &["amqp-proto"]),
+    ("web", &["amqp-proto"]),
     ("sasl", &[]),
     ("router-core", &["amqp-codec", "amqp-proto"]),
     ("management", &["amqp-codec", "amqp-proto", "router-core"]),
@@ -34,6 +35,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "amqp-codec",
             "amqp-proto",
             "tls",
+            "web",
             "sasl",
             "router-core",
             "management",
@@ -49,6 +51,7 @@ const ALL: &[&str] = &[
     "amqp-codec",
     "amqp-proto",
     "tls",
+    "web",
     "sasl",
     "router-core",
     "management",
@@ -61,7 +64,7 @@ const FOR_TESTS: &[&str] = &["sim", "tls"];
 
 /// The modules of `router-core` that stand on nothing but each other.
 const GROUND: &[&str] = &[
-    "ids", "keyed", "limits", "counters", "notice", "inspect", "address",
+    "ids", "keyed", "limits", "latency", "counters", "notice", "inspect", "address",
 ];
 
 /// Each other top module of `router-core` with the modules it may use besides the ground.

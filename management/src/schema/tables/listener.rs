@@ -16,6 +16,9 @@ pub const MECHANISMS: &[&str] = &[
     "ANONYMOUS",
 ];
 
+/// The most connections or addresses that can be asked to have series of their own.
+const SERIES_MAX: i64 = 10_000;
+
 /// A listener.
 pub static LISTENER: EntityType = EntityType {
     short: "listener",
@@ -118,30 +121,50 @@ const ATTRIBUTES: &[Attribute] = &[
     )
     .create()
     .alias("failoverList"),
-    Attribute::new("healthz", Boolean, "Health checks over HTTP.")
+    Attribute::new(
+        "http",
+        Boolean,
+        "The listener speaks HTTP, and AMQP by WebSocket only. Without a host it is bound to the \
+         loopback interface.",
+    )
+    .boolean(false)
+    .create(),
+    Attribute::new(
+        "healthz",
+        Boolean,
+        "HTTP gives out how the router is doing: /healthz, /livez, /readyz.",
+    )
+    .boolean(true)
+    .create(),
+    Attribute::new("metrics", Boolean, "HTTP gives out metrics: /metrics.")
         .boolean(true)
-        .create()
-        .support(Support::Inert),
-    Attribute::new("metrics", Boolean, "Metrics over HTTP.")
+        .create(),
+    Attribute::new(
+        "addressSeriesMax",
+        Integer,
+        "Addresses that have series of their own in the metrics, the oldest first; 0: none.",
+    )
+    .integer(0)
+    .range(0, SERIES_MAX)
+    .create(),
+    Attribute::new(
+        "connectionSeriesMax",
+        Integer,
+        "Connections that have series of their own in the metrics, the oldest first; 0: none.",
+    )
+    .integer(0)
+    .range(0, SERIES_MAX)
+    .create(),
+    Attribute::new("websockets", Boolean, "AMQP may be spoken by WebSocket.")
         .boolean(true)
-        .create()
-        .support(Support::Inert),
-    Attribute::new("websockets", Boolean, "AMQP over WebSocket.")
-        .boolean(true)
-        .create()
-        .support(Support::Inert),
-    Attribute::new("http", Boolean, "The listener speaks HTTP.")
-        .boolean(false)
-        .create()
-        .support(Support::Later),
+        .create(),
     Attribute::new(
         "httpRootDir",
         Path,
-        "Directory of the files served over HTTP.",
+        "Folder of files that HTTP gives out; with it, http is yes.",
     )
     .create()
-    .alias("httpRoot")
-    .support(Support::Later),
+    .alias("httpRoot"),
     common::MESSAGE_LOGGING_COMPONENTS,
     common::POLICY_VHOST,
     common::MANAGEMENT_ACCESS,

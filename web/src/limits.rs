@@ -1,0 +1,61 @@
+//! What a client of the HTTP listener may make the router hold, and how long it may take.
+//!
+//! All clients together: `CLIENTS` × (one request's head, `HEAD_BYTES`, what is queued for it,
+//! `OUTPUT_BYTES`, and a TLS handshake); answers about the router are made once for all who ask.
+
+use std::time::Duration;
+
+/// Bytes of a request's first line and headers.
+pub const HEAD_BYTES: usize = 16 * 1024;
+
+/// Bytes of a request's target.
+pub const TARGET_BYTES: usize = 4 * 1024;
+
+/// Headers of a request.
+pub const HEADERS: usize = 64;
+
+/// Bytes of a request's body; they are thrown away as they come.
+pub const BODY_BYTES: u64 = 64 * 1024;
+
+/// Requests on one connection; then it is closed, so that who asks without end makes place.
+pub const REQUESTS: u32 = 10_000;
+
+/// Bytes of a control frame's payload (RFC 6455 §5.5).
+pub const CONTROL_BYTES: u64 = 125;
+
+/// Control frames and frames without data between two that bring data; beyond, the peer only keeps
+/// the router busy.
+pub const IDLE_FRAMES: u32 = 1024;
+
+/// Answers to pings that wait to be sent, in bytes; further pings go unanswered.
+pub const PONG_BYTES: usize = 4 * 1024;
+
+/// Connections to HTTP listeners at the same time, those left out that have become WebSockets.
+pub const CLIENTS: usize = 256;
+
+/// Bytes queued for one client beyond which nothing is added.
+pub const OUTPUT_BYTES: usize = 64 * 1024;
+
+/// Bytes read from one client at once.
+pub const READ_BYTES: usize = 16 * 1024;
+
+/// Bytes of a file that is served.
+pub const FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Time for a request's head, and for the handshake of TLS before the first.
+pub const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// Time from one request to the next on a connection that stays open.
+pub const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
+
+/// Time without a byte taken by who is being answered.
+pub const STALL_TIME: Duration = Duration::from_secs(10);
+
+/// Time for a whole answer.
+pub const ANSWER_TIME: Duration = Duration::from_secs(300);
+
+/// Time for the threads of the router to say how they are doing.
+pub const FACTS_TIME: Duration = Duration::from_secs(6);
+
+/// What the threads have said answers further questions for so long.
+pub const FACTS_AGE: Duration = Duration::from_millis(500);

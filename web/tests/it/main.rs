@@ -1,0 +1,3 @@
+//! What is tested of the crate from outside.
+
+mod corpus;
