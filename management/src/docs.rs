@@ -34,7 +34,7 @@ about it.
 Who asks by way of another router (`_topo/0/A/$management`), or by a link that names no \
 address, is not known to the router that answers. It may do what all listeners and connectors of \
 that router allow, and change nothing if there are `managementUsers`. Each router protects only \
-itself: restrict every router of a network. [ADR 16](adr/0016-who-may-change-the-router.md) \
+itself: restrict every router of a network. [ADR 18](adr/0018-who-may-change-the-router.md) \
 says why.
 
 The log says who changed what (module AGENT, level info), and at level debug who asked for what.

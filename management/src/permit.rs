@@ -3,7 +3,7 @@
 //! It knows nobody but the asker that the control plane names. Decision: whoever is not known,
 //! since the request came by way of another router or by a link that names no address, may do what
 //! every listener and connector of this router would allow, and does not change a router that names
-//! who may: see ADR 16.
+//! who may: see ADR 18.
 
 use router_core::mail::Asker;
 use router_core::settings::ManagementAccess;

@@ -15,8 +15,7 @@ use router_core::limits::{CONNECTION_BYTES, HANDSHAKE_TIME_OUT, LINK_CAPACITY, T
 use router_core::route::{AddressRule, Treatment};
 use router_core::settings::{
     AuthService, ConnectionRole, ConnectionSettings, HttpSettings, ManagementAccess, MeshTimers,
-    RouterMode,
-    RouterSettings, SaslSettings, Secret, StripAnnotations, TlsSettings,
+    RouterMode, RouterSettings, SaslSettings, Secret, StripAnnotations, TlsSettings,
 };
 
 use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list};

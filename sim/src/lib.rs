@@ -10,6 +10,7 @@
 mod agenda;
 mod books;
 mod check;
+mod gave_way;
 mod heard;
 mod message;
 mod node;

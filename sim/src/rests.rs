@@ -6,7 +6,6 @@ use std::time::Duration;
 use amqp_proto::Time;
 use router_core::limits;
 
-use crate::books::{Books, LinkBook, MessageBook};
 use crate::heard::SLACK;
 
 /// The shortest rest because of which something may give way: routers count whole seconds, and hear
@@ -23,7 +22,7 @@ pub(crate) struct Rests {
 
 impl Rests {
     /// The consumer gets something, be it a part of a message.
-    fn end(&mut self, up: Time, now: Time) {
+    pub(crate) fn end(&mut self, up: Time, now: Time) {
         let since = self.last.replace(now).unwrap_or(up);
         if now.saturating_sub(since) >= LONG {
             self.long.push((since, now));
@@ -31,67 +30,9 @@ impl Rests {
     }
 
     /// Whether there was a long rest between two times.
-    fn was_long(&self, up: Time, from: Time, until: Time) -> bool {
+    pub(crate) fn was_long(&self, up: Time, from: Time, until: Time) -> bool {
         let is_long =
             |&(since, end): &(Time, Time)| end.min(until).saturating_sub(since.max(from)) >= LONG;
         is_long(&(self.last.unwrap_or(up), until)) || self.long.iter().any(is_long)
-    }
-}
-
-impl Books {
-    /// A consumer gets something.
-    pub(crate) fn took(&mut self, link: usize, now: Time) {
-        let link = &mut self.links[link];
-        let up = link.up.unwrap_or(now);
-        link.rests.end(up, now);
-    }
-
-    /// Whether a message may have had to give way to others on a full connection between routers:
-    /// it has waited for as long as one must have that is cut or called back, and meanwhile a
-    /// consumer of its address got nothing for as long.
-    pub(crate) fn gave_way(&self, message: &MessageBook) -> bool {
-        let (begun, told) = (message.begun, message.heard.at.unwrap_or(message.begun));
-        let waited = told.saturating_sub(begun) >= limits::STREAM_STALLED;
-        let rested = |link: &LinkBook| {
-            let is_its = !link.sends && link.address == message.address;
-            let until = link.ended.map_or(told, |ended| ended.min(told));
-            let rested = |up| link.rests.was_long(up, begun, until);
-            is_its && link.up.is_some_and(rested)
-        };
-        self.map.ids.len() > 1 && waited && (self.jumped || self.links.iter().any(rested))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::books::tests::{line, send};
-
-    fn at(seconds: u64) -> Time {
-        Time::from_millis(seconds * 1000)
-    }
-
-    /// Whether a message that was sent in second 20 may have had to give way in a later one.
-    fn gave_way(books: &mut Books, told: u64) -> bool {
-        send(books, at(20));
-        let mut message = books.messages.pop().unwrap();
-        message.heard.at = Some(at(told));
-        books.gave_way(&message)
-    }
-
-    #[test]
-    fn what_waits_gives_way_only_where_a_consumer_gets_nothing_meanwhile() {
-        let mut books = line();
-        assert!(gave_way(&mut books, 35), "nobody got anything");
-        assert!(!gave_way(&mut books, 29), "it has not waited");
-        for second in (0..60).step_by(6) {
-            books.took(1, at(second));
-            books.took(2, at(second));
-        }
-        assert!(!gave_way(&mut books, 35), "consumers were merely slow");
-        books.took(2, at(70));
-        assert!(!gave_way(&mut books, 35), "that was later");
-        assert!(gave_way(&mut books, 65));
-        assert!(gave_way(&mut books, 75));
     }
 }

@@ -8,7 +8,7 @@ use router_core::inspect::Subject;
 
 use super::facts::{Detail, Facts, Scope, Totals, connectors};
 use crate::host::Process;
-use crate::post::Intake;
+use crate::post::{Intake, in_flight};
 
 /// Questions of different scope that may be open; the HTTP thread asks one at a time of each.
 const OPEN: usize = 8;
@@ -110,7 +110,7 @@ fn facts(open: Open, plane: &ControlPlane, around: &Around<'_>) -> Facts {
         unheard: plane.unheard_routers(),
         profiles: around.process.profiles().expiries(),
         worker_busy: workers().map(|load| load.busy()).collect(),
-        in_flight: workers().map(|load| load.in_flight()).sum(),
+        in_flight: in_flight(around.workers),
         latencies: plane.counters().latencies(),
         rows: detail,
     }

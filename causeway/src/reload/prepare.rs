@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use management::schema::Entity;
 use management::settings::{LogSettings as Asked, ProfileSettings};
-use management::{Agent, Failure, Host, LogRow, Made, Origin, ProfileState};
+use management::{Agent, Failure, Host, LogRow, LogStats, Made, Origin, ProfileState};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
 use router_core::settings::RouterSettings;
@@ -277,6 +277,10 @@ struct Stand {
 
 impl Host for Stand {
     fn log_rows(&self, _: Option<usize>) -> Vec<LogRow> {
+        Vec::new()
+    }
+
+    fn log_stats(&self) -> Vec<LogStats> {
         Vec::new()
     }
 

@@ -418,7 +418,8 @@ pub(super) struct OutLink {
     pub(super) flow: Option<Flow>,
     /// Some of those came settled: nobody hears when they have gone on from the neighbour.
     pub(super) unheard: bool,
-    /// The second in which it last sent something, or was given something that it could send at once.
+    /// The second in which it last sent something, or was given something that it could send at
+    /// once.
     pub(super) moved: u32,
     /// The priority whose messages it carries to a neighbour; a streaming link, carried last.
     pub(super) priority: u8,

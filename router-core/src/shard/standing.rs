@@ -1,8 +1,8 @@
 //! Whether a large message stands still because its consumer takes nothing, or only waits until
 //! others before it have been taken.
 //!
-//! Who cuts a stream (`scrub.rs`) is the shard that it came to, and who knows its consumer's lane is
-//! the shard that sends from it. So once a second each shard says which streams lie in lanes that
+//! Who cuts a stream (`scrub.rs`) is the shard that it came to, and who knows its consumer's lane
+//! is the shard that sends from it. So a second each shard says which streams lie in lanes that
 //! stand: nothing else need be said, because a lane that moves is what is usual. Decision: what
 //! waits in a lane that moves is not cut, however long that takes: a slow consumer sets the pace.
 //! A line moves when its first goes.
