@@ -124,10 +124,10 @@ impl Control {
                         drain.hurry();
                     }
                 },
-                Order::Reload(done) => self.ask_reload(done),
-                // Whoever has asked may have given up.
                 Order::Facts(scope) => self.desk.clerk.ask(scope, &mut self.plane),
                 Order::WebSocket(upgraded) => self.upgrade(*upgraded),
+                Order::Reload(done) => self.ask_reload(done),
+                // Whoever has asked may have given up.
                 Order::Profile(name, reply) => drop(reply.send(self.process.profiles().get(&name))),
             }
         }
@@ -144,6 +144,7 @@ impl Control {
         let around = Around {
             process: &self.process,
             workers: &self.intakes,
+            in_flight: self.in_flight(),
             is_ending: self.end.is_some(),
         };
         self.desk.turn(&mut self.plane, &around);

@@ -327,9 +327,10 @@ impl Listeners {
         self.for_pipes.take_if(|(open, _)| **open == *identity);
     }
 
-    /// Stops listening everywhere.
-    pub(crate) fn close_all(&mut self) {
-        self.open.clear();
+    /// Stops listening everywhere but where the router says by HTTP how it is doing.
+    pub(crate) fn close_for_messages(&mut self) {
+        self.open
+            .retain(|listener| listener.settings.http.is_some());
         self.for_pipes = None;
     }
 

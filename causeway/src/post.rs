@@ -150,12 +150,3 @@ impl Load {
         [inbound, outbound].map(|count| count.load(Ordering::Relaxed))
     }
 }
-
-/// Deliveries in flight at all workers. Those that come and those that leave are largely the same.
-pub(crate) fn in_flight(intakes: &[Arc<Intake>]) -> usize {
-    let told = intakes.iter().map(|intake| intake.load().in_flight());
-    let sums = told.fold([0; 2], |[a, b], [inbound, outbound]| {
-        [a + inbound, b + outbound]
-    });
-    sums[0].max(sums[1])
-}

@@ -9,7 +9,6 @@ use super::parts::{Control, End};
 use crate::drain::Drain;
 use crate::log::{Level, Module};
 use crate::orders::Asked;
-use crate::post::in_flight;
 use crate::readiness::Readiness;
 use crate::reload::Site;
 
@@ -19,7 +18,7 @@ const LAST_ACCEPTS: usize = 17;
 impl Control {
     /// Why the router ends, once it has waited long enough for what is in flight.
     pub(super) fn ended(&mut self, now: Time) -> Option<End> {
-        let in_flight = in_flight(&self.intakes);
+        let in_flight = self.in_flight();
         let (end, drain) = self.end.as_mut()?;
         if !drain.is_over(in_flight, now) {
             return None;
@@ -35,13 +34,13 @@ impl Control {
         let now = self.clock.now();
         self.stage.reach(Readiness::Draining);
         self.log.line(Module::Server, Level::Notice, "Shut Down");
-        self.listeners.close_all();
+        self.listeners.close_for_messages();
         self.unresolved.clear();
         self.dialler.hang_up_all();
         let is_in_network = self.plane.nodes().len() > 1;
         self.plane.retire(now);
         let drain = Drain::begin(bound, is_in_network, now);
-        drain.tell_begin(in_flight(&self.intakes), &self.log);
+        drain.tell_begin(self.in_flight(), &self.log);
         self.end = Some((End::Stopped, drain));
     }
 
@@ -94,5 +93,14 @@ impl Control {
             log: &self.log,
         };
         self.reloads.finish(prepared, site);
+    }
+
+    /// Deliveries in flight. Those that come and those that leave are largely the same.
+    pub(super) fn in_flight(&self) -> usize {
+        let told = self.intakes.iter().map(|intake| intake.load().in_flight());
+        let sums = told.fold([0; 2], |[a, b], [inbound, outbound]| {
+            [a + inbound, b + outbound]
+        });
+        sums[0].max(sums[1])
     }
 }

@@ -8,7 +8,7 @@ use router_core::inspect::Subject;
 
 use super::facts::{Detail, Facts, Scope, Totals, connectors};
 use crate::host::Process;
-use crate::post::{Intake, in_flight};
+use crate::post::Intake;
 
 /// Questions of different scope that may be open; the HTTP thread asks one at a time of each.
 const OPEN: usize = 8;
@@ -17,6 +17,8 @@ const OPEN: usize = 8;
 pub(crate) struct Around<'a> {
     pub(crate) process: &'a Process,
     pub(crate) workers: &'a [Arc<Intake>],
+    /// Deliveries in flight.
+    pub(crate) in_flight: usize,
     pub(crate) is_ending: bool,
 }
 
@@ -110,7 +112,7 @@ fn facts(open: Open, plane: &ControlPlane, around: &Around<'_>) -> Facts {
         unheard: plane.unheard_routers(),
         profiles: around.process.profiles().expiries(),
         worker_busy: workers().map(|load| load.busy()).collect(),
-        in_flight: in_flight(around.workers),
+        in_flight: around.in_flight,
         latencies: plane.counters().latencies(),
         rows: detail,
     }

@@ -65,13 +65,22 @@ impl Desk {
     }
 
     /// Hands over a socket that was accepted; one too many is dropped.
-    pub(crate) fn greet(&self, arrival: Arrival, transform: Result<Box<dyn Transform>, String>) {
+    pub(crate) fn greet(
+        &mut self,
+        arrival: Arrival,
+        transform: Result<Box<dyn Transform>, String>,
+    ) {
         let Arrival {
             stream,
             peer,
             settings,
         } = arrival;
+        // A listener may have begun to speak HTTP while it was open.
+        let begun = self.open();
         let Some((intake, _)) = &self.running else {
+            let text = begun.err().unwrap_or_default();
+            let words = format!("Error on HTTP connection from {peer}: {text}");
+            self.log.line(Module::Server, Level::Error, words);
             return;
         };
         match transform {

@@ -24,7 +24,7 @@ fn patient(seconds: u32) -> String {
 }
 
 /// A consumer with one delivery that it has not settled, and who sent that.
-fn unsettled(port: u16) -> (Peer, Peer, u32) {
+pub(crate) fn unsettled(port: u16) -> (Peer, Peer, u32) {
     unsettled_at(port, "q")
 }
 

@@ -2,10 +2,10 @@
 //! others before it have been taken.
 //!
 //! Who cuts a stream (`scrub.rs`) is the shard that it came to, and who knows its consumer's lane
-//! is the shard that sends from it. So a second each shard says which streams lie in lanes that
-//! stand: nothing else need be said, because a lane that moves is what is usual. Decision: what
-//! waits in a lane that moves is not cut, however long that takes: a slow consumer sets the pace.
-//! A line moves when its first goes.
+//! is the shard that sends from it. So each shard says once a second which streams lie in lanes
+//! that stand: nothing else need be said, because a lane that moves is what is usual. Decision:
+//! what waits in a lane that moves is not cut, however long that takes: a slow consumer sets the
+//! pace. A line moves when its first goes.
 //!
 //! The next router has lanes of its own, of which this one sees nothing. To a neighbour of our kind
 //! a router shows every few seconds that a stream of its waits in a lane that moves, by a flow on

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::probe::Scene;
+use crate::drains::unsettled;
 use crate::harness::Port;
 
 /// Status code and what is missing.
@@ -76,4 +77,23 @@ fn routers_are_ready_when_they_know_each_other() {
     assert!(states.iter().all(is_known), "{states:?}");
     drop(other);
     while health(&alone, "/readyz").0 == 200 {}
+}
+
+#[test]
+fn a_router_that_is_about_to_end_says_so_as_long_as_it_waits() {
+    let scene = Scene::start_as("Tested\n drainSeconds: 60", "", "");
+    let (mut consumer, _producer, id) = unsettled(scene.place("amqp").port());
+    assert_eq!(health(&scene, "/readyz").0, 200);
+    scene.router.handle().stop();
+    let (code, missing) = loop {
+        let said = health(&scene, "/readyz");
+        if said.0 != 200 {
+            break said;
+        }
+    };
+    let words = "the router takes nobody new: it is about to end".to_owned();
+    assert!(code == 503 && missing.contains(&words), "{missing:?}");
+    assert_eq!(health(&scene, "/livez").0, 200);
+    assert_eq!(scene.metric("causeway_deliveries_in_flight"), Some(1.0));
+    consumer.accept(id);
 }
