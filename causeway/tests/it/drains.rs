@@ -11,6 +11,7 @@ use crate::harness::{
     CAUSEWAY, PATIENCE, Router, client, configuration, contains, converged, read_to_end,
     start_inside,
 };
+use crate::threats::exchange::wait_until;
 use crate::threats::peer::{Peer, message, open};
 
 /// A configuration whose router waits so long.
@@ -38,17 +39,6 @@ fn unsettled_at(port: u16, address: &str) -> (Peer, Peer, u32) {
     producer.deliver(0, 0, &message(10));
     let (id, _) = consumer.message();
     (consumer, producer, id)
-}
-
-/// Waits until something is so, but not for ever.
-fn wait_until(is_so: impl Fn() -> bool) {
-    const STEP: Duration = Duration::from_millis(5);
-    let mut left = PATIENCE.as_millis() / STEP.as_millis();
-    while !is_so() {
-        assert!(left > 0, "it is not so");
-        left -= 1;
-        thread::sleep(STEP);
-    }
 }
 
 #[test]
@@ -117,11 +107,23 @@ fn whoever_deals_clients_to_routers_sees_that_this_one_leaves() {
     let port = router.listening()[0].address.port();
     let (consumer, producer, _) = unsettled(port);
     handle.stop();
-    wait_until(|| handle.readiness() == Readiness::Draining);
+    wait_until("it drains", || handle.readiness() == Readiness::Draining);
     handle.stop();
     assert_eq!(router.wait(), End::Stopped);
     assert_eq!(handle.readiness(), Readiness::Ended);
     drop((consumer, producer));
+}
+
+/// Whether a router knows of another that it has receivers of an address.
+fn receives(url: &str, key: &str, other: &str) -> bool {
+    let kind = "--type=org.apache.qpid.dispatch.router.address";
+    let mut asking = Command::new(CAUSEWAY);
+    asking.args(["manage", "read", kind, "--url", url, "--identity", key]);
+    let output = asking.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let row: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let routers = row["remoteHostRouters"].as_array().unwrap();
+    routers.iter().any(|router| router == other)
 }
 
 #[test]
@@ -151,11 +153,14 @@ fn in_a_network_others_take_what_a_leaving_router_would_have_had() {
         let log = cluster.log("B", 50).unwrap();
         log.iter().any(|row| row.text.starts_with("Draining"))
     };
-    wait_until(|| is_draining(&cluster));
-    for number in 0..300 {
+    wait_until("B drains", || is_draining(&cluster));
+    let mut send = |number: u32| {
         writeln!(input, "{number}").unwrap();
         thread::sleep(Duration::from_millis(1));
-    }
+    };
+    (0..200).for_each(&mut send);
+    wait_until("A knows", || !receives(&a, "M0q", "B"));
+    (200..300).for_each(&mut send);
     consumer.accept(id);
     assert!(draining.wait().unwrap().success());
     drop(input);
@@ -176,7 +181,7 @@ fn in_a_network_others_take_what_a_leaving_router_would_have_had() {
     assert_eq!(
         late.count(),
         0,
-        "two tenths of a second later nothing goes there: {there:?}"
+        "nothing goes there once it is known: {there:?}"
     );
     let mut all: Vec<u32> = there.into_iter().chain(here).collect();
     all.sort_unstable();

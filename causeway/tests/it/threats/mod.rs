@@ -10,7 +10,7 @@
 //! the misdeed, and what it ends. Nothing is said about speed: waits are bounded so that a broken
 //! router ends the test.
 
-mod exchange;
+pub(crate) mod exchange;
 mod floods;
 mod forms;
 mod guesses;
