@@ -148,6 +148,7 @@ impl Control {
             is_ending: self.end.is_some(),
         };
         self.desk.turn(&mut self.plane, &around);
+        self.process.admissions.current = self.dealer.connections(told(&self.intakes));
         self.agent.turn(&mut self.plane, &mut self.process, now);
         for (name, state) in self.process.look_at_profiles(now) {
             self.agent.profile_changed(&name, &state);
@@ -393,8 +394,10 @@ impl Control {
                 "DENY Connection '{peer}' based on global connection count. nConnections= {present}"
             );
             self.log.line(Module::Policy, Level::Info, text);
+            self.process.admissions.denied += 1;
             return;
         }
+        self.process.admissions.admitted += 1;
         let connection = NewConnection::accepted(self.plane.deal_connection(), settings, peer);
         let transform = ready.map_or_else(|| self.transform_for(&connection), Ok);
         match transform {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use management::settings::{LogSettings as LogAsked, ProfileSettings};
-use management::{Host, LogRow, LogStats, ProfileState, Ticket};
+use management::{Admissions, Host, LogRow, LogStats, ProfileState, Ticket};
 
 use crate::log::{Log, LogSettings, ModuleSettings};
 use crate::orders::Asked;
@@ -31,6 +31,8 @@ pub(crate) struct Process {
     pub(crate) drain_time: Duration,
     /// The end was asked for, with so much time.
     drain: Option<Duration>,
+    /// What became of the connections that were accepted.
+    pub(crate) admissions: Admissions,
 }
 
 impl Process {
@@ -49,6 +51,7 @@ impl Process {
             reloads: VecDeque::new(),
             drain_time,
             drain: None,
+            admissions: Admissions::default(),
         }
     }
 
@@ -169,6 +172,10 @@ impl Host for Process {
         // Whoever asks is to be answered.
         self.drain = Some(bound.max(ANSWER_TIME));
         Ok(bound)
+    }
+
+    fn admissions(&self) -> Admissions {
+        self.admissions
     }
 
     fn memory_usage(&self) -> Option<u64> {

@@ -446,7 +446,8 @@ fn configure(
 ) -> Result<(Agent, Process, InForce), String> {
     let drain = drain_time(entity);
     let mut agent = Agent::new(entity.clone());
-    agent.keep_connections(!configuration.policy.admin_status);
+    let policy = &configuration.policy;
+    agent.obey(policy.entity.clone(), !policy.admin_status);
     let has_file = configuration.path.is_some();
     let mut process = Process::new(log.clone(), configuration.log.clone(), drain, has_file);
     let mut tell = |module, level, text: String| log.line(module, level, text);

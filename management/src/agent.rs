@@ -105,9 +105,11 @@ impl Agent {
         }
     }
 
-    /// Refuses requests to delete a connection, as a policy may want it.
-    pub fn keep_connections(&mut self, keeps: bool) {
-        self.keeps_connections = keeps;
+    /// Takes up a policy: the entity to show, and whether it keeps requests from deleting
+    /// connections.
+    pub fn obey(&mut self, policy: Entity, keeps_connections: bool) {
+        self.store.policy = policy;
+        self.keeps_connections = keeps_connections;
     }
 
     /// Makes a checked entity, as a configuration file or a request asks; gives its identity.
@@ -492,6 +494,7 @@ fn view<'a>(store: &'a Store, context: &'a Context<'_>) -> View<'a> {
         memory_usage: context.host.memory_usage(),
         host_name: context.host.host_name(),
         log_stats: context.host.log_stats(),
+        admissions: context.host.admissions(),
         now: context.now,
         asker: context
             .asker

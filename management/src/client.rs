@@ -138,6 +138,12 @@ pub struct Response {
 }
 
 impl Response {
+    /// Whether it was done.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// Reads a message.
     ///
     /// # Errors
@@ -175,19 +181,11 @@ impl Response {
     /// # Errors
     /// If the router refused.
     pub fn result(self) -> Result<Value, ClientError> {
-        match self {
-            Self {
-                status: 200..300,
-                body,
-                ..
-            } => Ok(body),
-            Self {
-                status,
-                description,
-                ..
-            } => Err(ClientError::Refused {
-                status,
-                description,
+        match self.is_success() {
+            true => Ok(self.body),
+            false => Err(ClientError::Refused {
+                status: self.status,
+                description: self.description,
             }),
         }
     }

@@ -32,6 +32,17 @@ pub struct LogStats {
     pub lines: [u64; 7],
 }
 
+/// What became of the connections that were accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Admissions {
+    /// Connections let in so far.
+    pub admitted: u64,
+    /// Connections closed at once because there were too many.
+    pub denied: u64,
+    /// Connections that there are.
+    pub current: u64,
+}
+
 /// What is worth knowing of a profile for TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileState {
@@ -90,6 +101,11 @@ pub trait Host {
     /// Why that cannot be begun.
     fn drain(&mut self, _bound: Option<Duration>) -> Result<Duration, String> {
         Err("This router ends with the program that runs it".to_owned())
+    }
+
+    /// What became of the connections that were accepted.
+    fn admissions(&self) -> Admissions {
+        Admissions::default()
     }
 
     /// Virtual memory of the process in bytes, if that can be told.

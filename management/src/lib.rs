@@ -43,7 +43,7 @@ mod work;
 pub use agent::Agent;
 pub use amend::Amend;
 pub use docs::docs_markdown;
-pub use host::{Host, LogRow, LogStats, ProfileState, Ticket};
+pub use host::{Admissions, Host, LogRow, LogStats, ProfileState, Ticket};
 pub use made::{Made, Origin};
 pub use operate::Reloaded;
 pub use status::{Failure, Status};

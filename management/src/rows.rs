@@ -12,15 +12,16 @@ use router_core::control::{
 };
 use router_core::counters::Counter;
 use router_core::ids::Direction;
-use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow};
+use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow, PoolRow};
 use router_core::mesh::{NodeRow, RouterIndex};
 use router_core::notice::Opened;
 use router_core::route::{AddressRule, Treatment};
 
-use crate::host::LogStats;
+use crate::host::{Admissions, LogStats};
 use crate::schema::{
-    AUTO_LINK, CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LINK_ROUTE,
-    LOG, LOG_STATS, MANAGEMENT, ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE,
+    ALLOCATOR, AUTO_LINK, CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType,
+    LINK_ROUTE, LOG, LOG_STATS, MANAGEMENT, POLICY, ROUTER, ROUTER_ADDRESS, ROUTER_LINK,
+    ROUTER_NODE,
 };
 
 /// What is shown of a secret.
@@ -47,6 +48,8 @@ pub(crate) enum Row<'a> {
     Address(&'a AddressRow, AddressCounters),
     Node(&'a NodeRow),
     LogStats(&'a LogStats),
+    Pool(&'a PoolRow),
+    Policy(&'a Entity, Admissions),
 }
 
 /// The router as a whole.
@@ -76,6 +79,8 @@ impl<'a> Row<'a> {
             Self::Address(..) => &ROUTER_ADDRESS,
             Self::Node(_) => &ROUTER_NODE,
             Self::LogStats(_) => &LOG_STATS,
+            Self::Pool(_) => &ALLOCATOR,
+            Self::Policy(..) => &POLICY,
         }
     }
 
@@ -106,6 +111,8 @@ impl<'a> Row<'a> {
             Self::Address(row, counters) => address(row, counters, name),
             Self::Node(row) => node(row, name),
             Self::LogStats(row) => log_stats(row, name),
+            Self::Pool(row) => pool(row, name),
+            Self::Policy(entity, admissions) => policy(entity, admissions, name),
         }
     }
 
@@ -485,6 +492,38 @@ fn log_stats(row: &LogStats, name: &str) -> Value {
             .find(|(level, _)| *level == name)
             .map(|(_, count)| count)
             .into(),
+    }
+}
+
+/// The places for records of one kind. There are no batches: what a thread makes is its own.
+fn pool(row: &PoolRow, name: &str) -> Value {
+    match name {
+        "name" | "identity" => format!("{}/{}", ALLOCATOR.short, row.name).into(),
+        "typeName" => row.name.into(),
+        "typeSize" => uint(row.object_bytes),
+        "transferBatchSize" => uint(1_u32),
+        "localFreeListMax" => uint(row.kept),
+        "globalFreeListMax" | "batchesRebalancedToThreads" | "batchesRebalancedToGlobal" => {
+            uint(0_u32)
+        }
+        "totalAllocFromHeap" => (row.held + row.given_back).into(),
+        "totalFreeToHeap" => row.given_back.into(),
+        "heldByThreads" => row.held.into(),
+        _ => Value::Null,
+    }
+}
+
+/// What is let in. Links and messages are never refused by a policy, since one that would is
+/// refused itself.
+fn policy(entity: &Entity, admissions: Admissions, name: &str) -> Value {
+    match name {
+        "connectionsProcessed" => (admissions.admitted + admissions.denied).into(),
+        "connectionsDenied" | "totalDenials" => admissions.denied.into(),
+        "connectionsCurrent" => admissions.current.into(),
+        "linksDenied" | "maxMessageSizeDenied" => uint(0_u32),
+        // Whatever it is called in a file.
+        "name" | "identity" => "policy/None".into(),
+        _ => entity.get(name).cloned().unwrap_or_default(),
     }
 }
 

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use router_core::control::{AddressRow, Gathered};
 use router_core::ids::AddressId;
-use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow, Rows, Subject};
+use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow, PoolRow, Rows, Subject};
 
 use crate::rows::Row;
-use crate::schema::{CONNECTION, EntityType, ROUTER_ADDRESS, ROUTER_LINK};
+use crate::schema::{ALLOCATOR, CONNECTION, EntityType, ROUTER_ADDRESS, ROUTER_LINK};
 
 /// Rows of the shards, by what was asked for.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,7 @@ pub(crate) struct Live {
     links: Vec<LinkRow>,
     addresses: Vec<AddressRow>,
     counters: BTreeMap<AddressId, AddressCounters>,
+    pools: Vec<PoolRow>,
 }
 
 impl Live {
@@ -27,6 +28,7 @@ impl Live {
             Rows::Connections(rows) => self.connections = rows,
             Rows::Links(rows) => self.links = rows,
             Rows::Addresses(rows) => self.counters = rows.into_iter().collect(),
+            Rows::Pools(rows) => self.pools = rows,
             Rows::Presence => {}
         }
     }
@@ -46,7 +48,7 @@ impl Live {
 
     /// The number of rows.
     pub(crate) fn len(&self) -> usize {
-        self.connections.len() + self.links.len() + self.addresses.len()
+        self.connections.len() + self.links.len() + self.addresses.len() + self.pools.len()
     }
 
     /// What the rows take in memory.
@@ -55,7 +57,8 @@ impl Live {
         let links = self.links.iter().map(LinkRow::bytes);
         let addresses = self.addresses.iter().map(AddressRow::bytes);
         let counters = self.counters.len() * size_of::<(AddressId, AddressCounters)>();
-        connections.chain(links).chain(addresses).sum::<usize>() + counters
+        let pools = self.pools.len() * size_of::<PoolRow>();
+        connections.chain(links).chain(addresses).sum::<usize>() + counters + pools
     }
 
     pub(crate) fn connections(&self) -> impl Iterator<Item = Row<'_>> {
@@ -68,6 +71,10 @@ impl Live {
 
     pub(crate) fn links(&self) -> impl Iterator<Item = Row<'_>> {
         self.links.iter().map(Row::Link)
+    }
+
+    pub(crate) fn pools(&self) -> impl Iterator<Item = Row<'_>> {
+        self.pools.iter().map(Row::Pool)
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = Row<'_>> {
@@ -85,6 +92,8 @@ pub(crate) fn subject(entity_type: &EntityType) -> Option<Subject> {
         Some(Subject::Links)
     } else if *entity_type == ROUTER_ADDRESS {
         Some(Subject::Addresses)
+    } else if *entity_type == ALLOCATOR {
+        Some(Subject::Pools)
     } else {
         None
     }

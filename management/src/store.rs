@@ -12,7 +12,7 @@ use crate::made::{Filed, Origin};
 use crate::rows::Row;
 use crate::schema::{
     AUTH_SERVICE, AUTO_LINK, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LINK_ROUTE, LISTENER,
-    LOG, MODULES, ROUTER, SSL_PROFILE, refused_role, shortened, unusable_profile,
+    LOG, MODULES, POLICY, ROUTER, SSL_PROFILE, refused_role, shortened, unusable_profile,
 };
 use crate::settings::{
     address_rule, auto_link_rule, connect, link_rule, listen, log_settings,
@@ -24,6 +24,8 @@ use crate::status::{Failure, Status};
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) router: Entity,
+    /// What is let in.
+    pub(crate) policy: Entity,
     logs: Vec<Entity>,
     pub(crate) auth_services: Vec<Entity>,
     pub(crate) listeners: Vec<Entity>,
@@ -57,6 +59,7 @@ impl Store {
         let logs = MODULES.iter().map(log).collect();
         Self {
             router,
+            policy: Entity::new(&POLICY),
             logs,
             auth_services: Vec::new(),
             listeners: Vec::new(),
@@ -342,13 +345,9 @@ impl Store {
     /// Entries about addresses, link routes and auto-links share their names with nobody but each
     /// other; two of a kind are told apart by the control plane.
     fn refuse_name(&self, entity: &Entity, control: &ControlPlane) -> Result<(), Failure> {
-        let is_taken = |row: Row<'_>| match row {
-            Row::Rule(_) | Row::LinkRoute(_) | Row::AutoLink(_) => false,
-            row => entity
-                .name()
-                .is_some_and(|name| row.is_called(Some(name), None)),
-        };
-        match self.rows(control).any(is_taken) {
+        let name = entity.name();
+        let is_taken = |row: Row<'_>| name.is_some() && row.is_called(name, None);
+        match self.kept(control).any(is_taken) {
             true => Err(duplicate(entity, "name")),
             false => Ok(()),
         }
@@ -361,10 +360,8 @@ impl Store {
         host: &mut dyn Host,
     ) -> Result<String, Failure> {
         let module = log.text("module").unwrap_or_default();
-        let place = self
-            .logs
-            .iter()
-            .position(|other| other.text("module") == Some(module));
+        let mut places = self.logs.iter();
+        let place = places.position(|other| other.text("module") == Some(module));
         let place = place.expect("all modules in the table have an entity");
         let mut configured = log.clone();
         configured.identify(format!("log/{module}"));
@@ -420,6 +417,7 @@ impl Store {
         control: &mut ControlPlane,
         host: &mut dyn Host,
     ) -> Result<(), Failure> {
+        let number: Option<u64> = identity.parse().ok();
         let is_removed = if *entity_type == LISTENER {
             let removed = remove(&mut self.listeners, identity);
             let mut listeners = control.listeners();
@@ -444,13 +442,10 @@ impl Store {
             self.release_profile(name, control, host);
             removed.is_some()
         } else if *entity_type == CONFIG_ADDRESS {
-            let number = identity.parse().ok();
             number.is_some_and(|number| control.remove_address(number))
         } else if *entity_type == LINK_ROUTE {
-            let number = identity.parse().ok();
             number.is_some_and(|number| control.remove_link_route(number))
         } else if *entity_type == AUTO_LINK {
-            let number = identity.parse().ok();
             number.is_some_and(|number| control.remove_auto_link(number))
         } else if *entity_type == ROUTER {
             return Err(Status::Forbidden.into());
@@ -472,6 +467,14 @@ impl Store {
         &'a self,
         control: &'a ControlPlane,
     ) -> impl Iterator<Item = Row<'a>> + use<'a> {
+        self.kept(control)
+            .chain(control.address_rules().map(Row::Rule))
+            .chain(control.link_routes().map(Row::LinkRoute))
+            .chain(control.auto_links().map(Row::AutoLink))
+    }
+
+    /// What is kept here, as rows; the router is the first.
+    fn kept<'a>(&'a self, control: &'a ControlPlane) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let entities = std::iter::once(&self.router)
             .chain(&self.logs)
             .chain(&self.auth_services)
@@ -481,9 +484,6 @@ impl Store {
         entities
             .map(Row::Entity)
             .chain(connectors.map(|connector| Row::Connector(connector, control)))
-            .chain(control.address_rules().map(Row::Rule))
-            .chain(control.link_routes().map(Row::LinkRoute))
-            .chain(control.auto_links().map(Row::AutoLink))
     }
 
     /// A request may not add to as many entities as there may be.

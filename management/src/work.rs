@@ -13,12 +13,12 @@ use router_core::inspect::{ConnectionRow, Subject};
 use router_core::mail::ConnectionCommand;
 use router_core::mesh::NodeRow;
 
-use crate::host::LogStats;
+use crate::host::{Admissions, LogStats};
 use crate::query::Plan;
 use crate::rows::{RouterView, Row};
 use crate::schema::{
-    CONNECTION, CONNECTION_LINK_ROUTE, EntityType, LOG_STATS, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
-    ROUTER_LINK, ROUTER_NODE, coerce,
+    ALLOCATOR, CONNECTION, CONNECTION_LINK_ROUTE, EntityType, LOG_STATS, MANAGEMENT, POLICY,
+    ROUTER, ROUTER_ADDRESS, ROUTER_LINK, ROUTER_NODE, coerce,
 };
 use crate::snapshot::{Live, subject};
 use crate::status::{Failure, Status};
@@ -93,6 +93,7 @@ pub(crate) struct View<'a> {
     pub(crate) memory_usage: Option<u64>,
     pub(crate) host_name: Option<String>,
     pub(crate) log_stats: Vec<LogStats>,
+    pub(crate) admissions: Admissions,
     pub(crate) now: Time,
     /// The connection by which is asked, as far as that is known.
     pub(crate) asker: Option<ConnectionId>,
@@ -124,6 +125,10 @@ impl View<'_> {
             Box::new(std::iter::once(Row::Management))
         } else if *entity_type == LOG_STATS {
             Box::new(self.log_stats())
+        } else if *entity_type == POLICY {
+            Box::new(std::iter::once(self.policy()))
+        } else if *entity_type == ALLOCATOR {
+            Box::new(live.pools())
         } else {
             let configured = self.store.rows(self.control);
             Box::new(configured.filter(move |row| row.entity_type() == entity_type))
@@ -142,7 +147,8 @@ impl View<'_> {
             _ => {
                 let router = std::iter::once(Row::Router(self.router()).as_configured());
                 let others = self.store.rows(self.control).skip(1);
-                let configured = router.chain(others).chain(std::iter::once(Row::Management));
+                let single = [Row::Management, self.policy()];
+                let configured = router.chain(others).chain(single);
                 Box::new(configured.chain(self.nodes()).chain(self.log_stats()))
             }
         }
@@ -155,6 +161,10 @@ impl View<'_> {
 
     fn log_stats(&self) -> impl Iterator<Item = Row<'_>> {
         self.log_stats.iter().map(Row::LogStats)
+    }
+
+    fn policy(&self) -> Row<'_> {
+        Row::Policy(&self.store.policy, self.admissions)
     }
 
     fn router(&self) -> RouterView<'_> {

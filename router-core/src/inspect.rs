@@ -27,6 +27,8 @@ pub enum Subject {
     Links,
     /// The counters of all addresses that the shard has served.
     Addresses,
+    /// The pools of memory of the shard.
+    Pools,
     /// Nothing: that it answers is what is asked.
     Presence,
 }
@@ -51,8 +53,25 @@ pub enum Rows {
     Links(Vec<LinkRow>),
     /// For [`Subject::Addresses`].
     Addresses(Vec<(AddressId, AddressCounters)>),
+    /// For [`Subject::Pools`].
+    Pools(Vec<PoolRow>),
     /// For [`Subject::Presence`].
     Presence,
+}
+
+/// The places for records of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolRow {
+    /// What the records are.
+    pub name: &'static str,
+    /// Bytes of a place.
+    pub object_bytes: usize,
+    /// Places that a shard keeps when no record is left.
+    pub kept: usize,
+    /// Places that there are, taken or free.
+    pub held: u64,
+    /// Places whose memory has gone back.
+    pub given_back: u64,
 }
 
 /// One connection.

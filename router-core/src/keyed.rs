@@ -5,6 +5,7 @@
 //! the alternative, first in first out, would spread generations evenly but touch all memory.
 
 use crate::ids::Key;
+use crate::inspect::PoolRow;
 
 /// Bytes of places kept when the slab empties: beyond these the memory goes back.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -21,6 +22,8 @@ pub struct Keyed<T> {
     len: usize,
     /// The generation of places that are not there yet: later than any that was given back.
     newborn: u32,
+    /// Places whose memory has gone back.
+    given_back: u64,
 }
 
 #[derive(Debug)]
@@ -43,6 +46,7 @@ impl<T> Keyed<T> {
             free: END,
             len: 0,
             newborn: 0,
+            given_back: 0,
         }
     }
 
@@ -50,6 +54,18 @@ impl<T> Keyed<T> {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
+    }
+
+    /// What its places are and have been; there is one name for each kind of record.
+    #[must_use]
+    pub fn pool(&self, name: &'static str) -> PoolRow {
+        PoolRow {
+            name,
+            object_bytes: size_of::<Place<T>>(),
+            kept: Self::KEPT_PLACES,
+            held: self.places.len() as u64,
+            given_back: self.given_back,
+        }
     }
 
     /// Whether there is no record.
@@ -163,6 +179,7 @@ impl<T> Keyed<T> {
         if used > self.places.len() / 2 {
             return;
         }
+        self.given_back += (self.places.len() - used) as u64;
         self.places.truncate(used);
         self.places.shrink_to_fit();
         self.free = END;

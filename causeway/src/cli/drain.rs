@@ -6,13 +6,10 @@ use std::time::Duration;
 use amqp_codec::Value;
 use clap::Args;
 
-use crate::cli::client::ConnectOptions;
+use crate::cli::ask::AskOptions;
 use crate::cli::failure::{self, Failure};
-use crate::cli::manager::Manager;
-use crate::cli::{quantity, screen};
-
-/// The first status of an answer that is none of success.
-const REFUSED: i32 = 300;
+use crate::cli::manager::Node;
+use crate::cli::screen;
 
 /// What closing takes behind the time that was given.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -25,16 +22,9 @@ pub struct DrainOptions {
     /// the router's `drainSeconds` says.
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<u32>,
-    /// End another router of the network, through the one that is connected to.
-    #[arg(short, long, value_name = "ID")]
-    pub router: Option<String>,
-    /// How long the answer may take.
-    #[arg(short, long, value_name = "TIME", default_value = "5s",
-          value_parser = quantity::parse_duration)]
-    pub timeout: Duration,
-    /// How to reach the router.
+    /// Whom to ask.
     #[command(flatten)]
-    pub connect: ConnectOptions,
+    pub ask: AskOptions,
 }
 
 /// Asks, and waits until the router has closed the connection.
@@ -44,19 +34,18 @@ pub fn run(options: DrainOptions) -> ExitCode {
 }
 
 fn drain(options: &DrainOptions) -> Result<ExitCode, Failure> {
-    let router = options.router.as_deref();
-    let mut manager = Manager::connect(&options.connect, router, options.timeout)?;
+    let mut manager = options.ask.manager()?;
     let seconds = options
         .seconds
         .map(|seconds| ("seconds", Value::Uint(seconds)));
     let answer = manager.operate("DRAIN", seconds.into_iter().collect())?;
-    if answer.status >= REFUSED {
+    if !answer.is_success() {
         return Err(Failure::new(answer.description));
     }
     let granted = answer.body.as_map().and_then(|map| map.get("seconds"));
     let granted = granted.and_then(Value::as_i64).unwrap_or_default();
     screen::say(&format!("draining, for at most {granted} s"))?;
-    if options.router.is_some() {
+    if options.ask.node() != Node::Own {
         manager.close();
         return Ok(ExitCode::SUCCESS);
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+pub mod ask;
 pub mod bench;
 pub mod body;
 pub mod check;

@@ -7,13 +7,14 @@ use amqp_codec::Value;
 use clap::Args;
 use management::client::Response;
 
-use crate::cli::client::ConnectOptions;
+use crate::cli::ask::AskOptions;
+use crate::cli::client::interrupt::Interrupt;
 use crate::cli::failure::{self, Failure};
-use crate::cli::manager::{Manager, plain};
-use crate::cli::{quantity, screen};
+use crate::cli::manager::plain;
+use crate::cli::screen;
 
-/// The first status of an answer that is none of success.
-const REFUSED: i32 = 300;
+/// How long the answer may take where nothing is said: files and names are looked up for it.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
 
 /// What to reload.
 #[derive(Debug, Args)]
@@ -22,16 +23,9 @@ pub struct ReloadOptions {
     /// Only say what would change, and whether it could.
     #[arg(long)]
     pub check: bool,
-    /// Ask another router of the network, through the one that is connected to.
-    #[arg(short, long, value_name = "ID")]
-    pub router: Option<String>,
-    /// How long the answer may take.
-    #[arg(short, long, value_name = "TIME", default_value = "60s",
-          value_parser = quantity::parse_duration)]
-    pub timeout: Duration,
-    /// How to reach the router.
+    /// Whom to ask.
     #[command(flatten)]
-    pub connect: ConnectOptions,
+    pub ask: AskOptions,
 }
 
 /// Asks, and shows what has changed or why nothing has.
@@ -41,8 +35,8 @@ pub fn run(options: ReloadOptions) -> ExitCode {
 }
 
 fn reload(options: &ReloadOptions) -> Result<ExitCode, Failure> {
-    let router = options.router.as_deref();
-    let mut manager = Manager::connect(&options.connect, router, options.timeout)?;
+    let interrupt = Interrupt::on_signals()?;
+    let mut manager = options.ask.manager_with(ANSWER_TIME, interrupt)?;
     let check = vec![("check", Value::Bool(options.check))];
     let answer = manager.operate("RELOAD", check)?;
     manager.close();
@@ -50,7 +44,7 @@ fn reload(options: &ReloadOptions) -> Result<ExitCode, Failure> {
 }
 
 fn show(answer: &Response, is_check: bool) -> Result<ExitCode, Failure> {
-    if answer.status >= REFUSED {
+    if !answer.is_success() {
         let errors = lines(&answer.body, "errors");
         if errors.is_empty() {
             return Err(Failure::new(answer.description.clone()));

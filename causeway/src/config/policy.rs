@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use amqp_codec::Value;
-use management::schema::{Kind, coerce};
+use management::schema::{Entity, Kind, POLICY, coerce};
 use serde_json::Value as Json;
 
 use super::document;
-use super::entity::amqp_value;
+use super::entity::{self, Placed, amqp_value};
 use super::error::ConfigError;
 use super::section::Section;
 
@@ -21,8 +21,10 @@ use super::section::Section;
 const CONNECTIONS: i64 = 65_535;
 
 /// What a policy asks for beyond permitting everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Policy {
+    /// What the section says.
+    pub entity: Entity,
     /// Connections taken at the same time.
     pub connections_max: u64,
     /// Management may delete connections.
@@ -34,7 +36,8 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            connections_max: 65_535,
+            entity: Entity::new(&POLICY),
+            connections_max: CONNECTIONS.unsigned_abs(),
             admin_status: true,
             user_id_proxy: true,
         }
@@ -63,7 +66,7 @@ pub(super) fn extract(
         let text = "Adding org.apache.qpid.dispatch.policy singleton".to_owned();
         reading.refuse(second, None, text, None);
     }
-    match policies.first() {
+    match policies.into_iter().next() {
         Some(policy) => reading.read_policy(policy, vhosts),
         None => vhosts.iter().for_each(|vhost| reading.not_in_force(vhost)),
     }
@@ -79,39 +82,25 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read_policy(&mut self, section: &Section, inline: Vec<Section>) {
-        let (mut enabled, mut directory, mut default) = (false, None, "$default".to_owned());
-        for attribute in &section.attributes {
-            let name = attribute.name.as_str();
-            let value = amqp_value(&attribute.value);
-            let text = value.as_str().unwrap_or_default().to_owned();
-            match name {
-                "name" | "enableVhostNamePatterns" => {}
-                "maxConnections" => match integer(&value) {
-                    Some(count) if count >= 0 => self.policy.connections_max = count.unsigned_abs(),
-                    _ => {
-                        let text = "Configuration: maxConnections must be >= 0".to_owned();
-                        self.refuse(section, Some(name), text, None);
-                    }
-                },
-                "maxMessageSize" if integer(&value) == Some(0) => {}
-                "maxMessageSize" => self.restricts(section, name, "policy"),
-                "enableVhostPolicy" => match flag(&value) {
-                    Some(truth) => enabled = truth,
-                    None => {
-                        let text = format!("Invalid Boolean value ''{text}''");
-                        self.refuse(section, Some(name), text, None);
-                    }
-                },
-                "policyDir" => directory = Some(text),
-                "defaultVhost" => default = text,
-                _ => {
-                    let text =
-                        format!("Unknown attribute '{name}' for 'org.apache.qpid.dispatch.policy'");
-                    self.refuse(section, Some(name), text, None);
-                }
+    fn read_policy(&mut self, section: Section, inline: Vec<Section>) {
+        let Some(Placed { entity, section }) =
+            entity::make(&self.file, section, self.errors, self.warnings)
+        else {
+            return;
+        };
+        match entity.integer("maxConnections").map(u64::try_from) {
+            Some(Ok(count)) => self.policy.connections_max = count,
+            _ => {
+                let text = "Configuration: maxConnections must be >= 0".to_owned();
+                self.refuse(&section, Some("maxConnections"), text, None);
             }
         }
+        let enabled = entity.is_true("enableVhostPolicy");
+        let directory = entity.text("policyDir").filter(|text| !text.is_empty());
+        let directory = directory.map(str::to_owned);
+        let default = entity.text("defaultVhost").unwrap_or_default().to_owned();
+        self.policy.entity = entity;
+        let section = &section;
         if !enabled {
             inline.iter().for_each(|vhost| self.not_in_force(vhost));
             return;
@@ -347,18 +336,17 @@ mod tests {
     #[test]
     fn a_policy_that_permits_everything_is_taken() {
         let policy = read(OPEN, " maxConnections: 100\n").unwrap().policy;
-        let expected = Policy {
-            connections_max: 100,
-            admin_status: false,
-            user_id_proxy: false,
-        };
-        assert_eq!(policy, expected);
+        assert_eq!(policy.connections_max, 100);
+        assert_eq!(policy.entity.integer("maxConnections"), Some(100));
+        assert!(policy.entity.is_true("enableVhostPolicy"));
+        assert!(!policy.admin_status && !policy.user_id_proxy);
     }
 
     #[test]
     fn without_a_policy_everything_is_permitted() {
         let configuration = parse(&Arc::from("router.conf"), "router {\n}\n").unwrap();
-        assert_eq!(configuration.policy, Policy::default());
+        assert_eq!(configuration.policy.connections_max, 65_535);
+        assert!(configuration.policy.admin_status && configuration.policy.user_id_proxy);
     }
 
     #[test]

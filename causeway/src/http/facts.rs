@@ -94,7 +94,7 @@ impl Detail {
             Rows::Connections(rows) => self.connections = rows,
             Rows::Links(rows) => self.links = rows,
             Rows::Addresses(rows) => self.carried = rows,
-            Rows::Presence => {}
+            Rows::Pools(_) | Rows::Presence => {}
         }
         gathered.complete
     }

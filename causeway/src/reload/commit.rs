@@ -138,9 +138,9 @@ pub(super) fn commit(
     let changed: &Entity = &configuration.router;
     site.agent.amend().change_router(changed, CHANGEABLE);
     site.process.drain_time = drain_time(changed);
-    site.agent
-        .keep_connections(!configuration.policy.admin_status);
-    *site.connections_max = configuration.policy.connections_max;
+    let policy = &configuration.policy;
+    site.agent.obey(policy.entity.clone(), !policy.admin_status);
+    *site.connections_max = policy.connections_max;
     site.process.forget_prepared();
     Ok(InForce {
         configuration,

@@ -347,9 +347,11 @@ fn what_the_router_cannot_do_yet_is_said() {
     assert_eq!((status, &*text), (400, "Cannot find sasl plugin zz"));
     assert_eq!(create("listener", &[("port", "1"), ("http", "no")]).0, 201);
     let (status, text) = create("vhost", &[("hostname", "x")]);
-    let expected =
-        "Entity type 'org.apache.qpid.dispatch.vhost' is not supported by this version yet";
-    assert_eq!((status, &*text), (501, expected));
+    assert_eq!(status, 501);
+    assert!(
+        text.starts_with("Operation 'CREATE' not implemented"),
+        "{text}"
+    );
     assert_eq!(create("log", &[("module", "AGENT")]).0, 501);
     assert_eq!(create("connection", &[]).0, 501);
     assert_eq!(create("router.link", &[]).0, 501);

@@ -164,7 +164,7 @@ fn unknown_types_are_named_in_the_answer() {
     }
     let call = world
         .client
-        .node_call("QUERY", [("entityType", "vhost".into())]);
+        .node_call("QUERY", [("entityType", "console".into())]);
     assert_eq!(world.ask(call).status, 501, "planned, but not there");
 }
 

@@ -275,7 +275,7 @@ fn the_router_is_called_as_what_is_configured_where_that_is_asked_for() {
 }
 
 #[test]
-fn the_log_has_figures_and_memory_has_no_pools() {
+fn log_and_pools_have_figures() {
     let mut world = World::new();
     let table = world.query("logStats");
     let [row] = &*table.rows else {
@@ -288,8 +288,37 @@ fn the_log_has_figures_and_memory_has_no_pools() {
     let asked = [("identity", "logStats/AGENT")];
     assert_eq!(world.request("READ", &asked, Value::Null).status, 200);
     let pools = world.query(&full("allocator"));
-    assert!(pools.columns.iter().any(|column| column == "typeName"));
-    assert!(pools.rows.is_empty());
+    let [row] = &*pools.rows else {
+        panic!("one pool")
+    };
+    assert_eq!(*pools.value(row, "identity"), "allocator/delivery".into());
+    assert_eq!(*pools.value(row, "typeSize"), Value::Uint(96));
+    assert_eq!(*pools.value(row, "totalAllocFromHeap"), Value::Ulong(15));
+    assert_eq!(*pools.value(row, "totalFreeToHeap"), Value::Ulong(10));
+    assert_eq!(*pools.value(row, "heldByThreads"), Value::Ulong(5));
+}
+
+#[test]
+fn there_is_a_policy_and_no_virtual_host() {
+    let mut world = World::new();
+    let table = world.query("policy");
+    let [row] = &*table.rows else {
+        panic!("one policy")
+    };
+    assert_eq!(*table.value(row, "identity"), "policy/None".into());
+    assert_eq!(*table.value(row, "maxConnections"), Value::Int(65_535));
+    assert_eq!(*table.value(row, "defaultVhost"), "$default".into());
+    assert_eq!(*table.value(row, "connectionsProcessed"), Value::Ulong(11));
+    assert_eq!(*table.value(row, "totalDenials"), Value::Ulong(2));
+    assert_eq!(*table.value(row, "connectionsCurrent"), Value::Ulong(3));
+    assert_eq!(*table.value(row, "linksDenied"), Value::Uint(0));
+    let asked = [("identity", "policy/None")];
+    assert_eq!(world.request("READ", &asked, Value::Null).status, 200);
+    for none in ["vhost", "vhostStats"] {
+        let table = world.query(none);
+        assert!(table.columns.iter().any(|column| column == "hostname"));
+        assert!(table.rows.is_empty());
+    }
 }
 
 #[test]

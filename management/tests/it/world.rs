@@ -9,14 +9,14 @@ use bytes::Bytes;
 use management::client::{Call, Client, Query, Response, Table};
 use management::schema::{Entity, ROUTER};
 use management::settings::{LogSettings, ProfileSettings, router_settings};
-use management::{Agent, Host, LogRow, LogStats, ProfileState};
+use management::{Admissions, Agent, Host, LogRow, LogStats, ProfileState};
 use router_core::control::{ControlConfig, ControlPlane, Effect};
 use router_core::counters::{CounterWriter, Counters};
 use router_core::ids::{
     AddressId, ConnectionId, Direction, InKey, InLinkKey, Key, LinkId, Origin, OutLinkKey, ShardId,
 };
 use router_core::inspect::{
-    AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, LinkType, Rows, Subject,
+    AddressCounters, Answer, ConnectionRow, LinkCounters, LinkRow, LinkType, PoolRow, Rows, Subject,
 };
 use router_core::mail::{
     Asker, Batch, Bind, BoundLink, Command, ConnectionCommand, Container, Forward, Mail, Target,
@@ -79,6 +79,14 @@ impl Host for Program {
             module: "AGENT",
             lines: [1, 2, 3, 4, 5, 6, 7],
         }]
+    }
+
+    fn admissions(&self) -> Admissions {
+        Admissions {
+            admitted: 9,
+            denied: 2,
+            current: 3,
+        }
     }
 
     fn memory_usage(&self) -> Option<u64> {
@@ -279,6 +287,7 @@ impl World {
                         Subject::Connections => Rows::Connections(self.connections.clone()),
                         Subject::Links => Rows::Links(self.links.clone()),
                         Subject::Addresses => Rows::Addresses(self.addresses.clone()),
+                        Subject::Pools => Rows::Pools(vec![POOL]),
                         Subject::Presence => Rows::Presence,
                     };
                     let answer = Answer {
@@ -347,6 +356,15 @@ impl World {
         }
     }
 }
+
+/// What a shard says of its memory.
+const POOL: PoolRow = PoolRow {
+    name: "delivery",
+    object_bytes: 96,
+    kept: 682,
+    held: 5,
+    given_back: 10,
+};
 
 /// A connection with nothing remarkable.
 pub(crate) fn connection(id: u64) -> ConnectionRow {

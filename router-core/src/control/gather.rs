@@ -8,7 +8,7 @@ use std::time::Duration;
 use amqp_proto::Time;
 
 use crate::ids::{AddressId, ShardId};
-use crate::inspect::{AddressCounters, Answer, Query, Rows, Subject};
+use crate::inspect::{AddressCounters, Answer, PoolRow, Query, Rows, Subject};
 
 /// Questions that may be out at once.
 const OUTSTANDING: usize = 4;
@@ -145,6 +145,7 @@ fn empty(what: Subject) -> Rows {
         Subject::Connections => Rows::Connections(Vec::new()),
         Subject::Links => Rows::Links(Vec::new()),
         Subject::Addresses => Rows::Addresses(Vec::new()),
+        Subject::Pools => Rows::Pools(Vec::new()),
         Subject::Presence => Rows::Presence,
     }
 }
@@ -154,6 +155,7 @@ fn append(rows: &mut Rows, more: Rows) -> bool {
         (Rows::Connections(rows), Rows::Connections(more)) => rows.extend(more),
         (Rows::Links(rows), Rows::Links(more)) => rows.extend(more),
         (Rows::Addresses(rows), Rows::Addresses(more)) => rows.extend(more),
+        (Rows::Pools(rows), Rows::Pools(more)) => rows.extend(more),
         (Rows::Presence, Rows::Presence) => {}
         _ => return false,
     }
@@ -177,8 +179,24 @@ fn merged(rows: Rows) -> Rows {
             }
             Rows::Addresses(sums.into_iter().collect())
         }
+        Rows::Pools(rows) => Rows::Pools(of_all_shards(rows)),
         Rows::Presence => Rows::Presence,
     }
+}
+
+/// Pools of the same kind, whosever they are, as one; by name.
+fn of_all_shards(rows: Vec<PoolRow>) -> Vec<PoolRow> {
+    let mut pools: BTreeMap<&'static str, PoolRow> = BTreeMap::new();
+    for row in rows {
+        let pool = pools.entry(row.name).or_insert(PoolRow {
+            held: 0,
+            given_back: 0,
+            ..row
+        });
+        pool.held += row.held;
+        pool.given_back += row.given_back;
+    }
+    pools.into_values().collect()
 }
 
 #[cfg(test)]

@@ -35,7 +35,6 @@ impl Shard {
             looked,
             stuck,
             blocked,
-            ..
         } = self.ageing;
         let is_idle = self.in_links.is_empty() && self.out_links.is_empty();
         (!is_idle || stuck + blocked > 0).then_some(looked.saturating_add(LOOK_SECONDS))
@@ -54,7 +53,6 @@ impl Shard {
             looked: self.second,
             stuck: stuck_in + stuck_out,
             blocked: blocked_in + blocked_out,
-            ..self.ageing
         };
         let before = std::mem::replace(&mut self.ageing, now);
         let counters = &mut self.counters;

@@ -230,7 +230,7 @@ impl Shard {
             Phase::Closing => Some(*conn.linger.get_or_insert(now + limits::CLOSE_LINGER)),
             Phase::Opening | Phase::Open => {
                 let silence = conn.vigil.deadline().filter(|_| !conn.paused);
-                let silence = silence.map(|at| at + self.asleep);
+                let silence = silence.map(|at| at + self.clock.asleep);
                 [conn.engine.poll_timeout(), silence]
                     .into_iter()
                     .flatten()
@@ -251,8 +251,8 @@ impl Shard {
         for key in due {
             self.connection_timer(key, now);
         }
-        if self.ageing.ticked < self.second {
-            self.ageing.ticked = self.second;
+        if self.clock.ticked < self.second {
+            self.clock.ticked = self.second;
             self.scrub();
             self.window.relax();
             self.lines_due |= self.may_be_held();

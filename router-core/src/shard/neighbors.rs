@@ -229,7 +229,7 @@ impl Shard {
     /// More of a message of the routing protocol has come. Hellos that were said meanwhile are
     /// behind it, so the control plane hears of it instead, as often as of a hello.
     pub(super) fn note_arriving(&mut self, key: InLinkKey) {
-        let now = self.noted;
+        let now = self.clock.noted;
         let Some(link) = self.in_links.get_mut(key) else {
             return;
         };

@@ -28,7 +28,7 @@ impl Shard {
             session: parcel.session,
             delivery_id: parcel.delivery_id,
             born: parcel.born,
-            stamp: self.stamp(),
+            stamp: self.clock.stamp,
             settled: parcel.settled,
             stated: false,
             answered: None,
@@ -287,7 +287,7 @@ impl Shard {
     fn observe(&mut self, born: u32, stamp: u32) {
         let seconds = self.second.saturating_sub(born);
         let micros = match seconds < STAMP_SECONDS {
-            true => u64::from(self.stamp().wrapping_sub(stamp)),
+            true => u64::from(self.clock.stamp.wrapping_sub(stamp)),
             false => u64::from(seconds) * 1_000_000,
         };
         self.counters.observe(micros);
@@ -410,11 +410,14 @@ impl Shard {
             return;
         };
         link.counters.deliveries += 1;
-        let conn = self.conns.get(link.conn);
-        let is_to_router = conn.is_some_and(|of| of.settings.role == ConnectionRole::InterRouter);
+        let conn = link.conn;
+        let is_to_router = || {
+            let conn = self.conns.get(conn);
+            conn.is_some_and(|of| of.settings.role == ConnectionRole::InterRouter)
+        };
         match link.kind {
             // The half of a routed link on the way to its container's router.
-            LinkType::Endpoint if link.routed.is_some() && is_to_router => {
+            LinkType::Endpoint if link.routed.is_some() && is_to_router() => {
                 self.counters.add(Counter::DeliveriesTransit, 1);
             }
             LinkType::Endpoint => {

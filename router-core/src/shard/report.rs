@@ -11,7 +11,8 @@ use super::state::{Shard, Table};
 use crate::delivery::Place;
 use crate::ids::{AddressId, AddressKey, Direction, InLinkKey, Key};
 use crate::inspect::{
-    AddressCounters, Answer, Cipher, ConnectionRow, LinkRow, LinkType, Query, Rows, Subject,
+    AddressCounters, Answer, Cipher, ConnectionRow, LinkRow, LinkType, PoolRow, Query, Rows,
+    Subject,
 };
 use crate::mail::{End, Mail};
 use crate::route::DEFAULT_PRIORITY;
@@ -48,6 +49,7 @@ impl Shard {
                 self.add_tracked(&mut rows);
                 Rows::Addresses(rows.into_iter().collect())
             }
+            Subject::Pools => Rows::Pools(self.pools()),
             Subject::Presence => Rows::Presence,
         };
         let answer = Answer {
@@ -56,6 +58,18 @@ impl Shard {
             rows,
         };
         self.post(self.control(), Mail::Answer(Box::new(answer)));
+    }
+
+    /// The slabs of records.
+    fn pools(&self) -> Vec<PoolRow> {
+        vec![
+            self.conns.pool("connection"),
+            self.in_links.pool("incoming_link"),
+            self.out_links.pool("outgoing_link"),
+            self.inbound.pool("incoming_delivery"),
+            self.outbound.pool("outgoing_delivery"),
+            self.copies.pool("multicast_delivery"),
+        ]
     }
 
     /// Adds what is under way now: in lines, in lanes, and sent.

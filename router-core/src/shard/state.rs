@@ -146,9 +146,7 @@ pub struct Shard {
     /// Links whose producers may get credit when a second is over.
     pub(super) slow: BTreeSet<InLinkKey>,
     pub(super) wheel: Wheel,
-    /// The time of the last call, and how long the shard has overslept in all.
-    pub(super) noted: Time,
-    pub(super) asleep: Duration,
+    pub(super) clock: Clock,
     pub(super) second: u32,
     /// What has lasted too long when it was last looked for.
     pub(super) ageing: Ageing,
@@ -164,6 +162,39 @@ pub struct Shard {
     pub(super) tokens: Vec<u64>,
     /// Scratch for address keys.
     pub(super) text: String,
+}
+
+/// What the shard knows of the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// When it was last called.
+    pub(super) noted: Time,
+    /// The last bits of the microsecond of that.
+    pub(super) stamp: u32,
+    /// How long it has overslept in all.
+    pub(super) asleep: Duration,
+    /// The second for which was last done what is done once a second.
+    pub(super) ticked: u32,
+}
+
+impl Clock {
+    /// At the beginning.
+    const ZERO: Self = Self {
+        noted: Time::ZERO,
+        stamp: 0,
+        asleep: Duration::ZERO,
+        ticked: 0,
+    };
+
+    /// Notes what time it is.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "differences of what is left are those of the whole"
+    )]
+    fn note(&mut self, now: Time) {
+        self.noted = now;
+        self.stamp = (now.as_nanos() / 1000) as u32;
+    }
 }
 
 /// Where more of a delivery from another shard goes.
@@ -227,7 +258,6 @@ impl Shard {
             ..
         } = config;
         let hasher = foldhash::quality::FixedState::with_seed(config.seed);
-        let to = Table::with_hasher(hasher.clone());
         Self {
             id,
             shards,
@@ -252,7 +282,9 @@ impl Shard {
             copies: Keyed::new(),
             by_origin: Table::with_hasher(hasher.clone()),
             by_source: None,
-            pipes: Pipes { to },
+            pipes: Pipes {
+                to: Table::with_hasher(hasher.clone()),
+            },
             producers: Table::with_hasher(hasher.clone()),
             consumers: Table::with_hasher(hasher.clone()),
             lines: Table::with_hasher(hasher.clone()),
@@ -275,8 +307,7 @@ impl Shard {
             routed_waits: RoutedWaits::default(),
             slow: BTreeSet::new(),
             wheel: Wheel::new(),
-            noted: Time::ZERO,
-            asleep: Duration::ZERO,
+            clock: Clock::ZERO,
             second: 0,
             ageing: Ageing::default(),
             next_link: 0,
@@ -376,19 +407,10 @@ impl Shard {
 
     /// The second since the start of the router, and whether this shard has slept.
     pub(super) fn note_time(&mut self, now: Time) {
-        if now > self.noted {
+        if now > self.clock.noted {
             self.note_sleep(now);
-            self.noted = now;
+            self.clock.note(now);
         }
         self.second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
-    }
-
-    /// The last bits of the microsecond that it is.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "differences of what is left are those of the whole"
-    )]
-    pub(super) fn stamp(&self) -> u32 {
-        (self.noted.as_nanos() / 1000) as u32
     }
 }

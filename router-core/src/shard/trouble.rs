@@ -7,8 +7,6 @@ pub(super) const OLD_SECONDS: u32 = 10;
 /// What was found in a shard when it was last looked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ageing {
-    /// The second for which was last done what is done once a second.
-    pub(super) ticked: u32,
     /// The second in which it was looked.
     pub(super) looked: u32,
     /// Deliveries that do not end.

@@ -127,15 +127,15 @@ impl Shard {
     /// Takes note that the shard's turn comes late.
     pub(super) fn note_sleep(&mut self, now: Time) {
         if let Some(due) = self.wheel.next_deadline() {
-            let late = now.saturating_sub(due.max(self.noted));
+            let late = now.saturating_sub(due.max(self.clock.noted));
             if late > limits::OVERSLEPT {
-                self.asleep += late;
+                self.clock.asleep += late;
             }
         }
     }
 
     /// The time without what the shard has slept.
     pub(super) fn waking(&self, now: Time) -> Time {
-        Time::ZERO + now.saturating_sub(Time::ZERO + self.asleep)
+        Time::ZERO + now.saturating_sub(Time::ZERO + self.clock.asleep)
     }
 }

@@ -5,20 +5,16 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 
 pub mod dumps;
 pub mod request;
 
-use crate::cli::client::ConnectOptions;
-use crate::cli::client::interrupt::Interrupt;
+use crate::cli::ask::AskOptions;
 use crate::cli::failure::{self, Failure};
 use crate::cli::manage::dumps::Form;
 use crate::cli::manage::request::{Answer, Problem, Request, Style};
-use crate::cli::manager::{Manager, Node};
-use crate::cli::quantity;
 use crate::cli::screen;
 
 /// What to ask of the management node.
@@ -65,19 +61,9 @@ pub struct ManageOptions {
     /// More properties of an operation that is not built in: a map in JSON.
     #[arg(long, value_name = "JSON")]
     pub properties: Option<String>,
-    /// Ask another router of the network, through the one that is connected to.
-    #[arg(short, long, value_name = "ID", conflicts_with = "edge_router")]
-    pub router: Option<String>,
-    /// Ask an edge router.
-    #[arg(short = 'd', long, value_name = "ID")]
-    pub edge_router: Option<String>,
-    /// How long an answer may take.
-    #[arg(short, long, value_name = "TIME", default_value = "5s",
-          value_parser = quantity::parse_duration)]
-    pub timeout: Duration,
-    /// How to reach the router.
+    /// Whom to ask.
     #[command(flatten)]
-    pub connect: ConnectOptions,
+    pub ask: AskOptions,
 }
 
 /// Asks and prints.
@@ -103,13 +89,7 @@ fn manage(options: ManageOptions) -> Result<ExitCode, Failure> {
         indent: usize::try_from(options.indent).ok(),
         is_ascii: false,
     };
-    let node = match (options.router, options.edge_router) {
-        (Some(id), _) => Node::Router(id),
-        (None, Some(id)) => Node::Edge(id),
-        (None, None) => Node::Own,
-    };
-    let interrupt = Interrupt::on_signals()?;
-    let mut manager = Manager::connect_to(&options.connect, &node, options.timeout, interrupt)?;
+    let mut manager = options.ask.manager()?;
     let answer = request.perform(&mut manager, Style::Own);
     let answer = answer.map_err(Failure::from)?;
     manager.close();

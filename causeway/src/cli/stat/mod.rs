@@ -11,8 +11,7 @@ use clap::Args;
 use management::client::Table;
 use serde_json::{Map as Object, Value as Json};
 
-use crate::cli::client::ConnectOptions;
-use crate::cli::client::interrupt::Interrupt;
+use crate::cli::ask::AskOptions;
 use crate::cli::failure::{self, Failure};
 use crate::cli::json;
 use crate::cli::manager::{Manager, Node, plain};
@@ -107,28 +106,18 @@ pub struct StatOptions {
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s",
           require_equals = true, value_parser = quantity::parse_duration)]
     pub watch: Option<Duration>,
-    /// Ask another router of the network, through the one that is connected to.
-    #[arg(short, long, value_name = "ID")]
-    pub router: Option<String>,
-    /// Ask an edge router.
-    #[arg(short = 'd', long, value_name = "ID", conflicts_with = "router")]
-    pub edge_router: Option<String>,
     /// Ask every router of the network.
     #[arg(long, conflicts_with_all = ["router", "edge_router"])]
     pub all_routers: bool,
-    /// How long an answer may take.
-    #[arg(short, long, value_name = "TIME", default_value = "5s",
-          value_parser = quantity::parse_duration)]
-    pub timeout: Duration,
     /// Print all attributes as JSON.
     #[arg(long)]
     pub json: bool,
     /// Print tables as comma-separated values.
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
-    /// How to reach the router.
+    /// Whom to ask.
     #[command(flatten)]
-    pub connect: ConnectOptions,
+    pub ask: AskOptions,
 }
 
 /// Asks and shows.
@@ -138,13 +127,7 @@ pub fn run(options: StatOptions) -> ExitCode {
 }
 
 fn stat(options: &StatOptions) -> Result<ExitCode, Failure> {
-    let node = match (&options.router, &options.edge_router) {
-        (Some(id), _) => Node::Router(id.clone()),
-        (None, Some(id)) => Node::Edge(id.clone()),
-        (None, None) => Node::Own,
-    };
-    let interrupt = Interrupt::on_signals()?;
-    let mut manager = Manager::connect_to(&options.connect, &node, options.timeout, interrupt)?;
+    let mut manager = options.ask.manager()?;
     let Some(interval) = options.watch else {
         let code = round(&mut manager, options, "")?;
         manager.close();

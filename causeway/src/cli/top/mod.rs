@@ -16,7 +16,7 @@ mod view;
 use page::{Page, Wish};
 use view::View;
 
-use crate::cli::client::ConnectOptions;
+use crate::cli::ask::{ANSWER_TIME, AskOptions};
 use crate::cli::client::interrupt::Interrupt;
 use crate::cli::failure::{self, Failure};
 use crate::cli::manager::{Manager, Node};
@@ -58,16 +58,9 @@ pub struct TopOptions {
     /// End after so many rounds; goes with --batch.
     #[arg(short = 'n', long, value_name = "N", requires = "batch")]
     pub rounds: Option<u64>,
-    /// Ask another router of the network, through the one that is connected to.
-    #[arg(short, long, value_name = "ID")]
-    pub router: Option<String>,
-    /// How long an answer may take.
-    #[arg(short, long, value_name = "TIME", default_value = "5s",
-          value_parser = quantity::parse_duration)]
-    pub timeout: Duration,
-    /// How to reach the router.
+    /// Whom to ask.
     #[command(flatten)]
-    pub connect: ConnectOptions,
+    pub ask: AskOptions,
 }
 
 /// Asks and shows.
@@ -84,20 +77,17 @@ fn top(options: &TopOptions) -> Result<ExitCode, Failure> {
             Failure::new(format!("there is no column `{sort}`")).hint(format!("there are {heads}"))
         })?;
     }
-    let node = match &options.router {
-        Some(id) => Node::Router(id.clone()),
-        None => Node::Own,
-    };
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let is_drawn = is_terminal && !options.batch;
     let interrupt = match is_drawn {
         true => terminal::interrupt()?,
         false => Interrupt::on_signals()?,
     };
-    let manager = Manager::connect_to(&options.connect, &node, options.timeout, interrupt)?;
-    let name = match &options.router {
-        Some(id) => id.clone(),
-        None => options.connect.url.to_string(),
+    let manager = options.ask.manager_with(ANSWER_TIME, interrupt)?;
+    let node = options.ask.node();
+    let name = match &node {
+        Node::Router(id) | Node::Edge(id) => id.clone(),
+        Node::Own | Node::At(_) => options.ask.connect.url.to_string(),
     };
     let mut top = Top {
         manager,

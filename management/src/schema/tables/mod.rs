@@ -15,6 +15,7 @@ mod link_route;
 mod listener;
 mod log;
 mod node;
+mod policy;
 mod profile;
 mod range;
 mod router;
@@ -32,10 +33,11 @@ pub use link_route::LINK_ROUTE;
 pub use listener::{LISTENER, MECHANISMS};
 pub use log::{LOG, MODULES};
 pub use node::ROUTER_NODE;
+pub use policy::POLICY;
 pub use profile::SSL_PROFILE;
 pub use router::ROUTER;
 pub use scoped_route::CONNECTION_LINK_ROUTE;
-pub use stats::LOG_STATS;
+pub use stats::{ALLOCATOR, LOG_STATS};
 
 use crate::schema::definition::{EntityType, PREFIX};
 
@@ -61,7 +63,10 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &ROUTER_NODE,
     &CONNECTION,
     &LOG_STATS,
-    &stats::ALLOCATOR,
+    &ALLOCATOR,
+    &POLICY,
+    &policy::VHOST,
+    &policy::VHOST_STATS,
 ];
 
 /// Types of the incumbent, by short name, that this version does not have.
@@ -69,10 +74,7 @@ const LATER: &[&str] = &[
     "router.config.exchange",
     "router.config.binding",
     "console",
-    "policy",
-    "vhost",
     "vhostUserGroupSettings",
-    "vhostStats",
     "dummy",
 ];
 

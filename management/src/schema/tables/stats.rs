@@ -23,7 +23,7 @@ pub static LOG_STATS: EntityType = EntityType {
 };
 
 /// A pool of memory for objects of one type.
-pub(super) static ALLOCATOR: EntityType = EntityType {
+pub static ALLOCATOR: EntityType = EntityType {
     short: "allocator",
     extends: Some(&OPERATIONAL),
     attributes: &[
@@ -32,13 +32,13 @@ pub(super) static ALLOCATOR: EntityType = EntityType {
         Attribute::new("transferBatchSize", Integer, "Objects moved at once."),
         Attribute::graph("localFreeListMax", "Free objects that a thread keeps."),
         Attribute::graph("globalFreeListMax", "Free objects that all keep together."),
-        Attribute::graph("totalAllocFromHeap", "Objects made."),
-        Attribute::graph("totalFreeToHeap", "Objects given back."),
-        Attribute::graph("heldByThreads", "Objects that threads have."),
+        Attribute::graph("totalAllocFromHeap", "Objects that memory was taken for."),
+        Attribute::graph("totalFreeToHeap", "Objects whose memory was given back."),
+        Attribute::graph("heldByThreads", "Objects that threads have memory for."),
         Attribute::graph("batchesRebalancedToThreads", "Batches given to threads."),
         Attribute::graph("batchesRebalancedToGlobal", "Batches taken from threads."),
     ],
-    description: "A pool of memory for objects of one type. This program has no such pools, so \
-                  there is none to show: what it takes in all is memoryUsage of the router.",
+    description: "A pool of memory for objects of one type. Each worker thread has its own pools, \
+                  shown as one; what the program takes in all is memoryUsage of the router.",
     ..EntityType::PLAIN
 };
