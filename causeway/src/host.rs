@@ -92,6 +92,9 @@ impl Process {
         if self.reloads.len() >= RELOADS_WAITING {
             return Err("the configuration is being read already; try again".to_owned());
         }
+        if !asked.is_check {
+            self.log.reopen();
+        }
         self.reloads.push_back(asked);
         Ok(())
     }

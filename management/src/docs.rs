@@ -32,10 +32,10 @@ Both have to agree. What is refused is answered with 403 and a text that says wh
 about it.
 
 Who asks by way of another router (`_topo/0/A/$management`), or by a link that names no \
-address, is not known to the router that answers. It may do what all listeners and connectors of \
-that router allow, and change nothing if there are `managementUsers`. Each router protects only \
-itself: restrict every router of a network. [ADR 18](adr/0018-who-may-change-the-router.md) \
-says why.
+address, is not known to the router that answers. It may do what all listeners and connectors that \
+that router has had since its start allow, and change nothing if there are `managementUsers`. \
+Each router protects only itself: restrict every router of a network. \
+[ADR 18](adr/0018-who-may-change-the-router.md) says why.
 
 The log says who changed what (module AGENT, level info), and at level debug who asked for what.
 ";

@@ -61,7 +61,26 @@ pub(crate) fn check(
 /// Whether a user is among those who may change the router.
 fn may_change(router: &Entity, user: &str) -> bool {
     let named = router.text("managementUsers").unwrap_or_default();
-    named.split(',').any(|name| name.trim() == user)
+    names(named).any(|name| name == user)
+}
+
+/// The names in a list: between commas, or between single quotes where a name has commas itself, as
+/// the subject of a certificate has.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches([',', ' ']);
+        if rest.is_empty() {
+            return None;
+        }
+        let (name, behind) = match rest.strip_prefix('\'') {
+            Some(quoted) => quoted.split_once('\'').unwrap_or((quoted, "")),
+            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
+        };
+        // What stands between a quote and the next comma is nobody.
+        rest = behind.find(',').map_or("", |at| &behind[at..]);
+        Some(name.trim())
+    })
 }
 
 fn too_little(asker: Option<&Asker>, access: ManagementAccess) -> String {
@@ -159,10 +178,15 @@ mod tests {
     #[test]
     fn only_named_users_change_a_router_that_names_them() {
         let full = ManagementAccess::Full;
-        let users = Some("alice@example.com, C=DE;O=Us");
+        let users = Some("alice@example.com, C=DE;O=Us,'CN=bob,O=Us' x,carol");
         for (user, may) in [
             (Some("alice@example.com"), true),
             (Some("C=DE;O=Us"), true),
+            (Some("CN=bob,O=Us"), true),
+            (Some("carol"), true),
+            (Some("CN=bob"), false),
+            (Some("O=Us"), false),
+            (Some("x"), false),
             (Some("alice"), false),
             (Some(""), false),
             (None, false),

@@ -34,11 +34,7 @@ impl AskOptions {
     /// Whose management node is meant.
     #[must_use]
     pub fn node(&self) -> Node {
-        match (&self.router, &self.edge_router) {
-            (Some(id), _) => Node::Router(id.clone()),
-            (None, Some(id)) => Node::Edge(id.clone()),
-            (None, None) => Node::Own,
-        }
+        Node::of(self.router.as_deref(), self.edge_router.as_deref())
     }
 
     /// Connects and attaches.

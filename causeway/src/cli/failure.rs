@@ -36,6 +36,13 @@ impl Failure {
         self
     }
 
+    /// The same with what it happened to, before the rest.
+    #[must_use]
+    pub fn within(mut self, what: &str) -> Self {
+        self.text = format!("{what}: {}", self.text);
+        self
+    }
+
     /// What to do about it, if known.
     #[must_use]
     pub fn hint_text(&self) -> Option<&str> {

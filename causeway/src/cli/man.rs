@@ -19,7 +19,7 @@ use crate::cli::screen;
 #[command(after_help = "Examples:\n  causeway man stat | man -l -\n  \
     causeway man --out /usr/share/man/man1")]
 pub struct ManOptions {
-    /// The verb; the program as a whole where silent.
+    /// The verb, or qdstat, qdmanage or qdrouterd; the program as a whole where silent.
     pub verb: Option<String>,
     /// Write all pages into this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "verb")]
@@ -28,12 +28,12 @@ pub struct ManOptions {
 
 /// Prints or writes the pages.
 #[must_use]
-pub fn run(options: &ManOptions, command: Command) -> ExitCode {
-    failure::exit(man(options, command))
+pub fn run(options: &ManOptions, programs: Vec<Command>) -> ExitCode {
+    failure::exit(man(options, programs))
 }
 
-fn man(options: &ManOptions, command: Command) -> Result<ExitCode, Failure> {
-    let pages = pages(command)?;
+fn man(options: &ManOptions, programs: Vec<Command>) -> Result<ExitCode, Failure> {
+    let pages = pages(programs)?;
     if let Some(folder) = &options.out {
         write(folder, &pages).map_err(|error| {
             let folder = folder.display();
@@ -41,11 +41,11 @@ fn man(options: &ManOptions, command: Command) -> Result<ExitCode, Failure> {
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let name = match &options.verb {
-        Some(verb) => format!("causeway-{verb}"),
-        None => "causeway".to_owned(),
+    let is_meant = |name: &str| match &options.verb {
+        Some(verb) => name == *verb || name.strip_prefix("causeway-") == Some(verb),
+        None => name == "causeway",
     };
-    let Some((_, page)) = pages.iter().find(|(known, _)| *known == name) else {
+    let Some((_, page)) = pages.iter().find(|(name, _)| is_meant(name)) else {
         let verb = options.verb.as_deref().unwrap_or_default();
         return Err(
             Failure::new(format!("there is no verb `{verb}`")).hint("`causeway --help` names them")
@@ -61,12 +61,16 @@ fn write(folder: &Path, pages: &[(String, Vec<u8>)]) -> io::Result<()> {
     written.try_for_each(|(name, page)| fs::write(folder.join(format!("{name}.1")), page))
 }
 
-/// All pages with their names: that of the program, and one for each verb, verbs of verbs included.
-fn pages(mut command: Command) -> io::Result<Vec<(String, Vec<u8>)>> {
-    command = command.disable_help_subcommand(true);
-    command.build();
+/// All pages with their names: those of the programs, and one for each verb, verbs of verbs
+/// included.
+fn pages(programs: Vec<Command>) -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut pages = Vec::new();
-    let mut waiting = vec![command];
+    let built = |program: Command| {
+        let mut program = program.disable_help_subcommand(true);
+        program.build();
+        program
+    };
+    let mut waiting: Vec<Command> = programs.into_iter().map(built).collect();
     while let Some(command) = waiting.pop() {
         let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set());
         waiting.extend(shown.cloned());
@@ -95,7 +99,7 @@ mod tests {
             .about("Says who.")
             .arg(flag.help("Say more."));
         let program = Command::new("causeway").subcommand(verb.subcommand(inner));
-        let pages = pages(program).unwrap();
+        let pages = pages(vec![program]).unwrap();
         let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["causeway", "causeway-user", "causeway-user-add"]);
         let text = String::from_utf8_lossy(&pages[1].1).into_owned();

@@ -31,6 +31,16 @@ pub enum Node {
 }
 
 impl Node {
+    /// The one that options name; that of the router which is connected to if they name none.
+    #[must_use]
+    pub fn of(router: Option<&str>, edge_router: Option<&str>) -> Self {
+        match (router, edge_router) {
+            (Some(id), _) => Self::Router(id.to_owned()),
+            (None, Some(id)) => Self::Edge(id.to_owned()),
+            (None, None) => Self::Own,
+        }
+    }
+
     /// The address of its management node.
     #[must_use]
     pub fn address(&self) -> String {
@@ -137,7 +147,7 @@ impl Manager {
         timeout: Duration,
         interrupt: Interrupt,
     ) -> Result<Self, Failure> {
-        let node = router.map_or(Node::Own, |id| Node::Router(id.to_owned()));
+        let node = Node::of(router, None);
         Self::connect_to(options, &node, timeout, interrupt)
     }
 

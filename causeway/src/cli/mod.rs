@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Command, CommandFactory as _, Parser, Subcommand};
 
 pub mod ask;
 pub mod bench;
@@ -139,10 +139,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         }) => user::run(options),
         Ok(Arguments {
             verb: Verb::Completions(options),
-        }) => completions::run(&options, Arguments::command()),
+        }) => completions::run(&options, &programs()),
         Ok(Arguments {
             verb: Verb::Man(options),
-        }) => man::run(&options, Arguments::command()),
+        }) => man::run(&options, programs()),
         Err(error) => {
             let code = if error.use_stderr() {
                 ExitCode::FAILURE
@@ -157,10 +157,19 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
+/// The command lines of this program, under its own name and those of the programs whose place it
+/// takes.
+fn programs() -> Vec<Command> {
+    vec![
+        Arguments::command(),
+        qdrouterd::Options::command(),
+        incumbent::qdstat::Options::command(),
+        incumbent::qdmanage::Options::command(),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::Command;
-
     use super::*;
 
     fn all(command: Command) -> Vec<Command> {
@@ -171,9 +180,11 @@ mod tests {
 
     #[test]
     fn every_verb_and_every_option_has_help() {
-        let mut program = Arguments::command();
-        program.build();
-        for command in all(program) {
+        let built = |mut program: Command| {
+            program.build();
+            program
+        };
+        for command in programs().into_iter().map(built).flat_map(all) {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name}");
             let shown = command
@@ -188,6 +199,6 @@ mod tests {
 
     #[test]
     fn the_declaration_contradicts_itself_nowhere() {
-        Arguments::command().debug_assert();
+        programs().into_iter().for_each(Command::debug_assert);
     }
 }

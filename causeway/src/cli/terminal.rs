@@ -223,16 +223,21 @@ impl Default for Typing {
 impl Typing {
     /// A key that stands for itself.
     fn key(&mut self, byte: u8) -> Option<char> {
+        (!self.is_told(byte) && byte.is_ascii()).then(|| char::from(byte))
+    }
+
+    /// Takes what is part of a sequence, which nobody has typed as it is.
+    fn is_told(&mut self, byte: u8) -> bool {
         if byte == 0x1b {
             self.sequence = Some(String::new());
-            return None;
+            return true;
         }
-        if let Some(mut sequence) = self.sequence.take() {
-            sequence.push(char::from(byte));
-            self.go_on(sequence);
-            return None;
-        }
-        byte.is_ascii().then(|| char::from(byte))
+        let Some(mut sequence) = self.sequence.take() else {
+            return false;
+        };
+        sequence.push(char::from(byte));
+        self.go_on(sequence);
+        true
     }
 
     /// The key Esc, if what was read ends with it: what a terminal tells comes in one piece.
@@ -242,13 +247,7 @@ impl Typing {
     }
 
     fn take(&mut self, byte: u8) -> Option<Line> {
-        if byte == 0x1b {
-            self.sequence = Some(String::new());
-            return None;
-        }
-        if let Some(mut sequence) = self.sequence.take() {
-            sequence.push(char::from(byte));
-            self.go_on(sequence);
+        if self.is_told(byte) {
             return None;
         }
         match byte {

@@ -68,6 +68,7 @@ enum Entry {
     },
     Notices(SystemTime, Vec<Notice>),
     Configure(Box<LogSettings>, Sender<Result<(), String>>),
+    Reopen,
     Flush(Sender<()>),
 }
 
@@ -115,6 +116,12 @@ impl Log {
             self.shared.note_levels(settings);
         }
         result
+    }
+
+    /// Opens the files anew: who rotates logs has given them other names. One that cannot be opened
+    /// is written to as before.
+    pub fn reopen(&self) {
+        self.send(Entry::Reopen);
     }
 
     /// Whether a line would be written: spares making lines that nobody wants.
@@ -295,6 +302,12 @@ impl Writer {
                 let result = self.sink.configure(&settings);
                 answer.send(result).unwrap_or_default();
             }
+            Entry::Reopen => {
+                for failure in self.sink.reopen() {
+                    let text = format!("{failure}; the file that was open is written to further");
+                    self.tell(Level::Error, &text);
+                }
+            }
             Entry::Flush(answer) => {
                 self.flush();
                 answer.send(()).unwrap_or_default();
@@ -348,14 +361,18 @@ impl Writer {
 
     fn tell_lost(&mut self, count: u64, why: &str) {
         let text = format!("{count} lines of the log were lost: {why}");
-        let (module, level, source) = (Module::Server, Level::Warning, Location::caller());
+        self.tell(Level::Warning, &text);
+    }
+
+    /// Writes what the log has to say of itself.
+    fn tell(&mut self, level: Level, text: &str) {
         self.write(&Line {
             time: time_of_day(),
-            module,
+            module: Module::Server,
             level,
             wanted: false,
-            text: &text,
-            source,
+            text,
+            source: Location::caller(),
         });
     }
 

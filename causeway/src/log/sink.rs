@@ -90,6 +90,21 @@ impl Sink {
         Ok(())
     }
 
+    /// Opens files anew by their names; why some could not be, which stay as they are.
+    pub(super) fn reopen(&mut self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for (output, writer) in &mut self.outputs {
+            if matches!(output, Output::File(_)) {
+                self.lost += u64::from(writer.flush().is_err());
+                match Writer::open(output) {
+                    Ok(opened) => *writer = opened,
+                    Err(failure) => failures.push(failure),
+                }
+            }
+        }
+        failures
+    }
+
     /// Writes a line if its level is enabled; the row to be remembered, if it was.
     pub(super) fn write(&mut self, line: &Line<'_>) -> Option<Row> {
         let effective = &self.modules[line.module.index()];
@@ -253,6 +268,21 @@ mod tests {
         let path = std::env::temp_dir().join(format!("causeway-{}-{name}", std::process::id()));
         drop(std::fs::remove_file(&path));
         path
+    }
+
+    #[test]
+    fn a_file_that_was_renamed_is_begun_anew() {
+        let (path, old) = (file("rotated.log"), file("rotated.log.1"));
+        let mut sink = Sink::new(&settings(&path)).unwrap();
+        sink.write(&line(Module::Server, Level::Info, "before"));
+        std::fs::rename(&path, &old).unwrap();
+        sink.write(&line(Module::Server, Level::Info, "between"));
+        assert!(sink.reopen().is_empty());
+        sink.write(&line(Module::Server, Level::Info, "after"));
+        sink.flush();
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        assert_eq!(read(&old), "SERVER (info) before\nSERVER (info) between\n");
+        assert_eq!(read(&path), "SERVER (info) after\n");
     }
 
     #[test]

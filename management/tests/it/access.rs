@@ -71,7 +71,16 @@ fn who_comes_by_way_of_another_router_may_do_what_all_doors_allow() {
     world.admit(None, ManagementAccess::Full);
     let (asked, closed) = door("3", "none");
     assert_eq!(world.request("CREATE", &asked, closed).status, 201);
-    world.sender = router_core::ids::InLinkKey(router_core::ids::Key::NONE);
+    let unknown = router_core::ids::InLinkKey(router_core::ids::Key::NONE);
+    let known = std::mem::replace(&mut world.sender, unknown);
+    assert_eq!(world.request("GET-TYPES", &[], Value::Null).status, 403);
+    // Its connections stay where a listener goes.
+    world.sender = known;
+    for name in ["2", "3"] {
+        let asked = [("type", "listener"), ("name", name)];
+        assert_eq!(world.request("DELETE", &asked, Value::Null).status, 204);
+    }
+    world.sender = unknown;
     assert_eq!(world.request("GET-TYPES", &[], Value::Null).status, 403);
 }
 

@@ -187,11 +187,6 @@ impl Connectors {
         Some(entry.state.connection())
     }
 
-    /// What is said of the connections of all.
-    pub(super) fn settings(&self) -> impl Iterator<Item = &Arc<ConnectionSettings>> {
-        self.entries.iter().map(|entry| &entry.connect.settings)
-    }
-
     /// Forgets all of them.
     pub(super) fn clear(&mut self) {
         self.entries.clear();

@@ -289,17 +289,19 @@ impl ControlPlane {
 
     /// Opens a listener, and again those that failed; false if its identity is taken.
     pub fn listen(&mut self, listen: Listen) -> bool {
+        self.narrow_management(listen.settings.management);
         self.listeners.add(listen, &mut self.effects)
     }
 
-    /// The least that listeners and connectors let their peers do by management.
+    /// The least that a listener or connector has ever let its peers do by management: connections
+    /// outlive their listener, and what it allowed them.
     #[must_use]
     pub fn least_management(&self) -> ManagementAccess {
-        let listeners = self.listeners.iter().map(|listen| &listen.settings);
-        let all = listeners.chain(self.connectors.settings());
-        all.map(|settings| settings.management)
-            .min()
-            .unwrap_or_default()
+        self.least_management
+    }
+
+    fn narrow_management(&mut self, access: ManagementAccess) {
+        self.least_management = self.least_management.min(access);
     }
 
     /// The listeners, as they were asked for.
@@ -325,6 +327,7 @@ impl ControlPlane {
     /// Keeps a connector connected from now on, and asks again for listeners that failed; false if
     /// its identity is taken.
     pub fn connect(&mut self, connect: Connect) -> bool {
+        self.narrow_management(connect.settings.management);
         let is_new = self.connectors.add(connect);
         if is_new {
             self.listeners.ask_again(&mut self.effects);

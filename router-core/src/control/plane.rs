@@ -21,7 +21,7 @@ use crate::ids::ShardId;
 use crate::mail::Outboxes;
 use crate::notice::Notice;
 use crate::route::{Boards, Paths, RouteTable, Rules};
-use crate::settings::{RouterMode, RouterSettings};
+use crate::settings::{ManagementAccess, RouterMode, RouterSettings};
 
 /// Addresses that are served inside the router; one agent answers all of them.
 const IN_PROCESS_ADDRESSES: [&str; 3] = ["M0$management", "L$management", "L$_management_internal"];
@@ -46,6 +46,7 @@ pub struct ControlPlane {
     pub(super) paths: Arc<Paths>,
     pub(super) listeners: Listeners,
     pub(super) connectors: Connectors,
+    pub(super) least_management: ManagementAccess,
     pub(super) trunks: Trunks,
     pub(super) last_connection: u64,
     pub(super) outboxes: Outboxes,
@@ -92,6 +93,7 @@ impl ControlPlane {
             paths: Arc::new(Paths::default()),
             listeners: Listeners::default(),
             connectors: Connectors::new(config.seed),
+            least_management: ManagementAccess::default(),
             trunks: Trunks::new(!config.seed),
             last_connection: 0,
             outboxes: Outboxes::new(own, usize::from(config.shards) + 1),

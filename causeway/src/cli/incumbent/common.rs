@@ -159,11 +159,9 @@ impl Common {
 
     /// Whom to ask: an address in the URL wins.
     pub(super) fn node(&self, options: &ConnectOptions) -> Node {
-        match (&options.url.address, &self.router, &self.edge_router) {
-            (Some(address), ..) => Node::At(address.clone()),
-            (None, Some(id), _) => Node::Router(id.clone()),
-            (None, None, Some(id)) => Node::Edge(id.clone()),
-            (None, None, None) => Node::Own,
+        match &options.url.address {
+            Some(address) => Node::At(address.clone()),
+            None => Node::of(self.router.as_deref(), self.edge_router.as_deref()),
         }
     }
 

@@ -110,11 +110,6 @@ fn manage(options: Options) -> Result<(), Failing> {
         properties: options.properties,
         given: None,
     };
-    let failed = |problem, known: &dyn Fn(Trouble) -> Complaint| match problem {
-        Problem::Usage(text) => Failing::Usage(text),
-        Problem::Value { class, text } => Complaint::new(class, text).into(),
-        Problem::Trouble(trouble) => known(trouble).into(),
-    };
     let form = Form {
         indent: usize::try_from(options.indent).ok(),
         is_ascii: true,
@@ -135,6 +130,16 @@ fn manage(options: Options) -> Result<(), Failing> {
         Answer::Data(data) => screen::say(&form.text(&data)),
     };
     Ok(said.map_err(Complaint::from)?)
+}
+
+/// A problem in the words of that tool, which does not say which element of a list it was.
+fn failed(problem: Problem, known: &dyn Fn(Trouble) -> Complaint) -> Failing {
+    match problem {
+        Problem::Usage(text) => Failing::Usage(text),
+        Problem::Value { class, text } => Complaint::new(class, text).into(),
+        Problem::Trouble(trouble) => known(trouble).into(),
+        Problem::Element { problem, .. } => failed(*problem, known),
+    }
 }
 
 #[cfg(test)]

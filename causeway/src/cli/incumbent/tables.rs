@@ -12,7 +12,7 @@ use crate::cli::stat::cells::{Row, moment};
 use crate::cli::stat::columns as of;
 use crate::cli::stat::columns::Column;
 use crate::cli::stat::sheet::Sheet;
-use crate::cli::stat::view::View;
+use crate::cli::stat::view::{View, keep_edge};
 use crate::cli::table::harmless;
 
 /// How the views are to be printed.
@@ -176,11 +176,7 @@ impl Print {
             return said(&["No Edge Router Connections"]);
         }
         let mut edge = table.clone();
-        let role = table.column("role");
-        edge.rows.retain(|row| {
-            let role = role.and_then(|role| row.get(role)?.as_str());
-            role == Some("edge")
-        });
+        keep_edge(&mut edge);
         if edge.rows.is_empty() {
             return Vec::new();
         }

@@ -91,6 +91,10 @@ fn manage(options: ManageOptions) -> Result<ExitCode, Failure> {
     };
     let mut manager = options.ask.manager()?;
     let answer = request.perform(&mut manager, Style::Own);
+    if let Err(Problem::Element { written, .. }) = &answer {
+        // A script has to know what is there by now.
+        screen::say(&form.text(written))?;
+    }
     let answer = answer.map_err(Failure::from)?;
     manager.close();
     match answer {
@@ -107,6 +111,9 @@ impl From<Problem> for Failure {
             Problem::Usage(text) => Self::new(text).hint("`causeway manage --help` says what is"),
             Problem::Value { text, .. } => Self::new(text),
             Problem::Trouble(trouble) => trouble.into(),
+            Problem::Element {
+                number, problem, ..
+            } => Self::from(*problem).within(&format!("element {number} of the list")),
         }
     }
 }

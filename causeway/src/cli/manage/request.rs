@@ -73,6 +73,15 @@ pub enum Problem {
     },
     /// The router did not do it.
     Trouble(Trouble),
+    /// An element of a list could not be done; those before it are.
+    Element {
+        /// Which, counted from 1.
+        number: usize,
+        /// What has come of those before.
+        written: Json,
+        /// Why it could not.
+        problem: Box<Self>,
+    },
 }
 
 impl From<Trouble> for Problem {
@@ -192,6 +201,9 @@ impl Request {
         operation: &str,
         style: Style,
     ) -> Result<Answer, Problem> {
+        if self.given.is_some() && style == Style::Own {
+            self.nothing_more(0)?;
+        }
         let Some(given) = self.given.clone() else {
             let attributes = self.attributes(style)?;
             return Ok(Answer::Data(
@@ -205,12 +217,24 @@ impl Request {
             }
             Json::Array(entities) => {
                 let mut written = Vec::new();
-                for entity in entities {
-                    let Json::Object(attributes) = entity else {
-                        let text = "an element of the list from stdin is not a JSON map";
-                        return Err(bad("ValueError", text));
+                for (entity, number) in entities.into_iter().zip(1..) {
+                    let done = match entity {
+                        Json::Object(entity) => self.write_one(manager, operation, entity, style),
+                        _ => {
+                            let text = "an element of the list from stdin is not a JSON map";
+                            Err(bad("ValueError", text))
+                        }
                     };
-                    written.push(self.write_one(manager, operation, attributes, style)?);
+                    match done {
+                        Ok(entity) => written.push(entity),
+                        Err(problem) => {
+                            return Err(Problem::Element {
+                                number,
+                                written: Json::Array(written),
+                                problem: Box::new(problem),
+                            });
+                        }
+                    }
                 }
                 Ok(Answer::Data(Json::Array(written)))
             }
@@ -429,7 +453,7 @@ mod tests {
             .map_err(|problem| match problem {
                 Problem::Usage(text) => text,
                 Problem::Value { class, text } => format!("{class}: {text}"),
-                Problem::Trouble(_) => unreachable!(),
+                Problem::Trouble(_) | Problem::Element { .. } => unreachable!(),
             })
     }
 

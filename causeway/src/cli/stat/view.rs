@@ -113,12 +113,7 @@ impl View {
                 ..
             }) if self.is_optional() => Ok(Table::default()),
             Ok(mut table) if self == Self::Edge => {
-                let role = table.column("role");
-                let is_edge = |row: &Vec<Value>| {
-                    let role = role.and_then(|role| row.get(role)?.as_str());
-                    role == Some("edge")
-                };
-                table.rows.retain(is_edge);
+                keep_edge(&mut table);
                 Ok(table)
             }
             asked => asked,
@@ -238,6 +233,16 @@ fn log(manager: &mut Manager, limit: Option<usize>) -> Result<Table, Trouble> {
         rows: rows.collect(),
         columns: columns.map(str::to_owned).to_vec(),
     })
+}
+
+/// Leaves connections with edge routers only.
+pub(in crate::cli) fn keep_edge(table: &mut Table) {
+    let role = table.column("role");
+    let is_edge = |row: &Vec<Value>| {
+        let role = role.and_then(|role| row.get(role)?.as_str());
+        role == Some("edge")
+    };
+    table.rows.retain(is_edge);
 }
 
 #[cfg(test)]

@@ -155,8 +155,12 @@ impl Top {
         let mut due = self.clock.now();
         // The room there was for what is drawn; none if that has changed.
         let mut drawn = None;
+        let mut shown = None;
         while !self.manager.interrupted() {
-            if self.clock.now() >= due && !self.page.is_paused {
+            // Who pauses and turns to another view wants to see it all the same.
+            let is_due = self.clock.now() >= due && !self.page.is_paused;
+            if is_due || shown != Some(self.page.view) {
+                shown = Some(self.page.view);
                 terminal.measure()?;
                 due = self.clock.now() + self.interval;
                 self.ask()?;

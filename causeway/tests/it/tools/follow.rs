@@ -233,6 +233,8 @@ fn completions_and_pages_come_from_the_program() {
         let script = run("causeway", &router, &["completions", shell]);
         assert!(out(&script).contains(words), "{shell}");
     }
+    let script = run("causeway", &router, &["completions", "bash", "qdstat"]);
+    assert!(out(&script).contains("_qdstat()"));
     let page = out(&run("causeway", &router, &["man", "trace"]));
     assert!(page.contains(".TH causeway-trace 1"), "{page}");
     let folder = crate::harness::Directory::new();
@@ -247,6 +249,9 @@ fn completions_and_pages_come_from_the_program() {
         "causeway-stat.1",
         "causeway-manage.1",
         "causeway-top.1",
+        "qdstat.1",
+        "qdmanage.1",
+        "qdrouterd.1",
     ] {
         let page = std::fs::read_to_string(folder.path().join(name)).unwrap();
         assert!(page.contains("OPTIONS"), "{name}");

@@ -181,6 +181,19 @@ fn entities_come_from_standard_input() {
         names,
         "[{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"c\"}, {\"name\": \"d\"}]\n"
     );
+    let url = format!("amqp://127.0.0.1:{}", router.port);
+    let mut own = vec!["manage", "create", "--stdin", "--url", &url];
+    let broken = broken.replace("\"d\"", "\"e\"");
+    let failed = run_with("causeway", router.port, &own, &broken);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(out(&failed).contains("\"name\": \"e\""), "{}", out(&failed));
+    let said = err(&failed);
+    assert!(said.contains("element 2 of the list: "), "{said}");
+    own.push("prefix=x");
+    assert_eq!(
+        run_with("causeway", router.port, &own, one).status.code(),
+        Some(1)
+    );
     for (input, said) in [
         ("5", "ValueError: stdin is not a JSON map or list\n"),
         (

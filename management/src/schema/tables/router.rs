@@ -211,7 +211,8 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "managementUsers",
         String,
-        "Users who may change the router by management, separated by commas; where none are \
+        "Users who may change the router by management, separated by commas, in single quotes \
+         where a name has commas itself, as the subject of a certificate has; where none are \
          configured, everybody may whose listener lets them. Who asks by way of another router is \
          not known, so may not.",
     )
