@@ -18,7 +18,7 @@ use router_core::settings::{
     RouterMode, RouterSettings, SaslSettings, Secret, StripAnnotations, TlsSettings,
 };
 
-use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list};
+use crate::schema::{CONNECTOR, Entity, LISTENER, MECHANISMS, failover_list, http_origins};
 
 /// The smallest limit that AMQP allows for frames (amqp-1.0 §2.4.1).
 const MIN_MAX_FRAME_SIZE: u32 = 512;
@@ -186,15 +186,13 @@ pub fn listen(
         let needs_no_file = |name: &String| matches!(&**name, "EXTERNAL" | "ANONYMOUS");
         settings.sasl_mechanisms.retain(needs_no_file);
     }
-    // Whoever reaches what HTTP gives out is not asked who it is.
-    let is_for_here = settings.http.is_some() && !listener.is_given("host");
     settings.sasl.plugin = plugin.map(|plugin| Arc::new(auth_service(plugin)));
     let text = |name| listener.text(name).unwrap_or_default().to_owned();
     Listen {
         identity: ListenerIdentity::from(listener.identity()),
-        host: match is_for_here {
-            true => LOOPBACK.to_owned(),
-            false => text("host"),
+        host: match &settings.http {
+            Some(http) => http.host.clone(),
+            None => text("host"),
         },
         port: text("port"),
         settings: Arc::new(settings),
@@ -268,11 +266,18 @@ fn http_settings(entity: &Entity) -> Option<HttpSettings> {
     let root = entity.text("httpRootDir").map(str::to_owned);
     let is_http = entity.is_true("http") || root.is_some();
     let series = |name| count(entity, name).map_or(0, |count| count as usize);
+    let text = |name| entity.text(name).unwrap_or_default();
     (is_http && *entity.entity_type() == LISTENER).then(|| HttpSettings {
         root,
         metrics: entity.is_true("metrics"),
         health: entity.is_true("healthz"),
         websockets: entity.is_true("websockets"),
+        // Whoever reaches what HTTP gives out is not asked who it is.
+        host: match entity.is_given("host") {
+            true => text("host").to_owned(),
+            false => LOOPBACK.to_owned(),
+        },
+        origins: http_origins(text("httpOrigins")).unwrap_or_default(),
         address_series: series("addressSeriesMax"),
         connection_series: series("connectionSeriesMax"),
     })

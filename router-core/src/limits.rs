@@ -212,6 +212,12 @@ pub const NOTICE_CAPABILITIES: usize = 8;
 /// Servers that a peer may name to a connector, besides the configured one.
 pub const FAILOVER_SERVERS: usize = 16;
 
+/// Deliveries, and links without credit, that are older than this many seconds draw attention.
+pub const OLD_SECONDS: u32 = 10;
+
+/// Origins of web pages that a listener may list.
+pub const HTTP_ORIGINS: usize = 64;
+
 /// Bytes of a host's name, or a port's, that a peer may name: those of a DNS name.
 pub const SERVER_NAME_BYTES: usize = 255;
 

@@ -185,6 +185,10 @@ pub struct HttpSettings {
     pub health: bool,
     /// AMQP may be spoken by WebSocket.
     pub websockets: bool,
+    /// The host by which it is configured.
+    pub host: String,
+    /// Origins of pages that may do so, in lower case; empty: none are listed.
+    pub origins: Vec<String>,
     /// Addresses that may have series of their own in the metrics; 0: none has.
     pub address_series: usize,
     /// Connections that may.

@@ -12,6 +12,7 @@ use crate::exchange::{Exchange, Heard};
 use crate::frames::{Frames, Said, Wrong};
 use crate::handshake::answer;
 use crate::limits::{CONTROL_BYTES, HEAD_BYTES};
+use crate::origin::Door;
 use crate::response::Status;
 
 /// The longest header of a frame.
@@ -39,6 +40,23 @@ fn heard(bytes: &[u8], size: usize) -> Vec<Heard> {
             if let Heard::Request(request) = &heard {
                 let is_path = request.path.starts_with('/');
                 assert!(is_path && !request.path.contains(char::is_control));
+                let door = Door {
+                    origins: &["https://h:1".to_owned()],
+                    host: "localhost",
+                    is_tls: false,
+                    asks_password: false,
+                };
+                let open = Door {
+                    origins: &[],
+                    ..door
+                };
+                assert!(request.host.is_some() || door.answers(request));
+                let upgrade = request.upgrade.as_ref();
+                let origin = upgrade.and_then(|upgrade| upgrade.origin.as_deref());
+                for door in [door, open] {
+                    let is_admitted = door.admits(origin, request.host.as_deref());
+                    assert!(is_admitted || origin.is_some());
+                }
                 if let Some(Ok(head)) = request.upgrade.as_ref().map(answer) {
                     let head = head.finish();
                     let lines = head.split("\r\n");

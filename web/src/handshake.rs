@@ -75,6 +75,7 @@ mod tests {
 
     fn asked(version: &str, key: &str, protocols: &[&str]) -> Upgrade {
         Upgrade {
+            origin: None,
             version: Some(version.to_owned()),
             key: Some(key.to_owned()),
             protocols: protocols.iter().map(|name| (*name).to_owned()).collect(),

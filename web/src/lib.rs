@@ -12,12 +12,14 @@ pub mod limits;
 mod exchange;
 mod frames;
 mod handshake;
+mod origin;
 mod request;
 mod response;
 mod websocket;
 
 pub use exchange::{Exchange, Heard};
 pub use handshake::{Refusal, answer};
+pub use origin::Door;
 pub use request::{Method, Request, Upgrade, shown};
 pub use response::{Head, Status};
 pub use websocket::WebSocket;

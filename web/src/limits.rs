@@ -23,12 +23,9 @@ pub const REQUESTS: u32 = 10_000;
 /// Bytes of a control frame's payload (RFC 6455 §5.5).
 pub const CONTROL_BYTES: u64 = 125;
 
-/// Control frames and frames without data between two that bring data; beyond, the peer only keeps
-/// the router busy.
+/// Data frames without data between two that bring some; beyond, the peer only keeps the router
+/// busy. Control frames are not counted: none is kept but the last ping.
 pub const IDLE_FRAMES: u32 = 1024;
-
-/// Answers to pings that wait to be sent, in bytes; further pings go unanswered.
-pub const PONG_BYTES: usize = 4 * 1024;
 
 /// Connections to HTTP listeners at the same time, those left out that have become WebSockets.
 pub const CLIENTS: usize = 256;

@@ -14,6 +14,8 @@ pub struct Request {
     pub method: Method,
     /// The path, decoded, beginning with a slash; without the query.
     pub path: String,
+    /// The host that the client means, with its port if it has said one.
+    pub host: Option<String>,
     /// The connection may stay open after the answer.
     pub keeps_alive: bool,
     /// Bytes of body that follow.
@@ -38,6 +40,8 @@ pub enum Method {
 /// The headers of a WebSocket handshake (RFC 6455 §4.2.1), not yet judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
+    /// `Origin`: from where the page is that asks, if a browser does.
+    pub origin: Option<String>,
     /// `Sec-WebSocket-Version`.
     pub version: Option<String>,
     /// `Sec-WebSocket-Key`.
@@ -76,7 +80,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Status> {
     let is_old = minor == 0;
     let headers = Headers(head.headers);
     // RFC 9112 §3.2: one host, and exactly one.
-    if headers.all("host").count() > 1 || (headers.one("host")?.is_none() && !is_old) {
+    let host = headers.one("host")?.map(str::to_owned);
+    if host.is_none() && !is_old {
         return Err(Status::BadRequest);
     }
     let request = Request {
@@ -86,6 +91,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Status> {
             _ => Method::Other,
         },
         path: path(target)?,
+        host,
         keeps_alive: match is_old {
             true => headers.has("connection", "keep-alive"),
             false => !headers.has("connection", "close"),
@@ -130,6 +136,7 @@ fn upgrade(headers: &Headers<'_>, is_old: bool) -> Result<Option<Upgrade>, Statu
     }
     let one = |name| Ok(headers.one(name)?.map(str::to_owned));
     Ok(Some(Upgrade {
+        origin: one("origin")?,
         version: one("sec-websocket-version")?,
         key: one("sec-websocket-key")?,
         protocols: headers
@@ -272,6 +279,13 @@ mod tests {
             ("GET / HTTP/1.1\n\n".to_owned(), Status::BadRequest),
             (
                 format!("GET / HTTP/1.1{host}Host: i\n\n"),
+                Status::BadRequest,
+            ),
+            (
+                format!(
+                    "GET / HTTP/1.1{host}Connection: upgrade\nUpgrade: websocket\nOrigin: \
+                     null\nOrigin: http://h\n\n"
+                ),
                 Status::BadRequest,
             ),
             (format!("GET x HTTP/1.1{host}\n"), Status::BadRequest),

@@ -25,6 +25,8 @@ pub enum Status {
     ContentTooLarge,
     /// The target is too long.
     UriTooLong,
+    /// The host that is meant is none of this listener.
+    Misdirected,
     /// Only another version of WebSocket is spoken.
     UpgradeRequired,
     /// First line and headers are too large.
@@ -64,6 +66,7 @@ impl Status {
             Self::RequestTimeout => (408, "Request Timeout"),
             Self::ContentTooLarge => (413, "Content Too Large"),
             Self::UriTooLong => (414, "URI Too Long"),
+            Self::Misdirected => (421, "Misdirected Request"),
             Self::UpgradeRequired => (426, "Upgrade Required"),
             Self::HeadersTooLarge => (431, "Request Header Fields Too Large"),
             Self::InternalError => (500, "Internal Server Error"),

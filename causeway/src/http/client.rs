@@ -18,7 +18,7 @@ use router_core::settings::{ConnectionSettings, HttpSettings};
 use web::limits::{
     ANSWER_TIME, FACTS_TIME, HEAD_TIME, KEEP_ALIVE_TIME, OUTPUT_BYTES, READ_BYTES, STALL_TIME,
 };
-use web::{Exchange, Heard, Method, Request, Status, WebSocket};
+use web::{Door, Exchange, Heard, Method, Request, Status, WebSocket};
 
 use super::facts::Scope;
 use super::intake::{Arrived, Upgraded};
@@ -129,9 +129,17 @@ impl Client {
         self.socket.note_ready(event);
     }
 
-    /// What its listener gives out.
-    pub(super) fn site(&self) -> HttpSettings {
-        self.settings.http.clone().unwrap_or_default()
+    /// By what its listener judges from where it is asked, on this connection.
+    fn door<'a>(&self, site: &'a HttpSettings) -> Door<'a> {
+        let security = self.transform.security();
+        // A browser shows a certificate for whatever page asks.
+        let is_known = security.is_some_and(|security| security.identity.is_some());
+        Door {
+            origins: &site.origins,
+            host: &site.host,
+            is_tls: security.is_some(),
+            asks_password: self.settings.authenticate_peer && !is_known,
+        }
     }
 
     /// Whether it waits for something that the router has to say.
@@ -207,8 +215,13 @@ impl Client {
         if !keeps_alive {
             return Some(Turn::Gone(None));
         }
-        self.state = State::Listening { is_begun: false };
-        self.deadline = now + KEEP_ALIVE_TIME;
+        // Some of the next may have come with it.
+        let is_begun = self.exchange.is_begun();
+        self.state = State::Listening { is_begun };
+        self.deadline = match is_begun {
+            true => now + HEAD_TIME,
+            false => now + KEEP_ALIVE_TIME,
+        };
         None
     }
 
@@ -245,28 +258,41 @@ impl Client {
 
     /// Begins to answer a request.
     fn begin(&mut self, request: Request, now: Time) -> Turn {
-        let site = self.site();
-        let wanted = Wanted::of(&request, &site);
+        let settings = Arc::clone(&self.settings);
+        let nothing = HttpSettings::default();
+        let site = settings.http.as_ref().unwrap_or(&nothing);
+        let wanted = match self.door(site) {
+            door if request.upgrade.is_none() && !door.answers(&request) => {
+                Wanted::Nothing(Status::Misdirected)
+            }
+            _ => Wanted::of(&request, site),
+        };
         if wanted == Wanted::WebSocket {
-            return self.upgrade(&request, now);
+            return self.upgrade(&request, site, now);
         }
-        let scope = wanted.scope(&site);
+        let scope = wanted.scope(site);
         self.state = State::Waiting(request, wanted);
         self.deadline = now + FACTS_TIME;
         scope.map_or(Turn::Answers, Turn::Asks)
     }
 
     /// Answers a handshake, or says why not.
-    fn upgrade(&mut self, request: &Request, now: Time) -> Turn {
+    fn upgrade(&mut self, request: &Request, site: &HttpSettings, now: Time) -> Turn {
         let upgrade = request.upgrade.clone().unwrap_or_default();
         let is_get = request.method == Method::Get && request.body == 0;
-        let answered = match is_get && !self.exchange.has_more() {
-            true => web::answer(&upgrade),
+        let origin = upgrade.origin.as_deref();
+        let refuse = |status, text| Err(web::Refusal { status, text });
+        let answered = if !is_get || self.exchange.has_more() {
             // What comes before the answer cannot be meant for the WebSocket.
-            false => Err(web::Refusal {
-                status: Status::BadRequest,
-                text: "the handshake is not a request by itself".to_owned(),
-            }),
+            let text = "the handshake is not a request by itself".to_owned();
+            refuse(Status::BadRequest, text)
+        } else if !self.door(site).admits(origin, request.host.as_deref()) {
+            let origin = web::shown(origin.unwrap_or_default());
+            let name = &self.settings.name;
+            let text = format!("origin {origin} is not in httpOrigins of listener {name}");
+            refuse(Status::Forbidden, text)
+        } else {
+            web::answer(&upgrade)
         };
         match answered {
             Ok(head) => Turn::Upgrades(Box::new(WebSocketHandshake { head })),
@@ -305,8 +331,9 @@ impl Client {
         let State::Waiting(request, wanted) = &mut self.state else {
             return;
         };
-        let site = self.settings.http.clone().unwrap_or_default();
-        let answer = make(wanted, request, &site);
+        let nothing = HttpSettings::default();
+        let site = self.settings.http.as_ref().unwrap_or(&nothing);
+        let answer = make(wanted, request, site);
         let (is_head, keeps_alive) = (request.method == Method::Head, request.keeps_alive);
         let path = std::mem::take(&mut request.path);
         self.respond(answer, is_head, keeps_alive, now);

@@ -12,6 +12,10 @@ use super::files::{self, Found};
 use super::health::Probe;
 use super::series::{self, Own};
 
+/// What who asks by a name that is not this listener's is told to do.
+const MISDIRECTED: &str = "421 Misdirected Request\nThis listener is for this machine alone: it \
+    answers to an address, to localhost, to its own host, and to the hosts in its httpOrigins.\n";
+
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -141,6 +145,7 @@ impl Answer {
                 answer.more.push(("sec-websocket-version", "13".to_owned()));
                 answer.more.push(("upgrade", "websocket".to_owned()));
             }
+            Status::Misdirected => answer.body = Body::Text(MISDIRECTED.to_owned()),
             _ => {}
         }
         answer
@@ -219,6 +224,7 @@ mod tests {
             method,
             path: path.to_owned(),
             keeps_alive: true,
+            host: None,
             body: 0,
             if_none_match: None,
             upgrade: None,

@@ -12,6 +12,7 @@ use amqp_codec::Value;
 use crate::schema::coerce::{coerce, number, quoted, shortened};
 use crate::schema::definition::{Attribute, EntityType, Fallback, PREFIX, Support};
 use crate::schema::failover::failover_list;
+use crate::schema::origins::http_origins;
 use crate::schema::tables::{
     AUTO_LINK, LISTENER, MECHANISMS, ROUTER, find, is_later, section_type,
 };
@@ -288,6 +289,9 @@ fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
         && let Some(Err(text)) = entity.text("failoverUrls").map(failover_list)
     {
         return Some(AttributeError::new("failoverUrls", text));
+    }
+    if let Some(Err(text)) = entity.text("httpOrigins").map(http_origins) {
+        return Some(AttributeError::new("httpOrigins", text));
     }
     // Of a file every mechanism is named, with its line: see the loader.
     if source == Source::Request {

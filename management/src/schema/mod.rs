@@ -12,6 +12,7 @@ mod coerce;
 mod definition;
 mod entity;
 mod failover;
+mod origins;
 mod tables;
 
 pub use coerce::{coerce, number, shortened};
@@ -21,6 +22,7 @@ pub use entity::{
     unusable_profile, validate,
 };
 pub use failover::failover_list;
+pub use origins::http_origins;
 pub use tables::{
     ALLOCATOR, AMQP_MANAGEMENT, AUTH_SERVICE, AUTO_LINK, CONFIG_ADDRESS, CONNECTION,
     CONNECTION_LINK_ROUTE, CONNECTOR, ENTITY, ENTITY_TYPES, LINK_ROUTE, LISTENER, LOG, LOG_STATS,

@@ -51,7 +51,7 @@ impl Scene {
 
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask(&format!(
-            "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         ))
     }
 

@@ -19,7 +19,7 @@ fn files_are_given_out_and_what_is_above_them_is_not() {
     );
     let tag = index.header("etag").unwrap();
     let again = scene.ask(&format!(
-        "GET /index.html HTTP/1.1\r\nHost: h\r\nIf-None-Match: {tag}\r\n\r\n"
+        "GET /index.html HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\n\r\n"
     ));
     assert_eq!((again.code, &*again.body), (304, ""));
     assert_eq!(scene.get("/large.bin").body.len(), 1_000_000);
@@ -37,7 +37,7 @@ fn files_are_given_out_and_what_is_above_them_is_not() {
 fn head_says_what_get_would_give_and_no_more() {
     let scene = Scene::start("", "");
     let mut stream = scene.connect();
-    let head = "HEAD /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let head = "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     let text = String::from_utf8(read_to_end(&mut stream)).unwrap();
     assert!(text.contains("content-length: 3\r\n"), "{text}");
@@ -49,15 +49,15 @@ fn a_connection_stays_for_the_next_request() {
     let scene = Scene::start("", "");
     let mut stream = scene.connect();
     for path in ["/healthz", "/metrics", "/readyz", "/nothing"] {
-        let text = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let text = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         stream.write_all(text.as_bytes()).unwrap();
         let answer = read_answer(&mut stream);
         assert_eq!(answer.code, if path == "/nothing" { 404 } else { 200 });
         assert_eq!(answer.header("connection"), Some("keep-alive"));
     }
     // Several at once are answered in their order.
-    let one = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
-    let other = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+    let one = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let other = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream
         .write_all([one, other].concat().repeat(50).as_bytes())
         .unwrap();
@@ -74,23 +74,23 @@ fn what_is_no_request_is_answered_by_the_standard_and_nothing_of_it_comes_back()
     for (text, code) in [
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("nonsense<script>\r\n\r\n".to_owned(), 400),
-        ("GET /%00 HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 400),
-        ("POST /metrics HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 405),
-        ("TRACE /<b> HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 404),
-        (format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"), 414),
+        ("GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 400),
+        ("POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 405),
+        ("TRACE /<b> HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 404),
+        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414),
         (
-            format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}\r\n\r\n"),
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n"),
             431,
         ),
         (
-            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n".to_owned(),
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n".to_owned(),
             413,
         ),
         (
-            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
             501,
         ),
-        ("GET / HTTP/3.0\r\nHost: h\r\n\r\n".to_owned(), 505),
+        ("GET / HTTP/3.0\r\nHost: localhost\r\n\r\n".to_owned(), 505),
     ] {
         let answer = scene.ask(&text);
         assert_eq!(answer.code, code, "{}", &text[..text.len().min(60)]);
@@ -114,6 +114,28 @@ fn what_is_off_is_not_there() {
 fn http_without_a_host_is_for_this_machine_alone() {
     let scene = Scene::start("", "");
     assert!(scene.place("web").ip().is_loopback());
+}
+
+/// A page whose name has been made to lead to this machine reads nothing.
+#[test]
+fn class_name_that_was_made_to_lead_here() {
+    let scene = Scene::start("", "");
+    let get = |scene: &Scene, host: &str| {
+        let text = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        scene.ask(&text).code
+    };
+    for (host, code) in [
+        ("evil.example:8672", 421),
+        ("localhost:8672", 200),
+        ("127.0.0.1:8672", 200),
+        ("[::1]", 200),
+    ] {
+        assert_eq!(get(&scene, host), code, "{host}");
+    }
+    let named = Scene::start("httpOrigins: https://metrics.example", "");
+    assert_eq!(get(&named, "metrics.example"), 200);
+    let everywhere = Scene::start("host: 0.0.0.0", "");
+    assert_eq!(get(&everywhere, "any.example"), 200);
 }
 
 /// A head that comes byte by byte has its time, too.
@@ -147,7 +169,7 @@ fn class_crowd_of_idle_clients() {
         .map(|_| {
             let mut stream = connect(place);
             stream
-                .write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+                .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 .unwrap();
             assert_eq!(read_answer(&mut stream).code, 200);
             stream

@@ -9,7 +9,7 @@ use crate::harness::{HEADER, OPEN, contains, read_to_end, read_until};
 /// A handshake with these headers besides.
 fn handshake(more: &str) -> String {
     format!(
-        "GET /any HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET /any HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
     )
 }
@@ -108,6 +108,34 @@ fn what_is_no_handshake_for_amqp_is_answered_and_nobody_falls() {
     let early = format!("{}{}", handshake(AMQP), "x");
     assert_eq!(scene.ask(&early).code, 400);
     assert_eq!(scene.get("/healthz").code, 200);
+}
+
+/// A browser lets any page ask; so the page has to be one of this router, or listed.
+#[test]
+fn class_page_of_somebody_else() {
+    let ask = |scene: &Scene, host: &str, origin: &str| {
+        let more = format!("Origin: {origin}\r\n{AMQP}");
+        let text = handshake(&more).replace("Host: localhost", &format!("Host: {host}"));
+        scene.ask(&text).code
+    };
+    let plain = Scene::start("", "");
+    let here = plain.place("web").to_string();
+    assert_eq!(ask(&plain, &here, &format!("http://{here}")), 101);
+    assert_eq!(ask(&plain, &here, "http://evil.example"), 403);
+    assert_eq!(ask(&plain, &here, "null"), 403);
+    // A name that was made to lead here.
+    let name = format!("evil.example:{}", plain.place("web").port());
+    assert_eq!(ask(&plain, &name, &format!("http://{name}")), 403);
+    let two = format!("Origin: http://{here}\r\nOrigin: http://{here}\r\n{AMQP}");
+    assert_eq!(plain.ask(&handshake(&two)).code, 400);
+
+    let listed = Scene::start("httpOrigins: https://Console.example, http://other", "");
+    assert_eq!(ask(&listed, &here, "https://console.example"), 101);
+    assert_eq!(ask(&listed, &here, &format!("http://{here}")), 403);
+    let all = Scene::start("httpOrigins: *", "");
+    assert_eq!(ask(&all, &here, "http://evil.example"), 101);
+    let password = Scene::start("authenticatePeer: yes", "");
+    assert_eq!(ask(&password, &here, "http://any.example"), 101);
 }
 
 #[test]

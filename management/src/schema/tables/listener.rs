@@ -159,6 +159,15 @@ const ATTRIBUTES: &[Attribute] = &[
         .boolean(true)
         .create(),
     Attribute::new(
+        "httpOrigins",
+        String,
+        "Web pages that may speak AMQP by WebSocket, as their browser names them: \
+         SCHEME://HOST[:PORT], with commas; *: all. Without it: those that the listener itself has \
+         given out, and with authenticatePeer and no client certificate any. Who is no browser is \
+         not asked. A listener on the loopback interface answers to these hosts, too.",
+    )
+    .create(),
+    Attribute::new(
         "httpRootDir",
         Path,
         "Folder of files that HTTP gives out; with it, http is yes.",
