@@ -1,6 +1,8 @@
 //! Questions to the shards: scattered as mail, gathered with a deadline, merged and sorted.
 //! It never answers from memory. Decision: few questions are out at a time and the others wait
-//! their turn, so that what shards write for management is bounded whatever clients ask.
+//! their turn, so that what shards write for management is bounded whatever clients ask. Only
+//! whether shards answer at all is asked at once: nothing is written for it, and who asks has a
+//! router restarted that seems to be silent.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,7 +12,7 @@ use amqp_proto::Time;
 use crate::ids::{AddressId, ShardId};
 use crate::inspect::{AddressCounters, Answer, PoolRow, Query, Rows, Subject};
 
-/// Questions that may be out at once.
+/// Questions that may be out at once, those left out that wait for nobody.
 const OUTSTANDING: usize = 4;
 
 /// How long shards have to answer.
@@ -62,16 +64,18 @@ impl Gather {
     /// Takes a question; [`Gather::start`] hands it to the shards.
     pub(super) fn ask(&mut self, what: Subject) -> QueryId {
         self.next += 1;
-        self.queue.push_back(Query {
-            id: self.next,
-            what,
-        });
-        QueryId(self.next)
+        let id = self.next;
+        let query = Query { id, what };
+        match is_urgent(what) {
+            true => self.queue.push_front(query),
+            false => self.queue.push_back(query),
+        }
+        QueryId(id)
     }
 
     /// The next question to send to all shards, if one may go out.
     pub(super) fn start(&mut self, now: Time) -> Option<Query> {
-        if self.open.len() >= OUTSTANDING {
+        if !self.is_waiting() {
             return None;
         }
         let query = self.queue.pop_front()?;
@@ -86,7 +90,11 @@ impl Gather {
 
     /// Whether a question may go out.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.queue.is_empty() && self.open.len() < OUTSTANDING
+        let Some(first) = self.queue.front() else {
+            return false;
+        };
+        let others = self.open.iter().filter(|open| !is_urgent(open.query.what));
+        is_urgent(first.what) || others.count() < OUTSTANDING
     }
 
     /// Takes a shard's answer; one that is late, or of the wrong kind, is dropped.
@@ -138,6 +146,11 @@ impl Gather {
             rows: merged(open.rows),
         });
     }
+}
+
+/// Whether a question goes out before all others.
+fn is_urgent(what: Subject) -> bool {
+    matches!(what, Subject::Presence)
 }
 
 fn empty(what: Subject) -> Rows {
@@ -279,6 +292,26 @@ mod tests {
         assert!(gather.poll_of(&ids[1..]).is_none());
         let taken = gather.poll().expect("it is left");
         assert!(taken.id == ids[0] && matches!(taken.rows, Rows::Presence));
+    }
+
+    #[test]
+    fn whether_shards_answer_is_asked_whatever_else_waits() {
+        let mut gather = Gather::new(1);
+        for _ in 0..2 * OUTSTANDING {
+            gather.ask(Subject::Links);
+        }
+        while gather.start(Time::ZERO).is_some() {}
+        assert!(!gather.is_waiting());
+        let id = gather.ask(Subject::Presence);
+        assert!(gather.is_waiting());
+        let query = gather.start(Time::ZERO).expect("it goes out");
+        assert!(query.id == id.0 && !gather.is_waiting());
+        gather.answer(Answer {
+            id: id.0,
+            shard: ShardId(0),
+            rows: Rows::Presence,
+        });
+        assert!(gather.poll_of(&[id]).is_some_and(|all| all.complete));
     }
 
     #[test]

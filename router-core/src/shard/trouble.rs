@@ -1,8 +1,7 @@
 //! What is remembered of what lasts too long, of a link and of a shard.
 //! It never looks: [`ageing`](super) does.
 
-/// Deliveries, and links without credit, that are older than this many seconds draw attention.
-pub(super) const OLD_SECONDS: u32 = 10;
+pub(super) use crate::limits::OLD_SECONDS;
 
 /// What was found in a shard when it was last looked.
 #[derive(Clone, Copy, Debug, Default)]
