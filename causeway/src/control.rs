@@ -180,6 +180,7 @@ impl Control {
             Effect::Unlisten { identity } => {
                 self.unresolved.retain(|listen| listen.identity != identity);
                 self.listeners.close(&identity);
+                self.desk.listeners_changed(self.listeners.http());
             }
             Effect::HangUp { connection } => self.dialler.hang_up(connection),
             // At the end nobody new is let in, and nobody looked for.
@@ -278,6 +279,9 @@ impl Control {
         });
         match bound {
             Ok(addresses) => {
+                if settings.http.is_some() {
+                    self.desk.listeners_changed(self.listeners.http());
+                }
                 let what = match settings.http {
                     Some(_) => "Listening for HTTP on",
                     None => "Listening on",

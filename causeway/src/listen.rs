@@ -321,6 +321,14 @@ impl Listeners {
         })
     }
 
+    /// The settings of those that speak HTTP.
+    pub(crate) fn http(&self) -> Vec<Arc<ConnectionSettings>> {
+        let open = self.open.iter().map(|listener| &listener.settings);
+        let pipes = self.for_pipes.iter().map(|(_, settings)| settings);
+        let speak = open.chain(pipes).filter(|settings| settings.http.is_some());
+        speak.cloned().collect()
+    }
+
     /// Stops listening; connections that were accepted stay.
     pub(crate) fn close(&mut self, identity: &str) {
         self.open.retain(|listener| &*listener.identity != identity);

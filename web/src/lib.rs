@@ -10,6 +10,7 @@ pub mod fuzz;
 pub mod limits;
 
 mod exchange;
+mod fingerprint;
 mod frames;
 mod handshake;
 mod origin;
@@ -18,6 +19,7 @@ mod response;
 mod websocket;
 
 pub use exchange::{Exchange, Heard};
+pub use fingerprint::fingerprint;
 pub use handshake::{Refusal, answer};
 pub use origin::Door;
 pub use request::{Method, Request, Upgrade, shown};

@@ -1,7 +1,8 @@
 //! What a client of the HTTP listener may make the router hold, and how long it may take.
 //!
 //! All clients together: `CLIENTS` × (one request's head, `HEAD_BYTES`, what is queued for it,
-//! `OUTPUT_BYTES`, and a TLS handshake); answers about the router are made once for all who ask.
+//! `OUTPUT_BYTES`, and a TLS handshake). Metrics are made once for all who ask, and belong to
+//! nobody: `TEXTS_BYTES` and the newest, however slowly they are read.
 
 use std::time::Duration;
 
@@ -45,8 +46,11 @@ pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Time from one request to the next on a connection that stays open.
 pub const KEEP_ALIVE_TIME: Duration = Duration::from_secs(75);
 
-/// Time without a byte taken by who is being answered.
+/// Time in which who is being answered has to take `STALL_BYTES`, or all that is left.
 pub const STALL_TIME: Duration = Duration::from_secs(10);
+
+/// Bytes that show that an answer is being read.
+pub const STALL_BYTES: usize = 16 * 1024;
 
 /// Time for a whole answer.
 pub const ANSWER_TIME: Duration = Duration::from_secs(300);
@@ -56,3 +60,10 @@ pub const FACTS_TIME: Duration = Duration::from_secs(6);
 
 /// What the threads have said answers further questions for so long.
 pub const FACTS_AGE: Duration = Duration::from_millis(500);
+
+/// The same where the workers have to go through all their links for it; less than the time between
+/// two scrapes, so that each has figures of its own.
+pub const SERIES_AGE: Duration = Duration::from_secs(4);
+
+/// Bytes of metrics made since those that somebody still reads; beyond, that one has to stop.
+pub const TEXTS_BYTES: u64 = 128 * 1024 * 1024;

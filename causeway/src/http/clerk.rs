@@ -10,9 +10,6 @@ use super::facts::{Detail, Facts, Scope, Totals, connectors};
 use crate::host::Process;
 use crate::post::Intake;
 
-/// Questions of different scope that may be open; the HTTP thread asks one at a time of each.
-const OPEN: usize = 8;
-
 /// What is at hand beside the control plane.
 pub(crate) struct Around<'a> {
     pub(crate) process: &'a Process,
@@ -38,9 +35,9 @@ struct Open {
 }
 
 impl Clerk {
-    /// Takes a question.
+    /// Takes a question; of each scope one is open at a time.
     pub(crate) fn ask(&mut self, scope: Scope, plane: &mut ControlPlane) {
-        if self.open.len() >= OPEN {
+        if self.open.iter().any(|open| open.scope == scope) {
             return;
         }
         let mut subjects = Vec::new();

@@ -7,6 +7,7 @@
 //! ```
 
 use std::io::{IoSlice, Read as _};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use amqp_proto::{RecvBuf, SendQueue, Time, Transform};
@@ -15,13 +16,13 @@ use jiff::Timestamp;
 use mio::event::Event;
 use mio::{Registry, Token};
 use router_core::settings::{ConnectionSettings, HttpSettings};
-use web::limits::{
-    ANSWER_TIME, FACTS_TIME, HEAD_TIME, KEEP_ALIVE_TIME, OUTPUT_BYTES, READ_BYTES, STALL_TIME,
-};
+use web::limits::{FACTS_TIME, HEAD_TIME, KEEP_ALIVE_TIME, OUTPUT_BYTES, READ_BYTES};
 use web::{Door, Exchange, Heard, Method, Request, Status, WebSocket};
 
+use super::crowd::origin;
 use super::facts::Scope;
 use super::intake::{Arrived, Upgraded};
+use super::pace::Pace;
 use super::site::{Answer, Body, Wanted};
 use crate::socket::{Moved, Socket};
 
@@ -37,20 +38,24 @@ pub(super) struct Client {
     transform: Box<dyn Transform>,
     pub(super) settings: Arc<ConnectionSettings>,
     pub(super) peer: String,
+    /// Where that is.
+    pub(super) from: Option<IpAddr>,
     opened: RecvBuf,
     exchange: Exchange,
     output: SendQueue,
     wire: SendQueue,
     state: State,
     deadline: Time,
-    /// The end of the present answer, however it goes.
-    answered_by: Time,
     /// The peer has ended its side.
     is_ended: bool,
+    /// After the present answer, or the next, it is over.
+    is_last: bool,
     /// There was more to do than a round has time for.
     is_due: bool,
     /// How requests were answered since that was asked last.
     told: Vec<Told>,
+    /// The metrics that it is being sent: how many bytes had been made when they were.
+    reads: Option<u64>,
 }
 
 /// How a request was answered.
@@ -72,6 +77,7 @@ enum State {
     Answering {
         rest: Option<(std::fs::File, u64)>,
         keeps_alive: bool,
+        pace: Pace,
     },
 }
 
@@ -111,6 +117,7 @@ impl Client {
             socket: Socket::register(stream, registry, token)?,
             transform,
             settings,
+            from: origin(&peer),
             peer,
             opened: RecvBuf::new(),
             exchange: Exchange::default(),
@@ -118,10 +125,11 @@ impl Client {
             wire: SendQueue::new(),
             state: State::Listening { is_begun: true },
             deadline: now + HEAD_TIME,
-            answered_by: now,
             is_ended: false,
+            is_last: false,
             is_due: false,
             told: Vec::new(),
+            reads: None,
         })
     }
 
@@ -150,15 +158,38 @@ impl Client {
         }
     }
 
+    /// Of which age the metrics are that it is being sent, if it is.
+    pub(super) fn reads(&self) -> Option<u64> {
+        self.reads
+    }
+
     /// Whether nothing is being done for it: who comes new may have its place.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Listening { is_begun: false })
     }
 
+    /// Whether it has been asking, and its request is not whole.
+    pub(super) fn is_listening(&self) -> bool {
+        matches!(self.state, State::Listening { .. })
+    }
+
+    /// Its listener is gone, or has other settings now.
+    pub(super) fn note_last(&mut self) {
+        self.is_last = true;
+        if let State::Answering { keeps_alive, .. } = &mut self.state {
+            *keeps_alive = false;
+        }
+    }
+
+    /// Whether it is.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_last
+    }
+
     /// When its time is up.
     pub(super) fn deadline(&self) -> Time {
-        match self.state {
-            State::Answering { .. } => self.deadline.min(self.answered_by),
+        match &self.state {
+            State::Answering { pace, .. } => pace.deadline(),
             _ => self.deadline,
         }
     }
@@ -212,6 +243,7 @@ impl Client {
         let State::Answering { keeps_alive, .. } = self.state else {
             return None;
         };
+        self.reads = None;
         if !keeps_alive {
             return Some(Turn::Gone(None));
         }
@@ -303,6 +335,12 @@ impl Client {
         }
     }
 
+    /// Refuses it what it could have.
+    pub(super) fn refuse(&mut self, status: Status, now: Time) {
+        self.respond(Answer::plain(status), false, false, now);
+        self.is_due = true;
+    }
+
     /// Leaves this thread as a WebSocket.
     ///
     /// # Errors
@@ -360,6 +398,7 @@ impl Client {
     }
 
     fn respond(&mut self, answer: Answer, is_head: bool, keeps_alive: bool, now: Time) {
+        let keeps_alive = keeps_alive && !self.is_last;
         self.told.push(Told {
             status: answer.status,
             path: None,
@@ -373,12 +412,19 @@ impl Client {
                 self.output.push_shared(Bytes::from(text));
                 None
             }
+            Body::Metrics(text) => {
+                self.reads = Some(text.made);
+                self.output.push_shared(text.bytes);
+                None
+            }
             Body::File(file, length) => Some((file, length)),
             Body::Nothing => None,
         };
-        self.state = State::Answering { rest, keeps_alive };
-        self.deadline = now + STALL_TIME;
-        self.answered_by = now + ANSWER_TIME;
+        self.state = State::Answering {
+            rest,
+            keeps_alive,
+            pace: Pace::begin(now),
+        };
     }
 
     /// Queues the next part of a file.
@@ -441,7 +487,8 @@ impl Client {
             self.state,
             State::Answering {
                 rest: None,
-                keeps_alive: false
+                keeps_alive: false,
+                ..
             }
         );
         if is_last && self.transform.is_ready() {
@@ -458,8 +505,8 @@ impl Client {
             match self.socket.write(&slices[..count]) {
                 Moved::Bytes(count) => {
                     self.wire.consume(count);
-                    if matches!(self.state, State::Answering { .. }) {
-                        self.deadline = now + STALL_TIME;
+                    if let State::Answering { pace, .. } = &mut self.state {
+                        pace.note_taken(count, now);
                     }
                 }
                 Moved::Wait | Moved::End => break,

@@ -6,10 +6,12 @@ use std::thread::{self, JoinHandle};
 use amqp_proto::Transform;
 use mio::{Poll, Waker};
 use router_core::control::ControlPlane;
+use router_core::settings::ConnectionSettings;
 use web::limits::CLIENTS;
 
 use super::clerk::{Around, Clerk};
 use super::intake::{Arrived, Incoming, Intake};
+use super::seldom::Seldom;
 use super::server::{Server, ServerParts, WAKER};
 use crate::clock::Clock;
 use crate::listen::Arrival;
@@ -25,6 +27,8 @@ pub(crate) struct Desk {
     clock: Clock,
     log: Log,
     running: Option<(Arc<Intake>, JoinHandle<()>)>,
+    /// Sockets for which the HTTP thread has no time.
+    crowd: Seldom,
 }
 
 impl Desk {
@@ -36,6 +40,7 @@ impl Desk {
             clock,
             log,
             running: None,
+            crowd: Seldom::default(),
         }
     }
 
@@ -44,8 +49,13 @@ impl Desk {
     /// # Errors
     /// What the operating system says.
     pub(crate) fn open(&mut self) -> Result<(), String> {
-        if self.running.is_some() {
-            return Ok(());
+        if let Some((_, thread)) = &self.running {
+            if !thread.is_finished() {
+                return Ok(());
+            }
+            let words = "The HTTP thread has ended by a defect of this router: another begins";
+            self.log.line(Module::Http, Level::Critical, words);
+            self.running = None;
         }
         let text = |error: std::io::Error| error_text(&error);
         let poll = Poll::new().map_err(text)?;
@@ -84,7 +94,15 @@ impl Desk {
             return;
         };
         match transform {
-            Ok(_) if intake.waiting() >= CLIENTS => {}
+            Ok(_) if intake.waiting() >= CLIENTS => {
+                if let Some(count) = self.crowd.note(self.clock.now()) {
+                    let words = format!(
+                        "The HTTP thread is behind: {count} connections not taken, the last from \
+                         {peer}"
+                    );
+                    self.log.line(Module::Http, Level::Warning, words);
+                }
+            }
             Ok(transform) => intake.push(Incoming::Client(Arrived {
                 stream,
                 peer,
@@ -105,8 +123,21 @@ impl Desk {
         let Some((intake, _)) = &self.running else {
             return;
         };
+        if around.is_ending {
+            intake.end();
+        }
         for facts in self.clerk.answers() {
             intake.push(Incoming::Facts(Box::new(facts)));
+        }
+    }
+}
+
+impl Desk {
+    /// Says which listeners there are, after they have changed: who has come by another is answered
+    /// once more at most.
+    pub(crate) fn listeners_changed(&self, listeners: Vec<Arc<ConnectionSettings>>) {
+        if let Some((intake, _)) = &self.running {
+            intake.push(Incoming::Listeners(listeners));
         }
     }
 }
@@ -117,5 +148,28 @@ impl Drop for Desk {
             intake.push(Incoming::Stop);
             drop(thread.join());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::LogSettings;
+    use mio::Token;
+
+    #[test]
+    fn a_thread_that_has_ended_is_followed_by_another() {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let log = Log::start(&LogSettings::default()).unwrap();
+        let mut desk = Desk::new(Arc::new(Orders::new(waker)), Clock::start(), log);
+        desk.open().unwrap();
+        let is_finished = |desk: &Desk| desk.running.as_ref().unwrap().1.is_finished();
+        desk.running.as_ref().unwrap().0.push(Incoming::Stop);
+        while !is_finished(&desk) {
+            thread::yield_now();
+        }
+        desk.open().unwrap();
+        assert!(!is_finished(&desk));
     }
 }

@@ -8,7 +8,7 @@ use router_core::counters::Counter;
 use router_core::ids::AddressId;
 use router_core::inspect::{AddressCounters, ConnectionRow, LinkRow, Rows};
 use router_core::latency::Latencies;
-use router_core::settings::ConnectionRole;
+use router_core::settings::{ConnectionRole, HttpSettings};
 
 use crate::profiles::Expiry;
 
@@ -22,6 +22,22 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// What the metrics of a listener need.
+    pub(crate) fn of(settings: &HttpSettings) -> Self {
+        Self {
+            addresses: settings.address_series > 0,
+            connections: settings.connection_series > 0,
+        }
+    }
+
+    /// How many there are.
+    pub(crate) const COUNT: usize = 4;
+
+    /// Its place among them.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.addresses) + 2 * usize::from(self.connections)
+    }
+
     /// Whether an answer to this is one to the other, too.
     pub(crate) fn covers(self, other: Self) -> bool {
         (self.addresses || !other.addresses) && (self.connections || !other.connections)
@@ -146,4 +162,34 @@ pub(crate) fn connectors(plane: &ControlPlane) -> Vec<Connector> {
         }
     });
     states.collect()
+}
+
+#[cfg(test)]
+impl Facts {
+    /// Of a router in which nothing is.
+    pub(crate) fn of_nobody(scope: Scope, workers_answer: bool) -> Self {
+        Self {
+            scope,
+            id: "Tested".into(),
+            mode: "standalone",
+            version: "0",
+            workers_answer,
+            is_ending: false,
+            totals: Totals {
+                counters: Vec::new(),
+                addresses: 0,
+                routers: 0,
+                link_routes: 0,
+                auto_links: 0,
+            },
+            listeners: Vec::new(),
+            connectors: Vec::new(),
+            unheard: Vec::new(),
+            profiles: Vec::new(),
+            worker_busy: Vec::new(),
+            in_flight: 0,
+            latencies: Latencies::default(),
+            rows: Detail::default(),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use amqp_proto::Transform;
 use crossbeam_queue::SegQueue;
@@ -17,6 +18,8 @@ pub(super) enum Incoming {
     Client(Arrived),
     /// The answer to a question.
     Facts(Box<Facts>),
+    /// The listeners that there are now.
+    Listeners(Vec<Arc<ConnectionSettings>>),
     /// The router has ended.
     Stop,
 }
@@ -50,6 +53,8 @@ impl fmt::Debug for Upgraded {
 pub(super) struct Intake {
     queue: SegQueue<Incoming>,
     waker: Waker,
+    /// Nobody new is let in.
+    is_ending: AtomicBool,
 }
 
 impl Intake {
@@ -57,7 +62,18 @@ impl Intake {
         Self {
             queue: SegQueue::new(),
             waker,
+            is_ending: AtomicBool::new(false),
         }
+    }
+
+    /// Nobody new is let in from now on.
+    pub(super) fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody new is let in.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
     }
 
     /// Hands something in.

@@ -17,11 +17,15 @@ pub(crate) mod facts;
 pub(crate) mod intake;
 
 mod client;
+mod crowd;
 mod families;
 mod files;
 mod health;
+mod pace;
 mod process;
+mod seldom;
 mod series;
 mod server;
 mod site;
+mod slots;
 mod table;

@@ -2,12 +2,10 @@
 //! use.
 
 use std::fs;
-use std::time::SystemTime;
+use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{SysconfVar, sysconf};
-
-use crate::clock::time_of_day;
 
 /// Figures of the process; `None` where the system does not tell.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,7 +49,7 @@ impl Figures {
         Self {
             started: field(field::START_TICKS)
                 .and_then(seconds)
-                .and_then(since_epoch),
+                .and_then(|since_boot| *STARTED.get_or_init(|| since_epoch(since_boot))),
             cpu_seconds: cpu.and_then(|(user, system)| seconds(user + system)),
             resident: pages.map(|(pages, size)| pages * size),
             virtual_size: field(field::VIRTUAL_BYTES),
@@ -70,17 +68,23 @@ fn system(variable: SysconfVar) -> Option<u64> {
     u64::try_from(value).ok().filter(|value| *value > 0)
 }
 
+/// When the process began, in seconds since 1970. A process has begun once: what is computed for
+/// each scrape would change with the clock, and look like a restart.
+static STARTED: OnceLock<Option<f64>> = OnceLock::new();
+
 /// A time since the machine was started, since 1970.
-fn since_epoch(since_start: f64) -> Option<f64> {
-    let uptime = fs::read_to_string("/proc/uptime").ok()?;
-    let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
-    let now = time_of_day().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(now.as_secs_f64() - uptime + since_start)
+fn since_epoch(since_boot: f64) -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let boot: f64 = boot.trim().parse().ok()?;
+    Some(boot + since_boot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::time_of_day;
+    use std::time::SystemTime;
 
     #[test]
     fn a_process_knows_itself() {
@@ -90,6 +94,7 @@ mod tests {
             .unwrap();
         let age = now.as_secs_f64() - figures.started.unwrap();
         assert!((-1.0..3600.0).contains(&age), "{age}");
+        assert_eq!(figures.started, Figures::now().started);
         assert!(figures.resident.unwrap() > 1 << 20);
         assert!(figures.virtual_size >= figures.resident);
         assert!(figures.open_files.unwrap() >= 3);

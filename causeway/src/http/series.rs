@@ -1,21 +1,26 @@
 //! From what is known of the router to its metrics.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use router_core::ids::{AddressId, ConnectionId, Direction};
 use router_core::inspect::{AddressCounters, LinkRow};
-use router_core::settings::HttpSettings;
+use router_core::limits::OLD_SECONDS;
 
 use super::facts::Facts;
 use super::families::Families;
 use super::health::missing;
 use super::process::Figures;
+use super::slots::Limits;
 use super::table::{self as m, Column, INCUMBENT};
 use crate::clock::time_of_day;
 
-/// Links without credit for longer than this many seconds are blocked.
-const BLOCKED_SECONDS: u64 = 10;
+/// Characters of a container that are shown.
+const CONTAINER: usize = 128;
+
+/// Characters of an address that are; of a longer one, a hash keeps it apart from others.
+const ADDRESS: usize = 256;
 
 /// What the HTTP thread knows of itself.
 #[derive(Clone, Debug, Default)]
@@ -26,20 +31,25 @@ pub(super) struct Own {
     pub(super) answers: BTreeMap<u16, u64>,
 }
 
-/// The text of all metrics.
+/// The text of all metrics, with series of so many addresses and connections. Without an answer of
+/// every worker these would go back, and are left out.
 ///
 /// # Errors
 /// The encoder's, in words.
-pub(super) fn text(facts: &Facts, settings: &HttpSettings, own: &Own) -> Result<String, String> {
+pub(super) fn text(
+    facts: &Facts,
+    (address_series, connection_series): Limits,
+    own: &Own,
+) -> Result<String, String> {
     let mut families = Families::default();
     incumbent(facts, &mut families);
     router(facts, &mut families);
     http(own, &mut families);
-    if settings.address_series > 0 {
-        addresses(facts, settings.address_series, &mut families);
+    if address_series > 0 && facts.workers_answer {
+        addresses(facts, address_series, &mut families);
     }
-    if settings.connection_series > 0 {
-        connections(facts, settings.connection_series, &mut families);
+    if connection_series > 0 && facts.workers_answer {
+        connections(facts, connection_series, &mut families);
     }
     process(Figures::now(), &mut families);
     families.to_text()
@@ -165,7 +175,7 @@ impl Sums {
         self.undelivered += row.undelivered;
         self.unsettled += row.unsettled;
         self.stuck += row.stuck;
-        self.blocked += u64::from(row.zero_credit_seconds > BLOCKED_SECONDS);
+        self.blocked += u64::from(row.zero_credit_seconds > u64::from(OLD_SECONDS));
     }
 }
 
@@ -233,9 +243,11 @@ fn addresses(facts: &Facts, most: usize, families: &mut Families) {
     named.truncate(most);
     let carried: BTreeMap<AddressId, AddressCounters> =
         facts.rows.carried.iter().copied().collect();
+    let shown: Vec<_> = named.iter().map(|(_, (_, name))| address(name)).collect();
     let labels: Vec<_> = named
         .iter()
-        .map(|(row, (phase, name))| (*row, [*name, *phase]))
+        .zip(&shown)
+        .map(|((row, (phase, _)), name)| (*row, [&**name, *phase]))
         .collect();
     for (metric, figure) in &CARRIED {
         let value = |id| carried.get(&id).map_or(0, figure) as f64;
@@ -267,6 +279,21 @@ fn addresses(facts: &Facts, most: usize, families: &mut Families) {
     families.one(&m::ADDRESS_OMITTED, omitted as f64);
 }
 
+/// The beginning of a text.
+fn cut(text: &str, most: usize) -> &str {
+    let end = text.char_indices().nth(most);
+    &text[..end.map_or(text.len(), |(at, _)| at)]
+}
+
+/// An address as a label has it.
+fn address(name: &str) -> Cow<'_, str> {
+    let beginning = cut(name, ADDRESS);
+    match beginning.len() == name.len() {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(format!("{beginning}#{}", web::fingerprint(name))),
+    }
+}
+
 /// The parts of the key of an address that is not one of the router itself.
 fn phase_and_name(key: &str) -> Option<(&str, &str)> {
     let rest = key.strip_prefix('M')?;
@@ -292,7 +319,7 @@ fn connections(facts: &Facts, most: usize, families: &mut Families) {
         .map(|row| row.id.to_string())
         .collect();
     let labelled = rows.iter().zip(&numbers).map(|(row, number)| {
-        let container = row.container.as_deref().unwrap_or_default();
+        let container = cut(row.container.as_deref().unwrap_or_default(), CONTAINER);
         (
             row,
             vec![number.as_str(), container, row.host.as_str(), row.role],
@@ -314,4 +341,40 @@ fn connections(facts: &Facts, most: usize, families: &mut Families) {
             .map(|(row, labels)| (&labels[..], row.uptime_seconds as f64)),
     );
     families.one(&m::CONNECTION_OMITTED, omitted as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::facts::Scope;
+
+    #[test]
+    fn what_not_all_workers_have_said_is_left_out() {
+        let scope = Scope {
+            addresses: true,
+            connections: true,
+        };
+        let text = |workers_answer| {
+            let facts = Facts::of_nobody(scope, workers_answer);
+            text(&facts, (10, 10), &Own::default()).unwrap()
+        };
+        let is_there = |text: &str| {
+            ["address", "connection"].map(|of| text.contains(&format!("causeway_{of}_series")))
+        };
+        assert_eq!(is_there(&text(true)), [true, true]);
+        assert_eq!(is_there(&text(false)), [false, false]);
+    }
+
+    #[test]
+    fn what_peers_are_called_is_cut_and_addresses_stay_apart() {
+        assert_eq!(cut("\u{e4}\u{f6}\u{fc}", 2), "\u{e4}\u{f6}");
+        assert_eq!(cut("ab", 2), "ab");
+        let long = "x".repeat(ADDRESS);
+        assert_eq!(address(&long), long);
+        let [one, other] = ["1", "2"].map(|end| format!("{long}{end}"));
+        let shown = address(&one);
+        assert!(shown.starts_with(&format!("{long}#")) && shown.len() < 2 * ADDRESS);
+        assert_ne!(shown, address(&other));
+        assert_eq!(shown, address(&one));
+    }
 }

@@ -2,7 +2,8 @@
 //! the router, and hands on what has become a WebSocket.
 //!
 //! Decision: one answer of the control thread is for all who ask at that time, and good for half a
-//! second. So however often somebody asks, the workers are asked twice a second at most.
+//! second, or some seconds where the workers have to go through all their links for it. So however
+//! often somebody asks, the workers have little of it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,12 +13,17 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use mio::{Events, Poll, Token};
-use web::limits::{CLIENTS, FACTS_AGE, FACTS_TIME};
+use router_core::settings::ConnectionSettings;
+use web::Status;
+use web::limits::CLIENTS;
 
-use super::client::{Client, Told, Turn};
-use super::facts::{Facts, Scope};
+use super::client::{Client, Told, Turn, WebSocketHandshake};
+use super::crowd::{Place, origin, who_goes};
 use super::intake::{Arrived, Incoming, Intake};
+use super::seldom::Seldom;
 use super::series::Own;
+use super::site::Answer;
+use super::slots::Slots;
 use crate::clock::Clock;
 use crate::linger::Lingering;
 use crate::log::{Level, Log, Module};
@@ -28,9 +34,6 @@ const EVENTS: usize = 256;
 
 /// The token of the waker; clients have numbers from 0 on.
 pub(super) const WAKER: Token = Token(usize::MAX);
-
-/// Answers of the control thread that are kept: one for each scope that is asked for.
-const ANSWERS: usize = 4;
 
 /// What the thread is made of.
 pub(super) struct ServerParts {
@@ -47,11 +50,13 @@ pub(super) struct Server {
     clients: BTreeMap<usize, Client>,
     next: usize,
     lingering: Lingering,
-    /// What the control thread has said, and when.
-    answers: Vec<(Time, Facts)>,
-    /// What it has been asked, and when.
-    asked: Vec<(Time, Scope)>,
+    /// What the control thread has been asked, and has said.
+    slots: Slots,
+    /// Listeners as they are now; `None`: that has not been said.
+    listeners: Option<Vec<Arc<ConnectionSettings>>>,
     own: Own,
+    /// Clients that were one too many.
+    crowd: Seldom,
     is_over: bool,
 }
 
@@ -62,9 +67,10 @@ impl Server {
             clients: BTreeMap::new(),
             next: 0,
             lingering: Lingering::default(),
-            answers: Vec::new(),
-            asked: Vec::new(),
+            slots: Slots::default(),
+            listeners: None,
             own: Own::default(),
+            crowd: Seldom::default(),
             is_over: false,
         }
     }
@@ -101,6 +107,7 @@ impl Server {
                 self.turn(number, &mut scratch, now);
             }
             self.answer_late(now);
+            self.slots.expire(now);
             self.lingering.expire(now);
         }
         Ok(())
@@ -111,7 +118,8 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let deadlines = self.clients.values().map(Client::deadline);
-        let earliest = deadlines.chain(self.lingering.next_deadline()).min()?;
+        let others = [self.lingering.next_deadline(), self.slots.next_deadline()];
+        let earliest = deadlines.chain(others.into_iter().flatten()).min()?;
         Some(earliest.saturating_sub(self.parts.clock.now()))
     }
 
@@ -120,33 +128,73 @@ impl Server {
             match incoming {
                 Incoming::Client(arrived) => self.adopt(arrived, now),
                 Incoming::Facts(facts) => {
-                    self.asked.retain(|(_, scope)| *scope != facts.scope);
-                    self.answers.retain(|(_, old)| old.scope != facts.scope);
-                    self.answers.truncate(ANSWERS - 1);
-                    self.answers.push((now, *facts));
+                    self.slots.take(*facts, now);
                     self.answer_all(now);
+                }
+                Incoming::Listeners(listeners) => {
+                    self.listeners = Some(listeners);
+                    self.end_outdated();
                 }
                 Incoming::Stop => self.is_over = true,
             }
         }
     }
 
-    /// Takes a new client; for one too many, one that only keeps its place has to go.
+    /// Clients of listeners that are gone, or have other settings now, get no further answer.
+    fn end_outdated(&mut self) {
+        let Some(listeners) = &self.listeners else {
+            return;
+        };
+        self.clients.retain(|_, client| {
+            let mut now = listeners.iter();
+            if now.any(|settings| Arc::ptr_eq(settings, &client.settings)) {
+                return true;
+            }
+            client.note_last();
+            !client.is_idle()
+        });
+    }
+
+    /// Makes place for one more, if there is none; false if nobody has to go for it.
+    fn make_place(&mut self, peer: &str, now: Time) -> bool {
+        if self.clients.len() < CLIENTS {
+            return true;
+        }
+        self.own.refused += 1;
+        let place = |(number, client): (&usize, &Client)| Place {
+            number: *number,
+            from: client.from,
+            idle: client.is_idle().then(|| client.deadline()),
+            is_listening: client.is_listening(),
+        };
+        let places: Vec<_> = self.clients.iter().map(place).collect();
+        let goes = who_goes(&places, origin(peer));
+        if let Some(count) = self.crowd.note(now) {
+            let words = format!(
+                "More than {CLIENTS} HTTP connections: {count} closed or not taken, the last for \
+                 {peer}"
+            );
+            self.parts.log.line(Module::Http, Level::Warning, words);
+        }
+        goes.and_then(|number| self.clients.remove(&number))
+            .is_some()
+    }
+
+    /// Takes a new client.
     fn adopt(&mut self, arrived: Arrived, now: Time) {
-        if self.clients.len() >= CLIENTS {
-            self.own.refused += 1;
-            let idle = self.clients.iter().filter(|(_, client)| client.is_idle());
-            let longest = idle.min_by_key(|(_, client)| client.deadline());
-            let Some(number) = longest.map(|(number, _)| *number) else {
-                return;
-            };
-            self.clients.remove(&number);
+        if !self.make_place(&arrived.peer, now) {
+            return;
         }
         let number = self.next;
         self.next += 1;
         let registry = self.parts.poll.registry();
         match Client::new(arrived, registry, Token(number), now) {
-            Ok(client) => {
+            Ok(mut client) => {
+                let mut known = self.listeners.iter().flatten();
+                let is_known = known.any(|settings| Arc::ptr_eq(settings, &client.settings));
+                if self.listeners.is_some() && !is_known {
+                    client.note_last();
+                }
                 self.clients.insert(number, client);
             }
             Err(error) => {
@@ -173,22 +221,35 @@ impl Server {
         match turn.unwrap_or_else(|_| Turn::Gone(Some("a defect of this router, fenced".into()))) {
             Turn::Stays => {}
             Turn::Answers => self.answer(number, now),
-            Turn::Asks(scope) => match known(&self.answers, scope, now) {
-                Some(_) => self.answer(number, now),
-                None => self.ask(scope, now),
-            },
-            Turn::Gone(text) => self.dismiss(number, text, scratch, now),
-            Turn::Upgrades(handshake) => {
-                let Some(client) = self.clients.remove(&number) else {
-                    return;
-                };
-                let registry = self.parts.poll.registry();
-                if let Ok(upgraded) = client.leave(*handshake, registry) {
-                    *self.own.answers.entry(101).or_default() += 1;
-                    let order = Order::WebSocket(Box::new(upgraded));
-                    self.parts.orders.push(order);
+            Turn::Asks(scope) if self.slots.known(scope, now).is_some() => self.answer(number, now),
+            Turn::Asks(scope) => {
+                if self.slots.ask(scope, now) {
+                    self.parts.orders.push(Order::Facts(scope));
                 }
             }
+            Turn::Gone(text) => self.dismiss(number, text, scratch, now),
+            Turn::Upgrades(handshake) => self.upgrade(number, *handshake, now),
+        }
+    }
+
+    /// Hands on what goes on as a WebSocket, unless nobody new is let in.
+    fn upgrade(&mut self, number: usize, handshake: WebSocketHandshake, now: Time) {
+        let Some(client) = self.clients.get_mut(&number) else {
+            return;
+        };
+        if client.is_last() || self.parts.intake.is_ending() {
+            client.refuse(Status::Unavailable, now);
+            self.note_told(number);
+            return;
+        }
+        let Some(client) = self.clients.remove(&number) else {
+            return;
+        };
+        let registry = self.parts.poll.registry();
+        if let Ok(upgraded) = client.leave(handshake, registry) {
+            *self.own.answers.entry(101).or_default() += 1;
+            let order = Order::WebSocket(Box::new(upgraded));
+            self.parts.orders.push(order);
         }
     }
 
@@ -208,23 +269,11 @@ impl Server {
             .take(client.into_socket(), registry, scratch, now);
     }
 
-    /// Asks the control thread, unless that is done.
-    fn ask(&mut self, scope: Scope, now: Time) {
-        let is_asked = |(at, asked): &(Time, Scope)| {
-            asked.covers(scope) && now.saturating_sub(*at) < FACTS_TIME
-        };
-        if !self.asked.iter().any(is_asked) {
-            self.asked.retain(|(_, asked)| *asked != scope);
-            self.asked.push((now, scope));
-            self.parts.orders.push(Order::Facts(scope));
-        }
-    }
-
     /// Answers all for whom enough is known.
     fn answer_all(&mut self, now: Time) {
         let waiting = self.clients.iter().filter_map(|(number, client)| {
             let scope = client.waits_for()?;
-            known(&self.answers, scope, now).map(|_| *number)
+            self.slots.known(scope, now).map(|_| *number)
         });
         for number in waiting.collect::<Vec<_>>() {
             self.answer(number, now);
@@ -241,24 +290,39 @@ impl Server {
         }
     }
 
+    /// Answers a client. A defect in what makes the answer is an answer, too.
     fn answer(&mut self, number: usize, now: Time) {
         self.own.clients = self.clients.len();
         let Self {
             clients,
-            answers,
+            slots,
             own,
             ..
         } = self;
         let Some(client) = clients.get_mut(&number) else {
             return;
         };
-        let scope = client.waits_for();
-        let facts = scope.and_then(|scope| known(answers, scope, now));
         client.answer(
-            |wanted, request, site| wanted.answer(request, site, (facts, own)),
+            |wanted, request, site| fenced(|| wanted.answer(request, site, (slots, own, now))),
             now,
         );
+        let has_metrics = client.reads().is_some();
         self.note_told(number);
+        if has_metrics {
+            self.end_slow(now);
+        }
+    }
+
+    /// Ends those who still read metrics since which much has been made.
+    fn end_slow(&mut self, now: Time) {
+        let slow = self.clients.iter().filter(|(_, client)| {
+            let made = client.reads();
+            made.is_some_and(|made| self.slots.is_outdated(made))
+        });
+        let text = "metrics were read too slowly: there are others by now";
+        for number in slow.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.dismiss(number, Some(text.to_owned()), &mut [0; 64], now);
+        }
     }
 
     /// Counts how requests were answered, and tells the log.
@@ -277,10 +341,19 @@ impl Server {
     }
 }
 
-/// What was said lately.
-fn known(answers: &[(Time, Facts)], scope: Scope, now: Time) -> Option<&Facts> {
-    let is_good = |(at, facts): &&(Time, Facts)| {
-        facts.scope.covers(scope) && now.saturating_sub(*at) < FACTS_AGE
-    };
-    answers.iter().find(is_good).map(|(_, facts)| facts)
+/// What is made, or that it could not be.
+fn fenced(make: impl FnOnce() -> Answer) -> Answer {
+    let made = catch_unwind(AssertUnwindSafe(make));
+    made.unwrap_or_else(|_| Answer::plain(Status::InternalError))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_in_an_answer_is_an_answer() {
+        let answer = fenced(|| panic!("a defect"));
+        assert_eq!(answer.status, Status::InternalError);
+    }
 }

@@ -2,15 +2,17 @@
 
 use std::fs::File;
 
+use amqp_proto::Time;
 use jiff::Timestamp;
 use router_core::settings::HttpSettings;
 use web::{Head, Method, Request, Status};
 
-use super::facts::{Facts, Scope};
+use super::facts::Scope;
 use super::families::CONTENT_TYPE;
 use super::files::{self, Found};
 use super::health::Probe;
 use super::series::{self, Own};
+use super::slots::{Slots, Text};
 
 /// What who asks by a name that is not this listener's is told to do.
 const MISDIRECTED: &str = "421 Misdirected Request\nThis listener is for this machine alone: it \
@@ -43,6 +45,8 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Body {
     Text(String),
+    /// What others may be sent, too.
+    Metrics(Text),
     File(File, u64),
     /// The client has it already.
     Nothing,
@@ -82,25 +86,22 @@ impl Wanted {
     pub(super) fn scope(&self, settings: &HttpSettings) -> Option<Scope> {
         match self {
             Self::Probe(_) => Some(Scope::default()),
-            Self::Metrics => Some(Scope {
-                addresses: settings.address_series > 0,
-                connections: settings.connection_series > 0,
-            }),
+            Self::Metrics => Some(Scope::of(settings)),
             _ => None,
         }
     }
 
-    /// The answer; `facts` are there if they were asked for and anybody has answered.
+    /// The answer, from what has been said lately if anybody has answered.
     pub(super) fn answer(
         &self,
         request: &Request,
         settings: &HttpSettings,
-        (facts, own): (Option<&Facts>, &Own),
+        (slots, own, now): (&mut Slots, &Own, Time),
     ) -> Answer {
         match self {
             Self::Healthz => Answer::text(Status::Ok, "OK\n".to_owned()),
             Self::Probe(probe) => {
-                let (is_fine, body) = probe.answer(facts);
+                let (is_fine, body) = probe.answer(slots.known(Scope::default(), now));
                 let status = match is_fine {
                     true => Status::Ok,
                     false => Status::Unavailable,
@@ -110,15 +111,11 @@ impl Wanted {
                 answer
             }
             Self::Metrics => {
-                let Some(facts) = facts else {
-                    return Answer::plain(Status::Unavailable);
-                };
-                match series::text(facts, settings, own) {
-                    Ok(text) => {
-                        let mut answer = Answer::text(Status::Ok, text);
-                        answer.content_type = CONTENT_TYPE;
-                        answer
-                    }
+                let limits = (settings.address_series, settings.connection_series);
+                let wanted = (Scope::of(settings), limits);
+                match slots.text(wanted, now, |facts| series::text(facts, limits, own)) {
+                    Ok(Some(text)) => Answer::metrics(text),
+                    Ok(None) => Answer::plain(Status::Unavailable),
                     Err(_) => Answer::plain(Status::InternalError),
                 }
             }
@@ -160,6 +157,15 @@ impl Answer {
         }
     }
 
+    fn metrics(text: Text) -> Self {
+        Self {
+            status: Status::Ok,
+            content_type: CONTENT_TYPE,
+            body: Body::Metrics(text),
+            more: Vec::new(),
+        }
+    }
+
     fn file(found: Found, known: Option<&str>) -> Self {
         let tags = known.unwrap_or_default().split(',').map(str::trim);
         let mut tags = tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag));
@@ -191,6 +197,7 @@ impl Answer {
         if self.status != Status::NotModified {
             let length = match &self.body {
                 Body::Text(text) => text.len() as u64,
+                Body::Metrics(text) => text.bytes.len() as u64,
                 Body::File(_, length) => *length,
                 Body::Nothing => 0,
             };

@@ -264,7 +264,8 @@ metrics! {
     LATENCY = Metric {
         name: "causeway_delivery_seconds",
         kind: MetricType::HISTOGRAM,
-        help: "Time from the arrival of an unsettled delivery to its settlement.",
+        help: "Time from the arrival of an unsettled delivery at this router to its settlement \
+               here; without those that are refused or released at once.",
         labels: &[],
     };
     WORKER_BUSY = counter(

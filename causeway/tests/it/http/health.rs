@@ -94,6 +94,16 @@ fn a_router_that_is_about_to_end_says_so_as_long_as_it_waits() {
     let words = "the router takes nobody new: it is about to end".to_owned();
     assert!(code == 503 && missing.contains(&words), "{missing:?}");
     assert_eq!(health(&scene, "/livez").0, 200);
+    // Nobody new is let in by WebSocket, either, and is told so.
+    let refused = scene.ask(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: \
+         upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: \
+         amqp\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    assert_eq!(
+        (refused.code, refused.header("connection")),
+        (503, Some("close"))
+    );
     assert_eq!(scene.metric("causeway_deliveries_in_flight"), Some(1.0));
     consumer.accept(id);
 }

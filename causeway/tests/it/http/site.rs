@@ -1,9 +1,14 @@
 //! Requests of all kinds: files, methods, what is no request, and clients that are slow or many.
 
 use std::io::{Read as _, Write as _};
+use std::process::Command;
+use std::time::Duration;
 
 use super::probe::{Scene, connect, read_answer};
-use crate::harness::{Directory, read_to_end};
+use crate::harness::{CAUSEWAY, Directory, read_to_end};
+
+/// Time for the head of a request.
+const HEAD_TIME: Duration = Duration::from_secs(10);
 
 #[test]
 fn files_are_given_out_and_what_is_above_them_is_not() {
@@ -74,10 +79,22 @@ fn what_is_no_request_is_answered_by_the_standard_and_nothing_of_it_comes_back()
     for (text, code) in [
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("nonsense<script>\r\n\r\n".to_owned(), 400),
-        ("GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 400),
-        ("POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 405),
-        ("TRACE /<b> HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 404),
-        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414),
+        (
+            "GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            "POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+            405,
+        ),
+        (
+            "TRACE /<b> HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+            404,
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            414,
+        ),
         (
             format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n"),
             431,
@@ -144,7 +161,7 @@ fn class_slow_head() {
     let scene = Scene::start("", "");
     let mut slow = scene.connect();
     slow.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
-    slow.set_read_timeout(Some(std::time::Duration::from_millis(500)))
+    slow.set_read_timeout(Some(Duration::from_millis(500)))
         .unwrap();
     let mut heard = Vec::new();
     loop {
@@ -158,6 +175,50 @@ fn class_slow_head() {
         assert_eq!(scene.get("/healthz").code, 200);
     }
     assert!(heard.starts_with(b"HTTP/1.1 408 "), "{heard:?}");
+}
+
+/// More connections than there are places, of which nobody hears anything: a probe is answered at
+/// once, and not when their time is up.
+#[test]
+fn class_crowd_of_silent_clients() {
+    let scene = Scene::start("", "");
+    let place = scene.place("web");
+    let _silent: Vec<_> = (0..300).map(|_| connect(place)).collect();
+    for path in ["/healthz", "/livez", "/readyz"] {
+        let mut probe = scene.connect();
+        probe.set_read_timeout(Some(HEAD_TIME / 2)).unwrap();
+        let text = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        probe.write_all(text.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut probe).code, 200, "{path}");
+    }
+}
+
+/// Some of the next request came with the one before: it has the time of a request to be whole.
+#[test]
+fn class_slow_head_behind_another() {
+    let scene = Scene::start("", "");
+    let mut slow = scene.connect();
+    let whole = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    slow.write_all(format!("{whole}GET /he").as_bytes())
+        .unwrap();
+    assert_eq!(read_answer(&mut slow).code, 200);
+    assert_eq!(read_answer(&mut slow).code, 408);
+}
+
+/// Who stays connected sees the settings of now, and nothing of a listener that is gone.
+#[test]
+fn a_listener_that_goes_takes_its_clients_along() {
+    let scene = Scene::start("", "");
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut idle = scene.connect();
+    idle.write_all(request.as_bytes()).unwrap();
+    assert_eq!(read_answer(&mut idle).code, 200);
+    let url = format!("amqp://{}", scene.place("amqp"));
+    let mut delete = Command::new(CAUSEWAY);
+    delete.args(["manage", "delete", "--type", "listener", "--name", "web"]);
+    delete.args(["--url", &url]);
+    assert!(delete.status().unwrap().success());
+    assert_eq!(read_to_end(&mut idle), b"");
 }
 
 /// More connections than there are places: those that do nothing give way.
