@@ -57,7 +57,7 @@ impl Control {
                 && let Some(started) = started.take()
             {
                 self.stage.reach(Readiness::Ready);
-                started(std::mem::take(&mut self.listening));
+                started(self.listening.take().unwrap_or_default());
             }
             if let Some(end) = self.ended(now) {
                 self.stage.reach(Readiness::Ended);
@@ -167,6 +167,8 @@ impl Control {
         while let Some(effect) = self.plane.poll_effect() {
             self.carry_out(effect, now);
         }
+        // Nobody would accept what comes to sockets that a listener has not taken by now.
+        self.listeners.forget_staged();
         self.take_resolved();
         self.connect(now);
         self.dealer.sample(now, told(&self.intakes));
@@ -179,6 +181,10 @@ impl Control {
         match effect {
             Effect::Unlisten { identity } => {
                 self.unresolved.retain(|listen| listen.identity != identity);
+                if self.listeners.is_open(&identity) {
+                    // Who came before its end is no longer told that nobody is there.
+                    self.accept_all(now);
+                }
                 self.listeners.close(&identity);
                 self.desk.listeners_changed(self.listeners.http());
             }
@@ -303,8 +309,9 @@ impl Control {
                 };
                 let name = settings.name.clone();
                 let place = addresses.first().copied();
-                self.listening
-                    .extend(place.map(|address| Listening { name, address }));
+                if let Some(listening) = &mut self.listening {
+                    listening.extend(place.map(|address| Listening { name, address }));
+                }
                 self.can_listen(identity, text);
             }
             Err(text) => self.cannot_listen(listen, &text),

@@ -50,6 +50,15 @@ impl Drain {
         self.until = Time::ZERO;
     }
 
+    /// Whoever waits is asked to end again, and may wait for so long from now, never longer than
+    /// before.
+    pub(crate) fn shorten(&mut self, bound: Duration, now: Time, log: &Log) {
+        self.until = self.until.min(now + bound);
+        let left = self.until.saturating_sub(now).as_secs_f64();
+        let text = format!("Asked to end again: what is in flight may take {left} s to settle");
+        log.line(Module::Server, Level::Notice, text);
+    }
+
     /// Whether the wait is over, with so many deliveries in flight.
     pub(crate) fn is_over(&mut self, in_flight: usize, now: Time) -> bool {
         if in_flight > 0 {

@@ -31,6 +31,8 @@ pub(crate) struct Process {
     pub(crate) drain_time: Duration,
     /// The end was asked for, with so much time.
     drain: Option<Duration>,
+    /// The router ends, and takes no longer.
+    granted: Option<Duration>,
     /// What became of the connections that were accepted.
     pub(crate) admissions: Admissions,
 }
@@ -51,6 +53,7 @@ impl Process {
             reloads: VecDeque::new(),
             drain_time,
             drain: None,
+            granted: None,
             admissions: Admissions::default(),
         }
     }
@@ -65,8 +68,10 @@ impl Process {
     /// # Errors
     /// An output that cannot be opened; then nothing has changed.
     pub(crate) fn configure_log(&mut self, settings: LogSettings) -> Result<(), String> {
-        self.log.configure(&settings)?;
-        self.settings = settings;
+        if settings != self.settings {
+            self.log.configure(&settings)?;
+            self.settings = settings;
+        }
         Ok(())
     }
 
@@ -107,6 +112,11 @@ impl Process {
     /// The time for the end, if that was asked for.
     pub(crate) fn take_drain(&mut self) -> Option<Duration> {
         self.drain.take()
+    }
+
+    /// The router ends, whoever has asked for it, and takes no longer.
+    pub(crate) fn note_end(&mut self, bound: Duration) {
+        self.granted = Some(bound);
     }
 
     /// The profiles for TLS.
@@ -172,6 +182,8 @@ impl Host for Process {
 
     fn drain(&mut self, bound: Option<Duration>) -> Result<Duration, String> {
         let bound = bound.unwrap_or(self.drain_time);
+        let bound = self.granted.map_or(bound, |granted| granted.min(bound));
+        self.note_end(bound);
         // Whoever asks is to be answered.
         self.drain = Some(bound.max(ANSWER_TIME));
         Ok(bound)

@@ -282,9 +282,19 @@ impl Listeners {
         }
     }
 
+    /// Closes sockets that no listener has taken.
+    pub(crate) fn forget_staged(&mut self) {
+        self.staged.clear();
+    }
+
     /// Whether there are sockets for a listener that is about to be opened.
     pub(crate) fn is_staged(&self, identity: &str) -> bool {
         self.staged.iter().any(|(of, _)| **of == *identity)
+    }
+
+    /// Whether a listener has sockets.
+    pub(crate) fn is_open(&self, identity: &str) -> bool {
+        self.open.iter().any(|open| *open.identity == *identity)
     }
 
     /// Connections may be waiting anywhere.

@@ -20,6 +20,7 @@ use router_core::mail::Asker;
 use router_core::notice::{Notice, cut};
 
 use crate::amend::Amend;
+use crate::asked::{asked, done};
 use crate::create;
 use crate::host::{Host, ProfileState, Ticket};
 use crate::made::Origin;
@@ -62,6 +63,8 @@ struct Pending {
     live: Live,
     /// All shards have answered so far.
     complete: bool,
+    /// What the log is told if it changes something.
+    done: Notice,
 }
 
 /// The agent of one router.
@@ -138,7 +141,11 @@ impl Agent {
         outcome: Result<Reloaded, Vec<String>>,
         control: &mut ControlPlane,
     ) {
-        if let Some((reply, response)) = self.operations.answer(ticket, outcome) {
+        let is_applied = outcome.as_ref().is_ok_and(|done| done.is_applied);
+        if let Some((reply, done, response)) = self.operations.answer(ticket, outcome) {
+            if is_applied {
+                control.note(done);
+            }
             respond(&reply, response, control);
         }
     }
@@ -197,26 +204,34 @@ impl Agent {
         let step = request.content.and_then(|content| {
             operation = operation_of(&content)?;
             let least = context.control.least_management();
-            note_asked(&operation, &content, false, context);
             let (asker, router) = (context.asker.as_ref(), self.store.router());
+            let asked = asked(&operation, &content, asker);
+            context.control.note(asked.clone());
             permit::check(&operation, asker, router, least)?;
             let step = self.understand(&operation, &content, context)?;
-            let changes = matches!(&*operation, "CREATE" | "UPDATE" | "DELETE");
-            if changes && matches!(step, Step::Done(_)) {
-                note_asked(&operation, &content, true, context);
-            }
-            Ok(step)
+            Ok((step, done(asked)))
         });
         match step {
-            Ok(Step::Done(response)) => respond(&reply, response, context.control),
-            Ok(Step::Wait(work)) => self.wait(reply, operation, work, context),
-            Ok(Step::Reload(ticket)) => self.operations.wait(ticket, reply),
+            Ok((Step::Done(response), done)) => {
+                if matches!(&*operation, "CREATE" | "UPDATE" | "DELETE" | "DRAIN") {
+                    context.control.note(done);
+                }
+                respond(&reply, response, context.control);
+            }
+            Ok((Step::Wait(work), done)) => self.wait(reply, operation, (work, done), context),
+            Ok((Step::Reload(ticket), done)) => self.operations.wait(ticket, reply, done),
             Err(failure) => fail(&reply, &operation, failure, context.control),
         }
     }
 
     /// Asks the shards, or finishes at once what needs no shard or what an earlier page has asked.
-    fn wait(&mut self, reply: Reply, operation: String, work: Work, context: &mut Context<'_>) {
+    fn wait(
+        &mut self,
+        reply: Reply,
+        operation: String,
+        (work, done): (Work, Notice),
+        context: &mut Context<'_>,
+    ) {
         let subjects = work.subjects();
         if let Work::Query(plan) = &work
             && plan.is_continued()
@@ -233,6 +248,7 @@ impl Agent {
         let pending = Pending {
             reply,
             operation,
+            done,
             work,
             asked,
             live: Live::default(),
@@ -269,6 +285,7 @@ impl Agent {
             work,
             mut live,
             complete,
+            done,
             ..
         } = pending;
         if !complete {
@@ -286,6 +303,9 @@ impl Agent {
             context.control.command(connection, command);
         }
         let result = work.finish(&view(&self.store, context), &live);
+        if work.changes() && result.is_ok() {
+            context.control.note(done);
+        }
         conclude(&reply, &operation, result, context.control);
         if let Work::Query(plan) = &work
             && plan.leaves_some(live.len())
@@ -388,8 +408,7 @@ impl Agent {
         if *entity_type == CONNECTION {
             let change = ConnectionChange::read(&content.body)?;
             if self.keeps_connections && change.deletes() {
-                let text = "You are not allowed to perform this operation.";
-                return Err(Failure::new(Status::Forbidden, text));
+                return Err(Failure::not_allowed());
             }
             target.identity().ok_or(Status::BadRequest)?;
             let by = context.asker.as_ref();
@@ -523,20 +542,6 @@ fn node_operation(
     Ok(Step::Done(Response::new(Status::Ok, body)))
 }
 
-/// What a request is about, for the log.
-fn said_target(content: &Content) -> String {
-    let names = ["entityType", "type", "name", "identity"];
-    let said = names.into_iter().filter_map(|name| {
-        let text = content.text(name).ok().flatten()?;
-        // The stock client says that of the node with each request.
-        if text == "self" || is_management(text) {
-            return None;
-        }
-        Some(format!("{name}={}", shortened(text)))
-    });
-    said.collect::<Vec<_>>().join(" ")
-}
-
 fn conclude(
     reply: &Reply,
     operation: &str,
@@ -557,20 +562,6 @@ fn fail(reply: &Reply, operation: &str, failure: Failure, control: &mut ControlP
         description,
     });
     respond(reply, failure.into(), control);
-}
-
-/// Tells the log of a request that has come, or has changed something.
-fn note_asked(operation: &str, content: &Content, changed: bool, context: &mut Context<'_>) {
-    let asker = context.asker.as_ref();
-    let user = asker.and_then(|asker| asker.user.as_deref());
-    let notice = Notice::ManagementAsked {
-        operation: shortened(operation).into_owned(),
-        target: said_target(content),
-        connection: asker.map(|asker| asker.container.connection),
-        user: user.map(|user| shortened(user).into_owned()),
-        changed,
-    };
-    context.control.note(notice);
 }
 
 /// Sends an answer to who gave an address for it.

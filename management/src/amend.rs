@@ -2,9 +2,9 @@
 
 use router_core::control::ControlPlane;
 
+use crate::configured::Configured;
 use crate::host::Host;
-use crate::made::Made;
-use crate::schema::{AUTO_LINK, CONFIG_ADDRESS, Entity, EntityType, LINK_ROUTE, LOG};
+use crate::schema::{Entity, EntityType, LOG};
 use crate::status::Failure;
 use crate::store::Store;
 
@@ -50,38 +50,35 @@ impl Amend<'_> {
         }
     }
 
-    /// What requests have made so far.
+    /// How often requests have changed something.
     #[must_use]
-    pub fn made(&self, control: &ControlPlane) -> Made {
+    pub fn requests(&self) -> u64 {
+        self.0.requests
+    }
+
+    /// All that is configured.
+    #[must_use]
+    pub fn configured(&self, control: &ControlPlane) -> Configured {
+        Configured::of(self.0, control)
+    }
+
+    /// Makes all that is configured in another router; here nothing may be yet.
+    pub fn restore(&mut self, configured: &Configured, control: &mut ControlPlane) {
+        configured.restore(self.0, control);
+    }
+
+    /// What requests have made that lacks something it names, by its identity, and what it lacks.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<(String, Failure)> {
         let store = &*self.0;
-        let kept = [&store.profiles, &store.auth_services];
-        let kept = kept
-            .into_iter()
-            .chain([&store.listeners, &store.connectors]);
-        let is_made = |of: &'static EntityType, identity: &str| !store.filed.knows(of, identity);
-        let is_new = |of: &'static EntityType, number: u64| is_made(of, &number.to_string());
-        let entities = kept.flatten();
-        let addresses = control.address_rules();
-        let routes = control.link_routes().filter(|row| row.scope.is_none());
-        let auto_links = control.auto_links();
-        Made {
-            entities: entities
-                .filter(|entity| is_made(entity.entity_type(), entity.identity()))
-                .cloned()
-                .collect(),
-            addresses: addresses
-                .filter(|rule| is_new(&CONFIG_ADDRESS, rule.identity))
-                .cloned()
-                .collect(),
-            link_routes: routes
-                .filter(|row| is_new(&LINK_ROUTE, row.rule.identity))
-                .map(|row| row.rule.clone())
-                .collect(),
-            auto_links: auto_links
-                .filter(|row| is_new(&AUTO_LINK, row.rule.identity))
-                .map(|row| row.rule.clone())
-                .collect(),
-            requests: store.requests,
-        }
+        let services = store.auth_services.iter();
+        let users = services.chain(&store.listeners).chain(&store.connectors);
+        let made = users.filter(|user| !store.filed.knows(user.entity_type(), user.identity()));
+        let lacking = made.filter_map(|user| {
+            let failure = store.check_profile(user).err();
+            let failure = failure.or_else(|| store.plugin_of(user).err())?;
+            Some((user.identity().to_owned(), failure))
+        });
+        lacking.collect()
     }
 }

@@ -16,7 +16,9 @@
 
 mod agent;
 mod amend;
+mod asked;
 pub mod client;
+mod configured;
 mod create;
 mod describe;
 mod docs;
@@ -42,8 +44,9 @@ mod work;
 
 pub use agent::Agent;
 pub use amend::Amend;
+pub use configured::Configured;
 pub use docs::docs_markdown;
 pub use host::{Admissions, Host, LogRow, LogStats, ProfileState, Ticket};
-pub use made::{Made, Origin};
+pub use made::Origin;
 pub use operate::Reloaded;
 pub use status::{Failure, Status};

@@ -3,10 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use router_core::control::{AutoLinkRule, LinkRule};
-use router_core::route::AddressRule;
-
-use crate::schema::{Entity, EntityType};
+use crate::schema::EntityType;
 
 /// Who makes an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,24 +23,8 @@ impl Origin {
     }
 }
 
-/// What requests have made, as it is now.
-#[derive(Clone, Debug, Default)]
-pub struct Made {
-    /// Profiles without their passwords, services, listeners and connectors, in this order.
-    pub entities: Vec<Entity>,
-    /// Entries about addresses.
-    pub addresses: Vec<AddressRule>,
-    /// Link routes, but for those that belong to a connection.
-    pub link_routes: Vec<LinkRule>,
-    /// Auto-links.
-    pub auto_links: Vec<AutoLinkRule>,
-    /// Grows with each request that made or removed something: where it is the same, so is the
-    /// rest.
-    pub requests: u64,
-}
-
 /// The identities of what files have made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Filed(BTreeSet<(&'static str, String)>);
 
 impl Filed {

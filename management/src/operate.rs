@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use amqp_codec::{Map, Value};
+use router_core::notice::Notice;
 
 use crate::host::{Host, Ticket};
 use crate::schema::number;
@@ -25,12 +26,15 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
     /// It is in force now; else it was only looked at.
     pub is_applied: bool,
+    /// What is not, all the same: it could be when it was tried, and then could not.
+    pub failures: Vec<String>,
 }
 
 /// Who waits for what the program does.
 #[derive(Debug, Default)]
 pub(crate) struct Operations {
-    reloads: Vec<(Ticket, Reply)>,
+    /// Each with what the log is told once it is done.
+    reloads: Vec<(Ticket, Reply, Notice)>,
     last: u64,
 }
 
@@ -50,19 +54,19 @@ impl Operations {
     }
 
     /// Whoever has that ticket is to be answered there.
-    pub(crate) fn wait(&mut self, ticket: Ticket, reply: Reply) {
-        self.reloads.push((ticket, reply));
+    pub(crate) fn wait(&mut self, ticket: Ticket, reply: Reply, done: Notice) {
+        self.reloads.push((ticket, reply, done));
     }
 
-    /// Whom to answer, and how.
+    /// Whom to answer, what the log is told of it, and how.
     pub(crate) fn answer(
         &mut self,
         ticket: Ticket,
         outcome: Result<Reloaded, Vec<String>>,
-    ) -> Option<(Reply, Response)> {
-        let at = self.reloads.iter().position(|(of, _)| *of == ticket)?;
-        let (_, reply) = self.reloads.swap_remove(at);
-        Some((reply, response(outcome)))
+    ) -> Option<(Reply, Notice, Response)> {
+        let at = self.reloads.iter().position(|(of, ..)| *of == ticket)?;
+        let (_, reply, done) = self.reloads.swap_remove(at);
+        Some((reply, done, response(outcome)))
     }
 }
 
@@ -71,10 +75,18 @@ fn response(outcome: Result<Reloaded, Vec<String>>) -> Response {
     let mut body = Map::new();
     match outcome {
         Ok(reloaded) => {
+            let failure = reloaded.failures.first().cloned();
             body.push("applied", reloaded.is_applied);
             body.push("changes", lines(reloaded.changes));
             body.push("warnings", lines(reloaded.warnings));
-            Response::new(Status::Ok, Value::Map(body))
+            let Some(failure) = failure else {
+                return Response::new(Status::Ok, Value::Map(body));
+            };
+            body.push("errors", lines(reloaded.failures));
+            Response {
+                text: format!("Not all of it is in force, restart the router: {failure}"),
+                ..Response::new(Status::InternalError, Value::Map(body))
+            }
         }
         Err(errors) => {
             let count = errors.len();
@@ -108,8 +120,7 @@ pub(crate) fn drain(
     host: &mut dyn Host,
 ) -> Result<Response, Failure> {
     if keeps_connections {
-        let text = "You are not allowed to perform this operation.";
-        return Err(Failure::new(Status::Forbidden, text));
+        return Err(Failure::not_allowed());
     }
     let seconds = content.number("seconds")?;
     let bound = match seconds {

@@ -74,6 +74,13 @@ impl Failure {
         }
     }
 
+    /// 403 for what a policy keeps requests from.
+    #[must_use]
+    pub(crate) fn not_allowed() -> Self {
+        let text = "You are not allowed to perform this operation.";
+        Self::new(Status::Forbidden, text)
+    }
+
     /// 400 with a description.
     #[must_use]
     pub fn bad_request(text: impl Into<String>) -> Self {

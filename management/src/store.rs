@@ -21,7 +21,7 @@ use crate::settings::{
 use crate::status::{Failure, Status};
 
 /// What the configuration has made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     pub(crate) router: Entity,
     /// What is let in.
@@ -164,7 +164,7 @@ impl Store {
     }
 
     /// Whether a listener, a connector or a service can use the profile that it names.
-    fn check_profile(&self, entity: &Entity) -> Result<(), Failure> {
+    pub(crate) fn check_profile(&self, entity: &Entity) -> Result<(), Failure> {
         let named = entity.text("sslProfile");
         let find = |name: &str| {
             let mut profiles = self.profiles.iter();
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// The service that a listener names for authentication.
-    fn plugin_of(&self, listener: &Entity) -> Result<Option<&Entity>, Failure> {
+    pub(crate) fn plugin_of(&self, listener: &Entity) -> Result<Option<&Entity>, Failure> {
         let Some(name) = listener.text("saslPlugin") else {
             return Ok(None);
         };

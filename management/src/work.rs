@@ -216,12 +216,16 @@ impl Work {
                 if let Row::Connection(row) = row
                     && change.is_forbidden(row)
                 {
-                    let text = "You are not allowed to perform this operation.";
-                    return Err(Failure::new(Status::Forbidden, text));
+                    return Err(Failure::not_allowed());
                 }
                 Ok(shown(row))
             }
         }
+    }
+
+    /// Whether it changes something once it is done.
+    pub(crate) fn changes(&self) -> bool {
+        matches!(self, Self::UpdateConnection(..))
     }
 
     /// What the shards are told to do, once the answer is known to be a good one; the rows then

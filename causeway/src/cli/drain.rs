@@ -50,9 +50,9 @@ fn drain(options: &DrainOptions) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let time = Duration::from_secs(granted.unsigned_abs()) + CLOSING;
-    if !manager.is_left_within(time) {
+    if !manager.is_left_within(time)? {
         return Err(Failure::new("the router has not closed the connection")
-            .hint("ask again, and it waits for nothing"));
+            .hint("ask again with fewer --seconds, or send SIGTERM to its process"));
     }
     screen::say("the router has ended")?;
     Ok(ExitCode::SUCCESS)

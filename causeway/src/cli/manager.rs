@@ -333,15 +333,18 @@ impl Manager {
     }
 
     /// Waits until the router closes the connection; whether it does in that time.
-    #[must_use]
-    pub fn is_left_within(mut self, time: Duration) -> bool {
+    ///
+    /// # Errors
+    /// The person wants to stop.
+    pub fn is_left_within(mut self, time: Duration) -> Result<bool, Failure> {
         let deadline = Some(self.client.deadline(time));
         loop {
             match self.client.next_event(deadline) {
                 Ok(Some(_)) => {}
-                Ok(None) => return false,
+                Ok(None) if self.client.interrupted() => return Err(Failure::new("stopped")),
+                Ok(None) => return Ok(false),
                 // Whatever it says: the connection is no more.
-                Err(_) => return true,
+                Err(_) => return Ok(true),
             }
         }
     }

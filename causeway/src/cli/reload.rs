@@ -50,7 +50,10 @@ fn show(answer: &Response, is_check: bool) -> Result<ExitCode, Failure> {
             return Err(Failure::new(answer.description.clone()));
         }
         errors.iter().for_each(|error| screen::complain(error));
-        screen::complain("error: nothing was changed");
+        screen::complain(match flag(&answer.body, "applied") {
+            true => "error: not all of the file is in force; restart the router",
+            false => "error: nothing was changed",
+        });
         return Ok(ExitCode::FAILURE);
     }
     let warnings = lines(&answer.body, "warnings").into_iter();
@@ -66,6 +69,11 @@ fn show(answer: &Response, is_check: bool) -> Result<ExitCode, Failure> {
     });
     screen::say(&told.join("\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn flag(body: &Value, name: &str) -> bool {
+    let flag = body.as_map().and_then(|map| map.get(name));
+    flag == Some(&Value::Bool(true))
 }
 
 /// The lines of a list in an answer.

@@ -10,7 +10,7 @@ use crate::drain::Drain;
 use crate::log::{Level, Module};
 use crate::orders::Asked;
 use crate::readiness::Readiness;
-use crate::reload::Site;
+use crate::reload::{self, Site};
 
 /// Turns in which connections are accepted that have come before listeners change.
 const LAST_ACCEPTS: usize = 17;
@@ -32,6 +32,7 @@ impl Control {
     /// Begins the end: nobody new is let in, and what is in flight may take so long.
     pub(super) fn end(&mut self, bound: Duration) {
         let now = self.clock.now();
+        self.process.note_end(bound);
         self.stage.reach(Readiness::Draining);
         self.log.line(Module::Server, Level::Notice, "Shut Down");
         self.listeners.close_for_messages();
@@ -60,29 +61,39 @@ impl Control {
 
     /// Goes on with what the router as a whole was asked for: its end, or its configuration anew.
     pub(super) fn operate(&mut self, now: Time) {
-        if let Some(bound) = self.process.take_drain()
-            && self.end.is_none()
-        {
-            self.end(bound);
+        if let Some(bound) = self.process.take_drain() {
+            match &mut self.end {
+                None => self.end(bound),
+                Some((_, drain)) => drain.shorten(bound, now, &self.log),
+            }
         }
-        if self.reloads.is_idle()
+        if let Some(prepared) = self.reloads.take() {
+            self.finish_reload(prepared, now);
+        }
+        // Behind that: the next one has nothing else to wake this thread.
+        while self.reloads.is_idle()
             && let Some(asked) = self.process.take_reload()
         {
             let Self { agent, plane, .. } = self;
             self.reloads.begin(asked, agent, plane, &self.log);
         }
-        let Some(prepared) = self.reloads.take() else {
-            return;
-        };
+    }
+
+    /// Accepts whoever has come.
+    pub(super) fn accept_all(&mut self, now: Time) {
+        self.listeners.look_everywhere();
+        for _ in 0..LAST_ACCEPTS {
+            self.accept(now);
+        }
+    }
+
+    fn finish_reload(&mut self, prepared: reload::Outcome, now: Time) {
         let prepared = match self.end {
             Some(_) => Err(vec!["the router is about to end".to_owned()]),
             None => prepared,
         };
         // Who has come by now meets the listeners as they are.
-        self.listeners.look_everywhere();
-        for _ in 0..LAST_ACCEPTS {
-            self.accept(now);
-        }
+        self.accept_all(now);
         let site = Site {
             agent: &mut self.agent,
             plane: &mut self.plane,

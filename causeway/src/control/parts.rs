@@ -64,8 +64,8 @@ pub(crate) struct Control {
     /// The log wants the frames of all connections.
     pub(super) tracing: bool,
     pub(super) notices: Vec<Notice>,
-    /// What was opened before the router had started.
-    pub(super) listening: Vec<Listening>,
+    /// What is open, until the router has started.
+    pub(super) listening: Option<Vec<Listening>>,
     pub(super) reloads: Reloads,
     pub(super) stage: Arc<Stage>,
     pub(super) end: Option<(End, Drain)>,
@@ -130,7 +130,7 @@ impl Control {
             connections_max,
             tracing: false,
             notices: Vec::new(),
-            listening: Vec::new(),
+            listening: Some(Vec::new()),
             reloads,
             stage,
             end: None,

@@ -67,7 +67,12 @@ enum Entry {
         source: &'static Location<'static>,
     },
     Notices(SystemTime, Vec<Notice>),
-    Configure(Box<LogSettings>, Sender<Result<(), String>>),
+    /// Settings to be taken, unless whoever waits for that has withdrawn them.
+    Configure(
+        Box<LogSettings>,
+        Arc<AtomicBool>,
+        Sender<Result<(), String>>,
+    ),
     Reopen,
     Flush(Sender<()>),
 }
@@ -105,13 +110,20 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// An output that cannot be opened, as a text for the user; the old settings stay.
+    /// An output that cannot be opened, or no answer, as a text for the user; the old settings
+    /// stay.
     pub fn configure(&self, settings: &LogSettings) -> Result<(), String> {
         let (answer, answered) = mpsc::channel();
-        self.send(Entry::Configure(Box::new(settings.clone()), answer));
-        let result = answered
-            .recv_timeout(FLUSH_PATIENCE)
-            .unwrap_or_else(|_| Err("The log's thread does not answer".to_owned()));
+        let (new, open) = (Box::new(settings.clone()), Arc::new(AtomicBool::new(true)));
+        self.send(Entry::Configure(new, Arc::clone(&open), answer));
+        let result = answered.recv_timeout(FLUSH_PATIENCE).or_else(|_| {
+            // Whoever is first to close it has decided.
+            match open.swap(false, Ordering::Relaxed) {
+                true => Err("The log's thread does not answer".to_owned()),
+                false => answered.recv().map_err(|error| error.to_string()),
+            }
+        });
+        let result = result.and_then(|result| result);
         if result.is_ok() {
             self.shared.note_levels(settings);
         }
@@ -298,9 +310,11 @@ impl Writer {
                     self.done(notice.bytes());
                 }
             }
-            Entry::Configure(settings, answer) => {
-                let result = self.sink.configure(&settings);
-                answer.send(result).unwrap_or_default();
+            Entry::Configure(settings, open, answer) => {
+                if open.swap(false, Ordering::Relaxed) {
+                    let result = self.sink.configure(&settings);
+                    answer.send(result).unwrap_or_default();
+                }
             }
             Entry::Reopen => {
                 for failure in self.sink.reopen() {
@@ -470,6 +484,18 @@ mod tests {
         log.notices(&mut vec![Notice::Frame { connection, frame }]);
         log.flush();
         assert_eq!(log.recent(1)[0].text, "[C1]:FRAME: 0 <- (EMPTY FRAME)");
+    }
+
+    #[test]
+    fn settings_that_were_given_up_are_not_taken_later() {
+        let (log, writer) = Log::with_writer(&quiet()).unwrap();
+        let path = std::env::temp_dir().join(format!("causeway-{}-late.log", std::process::id()));
+        let mut settings = quiet();
+        settings.module_mut(Module::Agent).output = Some(Output::File(path.clone()));
+        log.configure(&settings).unwrap_err();
+        writer.start().unwrap();
+        log.flush();
+        assert!(!path.exists());
     }
 
     #[test]

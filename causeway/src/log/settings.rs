@@ -69,7 +69,7 @@ impl ModuleSettings {
 }
 
 /// Settings of all modules.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSettings {
     modules: [ModuleSettings; Module::ALL.len()],
     /// How the time is written.

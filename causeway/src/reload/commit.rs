@@ -1,9 +1,9 @@
 //! Putting a prepared configuration in force, in one go on the control thread. What can still
 //! fail – sockets, and the files of the log – comes first; behind it nothing does.
 
-use management::schema::{Entity, EntityType};
+use management::schema::Entity;
 use management::settings::{drain_time, log_settings};
-use management::{Agent, Origin};
+use management::{Agent, Host};
 use mio::Registry;
 use router_core::control::ControlPlane;
 
@@ -11,15 +11,9 @@ use super::compare::CHANGEABLE;
 use super::in_force::InForce;
 use super::prepare::{Place, Prepared, error};
 use crate::config::{ConfigError, Placed};
-use crate::create::create;
 use crate::host::Process;
 use crate::listen::{Listeners, Reserved};
-use crate::log::{Level, Log, LogSettings, Module, ModuleSettings};
-
-/// What goes first when sections go, so that nobody is without what it names; the rest before these
-/// last two.
-const GO_FIRST: [&str; 2] = ["listener", "connector"];
-const GO_LAST: [&str; 2] = ["authServicePlugin", "sslProfile"];
+use crate::log::{Log, LogSettings, ModuleSettings};
 
 /// The router that runs, as far as a configuration concerns it.
 pub(crate) struct Site<'a> {
@@ -44,10 +38,8 @@ pub(super) fn reserve(
     is_check: bool,
     site: &mut Site<'_>,
 ) -> Result<Vec<Reserved>, Vec<String>> {
-    let differences = &prepared.differences;
-    let changed = differences.changed.iter().map(|(was, _)| was);
-    let going: Vec<&str> = changed
-        .chain(&differences.removed)
+    let going = prepared.plan.going.iter();
+    let going: Vec<&str> = going
         .filter(|was| in_force.configuration.entities[**was].is_of_type("listener"))
         .filter_map(|was| in_force.identities[*was].as_deref())
         .collect();
@@ -89,7 +81,7 @@ pub(super) fn reserve(
     }
 }
 
-/// Puts a configuration in force. What was in force before is given back if it cannot be.
+/// Puts a configuration in force; that, and what has failed all the same.
 ///
 /// # Errors
 ///
@@ -99,13 +91,13 @@ pub(super) fn commit(
     in_force: &InForce,
     reserved: Vec<Reserved>,
     site: &mut Site<'_>,
-) -> Result<InForce, Vec<String>> {
+) -> Result<(InForce, Vec<String>), Vec<String>> {
     let settings = logging(&prepared, in_force, site.process.log_settings());
     let configured = site.process.configure_log(settings);
     configured.map_err(|text| vec![format!("{}: log: {text}", prepared.configuration.file())])?;
     let Prepared {
         configuration,
-        differences,
+        plan,
         profiles,
         ..
     } = prepared;
@@ -113,28 +105,18 @@ pub(super) fn commit(
     for (name, state) in site.process.adopt_profiles(profiles) {
         site.agent.profile_changed(&name, &state);
     }
-    let old = &in_force.configuration.entities;
-    let mut going: Vec<usize> = differences.removed;
-    // The log changes where it is: it has had its settings already.
-    let changed = differences.changed.iter().map(|(was, _)| *was);
-    going.extend(changed.filter(|was| !old[*was].is_of_type("log")));
-    going.sort_by_key(|was| rank(&old[*was]));
-    for was in going {
-        let Some(identity) = &in_force.identities[was] else {
-            continue;
-        };
-        withdraw(old[was].entity.entity_type(), identity, site);
-    }
-    let mut identities = vec![None; configuration.entities.len()];
-    for (was, is) in differences.kept {
-        identities[is].clone_from(&in_force.identities[was]);
-    }
-    let mut coming: Vec<usize> = differences.added;
-    coming.extend(differences.changed.iter().map(|(_, is)| *is));
-    coming.sort_unstable();
-    for is in coming {
-        identities[is] = make(&configuration.entities[is], site);
-    }
+    let log = site.log;
+    let router = (
+        &mut *site.agent,
+        &mut *site.plane,
+        &mut *site.process as &mut dyn Host,
+    );
+    let mut tell = |module, level, text: String| log.line(module, level, text);
+    let carried = plan.carry_out((in_force, &configuration), router, &mut tell);
+    let failures = carried.failures.iter();
+    let failures = failures.map(|(placed, failure)| broken(placed, &failure.text));
+    let failures: Vec<String> = failures.collect();
+    let identities = carried.identities;
     let changed: &Entity = &configuration.router;
     site.agent.amend().change_router(changed, CHANGEABLE);
     site.process.drain_time = drain_time(changed);
@@ -142,54 +124,17 @@ pub(super) fn commit(
     site.agent.obey(policy.entity.clone(), !policy.admin_status);
     *site.connections_max = policy.connections_max;
     site.process.forget_prepared();
-    Ok(InForce {
+    let in_force = InForce {
         configuration,
         identities,
-    })
-}
-
-fn rank(placed: &Placed) -> usize {
-    let short = placed.entity.entity_type().short;
-    if GO_FIRST.contains(&short) {
-        0
-    } else {
-        1 + GO_LAST
-            .iter()
-            .position(|of| *of == short)
-            .map_or(0, |at| at + 1)
-    }
-}
-
-fn withdraw(entity_type: &'static EntityType, identity: &str, site: &mut Site<'_>) {
-    let (plane, process) = (&mut *site.plane, &mut *site.process);
-    if let Err(failure) = site
-        .agent
-        .amend()
-        .withdraw(entity_type, identity, plane, process)
-    {
-        broken(site.log, identity, &failure.text);
-    }
-}
-
-fn make(placed: &Placed, site: &mut Site<'_>) -> Option<String> {
-    let log = site.log;
-    let router = (
-        &mut *site.agent,
-        &mut *site.plane,
-        &mut *site.process as &mut dyn management::Host,
-    );
-    let mut tell = |module, level, text: String| log.line(module, level, text);
-    let made = create(placed, Origin::Reload, router, &mut tell);
-    made.unwrap_or_else(|failure| {
-        broken(log, &placed.section.name, &failure.text);
-        None
-    })
+    };
+    Ok((in_force, failures))
 }
 
 /// What was tried before has failed now: a defect of the router.
-fn broken(log: &Log, what: &str, text: &str) {
-    let words = format!("Reload: {what} is not as the file says: {text}; restart the router");
-    log.line(Module::Agent, Level::Critical, words);
+fn broken(placed: &Placed, text: &str) -> String {
+    let (line, name) = (placed.section.line, &placed.section.name);
+    format!("{name} on line {line} is not as the file says: {text}")
 }
 
 /// The log's settings as they are, with what the file says differently.

@@ -14,9 +14,12 @@ pub(super) const CHANGEABLE: &[&str] = &[
     "drainSeconds",
     "timestampsInUTC",
     "timestampFormat",
-    "debugDumpFile",
-    "allowUnsettledMulticast",
+    NOT_OBEYED[0],
+    NOT_OBEYED[1],
 ];
+
+/// Attributes of the router that mean nothing to it.
+const NOT_OBEYED: [&str; 2] = ["debugDumpFile", "allowUnsettledMulticast"];
 
 /// Stands for a value that nobody is to see.
 const HIDDEN: &str = "(hidden)";
@@ -33,7 +36,8 @@ pub(super) struct Differences {
     pub(super) lines: Vec<String>,
 }
 
-/// Compares what is in force with what a file says now.
+/// Compares what is in force with what a file says now. What an old section has made is there still
+/// if `is_there` says so.
 ///
 /// # Errors
 ///
@@ -41,13 +45,14 @@ pub(super) struct Differences {
 pub(super) fn compare(
     old: &Configuration,
     new: &Configuration,
+    is_there: impl Fn(usize) -> bool,
 ) -> Result<Differences, Vec<ConfigError>> {
     let mut differences = Differences::default();
     let mut errors = Vec::new();
     router(old, new, &mut differences.lines, &mut errors);
     policy(old, new, &mut differences.lines);
     sections(old, new, &mut differences);
-    followers(old, new, &mut differences);
+    followers(old, new, is_there, &mut differences);
     if errors.is_empty() {
         Ok(differences)
     } else {
@@ -70,7 +75,12 @@ fn router(
             continue;
         }
         if CHANGEABLE.contains(&name) {
-            lines.push(format!("changed router: {}", change(was, is, name)));
+            let obeyed = if NOT_OBEYED.contains(&name) {
+                " (not obeyed)"
+            } else {
+                ""
+            };
+            lines.push(format!("changed router: {}{obeyed}", change(was, is, name)));
             continue;
         }
         let section = new.router_section.as_ref();
@@ -104,7 +114,7 @@ fn policy(old: &Configuration, new: &Configuration, lines: &mut Vec<String>) {
             is.admin_status.to_string(),
         ),
         (
-            "allowUserIdProxy",
+            "allowUserIdProxy (not obeyed)",
             was.user_id_proxy.to_string(),
             is.user_id_proxy.to_string(),
         ),
@@ -162,7 +172,12 @@ fn sections(old: &Configuration, new: &Configuration, differences: &mut Differen
 }
 
 /// A listener has its service from when it was made: it changes with that.
-fn followers(old: &Configuration, new: &Configuration, differences: &mut Differences) {
+fn followers(
+    old: &Configuration,
+    new: &Configuration,
+    is_there: impl Fn(usize) -> bool,
+    differences: &mut Differences,
+) {
     let is_service = |at: &usize| new.entities[*at].is_of_type("authServicePlugin");
     let renewed = differences.changed.iter().map(|(_, at)| at);
     let renewed = renewed
@@ -172,9 +187,9 @@ fn followers(old: &Configuration, new: &Configuration, differences: &mut Differe
         .filter_map(|at| new.entities[*at].entity.name())
         .collect();
     let kept = std::mem::take(&mut differences.kept).into_iter();
-    let (follow, stay): (Vec<_>, Vec<_>) = kept.partition(|(_, at)| {
+    let (follow, stay): (Vec<_>, Vec<_>) = kept.partition(|(was, at)| {
         let service = new.entities[*at].entity.text("saslPlugin");
-        service.is_some_and(|service| services.contains(&service))
+        is_there(*was) && service.is_some_and(|service| services.contains(&service))
     });
     differences.kept = stay;
     for (was, at) in follow {
@@ -266,7 +281,7 @@ mod tests {
     }
 
     fn lines(old: &str, new: &str) -> Vec<String> {
-        compare(&read(old), &read(new)).unwrap().lines
+        compare(&read(old), &read(new), |_| true).unwrap().lines
     }
 
     #[test]
@@ -280,7 +295,8 @@ mod tests {
     fn differences_are_told_with_old_and_new_values() {
         let address = |prefix: &str| format!("address {{\n prefix: {prefix}\n}}\n");
         let log = "log {\n module: DEFAULT\n enable: info+\n}\n";
-        let old = "router {\n metadata: x\n}\nlistener {\n port: 5000\n}\n".to_owned();
+        let old =
+            "router {\n metadata: x\n debugDumpFile: y\n}\nlistener {\n port: 5000\n}\n".to_owned();
         let old = old + &address("a") + &address("b") + log;
         let new = "listener {\n port: 5000\n idleTimeoutSeconds: 30\n}\naddress {\n prefix: a\n \
                    distribution: multicast\n}\nlog {\n module: DEFAULT\n enable: debug+\n}\n\
@@ -288,6 +304,7 @@ mod tests {
         assert_eq!(
             lines(&old, new),
             [
+                "changed router: debugDumpFile y -> (none) (not obeyed)",
                 "changed router: metadata x -> (none)",
                 "changed listener :5000: idleTimeoutSeconds 16 -> 30",
                 "changed address a: distribution balanced -> multicast",
@@ -326,7 +343,7 @@ mod tests {
     #[test]
     fn what_cannot_change_while_a_router_runs_is_refused_with_its_line() {
         let new = "router {\n id: B\n workerThreads: 4\n}\n";
-        let errors = compare(&read("router {\n id: A\n}\n"), &read(new)).unwrap_err();
+        let errors = compare(&read("router {\n id: A\n}\n"), &read(new), |_| true).unwrap_err();
         let told: Vec<_> = errors
             .iter()
             .map(|error| (error.line, error.attribute.as_deref()))

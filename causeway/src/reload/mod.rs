@@ -13,8 +13,11 @@
 mod commit;
 mod compare;
 mod in_force;
+mod plan;
 mod prepare;
+mod rehearse;
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -29,13 +32,15 @@ pub(crate) use self::in_force::InForce;
 pub(crate) use self::prepare::Prepared;
 
 use self::prepare::Task;
+use self::rehearse::Model;
 use crate::log::{Level, Log, Module};
 use crate::orders::Asked;
 
 /// How often preparing begins again because requests have changed something meanwhile.
 const ATTEMPTS: u32 = 5;
 
-type Outcome = Result<Prepared, Vec<String>>;
+/// A configuration that can be put in force, or everything that is wrong.
+pub(crate) type Outcome = Result<Prepared, Vec<String>>;
 
 /// The configuration that is in force, and the next one.
 #[derive(Debug)]
@@ -95,13 +100,20 @@ impl Reloads {
         let task = Task {
             path: path.unwrap_or_default(),
             in_force: Arc::clone(&self.in_force),
-            made: agent.amend().made(plane),
-            router: self.router.clone(),
-            settings: Arc::clone(plane.settings()),
+            model: Model {
+                router: self.router.clone(),
+                settings: Arc::clone(plane.settings()),
+                configured: agent.amend().configured(plane),
+            },
         };
         let (results, waker) = (self.results.0.clone(), Arc::clone(&self.waker));
         let work = move || {
-            let outcome = prepare::prepare(&task);
+            // The router goes on, and so may the next reload.
+            let outcome = panic::catch_unwind(AssertUnwindSafe(|| prepare::prepare(&task)));
+            let outcome = outcome.unwrap_or_else(|_| {
+                let text = "a defect of the router: preparing it has panicked, see the log";
+                Err(vec![text.to_owned()])
+            });
             // The router may have ended meanwhile; then nobody is waiting.
             drop(results.send(outcome));
             drop(waker.wake());
@@ -127,7 +139,7 @@ impl Reloads {
         let Some((asked, attempts)) = &mut self.under_way else {
             return;
         };
-        let requests = site.agent.amend().made(site.plane).requests;
+        let requests = site.agent.amend().requests();
         let is_outdated = |prepared: &Prepared| prepared.requests != requests;
         if outcome.as_ref().is_ok_and(is_outdated) {
             *attempts += 1;
@@ -154,15 +166,17 @@ impl Reloads {
         site: &mut Site<'_>,
     ) -> Result<Reloaded, Vec<String>> {
         let warnings = prepared.configuration.warnings.iter();
-        let reloaded = Reloaded {
+        let mut reloaded = Reloaded {
             changes: prepared.differences.lines.clone(),
             warnings: warnings.map(ToString::to_string).collect(),
             is_applied: !is_check,
+            failures: Vec::new(),
         };
         let reserved = commit::reserve(&prepared, &self.in_force, is_check, site)?;
         if !is_check {
-            let in_force = commit::commit(prepared, &self.in_force, reserved, site)?;
-            self.in_force = Arc::new(in_force);
+            let done = commit::commit(prepared, &self.in_force, reserved, site)?;
+            self.in_force = Arc::new(done.0);
+            reloaded.failures = done.1;
         }
         Ok(reloaded)
     }
@@ -207,6 +221,9 @@ fn tell(result: &Result<Reloaded, Vec<String>>, log: &Log) {
                 "possible"
             };
             line(Level::Notice, format!("{count} {noun} {verb}"));
+            for failure in &reloaded.failures {
+                line(Level::Critical, format!("{failure}; restart the router"));
+            }
         }
         Err(errors) => {
             for error in errors {

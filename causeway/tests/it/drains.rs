@@ -8,10 +8,11 @@ use std::time::Duration;
 use causeway::{ClusterSettings, End, Readiness, Topology};
 
 use crate::harness::{
-    CAUSEWAY, PATIENCE, Router, client, configuration, contains, converged, read_to_end,
+    CAUSEWAY, PATIENCE, Router, client, configuration, contains, converged, read_to_end, signal,
     start_inside,
 };
 use crate::threats::exchange::wait_until;
+use crate::threats::manager::Manager;
 use crate::threats::peer::{Peer, message, open};
 
 /// A configuration whose router waits so long.
@@ -97,6 +98,42 @@ fn a_second_signal_waits_for_nothing() {
     router.signal("TERM");
     router.wait_for("nothing is waited for");
     assert_eq!(router.wait().code(), Some(0));
+}
+
+#[test]
+fn a_second_drain_shortens_the_wait_and_who_asked_is_in_the_log() {
+    let mut router = Router::start_with(&patient(60), &["--workers", "2"]);
+    let (_consumer, _producer, _) = unsettled(router.port);
+    let mut manager = Manager::start(&router);
+    for (seconds, words) in [
+        (3600, "Draining: "),
+        (7200, "what is in flight may take 3"),
+        (1, "what is in flight may take 1 s"),
+    ] {
+        assert_eq!(manager.drain(seconds), 200);
+        router.wait_for(words);
+        let done = router.wait_for("Done: DRAIN");
+        assert!(done.contains("by connection [C"), "{done}");
+    }
+    router.wait_for("Not drained after ");
+    assert_eq!(router.wait().code(), Some(0));
+}
+
+#[test]
+fn who_stops_waiting_for_a_drain_is_not_told_that_it_failed() {
+    let mut router = Router::start_with(&patient(60), &["--workers", "2"]);
+    let (_consumer, _producer, _) = unsettled(router.port);
+    let url = format!("amqp://127.0.0.1:{}", router.port);
+    let asking = client(&["drain", "--seconds", "3600", "--url", &url]);
+    router.wait_for("Draining: ");
+    signal(asking.id(), "INT");
+    let output = asking.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("stopped") && !said.contains("closed"),
+        "{said}"
+    );
 }
 
 #[test]

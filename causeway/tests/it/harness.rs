@@ -13,6 +13,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use causeway::config::Configuration;
 use causeway::log::{self, Log, LogSettings, Module};
 use causeway::{Cluster, ClusterSettings, RunSettings, config};
 use socket2::{Domain, Socket, Type};
@@ -114,6 +115,14 @@ pub(crate) fn converged(settings: ClusterSettings) -> Cluster {
 /// Starts a router in this process; its log goes nowhere else.
 pub(crate) fn start_inside(text: &str, workers: u16) -> (causeway::Router, Log) {
     let configuration = config::parse(&Arc::from("test.conf"), text).unwrap();
+    start_configured(&configuration, workers)
+}
+
+/// The same with a configuration that may have been read from a file.
+pub(crate) fn start_configured(
+    configuration: &Configuration,
+    workers: u16,
+) -> (causeway::Router, Log) {
     let mut settings = LogSettings::default();
     settings.module_mut(Module::Default).output = Some(log::Output::named("/dev/null"));
     let log = Log::start(&settings).unwrap();
@@ -121,7 +130,7 @@ pub(crate) fn start_inside(text: &str, workers: u16) -> (causeway::Router, Log) 
         workers: Some(workers),
         ..RunSettings::default()
     };
-    let router = causeway::Router::start(&configuration, run, log.clone()).unwrap();
+    let router = causeway::Router::start(configuration, run, log.clone()).unwrap();
     (router, log)
 }
 

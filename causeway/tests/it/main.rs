@@ -15,6 +15,7 @@ mod losses;
 mod management;
 mod names;
 mod reloads;
+mod requests;
 mod routers;
 mod serves;
 mod services;

@@ -10,38 +10,42 @@ use std::thread;
 use std::time::Duration;
 
 use amqp_codec::Value;
+use causeway::config;
 use management::client::Query;
 use rcgen::{CertificateParams, KeyPair};
 
-use crate::harness::{CAUSEWAY, Directory, Port, Router, configuration, contains, start_inside};
+use crate::harness::{
+    CAUSEWAY, Directory, PATIENCE, Port, Router, configuration, contains, start_configured,
+    start_inside,
+};
 use crate::threats::exchange::wait_until;
 use crate::threats::manager::Manager;
 use crate::threats::peer::Peer;
 
 /// One listener, with attributes, on a port.
-fn listener(port: u16, attributes: &str) -> String {
+pub(crate) fn listener(port: u16, attributes: &str) -> String {
     format!("listener {{\n host: 127.0.0.1\n port: {port}\n{attributes}}}\n")
 }
 
-const ANONYMOUS: &str = " saslMechanisms: ANONYMOUS\n";
-const HEAD: &str = "router {\n id: Tested\n}\n";
+pub(crate) const ANONYMOUS: &str = " saslMechanisms: ANONYMOUS\n";
+pub(crate) const HEAD: &str = "router {\n id: Tested\n}\n";
 
 /// A router with one listener on a port of its own, which is in the file, and more sections.
-fn start(attributes: &str, more: &str) -> (Router, Port) {
+pub(crate) fn start(attributes: &str, more: &str) -> (Router, Port) {
     let port = Port::new();
     let text = format!("{HEAD}{}{more}", listener(port.number(), attributes));
     let router = Router::start_with(&text, &["--workers", "2"]);
     (router, port)
 }
 
-fn lines(bytes: &[u8]) -> Vec<String> {
+pub(crate) fn lines(bytes: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(bytes)
         .lines()
         .map(str::to_owned)
         .collect()
 }
 
-fn is_refused(output: &Output, words: &str) {
+pub(crate) fn is_refused(output: &Output, words: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(said.contains(words), "{words:?} in {said}");
@@ -318,10 +322,10 @@ fn secrets_are_never_shown() {
     );
 }
 
-const ADDRESS: &str = "org.apache.qpid.dispatch.router.config.address";
+pub(crate) const ADDRESS: &str = "org.apache.qpid.dispatch.router.config.address";
 
 /// The names of all configured addresses.
-fn addresses(manager: &mut Manager) -> Vec<String> {
+pub(crate) fn addresses(manager: &mut Manager) -> Vec<String> {
     let rows = manager.query(Query::new(ADDRESS, ["name"], None));
     let name = |row: &Vec<Value>| row[0].as_str().unwrap_or_default().to_owned();
     rows.iter().map(name).collect()
@@ -372,6 +376,37 @@ fn a_file_that_cannot_be_read_changes_nothing() {
 }
 
 #[test]
+fn a_reload_that_waits_for_another_begins_when_that_is_done() {
+    let files = Directory::new();
+    let path = files.write("router.conf", &configuration(""));
+    let (router, log) = start_configured(&config::load(&path).unwrap(), 1);
+    let asked = [(); 3].map(|()| router.handle().reload());
+    for done in asked {
+        done.recv_timeout(PATIENCE).unwrap();
+    }
+    log.flush();
+    let rows = log.recent(99).into_iter();
+    let count = rows
+        .filter(|row| row.text.contains("0 changes in force"))
+        .count();
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn the_log_says_who_has_asked_for_a_reload_that_is_in_force() {
+    let (mut router, _port) = start(ANONYMOUS, "");
+    assert!(router.run(&["reload", "--check"]).status.success());
+    assert!(router.run(&["reload"]).status.success());
+    let done = router.wait_for("Done: RELOAD");
+    assert!(done.contains("by connection [C"), "{done}");
+    let before = router.log.iter();
+    let read = before
+        .filter(|line| line.contains("Reload: Reading"))
+        .count();
+    assert_eq!(read, 1, "nothing is done by a check");
+}
+
+#[test]
 fn connectors_go_with_their_connections_and_come_with_new_ones() {
     let remote = Router::start("");
     let (mut router, port) = start(ANONYMOUS, "");
@@ -399,7 +434,7 @@ fn connectors_go_with_their_connections_and_come_with_new_ones() {
 }
 
 /// A certificate for this host that has signed itself, with its key.
-fn certificate() -> (String, String) {
+pub(crate) fn certificate() -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap().pem();

@@ -123,6 +123,7 @@ fn the_log_says_who_changed_what_and_who_was_refused() {
         done,
         [
             ("UPDATE", "type=connection identity=4", by, user, false),
+            ("UPDATE", "type=connection identity=4", by, user, true),
             ("CREATE", "type=listener name=new", by, user, false),
             ("CREATE", "type=listener name=new", by, user, true),
             ("QUERY", "entityType=listener", by, user, false),

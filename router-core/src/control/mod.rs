@@ -262,6 +262,11 @@ impl ControlPlane {
 
     // Configuration.
 
+    /// The next entry gets this number, if it has not been dealt: for who copies those of another.
+    pub fn number_next(&mut self, identity: u64) {
+        self.last_identity = self.last_identity.max(identity.saturating_sub(1));
+    }
+
     /// Adds an entry about addresses and gives it a number; that in the entry is ignored.
     ///
     /// # Errors

@@ -120,6 +120,13 @@ impl Manager {
         query.into_table().rows
     }
 
+    /// Asks the router to end, with so much time; the status.
+    pub(crate) fn drain(&mut self, seconds: u32) -> i32 {
+        let seconds = vec![("seconds", Value::Uint(seconds))];
+        let call = self.client.node_call("DRAIN", seconds);
+        self.ask(&call.message).status
+    }
+
     /// The status of a request for an entity, with its attributes in the body.
     pub(crate) fn change(
         &mut self,
