@@ -57,6 +57,7 @@ impl Control {
                 && let Some(started) = started.take()
             {
                 self.stage.reach(Readiness::Ready);
+                self.service.tell("READY=1");
                 started(self.listening.take().unwrap_or_default());
             }
             if let Some(end) = self.ended(now) {

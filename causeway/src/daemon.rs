@@ -70,14 +70,15 @@ fn run_logged(
     if let Err(words) = raise_open_files() {
         log.line(Module::Server, Level::Warning, words);
     }
-    let router = Router::start(configuration, settings, log.clone())?;
     let service = Service::of_environment();
+    let router = Router::launch(configuration, settings, log.clone(), (None, service))?;
+    let last = Arc::new(AtomicI32::new(0));
+    hear(signals, router.handle(), Arc::clone(&last)).map_err(text)?;
+    // A name that is looked up for long must not keep a signal from being heard.
+    let router = router.wait();
     if router.has_started() {
         started();
-        service.tell("READY=1");
     }
-    let last = Arc::new(AtomicI32::new(0));
-    hear(signals, router.handle(), Arc::clone(&last), service).map_err(text)?;
     Ok(match router.wait() {
         End::RequiredListener => Ended::Status(1),
         End::Stopped | End::Killed => match last.load(Ordering::SeqCst) {
@@ -89,18 +90,13 @@ fn run_logged(
 
 /// Starts the thread that hears signals and makes orders of them; it ends with the process. The
 /// last signal that asked for the end is kept in `last`.
-fn hear(
-    mut signals: Signals,
-    router: RouterHandle,
-    last: Arc<AtomicI32>,
-    service: Service,
-) -> io::Result<()> {
+fn hear(mut signals: Signals, router: RouterHandle, last: Arc<AtomicI32>) -> io::Result<()> {
     let work = move || {
         for signal in signals.forever() {
             if signal == SIGHUP {
-                reload(&router, &service);
+                // Nobody waits for it: the end may be asked for meanwhile.
+                drop(router.reload());
             } else {
-                service.tell("STOPPING=1");
                 last.store(signal, Ordering::SeqCst);
                 router.stop();
             }
@@ -108,20 +104,6 @@ fn hear(
     };
     let name = "signals".to_owned();
     thread::Builder::new().name(name).spawn(work).map(drop)
-}
-
-/// Has the configuration read anew, without waiting for it: the end may be asked for meanwhile.
-fn reload(router: &RouterHandle, service: &Service) {
-    service.tell("RELOADING=1");
-    let (done, service) = (router.reload(), service.clone());
-    let wait = move || {
-        // Where the router has ended meanwhile, nobody says anything any more.
-        done.recv().unwrap_or_default();
-        service.tell("READY=1");
-    };
-    let thread = thread::Builder::new().name("reloading".to_owned());
-    // Without a thread only the service manager does not hear of the end.
-    drop(thread.spawn(wait));
 }
 
 /// Panics go to the log, with the place where they happened.

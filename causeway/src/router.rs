@@ -38,6 +38,7 @@ use crate::post::{Incoming, Intake, Offices};
 use crate::random::Random;
 use crate::readiness::{Readiness, Stage};
 use crate::reload::{InForce, Reloads};
+use crate::service::Service;
 use crate::worker::{self, Worker, WorkerParts};
 
 pub use crate::control::End;
@@ -151,6 +152,22 @@ impl Router {
         log: Log,
         doors: Doors,
     ) -> Result<Self, String> {
+        let service = Service::default();
+        Ok(Self::launch(configuration, settings, log, (doors, service))?.wait())
+    }
+
+    /// Starts a router and does not wait for its listeners. A service manager is told how it is
+    /// doing.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not start, as a text for the user.
+    pub(crate) fn launch(
+        configuration: &Configuration,
+        settings: RunSettings,
+        log: Log,
+        (doors, service): (Doors, Service),
+    ) -> Result<Starting, String> {
         let random = Random::new().map_err(text)?;
         let entity = with_id(configuration.router.clone(), &random)?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -162,6 +179,7 @@ impl Router {
             clock: Clock::start(),
             random,
             log,
+            service,
         };
         announce(configuration, &frame.router, &frame.log);
         frame.start(configuration, entity, doors)
@@ -214,6 +232,28 @@ impl Router {
     }
 }
 
+/// A router whose threads run, and whose listeners are being opened.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    router: Router,
+    listening: Receiver<Vec<Listening>>,
+}
+
+impl Starting {
+    /// What ends it.
+    pub(crate) fn handle(&self) -> RouterHandle {
+        self.router.handle()
+    }
+
+    /// Waits until its listeners are open or it has ended.
+    pub(crate) fn wait(self) -> Router {
+        let mut router = self.router;
+        // It ends without a word if it cannot listen.
+        router.listening = self.listening.recv().ok();
+        router
+    }
+}
+
 impl Drop for Router {
     fn drop(&mut self) {
         if self.control.is_some() {
@@ -244,16 +284,17 @@ struct Frame {
     clock: Clock,
     random: Random,
     log: Log,
+    service: Service,
 }
 
 impl Frame {
-    /// Starts all threads and waits for the control thread's first turn.
+    /// Starts all threads.
     fn start(
         self,
         configuration: &Configuration,
         entity: Entity,
         doors: Doors,
-    ) -> Result<Router, String> {
+    ) -> Result<Starting, String> {
         let log = self.log.clone();
         let shards = self.shards;
         let counters = Counters::new(shards);
@@ -303,6 +344,7 @@ impl Frame {
             intakes: intakes.clone(),
             pipes: Pipes::new(&self.router.id, door.clone(), doors),
             reloads: Reloads::new(in_force, entity, waker),
+            service: self.service.clone(),
             stage: Arc::clone(&stage),
             clock: self.clock,
             log,
@@ -312,13 +354,14 @@ impl Frame {
             .spawn_control(control, threads)
             .inspect_err(|_| abandon(&intakes))
             .map_err(text)?;
-        Ok(Router {
+        let router = Router {
             id: self.router.id.to_string(),
-            listening,
+            listening: None,
             handle: RouterHandle { orders, stage },
             door,
             control: Some(control),
-        })
+        };
+        Ok(Starting { router, listening })
     }
 
     fn authority(
@@ -352,12 +395,12 @@ impl Frame {
         Ok(threads)
     }
 
-    /// Starts the control thread, which ends after all others; what it listens on.
+    /// Starts the control thread, which ends after all others; it says what it listens on.
     fn spawn_control(
         &self,
         control: Control,
         threads: Vec<JoinHandle<()>>,
-    ) -> io::Result<(JoinHandle<End>, Option<Vec<Listening>>)> {
+    ) -> io::Result<(JoinHandle<End>, Receiver<Vec<Listening>>)> {
         let (started, listening) = mpsc::channel();
         let log = self.log.clone();
         let work = move || {
@@ -373,8 +416,7 @@ impl Frame {
         let thread = thread::Builder::new()
             .name("control".to_owned())
             .spawn(work)?;
-        // It ends without a word if it cannot listen.
-        Ok((thread, listening.recv().ok()))
+        Ok((thread, listening))
     }
 
     fn shard(

@@ -8,7 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 
 /// The way to the service manager.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Service {
     place: Option<SocketAddr>,
 }
@@ -22,10 +22,11 @@ impl Service {
     }
 
     /// Tells it something, such as `READY=1`. That it does not listen is no reason to do anything
-    /// else.
+    /// else, nor to wait.
     pub(crate) fn tell(&self, what: &str) {
         if let Some(place) = &self.place
             && let Ok(socket) = UnixDatagram::unbound()
+            && socket.set_nonblocking(true).is_ok()
         {
             drop(socket.send_to_addr(what.as_bytes(), place));
         }

@@ -137,3 +137,28 @@ pub(crate) fn drain(
     body.push("seconds", number(seconds));
     Ok(Response::new(Status::Ok, Value::Map(body)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asked_is_told_of_what_failed_behind_the_point_of_no_return() {
+        let reloaded = Reloaded {
+            changes: vec!["added address a".to_owned()],
+            is_applied: true,
+            failures: vec!["address on line 7 is not as the file says".to_owned()],
+            ..Reloaded::default()
+        };
+        let answer = response(Ok(reloaded));
+        assert_eq!(answer.status, Status::InternalError);
+        assert!(
+            answer
+                .text
+                .contains("restart the router: address on line 7")
+        );
+        let map = answer.body.as_map().unwrap();
+        assert_eq!(map.get("applied"), Some(&Value::Bool(true)));
+        assert!(map.get("errors").is_some());
+    }
+}

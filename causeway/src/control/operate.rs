@@ -34,6 +34,7 @@ impl Control {
         let now = self.clock.now();
         self.process.note_end(bound);
         self.stage.reach(Readiness::Draining);
+        self.service.tell("STOPPING=1");
         self.log.line(Module::Server, Level::Notice, "Shut Down");
         self.listeners.close_for_messages();
         self.unresolved.clear();
@@ -69,13 +70,29 @@ impl Control {
         }
         if let Some(prepared) = self.reloads.take() {
             self.finish_reload(prepared, now);
+            self.tell_reloaded();
         }
         // Behind that: the next one has nothing else to wake this thread.
         while self.reloads.is_idle()
             && let Some(asked) = self.process.take_reload()
         {
+            if !asked.is_check {
+                self.service.tell("RELOADING=1");
+                self.is_reloading = true;
+            }
             let Self { agent, plane, .. } = self;
             self.reloads.begin(asked, agent, plane, &self.log);
+            self.tell_reloaded();
+        }
+    }
+
+    /// Says that the configuration has been read, if it has.
+    fn tell_reloaded(&mut self) {
+        if self.is_reloading && self.reloads.is_idle() {
+            self.is_reloading = false;
+            if self.end.is_none() {
+                self.service.tell("READY=1");
+            }
         }
     }
 

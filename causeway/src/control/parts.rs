@@ -22,6 +22,7 @@ use crate::post::{Intake, Offices};
 use crate::readiness::Stage;
 use crate::reload::Reloads;
 use crate::resolve::Resolver;
+use crate::service::Service;
 
 const FIRST_LISTENER: usize = 1;
 
@@ -67,6 +68,10 @@ pub(crate) struct Control {
     /// What is open, until the router has started.
     pub(super) listening: Option<Vec<Listening>>,
     pub(super) reloads: Reloads,
+    /// What is told how the router is doing.
+    pub(super) service: Service,
+    /// It has been told that the configuration is being read.
+    pub(super) is_reloading: bool,
     pub(super) stage: Arc<Stage>,
     pub(super) end: Option<(End, Drain)>,
 }
@@ -84,6 +89,7 @@ pub(crate) struct ControlParts {
     pub(crate) intakes: Vec<Arc<Intake>>,
     pub(crate) pipes: Pipes,
     pub(crate) reloads: Reloads,
+    pub(crate) service: Service,
     pub(crate) stage: Arc<Stage>,
     pub(crate) clock: Clock,
     pub(crate) log: Log,
@@ -104,6 +110,7 @@ impl Control {
             intakes,
             pipes,
             reloads,
+            service,
             stage,
             clock,
             log,
@@ -132,6 +139,8 @@ impl Control {
             notices: Vec::new(),
             listening: Some(Vec::new()),
             reloads,
+            service,
+            is_reloading: false,
             stage,
             end: None,
         }

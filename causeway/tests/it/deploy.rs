@@ -99,6 +99,25 @@ fn the_commands_of_the_unit_and_of_the_container_are_those_of_the_program() {
     assert!(container.contains("\nUSER causeway\n"));
 }
 
+#[test]
+fn the_service_manager_hears_of_what_is_asked_for_over_amqp() {
+    let directory = Directory::new();
+    let socket = directory.path().join("notify");
+    let service = UnixDatagram::bind(&socket).unwrap();
+    service.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = Command::new(CAUSEWAY);
+    command.arg("run").env("NOTIFY_SOCKET", &socket);
+    let mut router = Router::start_by(command, &configuration(""));
+    assert_eq!(said(&service), "READY=1");
+    assert!(router.run(&["reload", "--check"]).status.success());
+    assert!(router.run(&["reload"]).status.success());
+    assert_eq!(said(&service), "RELOADING=1");
+    assert_eq!(said(&service), "READY=1");
+    assert!(router.run(&["drain"]).status.success());
+    assert_eq!(said(&service), "STOPPING=1");
+    assert_eq!(router.wait().code(), Some(0));
+}
+
 fn said(service: &UnixDatagram) -> String {
     let mut said = [0; 256];
     let count = service.recv(&mut said).unwrap();
