@@ -172,6 +172,10 @@ pub struct Stream {
     pub moved: u32,
     /// The second in which it was last known to wait in a lane that stands still.
     pub stands: Option<u32>,
+    /// The second in which such a lane was last known to wait for more of it.
+    pub starves: Option<u32>,
+    /// The same of a lane in which others wait behind it.
+    pub keeps: Option<u32>,
     /// Bytes for which the session's window is withheld.
     pub withheld: u64,
     /// The last frame has arrived.

@@ -78,6 +78,9 @@ pub enum Mail {
     Standing {
         /// The deliveries at the producers' shard.
         deliveries: Vec<InKey>,
+        /// Those of which all that has come is sent, the first of their lanes, and whether others
+        /// wait behind them there.
+        starving: Vec<(InKey, bool)>,
     },
     /// Whole deliveries that have left the box at one shard, all their copies there included.
     Left {

@@ -46,7 +46,10 @@ impl Shard {
                 bytes,
                 begun,
             } => self.take_progress(to, from, bytes, begun),
-            Mail::Standing { deliveries } => self.take_standing(&deliveries),
+            Mail::Standing {
+                deliveries,
+                starving,
+            } => self.take_standing(&deliveries, &starving),
             Mail::Recall {
                 from,
                 link,

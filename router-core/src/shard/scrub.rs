@@ -3,10 +3,13 @@
 //!
 //! A stream that stalls is its producer's own affair as long as it holds up nothing but itself. On
 //! a connection between routers it is not: who shares its session, its link or the connection's
-//! share of memory has nothing to do with it. Decision: only what others wait behind is cut, so
-//! that a slow consumer alone is never cut off.
+//! share of memory has nothing to do with it. Nor have those in the lane of a consumer that waits
+//! for the rest of a multicast stream, which another consumer holds up. Decision: only what others
+//! wait behind is cut, so that a slow consumer alone is never cut off.
 
 use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
+use std::time::Duration;
 
 use amqp_proto::SessionKey;
 
@@ -14,10 +17,14 @@ use super::conn::{Conn, Fill};
 use super::link::OutLink;
 use super::settle::lost;
 use super::state::Shard;
-use crate::delivery::Place;
+use crate::delivery::{Inbound, Place, Stream};
 use crate::ids::{ConnKey, InKey, Key};
 use crate::limits;
 use crate::notice::LinkEnd;
+
+/// Streams that wait for each other are cut within so many seconds, so that the first one's end
+/// comes in time for the other.
+const SPREAD_SECONDS: u64 = 6;
 
 impl Shard {
     /// Closes what is idle and cuts what is stalled.
@@ -36,7 +43,7 @@ impl Shard {
             if !self.is_behind_by(record) {
                 continue;
             }
-            if self.holds_up_strangers(record) {
+            if self.keeps_from_others(record) || self.keeps_lanes(record) {
                 self.cut(record);
             } else {
                 self.behind.push(record);
@@ -98,7 +105,7 @@ impl Shard {
             return;
         };
         let second = self.second;
-        let since = |out: &Key, time: std::time::Duration| {
+        let since = |out: &Key, time: Duration| {
             let link = self.out_links.get(*out);
             link.filter(|link| u64::from(second.saturating_sub(link.moved)) >= time.as_secs())
         };
@@ -143,10 +150,10 @@ impl Shard {
         self.touch(key);
     }
 
-    /// A stream has come so far ahead of its consumers that its session is held back for it. It is
-    /// looked after if it comes from another router.
-    pub(super) fn note_behind(&mut self, conn: ConnKey, record: InKey) {
-        if self.is_inter_router(conn) && !self.behind.contains(&record) {
+    /// A stream has come so far ahead of its consumers that its session is held back for it, or
+    /// keeps what waits behind it in a lane: it is looked after.
+    pub(super) fn note_behind(&mut self, record: InKey) {
+        if !self.behind.contains(&record) {
             self.behind.push(record);
         }
     }
@@ -158,21 +165,40 @@ impl Shard {
 
     /// Whether a stream has not moved for long, and others cannot because of that.
     fn holds_up_strangers(&self, record: InKey) -> bool {
-        let Some(inbound) = self.inbound.get(record) else {
+        let Some((inbound, _)) = self.stalled(record, limits::STREAM_STALLED) else {
             return false;
         };
-        let Some(stream) = &inbound.stream else {
-            return false;
-        };
+        let conn = self.conns.get(inbound.conn);
+        conn.is_some_and(|conn| stops_others(conn, inbound.session))
+    }
+
+    /// The same of a stream on whose connection there are strangers.
+    fn keeps_from_others(&self, record: InKey) -> bool {
+        let conn = self.inbound.get(record).map(|inbound| inbound.conn);
+        conn.is_some_and(|conn| self.is_inter_router(conn)) && self.holds_up_strangers(record)
+    }
+
+    /// Whether a stream for several consumers keeps what waits behind it in the lane of one,
+    /// because the lane of another, in which it waits, stands. So two can wait for each other that
+    /// came to two lanes in different order. A producer that merely pauses is not a window ahead.
+    fn keeps_lanes(&self, record: InKey) -> bool {
+        // Not both of them in one second.
+        let longer = self.by_origin.hasher().hash_one(record) % SPREAD_SECONDS;
+        let time = limits::STREAM_STALLED + Duration::from_secs(longer);
+        self.stalled(record, time).is_some_and(|(_, stream)| {
+            let is_kept = stream.begun && stream.ahead() >= limits::STREAM_WINDOW;
+            is_kept && self.holds(stream.keeps)
+        })
+    }
+
+    /// A stream that has not moved for so long, and waits for what does not either. One that has
+    /// come whole has no end that its consumers could still be told.
+    fn stalled(&self, record: InKey, time: Duration) -> Option<(&Inbound, &Stream)> {
+        let inbound = self.inbound.get(record)?;
+        let stream = inbound.stream.as_deref()?;
         let stalled = u64::from(self.second.saturating_sub(stream.moved));
-        let Some(conn) = self.conns.get(inbound.conn) else {
-            return false;
-        };
-        // One that has come whole has no end that its consumers could still be told.
-        !stream.complete
-            && stalled >= limits::STREAM_STALLED.as_secs()
-            && self.waits_in_vain(&inbound.place, stream)
-            && stops_others(conn, inbound.session)
+        let is_stalled = !stream.complete && stalled >= time.as_secs();
+        (is_stalled && self.waits_in_vain(&inbound.place, stream)).then_some((inbound, stream))
     }
 
     /// Cuts a stream: its consumers see it aborted, its producer is told that it has failed, and

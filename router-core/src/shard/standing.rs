@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::lanes::origin_of;
-use super::link::OutLink;
+use super::link::{OutLink, Queued};
 use super::state::Shard;
 use crate::delivery::{Place, Stream};
 use crate::ids::{ConnKey, InKey, Key, ShardId};
@@ -26,6 +26,13 @@ use crate::mail::{End, Mail};
 
 /// For how many seconds it holds that a lane stands: it is said again every second.
 const HOLDS: u32 = 2;
+
+/// What a shard hears of its streams in lanes that stand.
+#[derive(Default)]
+struct Standing {
+    deliveries: Vec<InKey>,
+    starving: Vec<(InKey, bool)>,
+}
 
 impl Shard {
     /// For how long whoever a connection leads to may take nothing.
@@ -52,7 +59,7 @@ impl Shard {
             let last = moved.entry(link.conn).or_insert(0);
             *last = link.moved.max(*last);
         }
-        let mut standing = BTreeMap::<ShardId, Vec<InKey>>::new();
+        let mut standing = BTreeMap::<ShardId, Standing>::new();
         for (key, conn) in lanes {
             let last = moved.get(&conn).copied().unwrap_or_default();
             let link = self.out_links.get(key).filter(|link| {
@@ -61,17 +68,36 @@ impl Shard {
                 !is_unseen || self.is_standing(link, last)
             });
             for queued in link.into_iter().flat_map(|link| &link.lane) {
-                if queued.end == End::More
-                    && let Some((shard, delivery)) = origin_of(&queued.forward)
-                {
-                    standing.entry(shard).or_default().push(delivery);
+                if queued.end != End::More {
+                    continue;
+                }
+                let Some((shard, delivery)) = origin_of(&queued.forward) else {
+                    continue;
+                };
+                let of_shard = standing.entry(shard).or_default();
+                match queued.starves() {
+                    true => {
+                        let keeps = link.is_some_and(OutLink::holds_up_strangers);
+                        of_shard.starving.push((delivery, keeps));
+                    }
+                    false => of_shard.deliveries.push(delivery),
                 }
             }
         }
-        for (shard, deliveries) in standing {
+        for (shard, of_shard) in standing {
+            let Standing {
+                deliveries,
+                starving,
+            } = of_shard;
             match shard == self.id {
-                true => self.take_standing(&deliveries),
-                false => self.post(shard, Mail::Standing { deliveries }),
+                true => self.take_standing(&deliveries, &starving),
+                false => self.post(
+                    shard,
+                    Mail::Standing {
+                        deliveries,
+                        starving,
+                    },
+                ),
             }
         }
     }
@@ -79,26 +105,45 @@ impl Shard {
     /// Whether a lane that last moved in a second has stood for too long.
     fn is_standing(&self, link: &OutLink, moved: u32) -> bool {
         let since = u64::from(self.second.saturating_sub(moved));
-        since >= limits::STREAM_STALLED.as_secs() && since >= self.patience(link.conn).as_secs()
+        since >= self.patience(link.conn).as_secs()
     }
 
-    /// Streams wait in lanes that stand.
-    pub(super) fn take_standing(&mut self, deliveries: &[InKey]) {
+    /// Streams wait in lanes that stand, or these for them.
+    pub(super) fn take_standing(&mut self, deliveries: &[InKey], starving: &[(InKey, bool)]) {
         let second = self.second;
         for &record in deliveries {
-            let inbound = self.inbound.get_mut(record);
-            if let Some(stream) = inbound.and_then(|of| of.stream.as_mut()) {
+            if let Some(stream) = self.stream_mut(record) {
                 stream.stands = Some(second);
+            }
+        }
+        for &(record, keeps) in starving {
+            if let Some(stream) = self.stream_mut(record) {
+                stream.starves = Some(second);
+                if keeps {
+                    stream.keeps = Some(second);
+                    self.note_behind(record);
+                }
             }
         }
     }
 
-    /// Whether what a stream waits for stands still.
+    fn stream_mut(&mut self, record: InKey) -> Option<&mut Stream> {
+        self.inbound.get_mut(record)?.stream.as_deref_mut()
+    }
+
+    /// Whether what was said once in a second holds yet.
+    pub(super) fn holds(&self, said: Option<u32>) -> bool {
+        said.is_some_and(|at| self.second.saturating_sub(at) <= HOLDS)
+    }
+
+    /// Whether what a stream waits for stands still. A lane that waits for more of it says nothing
+    /// of that where another one's pace is what counts.
     pub(super) fn waits_in_vain(&self, place: &Place, stream: &Stream) -> bool {
         match place {
-            Place::Sent { .. } | Place::Fan(_) => stream
-                .stands
-                .is_some_and(|at| self.second.saturating_sub(at) <= HOLDS),
+            Place::Sent { .. } | Place::Fan(_) => {
+                let waits_for_copy = stream.ahead() >= limits::STREAM_WINDOW;
+                self.holds(stream.stands) || !waits_for_copy && self.holds(stream.starves)
+            }
             Place::Line(waiting) => self.lines_moved.get(&waiting.key).is_none_or(|&moved| {
                 let since = u64::from(self.second.saturating_sub(moved));
                 since >= limits::STREAM_STALLED.as_secs()
@@ -151,5 +196,13 @@ impl OutLink {
     /// Whether nothing of its first message has been sent.
     fn has_not_begun(&self) -> bool {
         self.lane.front().is_none_or(|first| first.begun.is_none())
+    }
+}
+
+impl Queued {
+    /// Whether its lane waits for more of it.
+    fn starves(&self) -> bool {
+        let is_waited_for = self.begun.is_some() && self.end == End::More;
+        is_waited_for && self.forward.payload.is_empty()
     }
 }

@@ -224,8 +224,8 @@ impl Shard {
         if before == due {
             self.review_window(conn, session);
         }
-        if before == 0 && due > 0 {
-            self.note_behind(conn, record);
+        if before == 0 && due > 0 && self.is_inter_router(conn) {
+            self.note_behind(record);
         }
         if before != due {
             self.withhold_for_streams(conn, session, before, due);

@@ -449,3 +449,110 @@ fn a_state_that_comes_with_the_last_of_a_message_goes_on_with_it() {
         assert_eq!(world.peers[consumer].received(), [whole]);
     }
 }
+
+/// Two shards that each begin to send a large message to a consumer of their own and then hear of
+/// the other's: each is first in one consumer's lane and waits in the other's.
+#[test]
+fn of_messages_that_wait_for_each_other_one_arrives_and_the_other_has_an_outcome() {
+    for settled in [false, true] {
+        let mut world = World::with_default(2, Treatment::Multicast);
+        let consumers = [world.connect(0), world.connect(1)];
+        for consumer in consumers {
+            world.receiver(consumer, "r", "m", 10);
+        }
+        let producers = [world.connect(0), world.connect(1)];
+        let senders = producers.map(|producer| world.sender(producer, "s", "m"));
+        let bodies = [1, 2].map(|mark| vec![mark; 4_000_000]);
+        let wholes = bodies.map(|body| MessageBuilder::new().data(body).build());
+        for shard in 0..2 {
+            world.keep_busy(ShardId(shard));
+        }
+        for at in 0..2 {
+            let first = &wholes[at][..LARGE];
+            assert!(world.send_part(producers[at], senders[at], first, settled, true));
+        }
+        for shard in 0..2 {
+            world.let_take_mail(ShardId(shard));
+        }
+        let mut rests = [0, 1].map(|at| Payload::from(wholes[at].slice(LARGE..)));
+        let mut ended = [None; 2];
+        for second in 0..20 {
+            for at in 0..2 {
+                if ended[at].is_none()
+                    && world.pour(producers[at], senders[at], &mut rests[at], settled, false)
+                {
+                    ended[at] = Some(second);
+                }
+            }
+            pass(&mut world, 1);
+        }
+        assert!(matches!(ended, [Some(10..=16), Some(10..=16)]), "{ended:?}");
+        let received = world.peers[consumers[0]].received().concat();
+        let arrived = wholes.iter().position(|whole| *whole == received);
+        let arrived = arrived.expect("one of them is whole");
+        assert_eq!(world.peers[consumers[1]].received(), [&wholes[arrived]]);
+        if !settled {
+            for consumer in consumers {
+                let id = world.peers[consumer].messages[0].1;
+                world.dispose(consumer, id, DeliveryState::Accepted, true);
+            }
+            let told = producers.map(|producer| world.peers[producer].outcome(0));
+            let lost = &told[1 - arrived];
+            assert_eq!(told[arrived], Some((Some(DeliveryState::Accepted), true)));
+            assert!(
+                matches!(lost, Some((Some(DeliveryState::Modified(_)), true))),
+                "{lost:?}"
+            );
+        }
+        assert!(world.nothing_under_way());
+    }
+}
+
+/// A consumer that takes nothing sets the pace of a message for several, unless others wait.
+#[test]
+fn a_message_for_all_may_wait_for_one_that_takes_nothing_unless_others_wait_behind_it() {
+    for others in [false, true] {
+        let mut world = World::with_default(2, Treatment::Multicast);
+        let slow = world.connect_with_window(1, 1);
+        world.receiver(slow, "slow", "m", 10);
+        let quick = world.connect(0);
+        world.receiver(quick, "quick", "m", 10);
+        let producer = world.connect(0);
+        let sender = world.sender(producer, "s", "m");
+        let mut rest = Payload::from(Bytes::from(message(4_000_000)));
+        assert!(!world.pour(producer, sender, &mut rest, false, false));
+        if others {
+            let other = world.connect(0);
+            let sender = world.sender(other, "other", "m");
+            assert!(world.send(other, sender, &message(10), false));
+        }
+        pass(&mut world, 60);
+        let told = world.peers[producer].outcome(0);
+        assert_eq!(told.is_some(), others, "{told:?}");
+        let received = world.peers[quick].received();
+        assert_eq!(received, vec![message(10); usize::from(others)]);
+    }
+}
+
+/// A producer that pauses in the middle of a message is waited for, whoever waits behind it.
+#[test]
+fn a_message_for_all_whose_producer_pauses_is_not_cut() {
+    let mut world = World::with_default(2, Treatment::Multicast);
+    let consumers = [world.connect(0), world.connect(1)];
+    for consumer in consumers {
+        world.receiver(consumer, "r", "m", 10);
+    }
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "s", "m");
+    let rest = begin(&mut world, producer, sender);
+    let other = world.connect(1);
+    let behind = world.sender(other, "other", "m");
+    assert!(world.send(other, behind, &message(10), false));
+    pass(&mut world, 60);
+    assert_eq!(world.peers[producer].outcome(0), None);
+    assert!(world.send_part(producer, sender, &rest, false, false));
+    for consumer in consumers {
+        let received = world.peers[consumer].received();
+        assert_eq!(received, [message(2 * LARGE), message(10)]);
+    }
+}
