@@ -462,9 +462,12 @@ fn address(row: &AddressRow, counters: AddressCounters, name: &str) -> Value {
     }
 }
 
-/// Figures by the indices of routers, as many as the incumbent shows.
+/// Figures by the indices of routers, as many as the incumbent shows, and as far beyond that as
+/// there are any.
 fn by_router<T: Copy + Default>(counts: &[(u16, T)], value: impl Fn(T) -> Value) -> Value {
-    let mut list = [T::default(); ROUTERS_SHOWN];
+    let last = counts.iter().map(|(router, _)| usize::from(*router) + 1);
+    let length = last.max().unwrap_or(0).max(ROUTERS_SHOWN);
+    let mut list = vec![T::default(); length];
     for (router, count) in counts {
         if let Some(place) = list.get_mut(usize::from(*router)) {
             *place = *count;

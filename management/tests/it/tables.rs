@@ -1,5 +1,7 @@
 //! The columns, their order and their AMQP types: what the incumbent's tools index by.
 
+use std::time::Duration;
+
 use amqp_codec::{Encoded, Map, Value};
 use router_core::counters::Counter;
 use router_core::ids::ConnectionId;
@@ -147,6 +149,14 @@ fn a_link_has_29_columns() {
     };
     let head = [3, 0, 5, 0].map(Value::Ulong);
     assert_eq!((histogram.len(), &histogram[..4]), (128, &head[..]));
+    // In a network of hundreds no router is left out.
+    world.links[0].ingress = Some(vec![(0, 3), (700, 5)]);
+    world.now = world.now + Duration::from_secs(60);
+    let table = world.query(&full("router.link"));
+    let Value::List(histogram) = table.value(&table.rows[0], "ingressHistogram") else {
+        panic!("a list")
+    };
+    assert_eq!((histogram.len(), &histogram[700]), (701, &Value::Ulong(5)));
 }
 
 #[test]

@@ -209,6 +209,16 @@ impl Paths {
         self.known.get(id).copied()
     }
 
+    /// The indices, in their order, that have ceased to be those of their routers since some paths.
+    #[must_use]
+    pub fn left_since(&self, before: &Self) -> Vec<u16> {
+        let left = before.known.iter();
+        let left = left.filter(|&(id, index)| self.known.get(id) != Some(index));
+        let mut left: Vec<u16> = left.map(|(_, &index)| index).collect();
+        left.sort_unstable();
+        left
+    }
+
     /// Hops to the farthest router that can be reached.
     #[must_use]
     pub fn radius(&self) -> u32 {

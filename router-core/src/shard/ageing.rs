@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 
+use super::link::{OutLink, Queued};
 use super::state::Shard;
-use super::trouble::{Ageing, OLD_SECONDS, Trouble, seconds_since};
+use super::trouble::{Ageing, OLD_SECONDS, Trouble, is_old, seconds_since};
 use crate::counters::Counter;
-use crate::delivery::{Inbound, Place};
-use crate::ids::{ConnKey, InLinkKey, Key, LinkId};
+use crate::delivery::{Inbound, Outbound, Place};
+use crate::ids::{ConnKey, InLinkKey, Key, LinkId, OutKey};
 use crate::mail::End;
 use crate::notice::Notice;
 
@@ -47,12 +48,12 @@ impl Shard {
             return;
         }
         let mut found = Vec::new();
-        let (stuck_in, blocked_in) = self.look_at_producers(&mut found);
-        let (stuck_out, blocked_out) = self.look_at_consumers(&mut found);
+        let stuck_in = self.look_at_producers(&mut found);
+        let (stuck_out, blocked) = self.look_at_consumers(&mut found);
         let now = Ageing {
             looked: self.second,
             stuck: stuck_in + stuck_out,
-            blocked: blocked_in + blocked_out,
+            blocked,
         };
         let before = std::mem::replace(&mut self.ageing, now);
         let counters = &mut self.counters;
@@ -65,7 +66,9 @@ impl Shard {
         }
     }
 
-    fn look_at_producers(&mut self, found: &mut Vec<Found>) -> (u64, u64) {
+    /// What of producers' links is stuck. That one has no credit is told and not counted: it may
+    /// mean no more than that nobody receives.
+    fn look_at_producers(&mut self, found: &mut Vec<Found>) -> u64 {
         let mut old = BTreeMap::<Key, u64>::new();
         for (_, inbound) in self.inbound.iter() {
             if let Some(InLinkKey(link)) = inbound.link
@@ -74,11 +77,10 @@ impl Shard {
                 *old.entry(link).or_default() += 1;
             }
         }
-        let (second, mut blocked) = (self.second, 0);
+        let second = self.second;
         for (key, link) in self.in_links.iter_mut() {
             let seconds = seconds_since(link.zero_since, second);
             let is_blocked = seconds > OLD_SECONDS;
-            blocked += u64::from(is_blocked);
             let news = link.trouble.note(old.contains_key(&key), is_blocked);
             if let Some(news) = news {
                 let (conn, link) = (link.conn, link.id);
@@ -90,23 +92,20 @@ impl Shard {
                 });
             }
         }
-        (old.values().sum(), blocked)
+        old.values().sum()
     }
 
     fn look_at_consumers(&mut self, found: &mut Vec<Found>) -> (u64, u64) {
         let mut old = BTreeMap::<Key, u64>::new();
-        for (_, outbound) in self.outbound.iter() {
-            if self.is_old(outbound.born) {
+        for (key, outbound) in self.outbound.iter() {
+            if self.is_stuck_out(OutKey(key), outbound) {
                 *old.entry(outbound.link).or_default() += 1;
             }
         }
         let (second, mut blocked, mut stuck) = (self.second, 0, 0);
         for (key, link) in self.out_links.iter_mut() {
             let sent = old.get(&key).copied().unwrap_or_default();
-            let queued = link.lane.iter().filter(|queued| {
-                queued.end != End::More && second.saturating_sub(queued.forward.born) > OLD_SECONDS
-            });
-            let of_link = sent + queued.count() as u64;
+            let of_link = sent + link.stuck_in_lane(second);
             stuck += of_link;
             let seconds = seconds_since(link.zero_since, second);
             let is_blocked = seconds > OLD_SECONDS;
@@ -138,13 +137,21 @@ impl Shard {
 
     /// Whether a delivery that a producer has sent whole has not ended for long.
     pub(super) fn is_stuck(&self, inbound: &Inbound) -> bool {
-        let is_whole = inbound.stream.is_none() && !matches!(inbound.place, Place::Hold(_));
-        is_whole && self.is_old(inbound.born)
+        let stream = inbound.stream.as_deref();
+        let is_whole = stream.is_none_or(|stream| stream.complete);
+        // A large one that still leaves does not stand.
+        let moved = stream.map_or(0, |stream| stream.moved);
+        let is_held = matches!(inbound.place, Place::Hold(_));
+        is_whole && !is_held && is_old(inbound.born.max(moved), self.second)
     }
 
-    /// Whether what came in in that second is old.
-    pub(super) fn is_old(&self, born: u32) -> bool {
-        self.second.saturating_sub(born) > OLD_SECONDS
+    /// Whether a delivery that has been sent whole has not been settled for long.
+    pub(super) fn is_stuck_out(&self, key: OutKey, outbound: &Outbound) -> bool {
+        let is_being_sent = || {
+            let link = self.out_links.get(outbound.link);
+            link.and_then(OutLink::being_sent) == Some(key)
+        };
+        is_old(outbound.born, self.second) && !is_being_sent()
     }
 
     fn tell_trouble(&mut self, found: &Found) {
@@ -168,5 +175,23 @@ impl Shard {
                 seconds,
             });
         }
+    }
+}
+
+impl OutLink {
+    /// The record of the delivery of which a part has been sent.
+    fn being_sent(&self) -> Option<OutKey> {
+        self.lane.front()?.begun?.record
+    }
+
+    /// Deliveries that have waited in the lane for long and are whole. One that is being sent has
+    /// for as long as nothing more of it was.
+    pub(super) fn stuck_in_lane(&self, second: u32) -> u64 {
+        let is_stuck = |queued: &&Queued| {
+            let moved = queued.begun.map_or(0, |_| self.moved);
+            let is_whole = queued.end != End::More;
+            is_whole && is_old(queued.forward.born.max(moved), second)
+        };
+        self.lane.iter().filter(is_stuck).count() as u64
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::route::Entry;
 
-/// The counts of one link. Few routers send to one consumer: a list, not a table.
+/// The counts of one link. Few routers send to one consumer as a rule: a list, not a table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Histogram {
     own: u64,
+    /// By the router's index, ascending: a thousand may send.
     others: Vec<(u16, u64)>,
 }
 
@@ -21,10 +22,16 @@ impl Histogram {
     }
 
     fn count_other(&mut self, router: u16) {
-        match self.others.iter_mut().find(|(other, _)| *other == router) {
-            Some((_, count)) => *count += 1,
-            None => self.others.push((router, 1)),
+        match self.others.binary_search_by_key(&router, |of| of.0) {
+            Ok(place) => self.others[place].1 += 1,
+            Err(place) => self.others.insert(place, (router, 1)),
         }
+    }
+
+    /// Routers have left the network, these in their order: their indices will be others'.
+    pub(super) fn forget(&mut self, left: &[u16]) {
+        self.others
+            .retain(|(router, _)| left.binary_search(router).is_err());
     }
 
     /// The counts by the indices of the routers, this one's first.

@@ -89,6 +89,12 @@ impl Shard {
             }
         }
         self.adjust_pins(&old);
+        let left = self.paths.left_since(&old);
+        if !left.is_empty() {
+            for (_, link) in self.out_links.iter_mut() {
+                link.histogram.forget(&left);
+            }
+        }
         let remote = |route: &Option<Arc<Route>>| {
             route
                 .as_ref()

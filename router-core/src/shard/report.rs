@@ -9,12 +9,12 @@ use super::conn::{Conn, Phase, Trunking};
 use super::link::{InLink, InTarget, OutLink};
 use super::state::{Shard, Table};
 use crate::delivery::Place;
-use crate::ids::{AddressId, AddressKey, Direction, InLinkKey, Key};
+use crate::ids::{AddressId, AddressKey, Direction, InLinkKey, Key, OutKey};
 use crate::inspect::{
     AddressCounters, Answer, Cipher, ConnectionRow, LinkRow, LinkType, PoolRow, Query, Rows,
     Subject,
 };
-use crate::mail::{End, Mail};
+use crate::mail::Mail;
 use crate::route::DEFAULT_PRIORITY;
 use crate::settings::ConnectionRole;
 
@@ -145,10 +145,10 @@ impl Shard {
     /// What consumers' links have under way and has been sent.
     fn loads_out(&self) -> BTreeMap<Key, Load> {
         let mut loads = BTreeMap::<Key, Load>::new();
-        for (_, outbound) in self.outbound.iter() {
+        for (key, outbound) in self.outbound.iter() {
             let load = loads.entry(outbound.link).or_default();
             load.unsettled += 1;
-            load.old += u64::from(self.is_old(outbound.born));
+            load.old += u64::from(self.is_stuck_out(OutKey(key), outbound));
         }
         loads
     }
@@ -185,11 +185,6 @@ impl Shard {
 
     fn out_row(&self, link: &OutLink, load: Load) -> Option<LinkRow> {
         let conn = self.conns.get(link.conn)?;
-        let old_queued = link
-            .lane
-            .iter()
-            .filter(|queued| queued.end != End::More && self.is_old(queued.forward.born))
-            .count();
         Some(LinkRow {
             id: link.id,
             name: Arc::clone(&link.name),
@@ -208,7 +203,7 @@ impl Shard {
             zero_credit_seconds: self.zero_seconds(link.zero_since),
             credit: conn.engine.credit(link.link),
             settle_rate: link.rate.per_second(self.second),
-            stuck: load.old + old_queued as u64,
+            stuck: load.old + link.stuck_in_lane(self.second),
             priority: link.priority,
             ingress: (link.kind == LinkType::Endpoint
                 && conn.settings.role != ConnectionRole::InterRouter)

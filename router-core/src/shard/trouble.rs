@@ -10,7 +10,7 @@ pub(super) struct Ageing {
     pub(super) looked: u32,
     /// Deliveries that do not end.
     pub(super) stuck: u64,
-    /// Links without credit.
+    /// Links to receivers without credit.
     pub(super) blocked: u64,
 }
 
@@ -38,4 +38,9 @@ impl Trouble {
 /// How long something has been so.
 pub(super) fn seconds_since(since: Option<u32>, second: u32) -> u32 {
     since.map_or(0, |since| second.saturating_sub(since))
+}
+
+/// Whether what has been so since that second is old.
+pub(super) fn is_old(since: u32, second: u32) -> bool {
+    second.saturating_sub(since) > OLD_SECONDS
 }

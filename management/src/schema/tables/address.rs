@@ -115,7 +115,8 @@ pub static ROUTER_ADDRESS: EntityType = EntityType {
         Attribute::new(
             "transitOutstanding",
             List,
-            "Unsettled deliveries to each router, by its index: of balanced ones with a choice.",
+            "Unsettled deliveries to each router, by its index, 128 numbers or up to the last that \
+             has any: of balanced ones with a choice.",
         ),
         Attribute::new(
             "trackedDeliveries",

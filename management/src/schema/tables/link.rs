@@ -97,8 +97,8 @@ const ATTRIBUTES: &[Attribute] = &[
     Attribute::new(
         "ingressHistogram",
         List,
-        "Deliveries to a client by the router where they entered the network: 128 numbers, by its \
-         index, 0 for this one.",
+        "Deliveries to a client by the router where they entered the network: by its index, 0 for \
+         this one, 128 numbers or up to the last that has any.",
     ),
     Attribute::new(
         "priority",

@@ -219,8 +219,14 @@ const ATTRIBUTES: &[Attribute] = &[
     .create(),
     Attribute::graph("addrCount", "Addresses known."),
     Attribute::graph("linkCount", "Links attached."),
-    Attribute::graph("blockedLinkCount", "Links without credit for ten seconds."),
-    Attribute::graph("linksBlocked", "Links without credit for ten seconds."),
+    Attribute::graph(
+        "blockedLinkCount",
+        "Links to receivers without credit for ten seconds.",
+    ),
+    Attribute::graph(
+        "linksBlocked",
+        "Links to receivers without credit for ten seconds.",
+    ),
     Attribute::graph("nodeCount", "Other routers known."),
     Attribute::graph("linkRouteCount", "Link routes configured."),
     Attribute::graph("autoLinkCount", "Auto-links configured."),

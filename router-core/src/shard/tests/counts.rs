@@ -1,5 +1,6 @@
 //! What management is told of how much came and went.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::DeliveryState;
@@ -8,8 +9,10 @@ use amqp_codec::message::{MessageBuilder, Properties};
 
 use super::world::World;
 use crate::counters::Counter;
-use crate::inspect::{AddressCounters, Rows, Subject};
+use crate::inspect::{AddressCounters, LinkRow, Rows, Subject};
+use crate::mail::Mail;
 use crate::notice::Notice;
+use crate::route::{Entry, Paths};
 
 /// The counters of all addresses together.
 fn carried(world: &mut World) -> AddressCounters {
@@ -92,6 +95,17 @@ fn troubles(world: &mut World) -> (usize, usize) {
     (stuck, notices.iter().filter(is_blocked).count())
 }
 
+/// What management shows of links.
+fn link_rows(world: &mut World) -> Vec<LinkRow> {
+    world.control.ask(Subject::Links);
+    world.run();
+    let gathered = world.control.poll_gathered().expect("the shards answer");
+    match gathered.rows {
+        Rows::Links(rows) => rows,
+        _ => panic!("asked for links"),
+    }
+}
+
 fn pass_seconds(world: &mut World, seconds: u64) {
     for _ in 0..seconds {
         world.now = world.now + Duration::from_secs(1);
@@ -126,6 +140,32 @@ fn what_does_not_end_is_counted_and_told_once_as_long_as_it_lasts() {
 }
 
 #[test]
+fn a_large_message_does_not_end_once_it_is_there_and_nobody_settles_it() {
+    let mut world = World::new(2);
+    let consumer = world.connect(1);
+    world.receiver(consumer, "r", "q", 100);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "t", "q");
+    let message = MessageBuilder::new().data(vec![7; 400_000]).build();
+    let stuck = |world: &World| world.counters.total(Counter::DeliveriesStuck);
+    let shown = |world: &mut World| {
+        let rows = link_rows(world);
+        rows.iter().map(|row| row.stuck).sum::<u64>()
+    };
+    let (first, rest) = message.split_at(200_000);
+    assert!(world.send_part(producer, sender, first, false, true));
+    pass_seconds(&mut world, 30);
+    // It comes, however slowly.
+    assert_eq!((stuck(&world), shown(&mut world)), (0, 0));
+    assert!(world.send_part(producer, sender, rest, false, false));
+    pass_seconds(&mut world, 30);
+    assert_eq!((stuck(&world), shown(&mut world)), (2, 2));
+    world.dispose(consumer, 0, DeliveryState::Accepted, true);
+    pass_seconds(&mut world, 6);
+    assert_eq!((stuck(&world), shown(&mut world)), (0, 0));
+}
+
+#[test]
 fn a_link_that_has_used_up_its_credit_is_blocked_after_a_while() {
     let mut world = World::new(1);
     let consumer = world.connect(0);
@@ -145,16 +185,15 @@ fn a_link_that_has_used_up_its_credit_is_blocked_after_a_while() {
 }
 
 #[test]
-fn a_producer_whose_address_nobody_receives_is_blocked_until_it_leaves() {
+fn a_producer_whose_address_nobody_receives_is_told_of_and_not_counted() {
     let mut world = World::new(1);
     let producer = world.connect(0);
     let sender = world.sender(producer, "t", "nobody");
     pass_seconds(&mut world, 20);
-    assert_eq!(world.counters.total(Counter::LinksBlocked), 1);
+    // What is counted are receivers that take nothing; that nobody receives is no trouble of one.
+    assert_eq!(world.counters.total(Counter::LinksBlocked), 0);
     assert_eq!(troubles(&mut world), (0, 1));
     world.detach(producer, sender);
-    pass_seconds(&mut world, 6);
-    assert_eq!(world.counters.total(Counter::LinksBlocked), 0);
 }
 
 #[test]
@@ -171,12 +210,7 @@ fn what_is_under_way_is_tracked_and_what_has_gone_out_is_known_by_its_origin() {
     assert_eq!(carried(&mut world).tracked, 3);
     world.dispose(consumer, 0, DeliveryState::Accepted, true);
     assert_eq!(carried(&mut world).tracked, 2);
-    world.control.ask(Subject::Links);
-    world.run();
-    let gathered = world.control.poll_gathered().expect("the shards answer");
-    let Rows::Links(rows) = gathered.rows else {
-        panic!("asked for links")
-    };
+    let rows = link_rows(&mut world);
     let shown: Vec<_> = rows.iter().map(|row| row.ingress.as_deref()).collect();
     let one = [(0, 1)];
     assert!(
@@ -199,12 +233,7 @@ fn a_settled_message_that_nobody_takes_counts_as_one_that_came() {
         .data("x")
         .build();
     assert!(world.send(producer, anonymous, &message, true));
-    world.control.ask(Subject::Links);
-    world.run();
-    let gathered = world.control.poll_gathered().expect("the shards answer");
-    let Rows::Links(rows) = gathered.rows else {
-        panic!("asked for links")
-    };
+    let rows = link_rows(&mut world);
     let counters = rows[0].counters;
     let counted = (
         counters.deliveries,
@@ -212,4 +241,29 @@ fn a_settled_message_that_nobody_takes_counts_as_one_that_came() {
         counters.dropped_presettled,
     );
     assert_eq!(counted, (1, 1, 1));
+}
+
+#[test]
+fn what_came_by_a_router_that_has_left_does_not_count_for_the_next_with_its_number() {
+    let mut world = World::new(1);
+    let consumer = world.connect(0);
+    world.receiver(consumer, "r", "q", 1);
+    let knows = |world: &mut World, ids: &[(&str, u16)]| {
+        let known = ids.iter().map(|&(id, index)| (Arc::from(id), index));
+        let paths = Paths::new(Vec::new(), Vec::new(), known.collect(), 1);
+        let now = world.now;
+        world.shards[0].take_letter(Mail::Paths(Arc::new(paths)), now);
+    };
+    knows(&mut world, &[("A", 1), ("B", 2)]);
+    for (_, link) in world.shards[0].out_links.iter_mut() {
+        for router in [2, 1, 2] {
+            link.histogram.count(Entry::Router(router));
+        }
+    }
+    let shown = |world: &mut World| link_rows(world)[0].ingress.clone();
+    assert_eq!(shown(&mut world), Some(vec![(1, 1), (2, 2)]));
+    knows(&mut world, &[("A", 1)]);
+    assert_eq!(shown(&mut world), Some(vec![(1, 1)]));
+    knows(&mut world, &[("C", 1), ("A", 2)]);
+    assert_eq!(shown(&mut world), Some(vec![]));
 }
