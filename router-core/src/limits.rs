@@ -13,8 +13,9 @@
 //! + the first ROOMY_SESSIONS sessions             × SESSION_WINDOW_FRAMES × 16 KiB
 //!   (between routers ROOMY_SESSIONS_BETWEEN_ROUTERS)
 //! + further sessions, SESSIONS_PER_CONNECTION     × CROWDED_WINDOW_FRAMES × 16 KiB
-//! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES, twice that where its
-//!                                                 consumers wait for a stream among them
+//! + deliveries it sent, LINK_BYTES a link         ≤ CONNECTION_BYTES, twice that where consumers
+//!                                                 wait for a stream that shares its session
+//! + where they wait for one that does not         ≤ LINK_BYTES and a window, a session
 //! + a message of the routing protocol             ≤ MESH_MESSAGE_BYTES, between routers
 //! + settled deliveries and copies for it, LANE_BYTES a link   ≤ CONNECTION_LANE_BYTES
 //! + names and addresses of links, some copies    2 × ATTACH_BYTES
