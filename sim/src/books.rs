@@ -460,6 +460,8 @@ pub(crate) mod tests {
     use crate::random::Random;
 
     fn link(node: usize, sends: bool) -> LinkBook {
+        let mut rests = Rests::default();
+        rests.begin(Time::ZERO);
         LinkBook {
             peer: 0,
             node,
@@ -470,7 +472,7 @@ pub(crate) mod tests {
             up: Some(Time::ZERO),
             ending: None,
             ended: None,
-            rests: Rests::default(),
+            rests,
         }
     }
 

@@ -8,25 +8,42 @@ use crate::books::{Books, LinkBook, MessageBook};
 impl Books {
     /// A consumer gets something.
     pub(crate) fn took(&mut self, link: usize, now: Time) {
-        let link = &mut self.links[link];
-        let up = link.up.unwrap_or(now);
-        link.rests.end(up, now);
+        let rests = &mut self.links[link].rests;
+        rests.end(now);
+        rests.begin(now);
     }
 
     /// Whether a message may have had to give way to others on a full connection between routers:
     /// it has waited for as long as one must have that is cut or called back, and meanwhile a
     /// consumer of its address got nothing for as long.
     pub(crate) fn gave_way(&self, message: &MessageBook) -> bool {
+        let waited = self.jumped && waited(message);
+        self.map.ids.len() > 1 && (waited || self.rested(message))
+    }
+
+    /// Whether a large message for all may have had to give way to another in the lane of one of
+    /// its consumers: the same holds, or its router slept, and it is more than may be taken before
+    /// it leaves.
+    pub(crate) fn crossed(&self, message: &MessageBook) -> bool {
+        let is_large = message.bytes.len() as u64 > limits::STREAM_WINDOW;
+        is_large && (self.jumped || self.rested(message))
+    }
+
+    fn rested(&self, message: &MessageBook) -> bool {
         let (begun, told) = (message.begun, message.heard.at.unwrap_or(message.begun));
-        let waited = told.saturating_sub(begun) >= limits::STREAM_STALLED;
         let rested = |link: &LinkBook| {
             let is_its = !link.sends && link.address == message.address;
             let until = link.ended.map_or(told, |ended| ended.min(told));
-            let rested = |up| link.rests.was_long(up, begun, until);
-            is_its && link.up.is_some_and(rested)
+            is_its && link.rests.was_long(begun, until)
         };
-        self.map.ids.len() > 1 && waited && (self.jumped || self.links.iter().any(rested))
+        waited(message) && self.links.iter().any(rested)
     }
+}
+
+/// Whether a message has waited for as long as one must have that is cut or called back.
+fn waited(message: &MessageBook) -> bool {
+    let told = message.heard.at.unwrap_or(message.begun);
+    told.saturating_sub(message.begun) >= limits::STREAM_STALLED
 }
 
 #[cfg(test)]

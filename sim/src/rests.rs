@@ -1,5 +1,5 @@
-//! For how long consumers took nothing: routers may let what waits for one that takes nothing give
-//! way to others.
+//! For how long consumers, and receivers on routed links, took nothing of what they were to take:
+//! routers may let what waits for one that takes nothing give way to others, or end its link.
 
 use std::time::Duration;
 
@@ -8,31 +8,46 @@ use router_core::limits;
 
 use crate::heard::SLACK;
 
-/// The shortest rest because of which something may give way: routers count whole seconds, and hear
-/// of what a consumer does a while later.
+/// The shortest rest because of which something may give way, or end: routers count whole seconds,
+/// and hear of what a consumer does a while later.
 const LONG: Duration = limits::STREAM_STALLED.saturating_sub(SLACK);
 
-/// When a consumer last got something, and when it got nothing for long before.
+/// The rests of one that receives.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rests {
-    last: Option<Time>,
-    /// From when until when, in the order of time.
+    /// Since when it has taken nothing, while it is to.
+    since: Option<Time>,
+    /// The long ones before, from when until when, in the order of time.
     long: Vec<(Time, Time)>,
 }
 
 impl Rests {
-    /// The consumer gets something, be it a part of a message.
-    pub(crate) fn end(&mut self, up: Time, now: Time) {
-        let since = self.last.replace(now).unwrap_or(up);
-        if now.saturating_sub(since) >= LONG {
+    /// It is to take something, if it was not before.
+    pub(crate) fn begin(&mut self, now: Time) {
+        self.since.get_or_insert(now);
+    }
+
+    /// It has taken something, be it a part of a message, or is to take nothing any more.
+    pub(crate) fn end(&mut self, now: Time) {
+        if let Some(since) = self.since.take()
+            && now.saturating_sub(since) >= LONG
+        {
             self.long.push((since, now));
         }
     }
 
     /// Whether there was a long rest between two times.
-    pub(crate) fn was_long(&self, up: Time, from: Time, until: Time) -> bool {
+    pub(crate) fn was_long(&self, from: Time, until: Time) -> bool {
         let is_long =
             |&(since, end): &(Time, Time)| end.min(until).saturating_sub(since.max(from)) >= LONG;
-        is_long(&(self.last.unwrap_or(up), until)) || self.long.iter().any(is_long)
+        let present = self.since.map(|since| (since, until));
+        present.iter().chain(&self.long).any(is_long)
+    }
+
+    /// Whether there is a long one, or one was over less than so long ago.
+    pub(crate) fn is_long(&self, now: Time, remembered: Duration) -> bool {
+        let is_long = |since| now.saturating_sub(since) >= LONG;
+        let last = self.long.last();
+        self.since.is_some_and(is_long) || last.is_some_and(|&(_, end)| end + remembered >= now)
     }
 }

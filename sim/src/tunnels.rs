@@ -13,6 +13,7 @@ use router_core::limits;
 
 use crate::heard::{Heard, SLACK};
 use crate::message;
+use crate::rests::Rests;
 
 /// Numbers of messages on routed links begin here, so that one is known that went astray.
 pub(crate) const FIRST: u64 = 1 << 40;
@@ -64,8 +65,8 @@ pub(crate) struct Tunnel {
     /// The device, and the hub once it was asked.
     pub(crate) ends: [EndBook; 2],
     pub(crate) parcels: Vec<usize>,
-    /// What its receiver has kept waiting.
-    quiet: Quiet,
+    /// When its receiver neither took nor settled what it was to.
+    rests: Rests,
     /// The place of the parcel that is to come next, if all went well.
     next: usize,
 }
@@ -92,19 +93,6 @@ pub(crate) struct EndBook {
     /// It took credit back without drain.
     pub(crate) shrank: bool,
 }
-
-/// For how long a receiver took and settled nothing while it was to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Quiet {
-    /// Since when it has, while it is to.
-    since: Option<Time>,
-    /// When the last was over because of which a link may end.
-    over: Option<Time>,
-}
-
-/// The shortest wait because of which a link may end: routers count whole seconds, and hear of what
-/// the ends do a while later.
-const STALLED: Duration = limits::STREAM_STALLED.saturating_sub(SLACK);
 
 /// For how long a link may still end for a wait that is over: what was said of it then may take as
 /// long as a router waits for a detach to be read.
@@ -184,22 +172,6 @@ impl Parcel {
     }
 }
 
-impl Quiet {
-    /// It is over, if there was one.
-    fn end(&mut self, now: Time) {
-        if self.is_long(now) {
-            self.over = Some(now);
-        }
-        self.since = None;
-    }
-
-    /// Whether it lasts for so long that the link may end.
-    fn is_long(&self, now: Time) -> bool {
-        self.since
-            .is_some_and(|since| now.saturating_sub(since) >= STALLED)
-    }
-}
-
 impl Parcel {
     /// Its receiver is still to take or to settle something of it.
     fn is_owed(&self) -> bool {
@@ -232,7 +204,7 @@ impl Tunnel {
             asked: now,
             ends: [device, EndBook::default()],
             parcels: Vec::new(),
-            quiet: Quiet::default(),
+            rests: Rests::default(),
             next: 0,
         }
     }
@@ -361,16 +333,18 @@ impl Tunnels {
         let number = self.parcels.len();
         let tunnel = &mut self.all[parcel.tunnel];
         tunnel.parcels.push(number);
-        tunnel.quiet.since.get_or_insert(parcel.begun);
+        tunnel.rests.begin(parcel.begun);
         self.parcels.push(parcel);
     }
 
     /// The receiver has taken something, or settled it: what it has done is in the books already.
     pub(crate) fn moved(&mut self, tunnel: usize, now: Time) {
         let is_owed = self.is_owed(tunnel);
-        let quiet = &mut self.all[tunnel].quiet;
-        quiet.end(now);
-        quiet.since = is_owed.then_some(now);
+        let rests = &mut self.all[tunnel].rests;
+        rests.end(now);
+        if is_owed {
+            rests.begin(now);
+        }
     }
 
     /// Its sender has sent a delivery to its end, or given it up.
@@ -390,7 +364,7 @@ impl Tunnels {
     fn released(&mut self, number: usize, now: Time) {
         let tunnel = self.parcels[number].tunnel;
         if !self.is_owed(tunnel) {
-            self.all[tunnel].quiet.end(now);
+            self.all[tunnel].rests.end(now);
         }
     }
 
@@ -404,8 +378,7 @@ impl Tunnels {
     /// Whether the receiver of a link takes and settles nothing of what is there for it, or did so
     /// lately, for as long as links may keep others waiting.
     pub(crate) fn kept_waiting(&self, tunnel: usize, now: Time) -> bool {
-        let quiet = &self.all[tunnel].quiet;
-        quiet.is_long(now) || quiet.over.is_some_and(|end| end + REMEMBERED >= now)
+        self.all[tunnel].rests.is_long(now, REMEMBERED)
     }
 
     /// The number of a delivery of which the first has come.

@@ -1,6 +1,6 @@
 //! What may be held for a connection: what its settings say, and what may still come in the windows
 //! that its sessions had been given before that was reached. Worked out from what the plan says of
-//! the connection, not from what the router believes.
+//! the connection; only by how many links its sessions send is asked of the router.
 
 use router_core::limits;
 use router_core::settings::{ConnectionRole, ConnectionSettings};
@@ -17,14 +17,16 @@ pub(crate) fn held(held: &Held, settings: &ConnectionSettings) {
 }
 
 /// Bytes that may be held for a connection with such sessions. Of one by which a single link sends
-/// more is taken while consumers wait for it, a window at a time, whatever came by it before; where
-/// several do, the others may go on beside it until twice as much is held.
+/// more is taken while consumers wait for it, a window at a time, whatever came by it before: what
+/// has come whole and waits, and one stream after the other, until the link holds all that one may
+/// and gets no more credit; what is under way by then may still come, and a window beyond. Where
+/// several links send, the others may go on beside it until twice as much is held.
 fn most(held: &Held, settings: &ConnectionSettings) -> u64 {
     let bound = match held.shared {
         0 => settings.held_bytes,
         _ => settings.held_bytes * 2,
     };
-    let spared = held.alone as u64 * limits::STREAM_WINDOW + windows(settings, held.alone);
+    let spared = held.alone as u64 * limits::LINK_BYTES + windows(settings, held.alone);
     bound + windows(settings, held.alone + held.shared) + spared
 }
 
@@ -71,13 +73,19 @@ mod tests {
     fn what_was_under_way_in_the_windows_of_sessions_may_be_held_besides() {
         held(&of(10_000, 0, 0), &settings(Some(2)));
         held(&of(20_000 + 3 * 2 * 1024, 0, 3), &settings(Some(2)));
-        held(&of(10_000 + 2 * 2048 + 262_144, 1, 0), &settings(Some(2)));
+        held(
+            &of(10_000 + 2 * 2048 + limits::LINK_BYTES, 1, 0),
+            &settings(Some(2)),
+        );
     }
 
     #[test]
-    #[should_panic(expected = "276241 bytes are held for a connection that may have 276240")]
+    #[should_panic(expected = "8402705 bytes are held for a connection that may have 8402704")]
     fn a_byte_more_is_seen() {
-        held(&of(10_001 + 2 * 2048 + 262_144, 1, 0), &settings(Some(2)));
+        held(
+            &of(10_001 + 2 * 2048 + limits::LINK_BYTES, 1, 0),
+            &settings(Some(2)),
+        );
     }
 
     #[test]

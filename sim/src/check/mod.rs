@@ -102,6 +102,16 @@ pub(crate) fn at_rest(scene: &Scene<'_>) {
     tunnels::at_rest(scene);
 }
 
+/// Messages for all that were cut because others waited behind them that they waited for.
+pub(crate) fn crossings(scene: &Scene<'_>) -> u64 {
+    let is_cut = |message: &&MessageBook| {
+        let told = message.heard.state.as_ref().and_then(verdict);
+        let is_alone = !scene.plan.is_mesh() && is_multicast(scene, message);
+        is_alone && told == Some(Verdict::Modified) && scene.books.crossed(message)
+    };
+    scene.books.messages.iter().filter(is_cut).count() as u64
+}
+
 fn is_multicast(scene: &Scene<'_>, message: &MessageBook) -> bool {
     let place = ADDRESSES
         .iter()
@@ -237,7 +247,7 @@ fn copies_outcome(books: &Books, number: usize, message: &MessageBook, told: Ver
         || match told {
             Verdict::Rejected => false,
             Verdict::Accepted => settling_consumer_left(books, message),
-            Verdict::Modified => left || books.gave_way(message),
+            Verdict::Modified => left || books.gave_way(message) || books.crossed(message),
             Verdict::Released => given.is_empty(),
         };
     assert!(

@@ -64,7 +64,9 @@ impl Tie {
     pub(super) fn answered(&mut self, hand: &mut Hand<'_>) {
         self.attached = true;
         if let Some(book) = self.book {
-            hand.books.links[book].up = Some(hand.now);
+            let link = &mut hand.books.links[book];
+            link.up = Some(hand.now);
+            link.rests.begin(hand.now);
         }
     }
 

@@ -2,6 +2,7 @@
 //! wires and goals, the faults. A plan is a value, so that a failing one can be made smaller: peers
 //! and faults have seeds of their own, and what is left does what it did before.
 
+mod crossing;
 mod draw;
 mod gateway;
 mod hubs;
@@ -80,6 +81,7 @@ impl Plan {
             listener.held = held(random);
         }
         plan.add_hubs();
+        plan.add_crossing();
         plan
     }
 }

@@ -108,6 +108,7 @@ impl World {
         Report {
             delivered: self.books.delivered + self.books.tunnels.delivered,
             stalled: self.books.tunnels.stalled,
+            crossed: check::crossings(&self.scene()),
             occurrences: self.occurrences,
             digest: self.digest.finish(),
         }

@@ -29,6 +29,8 @@ pub struct Report {
     pub delivered: u64,
     /// Ends of routed links that heard that they kept others waiting.
     pub stalled: u64,
+    /// Messages for all that were cut because they and others waited for each other.
+    pub crossed: u64,
     /// Things that happened.
     pub occurrences: u64,
     /// A digest of everything that was written on wires; the same seed gives the same.
