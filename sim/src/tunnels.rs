@@ -499,8 +499,9 @@ impl Tunnels {
 
     /// An end hears, unasked, that its link is over: what the other end has got of its deliveries
     /// has an outcome by then. Only who does not read its outcomes for as long as a detach waits
-    /// for that has them later, or never.
-    pub(crate) fn parted(&self, tunnel: usize, side: Side, now: Time) {
+    /// for that has them later, or never; and where the other end has `kept_waiting` others until
+    /// the link was ended for that, and stands still yet, its last words have stayed with it.
+    pub(crate) fn parted(&self, tunnel: usize, side: Side, kept_waiting: bool, now: Time) {
         let book = &self.all[tunnel];
         if book.sender != side || book.end(side).left.is_some() {
             return;
@@ -511,9 +512,12 @@ impl Tunnels {
         if began.is_some_and(|at| now.saturating_sub(at) >= waits) {
             return;
         }
+        let other = book.end(side.other()).peer;
+        let is_mute = kept_waiting && self.was_stalled(other, now, now);
         for &number in &book.parcels {
             let parcel = &self.parcels[number];
-            let is_owed = parcel.arrived && !parcel.settled && !parcel.early;
+            let is_said = is_mute && parcel.gave.is_some();
+            let is_owed = parcel.arrived && !parcel.settled && !parcel.early && !is_said;
             assert!(
                 !is_owed || parcel.heard.state.is_some(),
                 "tunnel {tunnel} ends, parcel {number} has arrived and has no outcome: {parcel:?}"
@@ -608,7 +612,7 @@ mod tests {
         let mut books = sent(1);
         arrive(&mut books, 0);
         books.all[0].end_mut(Side::Hub).go(Time::ZERO);
-        books.parted(0, Side::Device, Time::from_millis(28_000));
+        books.parted(0, Side::Device, false, Time::from_millis(28_000));
     }
 
     #[test]
@@ -616,7 +620,27 @@ mod tests {
         let mut books = sent(1);
         arrive(&mut books, 0);
         books.all[0].end_mut(Side::Hub).go(Time::ZERO);
-        books.parted(0, Side::Device, Time::from_millis(30_000));
+        books.parted(0, Side::Device, false, Time::from_millis(30_000));
+    }
+
+    #[test]
+    fn the_last_words_of_who_stands_still_are_not_missed() {
+        let mut books = sent(1);
+        arrive(&mut books, 0);
+        let (peer, from, until) = (7, Time::ZERO, Time::from_millis(20_000));
+        books.all[0].end_mut(Side::Hub).peer = Some(peer);
+        books.stalls.push(Stall { peer, from, until });
+        books.parcels[0].gave = Some(DeliveryState::Accepted);
+        books.parted(0, Side::Device, true, Time::from_millis(11_000));
+    }
+
+    #[test]
+    #[should_panic(expected = "has no outcome")]
+    fn of_who_has_only_kept_others_waiting_they_are() {
+        let mut books = sent(1);
+        arrive(&mut books, 0);
+        books.parcels[0].gave = Some(DeliveryState::Accepted);
+        books.parted(0, Side::Device, true, Time::from_millis(11_000));
     }
 
     #[test]
@@ -624,6 +648,6 @@ mod tests {
         let mut books = sent(1);
         arrive(&mut books, 0);
         books.all[0].end_mut(Side::Device).left = Some(Leave::Gone);
-        books.parted(0, Side::Device, Time::ZERO);
+        books.parted(0, Side::Device, false, Time::ZERO);
     }
 }

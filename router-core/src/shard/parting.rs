@@ -220,7 +220,8 @@ impl Shard {
             return;
         };
         // The next router knows better whose fault it is, and gets the time to do something.
-        let patience = match self.is_inter_router(link.conn) {
+        let is_neighbor = self.is_inter_router(link.conn);
+        let patience = match is_neighbor {
             true => limits::STREAM_STALLED * 3,
             false => limits::STREAM_STALLED,
         };
@@ -234,7 +235,8 @@ impl Shard {
         if !ends {
             return;
         }
-        if let Some(conn) = conn {
+        // Nor is a neighbour to blame for a client of its own.
+        if let Some(conn) = conn.filter(|_| !is_neighbor) {
             self.notices.push(Notice::PeerMisbehaved {
                 connection: conn.id,
                 condition: STALLED.0.to_owned(),

@@ -265,8 +265,9 @@ impl Peer {
                 panic!("tunnel {tunnel} ends at its {side:?}: {text}: {error:?}, closed {closed}");
             }
             let text = error.and_then(|error| error.description.as_deref());
-            books.tunnels.stalled += u64::from(text == Some(KEPT_WAITING));
-            books.tunnels.parted(tunnel, side, now);
+            let kept_waiting = text == Some(KEPT_WAITING);
+            books.tunnels.stalled += u64::from(kept_waiting);
+            books.tunnels.parted(tunnel, side, kept_waiting, now);
             self.engine.detach(link, closed, None, &mut self.output);
         }
         self.lost(link, now, books);
