@@ -31,7 +31,7 @@ const FIXED_TLS: u64 = 20;
 /// Seeds that found something when they were written down. What is drawn has changed
 /// since, so that they are not all of them still the networks that did; tests of `router-core` keep
 /// the defects.
-const FOUND: [(Kind, u64); 11] = [
+const FOUND: [(Kind, u64); 12] = [
     (Kind::Mesh, 79),    // a message for which all waited, held up by others
     (Kind::Mesh, 548),   // hellos held up with data when a connection was full
     (Kind::Mesh, 569),   // the same, of link states
@@ -42,6 +42,8 @@ const FOUND: [(Kind, u64); 11] = [
     (Kind::Router, 316), // two messages for all, each first in one lane and behind the other's next
     // a neighbour blamed for what a client of its own did not take
     (Kind::Mesh, 1_795_379_807_123_508),
+    // a hub that went before it knew that it was there
+    (Kind::Router, 1_795_383_647_134_910),
     // last words of who stood still when its link was ended for that
     (Kind::Router, 1_795_381_736_138_947),
     (Kind::Tls, 546), // a link lost with a hub whose end its router had yet to learn

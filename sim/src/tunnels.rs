@@ -2,6 +2,7 @@
 //! either end sent, what arrived of it, what was said of it and what its sender heard, and how each
 //! end went. What can be judged at once is judged at once; the rest at rest, by `check`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use amqp_codec::{
@@ -25,6 +26,8 @@ pub(crate) struct Tunnels {
     pub(crate) parcels: Vec<Parcel>,
     /// Connections of hubs.
     pub(crate) hubs: Vec<HubBook>,
+    /// Hubs that have yet to hear that they are connected, with their routers.
+    pub(crate) expected: BTreeMap<usize, usize>,
     /// When a hub last ended a session.
     pub(crate) session_ended: Option<Time>,
     /// When a router found that a connection with another by which routed links may go was no more,
@@ -260,6 +263,7 @@ impl Tunnels {
 
     /// A hub is connected.
     pub(crate) fn hub_came(&mut self, peer: usize, node: usize, now: Time) {
+        self.expected.remove(&peer);
         self.hubs.push(HubBook {
             peer,
             node,
@@ -308,6 +312,11 @@ impl Tunnels {
 
     /// A router knows that nothing is left of a peer.
     pub(crate) fn peer_known_over(&mut self, peer: usize, now: Time) {
+        if let Some(node) = self.expected.remove(&peer) {
+            // Its router may have sent links to it of which it was never to hear.
+            self.hub_came(peer, node, now);
+            self.peer_ending(peer, now);
+        }
         for hub in self.hubs.iter_mut().filter(|hub| hub.peer == peer) {
             hub.over.get_or_insert(now);
         }

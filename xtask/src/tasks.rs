@@ -142,13 +142,24 @@ pub(crate) fn loom(root: &Path) -> Outcome {
     Outcome::of(ran.is_ok, ran.counts)
 }
 
-/// The simulator: a fixed list of seeds and a minute of fresh ones.
+/// The simulator: a fixed list of seeds and a minute of fresh ones, which are those of the commit:
+/// what one run of a commit has found, the next one finds again.
 pub(crate) fn simulation(root: &Path) -> Outcome {
     if !root.join("sim/src/main.rs").exists() {
         return Outcome::skipped("the simulator has no program yet");
     }
-    let arguments = ["run", "--profile", PROFILE, "-p", "sim", "--", "--ci"];
+    let mut arguments = vec!["run", "--profile", PROFILE, "-p", "sim", "--", "--ci"];
+    let first = Program::new(root, "git", &["rev-parse", "HEAD"]).quiet();
+    let first = seed_of(&first.run().output).map(|seed| seed.to_string());
+    if let Some(first) = &first {
+        arguments.extend(["--from", first]);
+    }
     Program::cargo(root, &arguments).outcome_of_sum()
+}
+
+/// The number with which the name of a commit begins.
+fn seed_of(commit: &str) -> Option<u64> {
+    u64::from_str_radix(commit.trim().get(..12)?, 16).ok()
 }
 
 /// Every bench, shortly: that they run is the point, not what they say.

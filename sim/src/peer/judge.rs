@@ -235,6 +235,18 @@ mod tests {
             books.tunnels.all[0].asked,
             books.tunnels.all[0].ends[1].peer,
         ) = (at(10), None);
+        books.tunnels.expected.insert(8, 2);
+        assert!(!is_fair(&books, LOST, 20), "nobody has gone");
+        books.tunnels.peer_known_over(8, at(12));
+        assert!(
+            is_fair(&books, LOST, 20),
+            "before it knew that it was there"
+        );
+        let mut books = link(2);
+        (
+            books.tunnels.all[0].asked,
+            books.tunnels.all[0].ends[1].peer,
+        ) = (at(10), None);
         books.tunnels.hub_came(8, 2, at(0));
         books.tunnels.peer_ending(8, at(1));
         books.tunnels.peer_known_over(8, at(2));

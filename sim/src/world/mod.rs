@@ -71,6 +71,8 @@ impl World {
             plan,
         };
         world.books.outward = world.plan.hubs.clone();
+        let hubs = world.plan.peers.iter().filter(|peer| peer.hub.is_some());
+        world.books.tunnels.expected = hubs.map(|hub| (hub.number, hub.node)).collect();
         if world.plan.is_mesh() {
             world.trouble("it begins");
         }
