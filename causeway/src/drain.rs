@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use amqp_proto::Time;
+use management::counted;
 
 use crate::log::{Level, Log, Module};
 
@@ -74,7 +75,7 @@ impl Drain {
         let bound = self.until.saturating_sub(self.began);
         let text = format!(
             "Draining: nobody new is let in; {} in flight may take {} s to settle",
-            deliveries(in_flight),
+            counted(in_flight, "delivery"),
             bound.as_secs_f64()
         );
         log.line(Module::Server, Level::Notice, text);
@@ -89,17 +90,12 @@ impl Drain {
                 format!("Drained in {took} ms: nothing is in flight"),
             )
         } else {
-            let left = deliveries(in_flight);
+            let left = counted(in_flight, "delivery");
             let text = format!("Not drained after {took} ms: {left} in flight left unsettled");
             (Level::Warning, text)
         };
         log.line(Module::Server, level, text);
     }
-}
-
-fn deliveries(count: usize) -> String {
-    let noun = if count == 1 { "delivery" } else { "deliveries" };
-    format!("{count} {noun}")
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ use router_core::notice::{Notice, cut};
 
 use crate::amend::Amend;
 use crate::asked::{asked, done};
+use crate::counted::counted;
 use crate::create;
+use crate::dummy::callme;
 use crate::host::{Host, ProfileState, Ticket};
 use crate::made::Origin;
 use crate::node;
@@ -30,8 +32,8 @@ use crate::pages::Pages;
 use crate::permit;
 use crate::query::{Plan, is_management};
 use crate::schema::{
-    CONNECTION, CONNECTION_LINK_ROUTE, Entity, EntityType, LOG, MANAGEMENT, ROUTER, ROUTER_ADDRESS,
-    ROUTER_LINK, SSL_PROFILE, shortened,
+    CONNECTION, CONNECTION_LINK_ROUTE, DUMMY, Entity, EntityType, LOG, MANAGEMENT, ROUTER,
+    ROUTER_ADDRESS, ROUTER_LINK, SSL_PROFILE, shortened,
 };
 use crate::settings::link_rule;
 use crate::snapshot::Live;
@@ -351,6 +353,14 @@ impl Agent {
                 let ticket = self.operations.reload(content, context.host)?;
                 Ok(Step::Reload(ticket))
             }
+            "CALLME" => {
+                let target = Target::read(content)?;
+                if target.is_management_node() {
+                    return Err(not_implemented("CALLME", &MANAGEMENT));
+                }
+                let rows = self.store.rows(context.control);
+                Ok(Step::Done(callme(content, &target, rows)?))
+            }
             "DRAIN" if content.text("type")?.is_none_or(is_management) => {
                 let keeps = self.keeps_connections;
                 Ok(Step::Done(operate::drain(content, keeps, context.host)?))
@@ -369,8 +379,8 @@ impl Agent {
         let left = SCOPED_ROUTES_IN_ALL.saturating_sub(context.control.scoped_count());
         let most = SCOPED_ROUTES.min(left / 4);
         if own >= most {
-            let text =
-                format!("There are {own} link routes of this connection, the limit is {most}");
+            let own = counted(own, "link route");
+            let text = format!("This connection has {own} of its own, the limit is {most}");
             return Err(Failure::bad_request(text));
         }
         let identity = context.control.add_scoped_route(link_rule(entity), &owner);
@@ -420,7 +430,7 @@ impl Agent {
             status.and(target.identity()).ok_or(Status::BadRequest)?;
             return Ok(Step::Wait(Work::UpdateLink(target)));
         }
-        if *entity_type != LOG && *entity_type != SSL_PROFILE {
+        if !is_changed_here(entity_type) {
             return self.update_configured(entity_type, "", content, context);
         }
         target.check()?;
@@ -443,16 +453,18 @@ impl Agent {
         if *entity_type == ROUTER {
             return Err(Status::Forbidden.into());
         }
-        if *entity_type != LOG && *entity_type != SSL_PROFILE {
+        if !is_changed_here(entity_type) {
             return Err(not_implemented("UPDATE", entity_type));
         }
         let attributes = create::attributes(&content.body)?;
         if *entity_type == SSL_PROFILE {
             self.store
                 .reload_profile(identity, &attributes, context.host)?;
-            return self.show(entity_type, identity, Status::Ok, context);
+        } else if *entity_type == DUMMY {
+            self.store.update_dummy(identity, &attributes)?;
+        } else {
+            self.store.update(identity, &attributes, context.host)?;
         }
-        self.store.update(identity, &attributes, context.host)?;
         self.show(entity_type, identity, Status::Ok, context)
     }
 
@@ -520,6 +532,11 @@ fn view<'a>(store: &'a Store, context: &'a Context<'_>) -> View<'a> {
             .as_ref()
             .map(|asker| asker.container.connection),
     }
+}
+
+/// Whether what is configured of a type can be changed without making it anew.
+fn is_changed_here(entity_type: &EntityType) -> bool {
+    [&LOG, &SSL_PROFILE, &DUMMY].contains(&entity_type)
 }
 
 /// The operation in upper case.

@@ -97,10 +97,12 @@ fn schema_of(entity_type: &'static EntityType) -> Map {
         .all_attributes()
         .filter(|attribute| attribute.name != "type");
     let attributes = attributes.map(|attribute| (attribute.name, Value::Map(member(attribute))));
-    let operations = entity_type.all_operations().map(Value::from).collect();
+    let operations: Vec<_> = entity_type.all_operations().map(Value::from).collect();
     let mut map = Map::new();
     map.push("attributes", Value::Map(attributes.collect()));
-    map.push("operations", Value::List(operations));
+    if !operations.is_empty() {
+        map.push("operations", Value::List(operations));
+    }
     if let Some(base) = entity_type.extends {
         map.push("extends", base.full_name());
     }
@@ -133,6 +135,7 @@ fn member(attribute: &Attribute) -> Map {
         ("required", attribute.required),
         ("unique", attribute.unique),
         ("graph", attribute.graph),
+        ("deprecated", attribute.deprecated),
     ] {
         if truth {
             map.push(name, true);

@@ -5,6 +5,7 @@
 use router_core::limits::{ANSWER_BYTES, ATTRIBUTE_BYTES, CONFIGURED_ENTITIES};
 
 use crate::schema::{Attribute, ENTITY_TYPES, EntityType, Fallback, Kind, Support};
+use crate::store::DUMMIES;
 
 /// Who may ask for what.
 const ACCESS: &str = "
@@ -53,8 +54,9 @@ pub fn docs_markdown() -> String {
     );
     page.push_str(&format!(
         "\nThe value of an attribute has at most {ATTRIBUTE_BYTES} bytes. Requests may add \
-         entities until there are {CONFIGURED_ENTITIES} of a type. An answer has rows of at most \
-         {ANSWER_BYTES} bytes: who asks for more is told to use `offset` and `count`.\n"
+         entities until there are {CONFIGURED_ENTITIES} of a type, {DUMMIES} of `dummy`. \
+         An answer has rows of at most {ANSWER_BYTES} bytes: who asks for more is told to use \
+         `offset` and `count`.\n"
     ));
     page.push_str(ACCESS);
     for entity_type in ENTITY_TYPES

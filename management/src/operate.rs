@@ -6,6 +6,7 @@ use std::time::Duration;
 use amqp_codec::{Map, Value};
 use router_core::notice::Notice;
 
+use crate::counted::counted;
 use crate::host::{Host, Ticket};
 use crate::schema::number;
 use crate::status::{Failure, Status};
@@ -89,10 +90,9 @@ fn response(outcome: Result<Reloaded, Vec<String>>) -> Response {
             }
         }
         Err(errors) => {
-            let count = errors.len();
-            let noun = if count == 1 { "error" } else { "errors" };
+            let count = counted(errors.len(), "error");
             let first = errors.first().map_or("", String::as_str);
-            let text = format!("Nothing was changed, {count} {noun}: {first}");
+            let text = format!("Nothing was changed, {count}: {first}");
             body.push("applied", false);
             body.push("errors", lines(errors));
             Response {

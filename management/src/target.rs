@@ -4,7 +4,8 @@
 use crate::query::{is_management, known};
 use crate::rows::Row;
 use crate::schema::{
-    CONNECTION, EntityType, LINK_ROUTE, PREFIX, ROUTER, ROUTER_ADDRESS, shortened,
+    AUTO_LINK, CONFIG_ADDRESS, CONNECTION, CONNECTION_LINK_ROUTE, EntityType, LINK_ROUTE, PREFIX,
+    ROUTER, ROUTER_ADDRESS, ROUTER_NODE, shortened,
 };
 use crate::snapshot::subject;
 use crate::status::{Failure, Status};
@@ -73,21 +74,32 @@ impl Target {
         }
     }
 
-    /// The row that is meant, among all of the type.
-    pub(crate) fn find<'a>(
-        &self,
-        mut rows: impl Iterator<Item = Row<'a>>,
-    ) -> Result<Row<'a>, Failure> {
+    /// The row that is meant, among all of the type. Names are unique over all types of what is
+    /// configured, so who names one of another type is told which it is.
+    pub(crate) fn find<'a>(&self, rows: impl Iterator<Item = Row<'a>>) -> Result<Row<'a>, Failure> {
         let (name, identity) = (self.name.as_deref(), self.identity.as_deref());
         let is_wanted = |row: &Row<'_>| match identity {
             Some(identity) => row.is_called(None, Some(identity)),
             None => row.is_called(name, None),
         };
-        let found = rows.find(|row| {
-            self.entity_type
-                .is_none_or(|wanted| row.entity_type().is_a(wanted))
-                && is_wanted(row)
+        let mut other = None;
+        let mut wanted = rows.filter(is_wanted);
+        let found = wanted.find(|row| {
+            let of_type = row.entity_type();
+            let is_it = self.entity_type.is_none_or(|wanted| of_type.is_a(wanted));
+            if !is_it {
+                other = Some(of_type);
+            }
+            is_it
         });
+        if let (None, Some(other), Some(wanted)) = (&found, other, self.entity_type)
+            && self.is_named_among_all()
+        {
+            let (other, wanted) = (other.full_name(), wanted.full_name());
+            return Err(Failure::bad_request(format!(
+                "Entity type '{other}' does not extend requested type '{wanted}'"
+            )));
+        }
         let row = found.ok_or_else(|| self.not_found())?;
         if row.is_called(name, None) {
             return Ok(row);
@@ -98,10 +110,26 @@ impl Target {
         )))
     }
 
+    /// Whether its type is one that has always been told in fewer words what is wrong.
+    fn is_of_core(&self) -> bool {
+        let is_core = |of: &'static EntityType| subject(of).is_some() || *of == LINK_ROUTE;
+        self.entity_type.is_some_and(is_core)
+    }
+
+    /// Whether a name could be that of anything configured: other tables count by themselves.
+    pub(crate) fn is_named_among_all(&self) -> bool {
+        let apart = [
+            &CONFIG_ADDRESS,
+            &AUTO_LINK,
+            &CONNECTION_LINK_ROUTE,
+            &ROUTER_NODE,
+        ];
+        !self.is_of_core() && self.entity_type.is_some_and(|of| !apart.contains(&of))
+    }
+
     /// Nothing goes by that name.
     pub(crate) fn not_found(&self) -> Failure {
-        let is_core = |of: &'static EntityType| subject(of).is_some() || *of == LINK_ROUTE;
-        if self.entity_type.is_some_and(is_core) {
+        if self.is_of_core() {
             return Status::NotFound.into();
         }
         let said = |what: &str, text: &Option<String>| {

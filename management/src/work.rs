@@ -143,7 +143,12 @@ impl View<'_> {
         live: &'b Live,
     ) -> Box<dyn Iterator<Item = Row<'b>> + 'b> {
         match target.entity_type() {
-            Some(entity_type) if !entity_type.is_abstract => self.rows(entity_type, live),
+            Some(entity_type) if !entity_type.is_abstract => {
+                let others = target.is_named_among_all();
+                let others = others.then(|| self.store.rows(self.control));
+                let rows = self.rows(entity_type, live);
+                Box::new(rows.chain(others.into_iter().flatten()))
+            }
             _ => {
                 let router = std::iter::once(Row::Router(self.router()).as_configured());
                 let others = self.store.rows(self.control).skip(1);

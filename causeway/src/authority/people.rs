@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use management::counted;
 use sasl::Users;
 
 use crate::log::{Level, Log, Module};
@@ -81,8 +82,8 @@ impl People {
                     format!("User file {shown}: {error}; the users stay as they were"),
                 ),
                 Ok(users) => {
-                    let count = users.names().count();
-                    say(Level::Info, format!("User file {shown}: {count} users"));
+                    let count = counted(users.names().count(), "user");
+                    say(Level::Info, format!("User file {shown}: {count}"));
                     if mode & OTHERS != 0 {
                         let text = format!("User file {shown} is not its owner's alone: chmod 600");
                         say(Level::Warning, text);

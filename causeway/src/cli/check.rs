@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use management::counted;
 
 use crate::config::{self, ConfigError, Configuration, open_doors};
 
@@ -73,7 +74,6 @@ fn report(
 fn count(number: usize, noun: &str) -> String {
     match number {
         0 => format!("no {noun}s"),
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
+        _ => counted(number, noun),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use amqp_codec::{AmqpError, DeliveryState, Modified, Source, Str};
 use amqp_proto::{Event, Time};
 use clap::{Args, ValueEnum};
+use management::counted;
 
 use crate::cli::client::fault;
 use crate::cli::client::interrupt::Interrupt;
@@ -233,13 +234,15 @@ impl Receiving<'_> {
             (End::TimedOut, Some(count)) => {
                 let seconds = self.options.timeout.unwrap_or_default().as_secs_f64();
                 let text = format!(
-                    "{} of {count} messages came from `{address}`, then none for {seconds} s",
-                    self.received
+                    "{} of {} came from `{address}`, then none for {seconds} s",
+                    self.received,
+                    counted(count, "message")
                 );
                 Err(Failure::new(text))
             }
             (End::Complete, Some(count)) if self.received < count => {
-                let text = format!("`{address}` had {} of {count} messages", self.received);
+                let count = counted(count, "message");
+                let text = format!("`{address}` had {} of {count}", self.received);
                 Err(Failure::new(text))
             }
             _ => Ok(ExitCode::SUCCESS),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use amqp_codec::Value;
 use clap::Args;
 use management::client::Response;
+use management::counted;
 
 use crate::cli::ask::AskOptions;
 use crate::cli::client::interrupt::Interrupt;
@@ -61,11 +62,11 @@ fn show(answer: &Response, is_check: bool) -> Result<ExitCode, Failure> {
     let changes = lines(&answer.body, "changes");
     let count = changes.len();
     told.extend(changes);
-    let noun = if count == 1 { "change" } else { "changes" };
+    let told_count = counted(count, "change");
     told.push(match (count, is_check) {
         (0, _) => "no changes".to_owned(),
-        (_, true) => format!("{count} {noun} would be in force"),
-        (_, false) => format!("{count} {noun} in force"),
+        (_, true) => format!("{told_count} would be in force"),
+        (_, false) => format!("{told_count} in force"),
     });
     screen::say(&told.join("\n"))?;
     Ok(ExitCode::SUCCESS)

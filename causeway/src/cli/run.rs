@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use management::counted;
 
 use crate::config::{self, ConfigError};
 use crate::daemon::{self, Ended};
@@ -71,10 +72,9 @@ pub(super) fn exit(ended: Ended) -> ExitCode {
 /// Tells all errors of a configuration.
 pub(super) fn complain_of(errors: &[ConfigError]) -> ExitCode {
     let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    let noun = if lines.len() == 1 { "error" } else { "errors" };
+    let count = counted(lines.len(), "error");
     lines.push(format!(
-        "causeway: {} {noun} in the configuration; not started",
-        lines.len()
+        "causeway: {count} in the configuration; not started"
     ));
     complain(&lines)
 }

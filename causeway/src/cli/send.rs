@@ -10,6 +10,7 @@ use std::time::Duration;
 use amqp_codec::{DeliveryState, DeliveryTag};
 use amqp_proto::{Event, LinkKey, OutTransfer, Time};
 use clap::Args;
+use management::counted;
 
 use crate::cli::body::{Bodies, Next};
 use crate::cli::client::fault::{self, said};
@@ -130,10 +131,7 @@ impl Account {
 
     /// One line about everything, and whether all is well.
     fn summary(&self, address: &str, settled: bool) -> (String, bool) {
-        let messages = |count: u64| match count {
-            1 => "1 message".to_owned(),
-            count => format!("{count} messages"),
-        };
+        let messages = |count: u64| counted(count, "message");
         if settled {
             return (
                 format!("sent {} to {address}, settled", messages(self.sent)),
@@ -353,8 +351,8 @@ impl Sending<'_> {
             return Failure::new(format!("no answer from `{address}` within {seconds} s"));
         }
         Failure::new(format!(
-            "no outcome for {open} of {} messages within {seconds} s",
-            self.account.sent
+            "no outcome for {open} of {} within {seconds} s",
+            counted(self.account.sent, "message")
         ))
         .hint("a receiver has them and does not settle; --settled does not wait for that")
     }

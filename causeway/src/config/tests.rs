@@ -89,8 +89,12 @@ fn what_comes_later_is_refused_by_name() {
         later.contains("not supported by this version yet; remove the line"),
         "{later}"
     );
-    let later = error("exchange {\n name: p\n}\n");
-    assert!(later.starts_with("router.conf:1: exchange: "), "{later}");
+    for section in ["exchange", "binding", "console", "vhostUserGroupSettings"] {
+        let later = error(&format!("\n{section} {{\n name: p\n}}\n"));
+        let place = format!("router.conf:2: {section}: Entity type ");
+        assert!(later.starts_with(&place), "{later}");
+        assert!(later.contains("; remove the section"), "{later}");
+    }
     let later = error("router {\n mode: edge\n}\n");
     assert!(later.starts_with("router.conf:2: router.mode: "), "{later}");
     let later = error("listener {\n saslMechanisms: ANONYMOUS PLAIN\n}\n");
@@ -99,6 +103,18 @@ fn what_comes_later_is_refused_by_name() {
         "{later}"
     );
     assert!(later.contains("'PLAIN'"), "{later}");
+}
+
+#[test]
+fn what_does_nothing_may_stand_in_a_file() {
+    let config = read("dummy {\n name: d\n num1: 7\n}\n").unwrap();
+    let dummies = config
+        .entities
+        .iter()
+        .filter(|placed| placed.is_of_type("dummy"));
+    assert_eq!(dummies.count(), 1);
+    let odd = error("dummy {\n num1: many\n}\n");
+    assert!(odd.starts_with("router.conf:2: dummy.num1: "), "{odd}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use amqp_proto::Transform;
+use management::counted;
 use mio::{Poll, Waker};
 use router_core::control::ControlPlane;
 use router_core::settings::ConnectionSettings;
@@ -96,8 +97,9 @@ impl Desk {
         match transform {
             Ok(_) if intake.waiting() >= CLIENTS => {
                 if let Some(count) = self.crowd.note(self.clock.now()) {
+                    let count = counted(count, "connection");
                     let words = format!(
-                        "The HTTP thread is behind: {count} connections not taken, the last from \
+                        "The HTTP thread is behind: {count} not taken, the last from \
                          {peer}"
                     );
                     self.log.line(Module::Http, Level::Warning, words);

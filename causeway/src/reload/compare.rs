@@ -225,6 +225,7 @@ fn called(placed: &Placed) -> String {
         "router.config.linkRoute" => &["prefix", "pattern", "direction"],
         "router.config.autoLink" => &["address", "direction", "containerId", "connection"],
         "router.config.address" => &["prefix", "pattern"],
+        "dummy" => &["arg1", "arg2"],
         _ => &["host", "port"],
     };
     let texts = names.iter().filter_map(|name| entity.text(name));

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
+use management::counted;
 use management::schema::Entity;
 use management::{Agent, Reloaded};
 use mio::Waker;
@@ -213,14 +214,13 @@ fn tell(result: &Result<Reloaded, Vec<String>>, log: &Log) {
             for change in &reloaded.changes {
                 line(Level::Notice, change.clone());
             }
-            let count = reloaded.changes.len();
-            let noun = if count == 1 { "change" } else { "changes" };
+            let count = counted(reloaded.changes.len(), "change");
             let verb = if reloaded.is_applied {
                 "in force"
             } else {
                 "possible"
             };
-            line(Level::Notice, format!("{count} {noun} {verb}"));
+            line(Level::Notice, format!("{count} {verb}"));
             for failure in &reloaded.failures {
                 line(Level::Critical, format!("{failure}; restart the router"));
             }

@@ -95,6 +95,8 @@ pub struct Attribute {
     pub graph: bool,
     /// Nobody is shown its value.
     pub secret: bool,
+    /// Another attribute says it better.
+    pub deprecated: bool,
     /// A deprecated name that means the same.
     pub alias: Option<&'static str>,
     /// Numbers allowed, both ends included.
@@ -119,6 +121,7 @@ impl Attribute {
             update: false,
             graph: false,
             secret: false,
+            deprecated: false,
             alias: None,
             range: None,
             support: Support::Full,
@@ -140,6 +143,15 @@ impl Attribute {
     pub const fn secret(self) -> Self {
         Self {
             secret: true,
+            ..self
+        }
+    }
+
+    /// Another attribute says it better.
+    #[must_use]
+    pub const fn deprecated(self) -> Self {
+        Self {
+            deprecated: true,
             ..self
         }
     }

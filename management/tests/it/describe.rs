@@ -92,6 +92,12 @@ fn the_schema_leaves_out_what_is_false() {
         ["standalone", "interior", "edge"]
     );
     assert!(member(mode, "required").is_none());
+    let profile = member(types, "sslProfile").and_then(|of| member(of, "attributes"));
+    let file = profile.and_then(|attributes| member(attributes, "passwordFile"));
+    let deprecated = file.and_then(|file| member(file, "deprecated"));
+    assert_eq!(deprecated, Some(&Value::Bool(true)));
+    let root = member(types, "entity").expect("the root of all types");
+    assert!(member(root, "operations").is_none());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod autolinks;
 mod configuration;
 mod corpus;
 mod describe;
+mod dummy;
 mod live;
 mod misdeeds;
 mod page;

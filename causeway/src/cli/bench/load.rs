@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use management::counted;
+
 use crate::cli::quantity;
 
 /// Bytes of a body that hold the time it was meant to be sent and its number; a shorter body
@@ -41,11 +43,7 @@ impl Load {
     pub(super) fn name(&self) -> String {
         let settled = if self.settled { "settled" } else { "unsettled" };
         let size = quantity::bytes(self.size as u64);
-        let pairs = if self.pairs == 1 {
-            "1 pair".into()
-        } else {
-            format!("{} pairs", self.pairs)
-        };
+        let pairs = counted(self.pairs, "pair");
         let mut name = format!("{size} {settled}, {pairs}");
         if self.connections != self.pairs {
             name.push_str(&format!(

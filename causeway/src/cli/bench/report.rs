@@ -2,6 +2,7 @@
 //!
 //! Owns the words and figures that are printed; it computes nothing that is not for show.
 
+use management::counted;
 use serde_json::{Value as Json, json};
 
 use crate::cli::bench::load::Load;
@@ -71,12 +72,12 @@ pub(super) fn text(measurement: &Measurement) -> String {
     let mut lines = vec![measurement.load.name()];
     let (count, seconds) = (&measurement.count, measurement.elapsed.as_secs_f64());
     lines.push(format!(
-        "  throughput   {} msg/s, {}/s ({} messages in {} s)",
+        "  throughput   {} msg/s, {}/s ({} in {} s)",
         whole(measurement.rate()),
         bytes(whole_number(
             measurement.rate() * float(measurement.load.size as u64)
         )),
-        grouped(count.received),
+        counted(grouped(count.received), "message"),
         three_digits(seconds),
     ));
     if !measurement.latencies.is_empty() {
@@ -106,7 +107,8 @@ pub(super) fn text(measurement: &Measurement) -> String {
     }
     if let (Some(connections), Some(took)) = (measurement.load.crowd, measurement.crowd) {
         lines.push(format!(
-            "  crowd        {connections} connections open in {} s",
+            "  crowd        {} open in {} s",
+            counted(connections, "connection"),
             three_digits(took.as_secs_f64())
         ));
     }
@@ -134,15 +136,15 @@ pub(super) fn complaints(measurement: &Measurement) -> Vec<String> {
     }
     if measurement.lost() > 0 {
         complaints.push(format!(
-            "LOST: {} of {} messages did not arrive",
+            "LOST: {} of {} did not arrive",
             grouped(measurement.lost()),
-            grouped(total.sent)
+            counted(grouped(total.sent), "message")
         ));
     }
     if total.disordered > 0 {
         complaints.push(format!(
-            "ORDER: {} messages came out of order, or others before them are missing",
-            grouped(total.disordered)
+            "ORDER: {} came out of order, or others before them are missing",
+            counted(grouped(total.disordered), "message")
         ));
     }
     if let Some(rate) = measurement.load.rate
@@ -226,10 +228,10 @@ fn usage_text(usage: &Usage, measurement: &Measurement) -> String {
     let share = 100.0 * usage.processor().as_secs_f64() / seconds;
     let messages = float(measurement.count.received.max(1));
     format!(
-        "{} % of a core ({} % in the kernel), {} threads, {} switches a message, {} resident",
+        "{} % of a core ({} % in the kernel), {}, {} switches a message, {} resident",
         three_digits(share),
         three_digits(100.0 * usage.system.as_secs_f64() / seconds),
-        usage.threads,
+        counted(usage.threads, "thread"),
         three_digits(float(usage.switches) / messages),
         bytes(usage.resident_bytes),
     )

@@ -4,6 +4,7 @@
 
 use amqp_codec::describe_performative;
 use amqp_proto::{TapKind, Tapped};
+use management::counted;
 
 /// One frame as a line: direction, channel, performative, length of the payload.
 #[must_use]
@@ -24,11 +25,11 @@ pub(super) fn line(frame: &Tapped) -> String {
     };
     let payload = match frame.payload_len {
         0 => String::new(),
-        length => format!(" ({length} bytes)"),
+        length => format!(" ({})", counted(length, "byte")),
     };
     let lost = match frame.lost {
         0 => String::new(),
-        lost => format!(" ({lost} frames before it are not shown)"),
+        lost => format!(" (not shown before it: {})", counted(lost, "frame")),
     };
     format!("{arrow} {what}{payload}{lost}")
 }

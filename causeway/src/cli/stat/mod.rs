@@ -13,11 +13,11 @@ use serde_json::{Map as Object, Value as Json};
 
 use crate::cli::ask::AskOptions;
 use crate::cli::failure::{self, Failure};
-use crate::cli::json;
+use crate::cli::json::from_amqp;
 use crate::cli::manager::{Manager, Node, plain};
 use crate::cli::quantity;
 use crate::cli::screen;
-use crate::cli::stat::sheet::{Choice, Filter};
+use crate::cli::stat::sheet::{Choice, Filter, Sheet};
 use crate::cli::stat::view::View;
 use crate::cli::table::harmless;
 
@@ -96,7 +96,8 @@ pub struct StatOptions {
     /// Show at most N rows; 0 shows all.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub limit: usize,
-    /// Show only rows whose column is like this; * is any text, ? any character.
+    /// Show only rows whose column is like this; * is any text, ? any character. Of several tables
+    /// only those are shown that have the column.
     #[arg(long = "filter", value_name = "COLUMN=PATTERN")]
     filters: Vec<Filter>,
     /// Sort by a column; --sort=-COLUMN begins with the greatest.
@@ -106,7 +107,8 @@ pub struct StatOptions {
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s",
           require_equals = true, value_parser = quantity::parse_duration)]
     pub watch: Option<Duration>,
-    /// Ask every router of the network.
+    /// Ask every router of the network. With --csv their rows are in one table, which begins with a
+    /// column for the router.
     #[arg(long, conflicts_with_all = ["router", "edge_router"])]
     pub all_routers: bool,
     /// Print all attributes as JSON.
@@ -152,41 +154,49 @@ fn stat(options: &StatOptions) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A table that was asked for, and what is chosen of it.
+struct Shown {
+    view: View,
+    table: Table,
+    sheet: Sheet,
+}
+
 /// Asks and shows once.
 fn round(manager: &mut Manager, options: &StatOptions, begin: &str) -> Result<ExitCode, Failure> {
-    if !options.all_routers {
-        let text = shown(manager, options)?;
-        screen::say(&format!("{begin}{text}"))?;
-        return Ok(ExitCode::SUCCESS);
+    if options.all_routers {
+        return all_routers(manager, options, begin);
     }
-    let mut nodes = Node::Own;
-    manager.turn_to(&nodes)?;
-    let table = manager.query(NODES, None)?;
-    let ids: Vec<String> = table
-        .rows
-        .iter()
-        .map(|row| plain(table.value(row, "id")))
-        .collect();
-    if ids.is_empty() {
-        // A router that is by itself.
-        let text = shown(manager, options)?;
+    let text = text(options, &gather(manager, options)?);
+    screen::say(&format!("{begin}{text}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks each router of the network; those that do not answer are named, the others are shown.
+fn all_routers(
+    manager: &mut Manager,
+    options: &StatOptions,
+    mut begin: &str,
+) -> Result<ExitCode, Failure> {
+    let ids = routers(manager)?;
+    if ids.is_empty() && !options.csv {
+        let text = text(options, &gather(manager, options)?);
         screen::say(&format!("{begin}{text}"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut code = ExitCode::SUCCESS;
     let mut objects = Object::new();
-    let mut begin = begin;
-    for id in ids {
-        nodes = Node::Router(id.clone());
+    let mut joined: Vec<(View, Sheet)> = Vec::new();
+    for (id, node) in router_or_own(manager, ids)? {
         let asked = manager
-            .turn_to(&nodes)
-            .and_then(|()| shown(manager, options));
+            .turn_to(&node)
+            .and_then(|()| gather(manager, options));
         match asked {
-            Ok(text) if options.json => {
-                let parsed = serde_json::from_str(&text);
-                objects.insert(id, parsed.unwrap_or(Json::Null));
+            Ok(shown) if options.csv => join(&mut joined, &id, shown),
+            Ok(shown) if options.json => {
+                objects.insert(id, json(options, &shown));
             }
-            Ok(text) => {
+            Ok(shown) => {
+                let text = text(options, &shown);
                 screen::say(&format!("{begin}Router {id}\n\n{text}\n"))?;
                 begin = "";
             }
@@ -201,44 +211,135 @@ fn round(manager: &mut Manager, options: &StatOptions, begin: &str) -> Result<Ex
     if options.json {
         screen::say(&Json::Object(objects).to_string())?;
     }
+    if !joined.is_empty() {
+        let views = options.all_views().into_iter();
+        let sheets = views.filter_map(|view| joined.iter().find(|(of, _)| *of == view));
+        let tables: Vec<String> = sheets.map(|(_, sheet)| sheet.csv().join("\n")).collect();
+        screen::say(&format!("{begin}{}", tables.join("\n\n")))?;
+    }
     Ok(code)
 }
 
 /// The type whose entities are the routers of the network.
 const NODES: &str = "org.apache.qpid.dispatch.router.node";
 
-/// What the router says that is asked.
-fn shown(manager: &mut Manager, options: &StatOptions) -> Result<String, Failure> {
+/// The routers of the network; none where a router is by itself.
+fn routers(manager: &mut Manager) -> Result<Vec<String>, Failure> {
+    manager.turn_to(&Node::Own)?;
+    ids(manager, NODES)
+}
+
+/// Where to ask each of them; a router that is by itself is asked directly.
+fn router_or_own(
+    manager: &mut Manager,
+    routers: Vec<String>,
+) -> Result<Vec<(String, Node)>, Failure> {
+    if routers.is_empty() {
+        let own = ids(manager, "org.apache.qpid.dispatch.router")?;
+        return Ok(own.into_iter().map(|id| (id, Node::Own)).collect());
+    }
+    let node = |id: String| (id.clone(), Node::Router(id));
+    Ok(routers.into_iter().map(node).collect())
+}
+
+fn ids(manager: &mut Manager, entity_type: &str) -> Result<Vec<String>, Failure> {
+    let table = manager.query(entity_type, None)?;
+    let rows = table.rows.iter();
+    Ok(rows.map(|row| plain(table.value(row, "id"))).collect())
+}
+
+/// Adds a router's tables to those of the others, for a program that reads one table of each kind.
+fn join(joined: &mut Vec<(View, Sheet)>, router: &str, shown: Vec<Shown>) {
+    for Shown {
+        view, mut sheet, ..
+    } in shown
+    {
+        sheet.begin_with("router", router);
+        match joined.iter_mut().find(|(of, _)| *of == view) {
+            Some((_, all)) => all.join(sheet),
+            None => joined.push((view, sheet)),
+        }
+    }
+}
+
+/// What the router says that is asked. Of several tables those are left out that do not have a
+/// column by which is filtered, and those keep their order that do not have the one to sort by.
+fn gather(manager: &mut Manager, options: &StatOptions) -> Result<Vec<Shown>, Failure> {
     let choice = Choice {
         filters: options.filters.clone(),
         sort: options.sort.clone(),
         limit: (options.limit > 0).then_some(options.limit),
     };
-    let mut texts = Vec::new();
-    let mut tables = Vec::new();
-    for view in options.all_views() {
+    let views = options.all_views();
+    let mut all = Vec::new();
+    let mut is_sorted = false;
+    for view in &views {
         let table = view.ask(manager, choice.rows_to_ask())?;
         let mut sheet = view.sheet(&table, options.verbose);
+        let mut choice = choice.clone();
+        if views.len() > 1 {
+            if !choice
+                .filters
+                .iter()
+                .all(|filter| sheet.has(filter, &table))
+            {
+                continue;
+            }
+            choice.sort.take_if(|sort| !sheet.sorts(sort, &table));
+        }
+        is_sorted |= choice.sort.is_some();
         sheet.choose(&choice, &table)?;
-        if options.json {
-            let entities = entities(&table, &sheet.entities());
-            tables.push((view.name().to_owned(), entities));
-        } else if options.csv {
-            texts.push(sheet.csv().join("\n"));
-        } else if view == View::Log {
+        all.push(Shown {
+            view: *view,
+            table,
+            sheet,
+        });
+    }
+    if all.is_empty() {
+        let text = "there is none of these tables that has the columns to filter by";
+        return Err(Failure::new(text).hint("`causeway stat VIEW` shows the columns of a table"));
+    }
+    match &options.sort {
+        Some(sort) if !is_sorted => {
+            let column = sort.trim_start_matches('-');
+            Err(Failure::new(format!(
+                "there is no column `{column}` in any of these tables"
+            )))
+        }
+        _ => Ok(all),
+    }
+}
+
+/// For people, or for a program that reads tables or JSON.
+fn text(options: &StatOptions, shown: &[Shown]) -> String {
+    if options.json {
+        return json(options, shown).to_string();
+    }
+    let texts = shown.iter().map(|Shown { view, sheet, .. }| {
+        if options.csv {
+            sheet.csv().join("\n")
+        } else if *view == View::Log {
             let line = |line: &sheet::Line| harmless(&line.cells.join(" "));
-            texts.push(sheet.rows.iter().map(line).collect::<Vec<_>>().join("\n"));
+            sheet.rows.iter().map(line).collect::<Vec<_>>().join("\n")
         } else {
-            texts.push(sheet.text());
+            sheet.text()
+        }
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+/// The list of one table, or an object of lists where several were asked for.
+fn json(options: &StatOptions, shown: &[Shown]) -> Json {
+    let list = |shown: &Shown| entities(&shown.table, &shown.sheet.entities());
+    match shown {
+        [one] if options.all_views().len() == 1 => list(one),
+        all => {
+            let lists = all
+                .iter()
+                .map(|one| (one.view.name().to_owned(), list(one)));
+            Json::Object(lists.collect())
         }
     }
-    Ok(match (options.json, tables.pop()) {
-        (true, Some((_, table))) if tables.is_empty() => table.to_string(),
-        (true, last) => {
-            Json::Object(tables.into_iter().chain(last).collect::<Object<_, _>>()).to_string()
-        }
-        (false, _) => texts.join("\n\n"),
-    })
 }
 
 impl StatOptions {
@@ -281,7 +382,7 @@ fn entities(table: &Table, chosen: &[usize]) -> Json {
     let entity = |row: &Vec<_>| {
         let attributes = table.columns.iter().zip(row);
         attributes
-            .map(|(name, value)| (name.clone(), json::from_amqp(value)))
+            .map(|(name, value)| (name.clone(), from_amqp(value)))
             .collect()
     };
     let rows = chosen.iter().filter_map(|place| table.rows.get(*place));

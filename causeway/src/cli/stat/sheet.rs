@@ -150,6 +150,56 @@ impl Sheet {
         Ok(())
     }
 
+    /// Whether it has the column of a filter.
+    pub(super) fn has(&self, filter: &Filter, table: &Table) -> bool {
+        self.knows(&filter.column, table)
+    }
+
+    /// Whether it has the column to sort by.
+    pub(super) fn sorts(&self, sort: &str, table: &Table) -> bool {
+        self.knows(sort.strip_prefix('-').unwrap_or(sort), table)
+    }
+
+    fn knows(&self, name: &str, table: &Table) -> bool {
+        let mut heads = self.heads.iter();
+        heads.any(|head| head.eq_ignore_ascii_case(name)) || table.column(name).is_some()
+    }
+
+    /// Puts a column in front that says the same in each row.
+    pub(super) fn begin_with(&mut self, head: &'static str, text: &str) {
+        self.heads.insert(0, head);
+        for line in &mut self.rows {
+            line.cells.insert(0, text.to_owned());
+        }
+    }
+
+    /// Adds the rows of another table of its kind. Some columns are only there where a row fills
+    /// them, so a column is found by its head.
+    pub(super) fn join(&mut self, other: Self) {
+        let mut places: Vec<usize> = Vec::new();
+        for head in other.heads {
+            let mut known = self.heads.iter().enumerate();
+            let known = known.find(|(place, known)| **known == head && !places.contains(place));
+            let place = known.map(|(place, _)| place);
+            places.push(place.unwrap_or(self.heads.len()));
+            if place.is_none() {
+                self.heads.push(head);
+            }
+        }
+        for line in &mut self.rows {
+            line.cells.resize(self.heads.len(), String::new());
+        }
+        for line in other.rows {
+            let mut cells = vec![String::new(); self.heads.len()];
+            for (place, text) in places.iter().zip(line.cells) {
+                if let Some(cell) = cells.get_mut(*place) {
+                    *cell = text;
+                }
+            }
+            self.rows.push(Line { cells, ..line });
+        }
+    }
+
     fn column(&self, name: &str, table: &Table) -> Result<Place, Failure> {
         let by_head = |known: &&str| known.eq_ignore_ascii_case(name);
         if let Some(place) = self.heads.iter().position(by_head) {
@@ -320,6 +370,23 @@ mod tests {
         );
         let sorted = chosen(&choice(&[], Some("who"), None)).unwrap();
         assert_eq!(sorted[1..3], ["\"10\",\"a\"", "\"1\",\"ab\""]);
+    }
+
+    #[test]
+    fn tables_of_one_kind_are_joined_by_their_heads() {
+        let mut one = Sheet::empty("Things", &["n", "n", "who"]);
+        one.add(vec!["1".into(), "2".into(), "a".into()]);
+        one.begin_with("router", "A");
+        let mut other = Sheet::empty("Things", &["n", "more", "n", "who"]);
+        other.add(vec!["3".into(), "x".into(), "4".into(), "b".into()]);
+        other.begin_with("router", "B");
+        one.join(other);
+        let expected = [
+            r#""router","n","n","who","more""#,
+            r#""A","1","2","a","#,
+            r#""B","3","4","b","x""#,
+        ];
+        assert_eq!(one.csv(), expected);
     }
 
     #[test]

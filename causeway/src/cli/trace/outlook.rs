@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use management::counted;
+
 use super::network::{LinkSeen, Network, RouterSeen};
 
 /// Links, each with its router.
@@ -121,8 +123,10 @@ fn jams(network: &Network, path: &[String]) -> Vec<(String, bool)> {
             waiting += trunk.undelivered;
         }
         if blocked > 0 {
+            let all = counted(links, "link");
+            let verb = if blocked == 1 { "has" } else { "have" };
             let text = format!(
-                "{blocked} of {links} links from router {one} to router {other} have no credit; \
+                "{blocked} of {all} from router {one} to router {other} {verb} no credit; \
                  messages waiting there: {waiting}"
             );
             jams.push((text, blocked >= links));

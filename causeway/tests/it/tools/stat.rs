@@ -240,6 +240,70 @@ fn all_routers_of_a_network_answer_through_one() {
     ));
     assert_eq!(both["B"][0]["id"], "B");
     assert_eq!(both["A"][0]["id"], "A");
+    let asked = ["stat", "nodes", "connectors", "--all-routers", "--csv"];
+    let table = out(&run_at(
+        "causeway",
+        &url,
+        &[&asked[..], &["--url", "URL"]].concat(),
+    ));
+    let (nodes, connectors) = table.split_once("\n\n").unwrap();
+    let begin = |text: &str| -> Vec<String> {
+        let fields = text.lines().map(|line| line.split(',').take(2));
+        fields
+            .map(|two| two.collect::<Vec<_>>().join(","))
+            .collect()
+    };
+    let expected = [
+        r#""router","router-id""#,
+        r#""A","A""#,
+        r#""A","B""#,
+        r#""B","A""#,
+        r#""B","B""#,
+    ];
+    assert_eq!(begin(nodes), expected, "{table}");
+    let heads = connectors
+        .lines()
+        .filter(|line| line.starts_with("\"router\","));
+    assert_eq!(heads.count(), 1, "{table}");
+}
+
+#[test]
+fn a_router_by_itself_is_all_routers() {
+    let router = Router::start("");
+    let asked = ["stat", "--all-routers", "--csv", "-a", "--url", "URL"];
+    let table = out(&run("causeway", &router, &asked));
+    assert!(table.starts_with("\"router\",\"class\","), "{table}");
+    let id = table.lines().nth(1).and_then(|line| line.split(',').next());
+    assert!(id.is_some_and(|id| id.len() > 2), "{table}");
+}
+
+#[test]
+fn of_several_tables_those_are_chosen_from_that_have_the_column() {
+    let router = Router::start(ROUTED);
+    let stat = |arguments: &[&str]| {
+        let all = [&["stat", "--url", "URL"][..], arguments].concat();
+        run("causeway", &router, &all)
+    };
+    let filter = ["--filter", "addr=$m*"];
+    let text = out(&stat(&[&["--all-entities"][..], &filter].concat()));
+    assert!(
+        text.contains("Addresses\n") && text.contains("$management"),
+        "{text}"
+    );
+    assert!(!text.contains("Memory Pools"), "{text}");
+    let some = json(&stat(&[&["-a", "-m", "--json"][..], &filter].concat()));
+    assert!(!some["addresses"].as_array().unwrap().is_empty());
+    assert!(some.get("memory").is_none(), "{some}");
+    let sorted = stat(&["-a", "-m", "--sort=addr"]);
+    assert!(out(&sorted).contains("Memory Pools"), "{}", err(&sorted));
+    let none = stat(&["-a", "-m", "--filter", "nobody=x"]);
+    assert!(
+        err(&none).contains("none of these tables"),
+        "{}",
+        err(&none)
+    );
+    let none = stat(&["-a", "-m", "--sort=nobody"]);
+    assert!(err(&none).contains("no column `nobody`"), "{}", err(&none));
 }
 
 #[test]

@@ -22,7 +22,8 @@ const ATTRIBUTES: &[Attribute] = &[
         String,
         "HOST:PORT of the service; host and port say it better.",
     )
-    .create(),
+    .create()
+    .deprecated(),
     Attribute::new("host", String, "Host name or address of the service.")
         .text("")
         .create(),

@@ -10,6 +10,7 @@ mod base;
 mod common;
 mod connection;
 mod connector;
+mod dummy;
 mod link;
 mod link_route;
 mod listener;
@@ -28,6 +29,7 @@ pub use auto_link::AUTO_LINK;
 pub use base::{AMQP_MANAGEMENT, ENTITY, MANAGEMENT};
 pub use connection::CONNECTION;
 pub use connector::CONNECTOR;
+pub use dummy::DUMMY;
 pub use link::ROUTER_LINK;
 pub use link_route::LINK_ROUTE;
 pub use listener::{LISTENER, MECHANISMS};
@@ -67,6 +69,7 @@ pub static ENTITY_TYPES: &[&EntityType] = &[
     &POLICY,
     &policy::VHOST,
     &policy::VHOST_STATS,
+    &DUMMY,
 ];
 
 /// Types of the incumbent, by short name, that this version does not have.
@@ -75,7 +78,6 @@ const LATER: &[&str] = &[
     "router.config.binding",
     "console",
     "vhostUserGroupSettings",
-    "dummy",
 ];
 
 /// Sections of a configuration file whose name is not that of a type.

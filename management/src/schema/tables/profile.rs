@@ -54,7 +54,8 @@ const ATTRIBUTES: &[Attribute] = &[
         Path,
         "Deprecated: write password: file:PATH.",
     )
-    .create(),
+    .create()
+    .deprecated(),
     Attribute::new(
         "password",
         String,

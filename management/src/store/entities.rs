@@ -11,14 +11,15 @@ use crate::host::{Host, ProfileState};
 use crate::made::{Filed, Origin};
 use crate::rows::Row;
 use crate::schema::{
-    AUTH_SERVICE, AUTO_LINK, CONFIG_ADDRESS, CONNECTOR, Entity, EntityType, LINK_ROUTE, LISTENER,
-    LOG, MODULES, POLICY, ROUTER, SSL_PROFILE, refused_role, shortened, unusable_profile,
+    AUTH_SERVICE, AUTO_LINK, CONFIG_ADDRESS, CONNECTOR, DUMMY, Entity, EntityType, LINK_ROUTE,
+    LISTENER, LOG, MODULES, POLICY, ROUTER, SSL_PROFILE, refused_role, shortened, unusable_profile,
 };
-use crate::settings::{
-    address_rule, auto_link_rule, connect, link_rule, listen, log_settings,
-    mechanisms_without_users, profile_settings,
-};
+use crate::settings::{connect, listen, log_settings, mechanisms_without_users, profile_settings};
 use crate::status::{Failure, Status};
+
+/// Entities that do nothing, made by requests: enough for any script, and no memory worth
+/// mentioning.
+pub(crate) const DUMMIES: usize = 256;
 
 /// What the configuration has made.
 #[derive(Clone, Debug)]
@@ -32,12 +33,16 @@ pub(crate) struct Store {
     pub(crate) connectors: Vec<Entity>,
     /// Without their passwords.
     pub(crate) profiles: Vec<Entity>,
+    /// What users try management with.
+    pub(super) dummies: Vec<Entity>,
+    /// Their identities count from 0.
+    pub(super) dummies_made: u64,
     /// Entries about addresses that came from a file: their names count from 0.
-    addresses_named: u64,
+    pub(super) addresses_named: u64,
     /// The same of link routes.
-    link_routes_named: u64,
+    pub(super) link_routes_named: u64,
     /// The same of auto-links.
-    auto_links_named: u64,
+    pub(super) auto_links_named: u64,
     /// What came from a file, and is there still.
     pub(crate) filed: Filed,
     /// How often requests have changed something.
@@ -65,6 +70,8 @@ impl Store {
             listeners: Vec::new(),
             connectors: Vec::new(),
             profiles: Vec::new(),
+            dummies: Vec::new(),
+            dummies_made: 0,
             addresses_named: 0,
             link_routes_named: 0,
             auto_links_named: 0,
@@ -119,6 +126,8 @@ impl Store {
             self.create_link_route(entity, origin, control)
         } else if *entity_type == AUTO_LINK {
             self.create_auto_link(entity, origin, control)
+        } else if *entity_type == DUMMY {
+            self.create_dummy(entity, control)
         } else if *entity_type == LOG && origin.is_file() {
             self.configure_log(&entity, host)
         } else if *entity_type == ROUTER && origin.is_file() {
@@ -282,77 +291,6 @@ impl Store {
         Ok(identity)
     }
 
-    fn create_address(
-        &mut self,
-        mut address: Entity,
-        origin: Origin,
-        control: &mut ControlPlane,
-    ) -> Result<String, Failure> {
-        if origin.is_file() && address.name().is_none() {
-            let is_taken = |name: &str| {
-                let mut rules = control.address_rules();
-                rules.any(|rule| rule.name.as_deref() == Some(name))
-            };
-            let name = next_name("address", &mut self.addresses_named, is_taken);
-            address.set("name", Some(name.into()));
-        }
-        self.refuse_name(&address, control)?;
-        let identity = control.add_address(address_rule(&address));
-        let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
-        Ok(identity.to_string())
-    }
-
-    fn create_link_route(
-        &mut self,
-        mut route: Entity,
-        origin: Origin,
-        control: &mut ControlPlane,
-    ) -> Result<String, Failure> {
-        if origin.is_file() && route.name().is_none() {
-            let is_taken = |name: &str| {
-                let mut routes = control.link_routes();
-                routes.any(|row| row.rule.name.as_deref() == Some(name))
-            };
-            let name = next_name("linkRoute", &mut self.link_routes_named, is_taken);
-            route.set("name", Some(name.into()));
-        }
-        self.refuse_name(&route, control)?;
-        let identity = control.add_link_route(link_rule(&route));
-        let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
-        Ok(identity.to_string())
-    }
-
-    fn create_auto_link(
-        &mut self,
-        mut link: Entity,
-        origin: Origin,
-        control: &mut ControlPlane,
-    ) -> Result<String, Failure> {
-        if origin.is_file() && link.name().is_none() {
-            let is_taken = |name: &str| {
-                let mut links = control.auto_links();
-                links.any(|row| row.rule.name.as_deref() == Some(name))
-            };
-            let name = next_name("autoLink", &mut self.auto_links_named, is_taken);
-            link.set("name", Some(name.into()));
-        }
-        self.refuse_name(&link, control)?;
-        let identity = control.add_auto_link(auto_link_rule(&link));
-        let identity = identity.map_err(|error| Failure::bad_request(error.to_string()))?;
-        Ok(identity.to_string())
-    }
-
-    /// Entries about addresses, link routes and auto-links share their names with nobody but each
-    /// other; two of a kind are told apart by the control plane.
-    fn refuse_name(&self, entity: &Entity, control: &ControlPlane) -> Result<(), Failure> {
-        let name = entity.name();
-        let is_taken = |row: Row<'_>| name.is_some() && row.is_called(name, None);
-        match self.kept(control).any(is_taken) {
-            true => Err(duplicate(entity, "name")),
-            false => Ok(()),
-        }
-    }
-
     /// Gives a module of the log the settings in a file.
     pub(crate) fn configure_log(
         &mut self,
@@ -441,6 +379,8 @@ impl Store {
             let name = removed.as_ref().and_then(Entity::name);
             self.release_profile(name, control, host);
             removed.is_some()
+        } else if *entity_type == DUMMY {
+            remove(&mut self.dummies, identity).is_some()
         } else if *entity_type == CONFIG_ADDRESS {
             number.is_some_and(|number| control.remove_address(number))
         } else if *entity_type == LINK_ROUTE {
@@ -474,12 +414,16 @@ impl Store {
     }
 
     /// What is kept here, as rows; the router is the first.
-    fn kept<'a>(&'a self, control: &'a ControlPlane) -> impl Iterator<Item = Row<'a>> + use<'a> {
+    pub(super) fn kept<'a>(
+        &'a self,
+        control: &'a ControlPlane,
+    ) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let entities = std::iter::once(&self.router)
             .chain(&self.logs)
             .chain(&self.auth_services)
             .chain(&self.profiles)
-            .chain(&self.listeners);
+            .chain(&self.listeners)
+            .chain(&self.dummies);
         let connectors = self.connectors.iter();
         entities
             .map(Row::Entity)
@@ -501,6 +445,8 @@ impl Store {
             self.connectors.len()
         } else if is(&SSL_PROFILE) {
             self.profiles.len()
+        } else if is(&DUMMY) {
+            self.dummies.len()
         } else if is(&CONFIG_ADDRESS) {
             control.address_rules().len()
         } else if is(&LINK_ROUTE) {
@@ -510,17 +456,26 @@ impl Store {
         } else {
             0
         };
-        if count < CONFIGURED_ENTITIES {
+        let limit = if is(&DUMMY) {
+            DUMMIES
+        } else {
+            CONFIGURED_ENTITIES
+        };
+        if count < limit {
             return Ok(());
         }
         Err(Failure::bad_request(format!(
-            "There are {count} entities of type {}, the limit is {CONFIGURED_ENTITIES}",
+            "There are {count} entities of type {}, the limit is {limit}",
             entity_type.full_name()
         )))
     }
 
     /// Names and identities are unique over all types.
-    fn refuse_duplicate(&self, entity: &Entity, control: &ControlPlane) -> Result<(), Failure> {
+    pub(super) fn refuse_duplicate(
+        &self,
+        entity: &Entity,
+        control: &ControlPlane,
+    ) -> Result<(), Failure> {
         for row in self.rows(control) {
             if row.is_called(entity.name(), None) {
                 return Err(duplicate(entity, "name"));
@@ -530,17 +485,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-}
-
-/// A name for an entry of a file that has none; one that a request has taken is passed over.
-fn next_name(kind: &str, named: &mut u64, is_taken: impl Fn(&str) -> bool) -> String {
-    loop {
-        let name = format!("{kind}/{named}");
-        *named += 1;
-        if !is_taken(&name) {
-            return name;
-        }
     }
 }
 
@@ -582,7 +526,7 @@ pub(crate) fn not_implemented(operation: &str, entity_type: &EntityType) -> Fail
     Failure::new(Status::NotImplemented, text)
 }
 
-fn duplicate(entity: &Entity, attribute: &str) -> Failure {
+pub(super) fn duplicate(entity: &Entity, attribute: &str) -> Failure {
     let value = shortened(entity.text(attribute).unwrap_or_default()).into_owned();
     let name = entity.entity_type().full_name();
     Failure::bad_request(format!(
