@@ -163,7 +163,13 @@ fn one_connection_is_traced_on_demand() {
         ("identity", "1"),
     ];
     let traced = |on: &'static str| [("enableProtocolTrace", on)];
+    // Each worker obeys before it answers a question that comes later.
+    let obeyed = |manager: &mut Manager| {
+        let all = Query::new("org.apache.qpid.dispatch.connection", ["identity"], None);
+        assert_eq!(manager.query(all).len(), 3);
+    };
     assert_eq!(manager.change("UPDATE", &asked, &traced("yes")), 200);
+    obeyed(&mut manager);
     other.is_alive();
     peer.is_alive();
     let line = router.wait_for("PROTOCOL (trace)");
@@ -172,6 +178,7 @@ fn one_connection_is_traced_on_demand() {
     let log = [("type", "log"), ("identity", "log/PROTOCOL")];
     assert_eq!(manager.change("UPDATE", &log, &[("enable", "trace+")]), 200);
     assert_eq!(manager.change("UPDATE", &asked, &traced("no")), 200);
+    obeyed(&mut manager);
     other.is_alive();
     router.wait_for("[C2]:FRAME: ");
     let before = router.log.len();
