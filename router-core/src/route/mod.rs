@@ -4,6 +4,7 @@
 mod choose;
 mod links;
 mod paths;
+mod places;
 mod record;
 mod rules;
 mod table;

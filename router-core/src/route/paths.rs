@@ -5,9 +5,11 @@
 //! snapshot and not every route. Decision: sets of routers are sorted lists of indices, because a
 //! mask of bits would bound the size of the network.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::places::Places;
 use crate::ids::{ConnectionId, LinkId, OutLinkKey, ShardId, mix};
 
 /// Data links to a neighbour: one for each priority (inter-router protocol, ten pairs).
@@ -96,12 +98,17 @@ impl Neighbor {
         excluded: Option<OutLinkKey>,
     ) -> Option<&Member> {
         let admitted = |member: &&Member| excluded.is_none_or(|link| !member.has(link));
-        let rank = |member: &&Member| {
-            let near = member.shard() == Some(shard);
-            let mixed = mix(link.0 ^ mix(member.connection.0));
-            (!member.leaving, near, mixed)
+        let rank = |member: &Member| (!member.leaving, member.shard() == Some(shard));
+        let lot = |member: &Member| mix(link.0 ^ mix(member.connection.0));
+        let better = |best, member| {
+            // Lots are drawn only between equals, since this is asked for each delivery.
+            match rank(member).cmp(&rank(best)) {
+                Ordering::Less => best,
+                Ordering::Equal if lot(member) < lot(best) => best,
+                Ordering::Equal | Ordering::Greater => member,
+            }
         };
-        self.members.iter().filter(admitted).max_by_key(rank)
+        self.members.iter().filter(admitted).reduce(better)
     }
 
     /// Every link that carries messages to it.
@@ -120,9 +127,8 @@ pub struct Paths {
     /// Indices of all known routers, reachable or not, by id.
     known: BTreeMap<Arc<str>, u16>,
     radius: u32,
-    /// The links to neighbours, ascending, each with the places of the neighbour and of the
-    /// connection.
-    links: Vec<(OutLinkKey, u16, u16)>,
+    /// The links to neighbours.
+    places: Places,
     /// Some neighbour has several connections.
     has_trunks: bool,
 }
@@ -136,14 +142,14 @@ impl Paths {
         known: BTreeMap<Arc<str>, u16>,
         radius: u32,
     ) -> Self {
-        let links = links(&neighbors);
+        let places = Places::new(&links(&neighbors));
         let has_trunks = neighbors.iter().any(|neighbor| neighbor.members.len() > 1);
         Self {
             paths,
             neighbors,
             known,
             radius,
-            links,
+            places,
             has_trunks,
         }
     }
@@ -169,7 +175,7 @@ impl Paths {
     /// The neighbour to which a link leads.
     #[must_use]
     pub fn behind(&self, link: OutLinkKey) -> Option<&Neighbor> {
-        let (neighbor, _) = self.place_of(link)?;
+        let (neighbor, _) = self.places.of(link)?;
         self.neighbor(neighbor)
     }
 
@@ -182,19 +188,12 @@ impl Paths {
     /// The neighbour with several connections to which a link leads, and the connection it is on.
     #[must_use]
     pub fn trunk_of(&self, link: OutLinkKey) -> Option<(&Neighbor, &Member)> {
-        let (neighbor, member) = self.place_of(link)?;
+        let (neighbor, member) = self.places.of(link)?;
         let neighbor = self.neighbor(neighbor)?;
         if neighbor.members.len() < 2 {
             return None;
         }
         Some((neighbor, neighbor.members.get(usize::from(member))?))
-    }
-
-    /// The places of a link's neighbour and connection.
-    fn place_of(&self, link: OutLinkKey) -> Option<(u16, u16)> {
-        let found = self.links.binary_search_by_key(&link, |entry| entry.0);
-        let (_, neighbor, member) = *self.links.get(found.ok()?)?;
-        Some((neighbor, member))
     }
 
     /// The neighbours with several connections.
@@ -236,7 +235,7 @@ impl Paths {
     }
 }
 
-/// The links to neighbours, in their order.
+/// The links to neighbours, with the places of the neighbour and of the connection.
 fn links(neighbors: &[Neighbor]) -> Vec<(OutLinkKey, u16, u16)> {
     let mut found = Vec::new();
     for (neighbor, place) in neighbors.iter().zip(0..) {
@@ -245,7 +244,6 @@ fn links(neighbors: &[Neighbor]) -> Vec<(OutLinkKey, u16, u16)> {
             found.extend(links.map(|link| (*link, place, at)));
         }
     }
-    found.sort_unstable();
     found
 }
 

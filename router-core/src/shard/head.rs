@@ -100,10 +100,14 @@ impl Head {
 
     /// Whether they are those with which a message begins, read by these paths.
     pub(super) fn is_of(&self, message: &[Bytes], length: u32, topology: u64) -> bool {
-        self.topology == topology
-            && message
+        if self.topology != topology || self.bytes.len() != length as usize {
+            return false;
+        }
+        // None have no place in memory, and processors take long to compare at no place.
+        self.bytes.is_empty()
+            || message
                 .first()
-                .and_then(|first| first.get(..length as usize))
+                .and_then(|first| first.get(..self.bytes.len()))
                 .is_some_and(|bytes| bytes == self.bytes)
     }
 
@@ -253,6 +257,10 @@ mod tests {
         assert!(!is(&head(&["0/a"], &[]), 2));
         assert!(!is(&head(&["0/b"], &[]), 1));
         assert!(!is(&head(&["0/a", "0/b"], &[]), 1));
+        let none = Head::read(Bytes::new(), 0, true, 1).unwrap();
+        assert!(none.is_of(&[Bytes::from_static(b"body")], 0, 1));
+        assert!(!none.is_of(&[Bytes::from_static(b"body")], 0, 2));
+        assert!(!is(&none, 1));
         let halves = [kept.bytes.slice(..4), kept.bytes.slice(4..)];
         assert!(!kept.is_of(&halves, length(&kept), 1));
     }

@@ -35,6 +35,13 @@ impl Pin {
         }
     }
 
+    /// A delivery goes there; `heard`: its end will be heard of.
+    pub(super) fn note(&mut self, second: u32, heard: bool) {
+        self.last = second;
+        self.in_flight += u32::from(heard);
+        self.unheard |= !heard;
+    }
+
     /// Whether nothing that was sent there can be overtaken any more.
     pub(super) fn is_over(&self, second: u32) -> bool {
         let silent = u64::from(second.saturating_sub(self.last));

@@ -122,12 +122,16 @@ impl Shard {
         };
         let (router, member, second) = (neighbor.router, member.connection, self.second);
         let is_it = |pin: &Pin| pin.router == router && pin.member == member;
+        if let [only] = &mut *link.pins
+            && is_it(only)
+        {
+            only.note(second, heard);
+            return;
+        }
         let place = link.pins.iter().position(is_it);
         let pin = place.map(|place| link.pins.remove(place));
         let mut pin = pin.unwrap_or_else(|| Pin::new(router, member, second));
-        pin.last = second;
-        pin.in_flight += u32::from(heard);
-        pin.unheard |= !heard;
+        pin.note(second, heard);
         // The one in use is the last; those before it stay until what went there has ended.
         link.pins
             .retain(|pin| pin.router != router || pin.in_flight > 0);
