@@ -97,10 +97,8 @@ impl Shard {
                 shut: known.is_some_and(|known| known.shut),
             });
         }
-        let stands = |hoard: &Hoard| {
-            let since = u64::from(second.saturating_sub(hoard.since));
-            since >= limits::STREAM_STALLED.as_secs()
-        };
+        let stands =
+            |hoard: &Hoard| self.still_since(hoard.since) >= limits::STREAM_STALLED.as_secs();
         let mut over: Vec<OutLinkKey> = Vec::new();
         if full || !crowded.is_empty() {
             let stalled = hoards.iter().filter(|hoard| stands(hoard));

@@ -173,6 +173,8 @@ pub(super) struct Clock {
     pub(super) stamp: u32,
     /// How long it has overslept in all.
     pub(super) asleep: Duration,
+    /// The second in which it last came to itself after so long that nobody can be blamed for it.
+    pub(super) woke: u32,
     /// The second for which was last done what is done once a second.
     pub(super) ticked: u32,
 }
@@ -183,6 +185,7 @@ impl Clock {
         noted: Time::ZERO,
         stamp: 0,
         asleep: Duration::ZERO,
+        woke: 0,
         ticked: 0,
     };
 
@@ -411,6 +414,17 @@ impl Shard {
             self.note_sleep(now);
             self.clock.note(now);
         }
-        self.second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+        self.second = second_of(now);
     }
+
+    /// For how many seconds what last moved in one has stood still. A machine that was suspended,
+    /// or a process that was stopped, begins anew: nobody could have moved anything.
+    pub(super) fn still_since(&self, moved: u32) -> u64 {
+        u64::from(self.second.saturating_sub(moved.max(self.clock.woke)))
+    }
+}
+
+/// The second since the start of the router.
+pub(super) fn second_of(now: Time) -> u32 {
+    u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
 }

@@ -14,7 +14,7 @@ use amqp_codec::{Encoded, Value};
 use amqp_proto::Time;
 
 use super::conn::Phase;
-use super::state::Shard;
+use super::state::{Shard, second_of};
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
 use crate::notice::{Notice, cut};
@@ -126,11 +126,16 @@ impl Shard {
 
     /// Takes note that the shard's turn comes late.
     pub(super) fn note_sleep(&mut self, now: Time) {
-        if let Some(due) = self.wheel.next_deadline() {
-            let late = now.saturating_sub(due.max(self.clock.noted));
-            if late > limits::OVERSLEPT {
-                self.clock.asleep += late;
-            }
+        let noted = self.clock.noted;
+        let late = |due: Option<Time>| due.map(|due| now.saturating_sub(due.max(noted)));
+        let of_wheel = late(self.wheel.next_deadline());
+        if let Some(late) = of_wheel.filter(|late| *late > limits::OVERSLEPT) {
+            self.clock.asleep += late;
+        }
+        // To be called as late as that is rare, to ask for all that is due is not cheap.
+        let is_long = |time: Duration| time > limits::STOOD_STILL;
+        if is_long(now.saturating_sub(noted)) && late(self.next_deadline()).is_some_and(is_long) {
+            self.clock.woke = second_of(now);
         }
     }
 

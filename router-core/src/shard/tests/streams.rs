@@ -207,6 +207,24 @@ fn a_stalled_stream_that_holds_up_strangers_is_cut() {
 }
 
 #[test]
+fn nobody_is_blamed_for_the_time_that_the_router_slept() {
+    let mut world = World::new(1);
+    let (peer, links, _) = stalled(&mut world, &["one", "two"]);
+    let message = addressed("elsewhere", 10);
+    assert!(!world.send(peer, links[1], &message, false));
+    for _ in 0..3 {
+        world.pass(60_000);
+        pass(&mut world, 8);
+        assert_eq!(world.peers[peer].outcome(0), None, "cut");
+    }
+    pass(&mut world, 5);
+    assert!(
+        world.peers[peer].outcome(0).is_some(),
+        "it stands, and now the router has looked on"
+    );
+}
+
+#[test]
 fn a_stalled_stream_that_holds_up_nobody_may_wait() {
     let mut world = World::new(1);
     let (peer, _, _) = stalled(&mut world, &["one"]);
