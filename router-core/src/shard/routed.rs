@@ -171,11 +171,10 @@ impl Shard {
         let Some(conn) = self.conns.get(link.conn) else {
             return;
         };
-        if conn.engine.credit(link.link) > 0 {
-            return;
-        }
         match conn.engine.is_draining(link.link) {
+            true if conn.engine.credit(link.link) > 0 => {}
             true => self.drained_here(key),
+            // Of what was given since it has kept some.
             false => self.renew_credit(key),
         }
     }

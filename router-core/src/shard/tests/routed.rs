@@ -269,21 +269,23 @@ fn credit_that_comes_before_the_answer_to_an_attach_is_not_lost() {
 
 #[test]
 fn credit_that_was_given_back_for_a_drain_that_is_no_more_is_given_again() {
-    let mut scene = Scene::new(2);
-    let (near, far) = scene.receiver("r", 4);
-    scene.world.credit(scene.client, near, 4, true);
-    let peer = &mut scene.world.peers[scene.container];
-    peer.engine.drained(far, &mut peer.output);
-    // That is on its way when the client changes its mind.
-    let said = peer.output.to_bytes();
-    peer.output.consume(said.len());
-    scene.world.credit(scene.client, near, 4, false);
-    scene.world.peers[scene.container]
-        .output
-        .push_shared(said.into());
-    scene.world.run();
-    assert_eq!(scene.credit(scene.client, near), 4);
-    assert_eq!(scene.credit(scene.container, far), 4);
+    for credit in [4, 5, 100] {
+        let mut scene = Scene::new(2);
+        let (near, far) = scene.receiver("r", 4);
+        scene.world.credit(scene.client, near, 4, true);
+        let peer = &mut scene.world.peers[scene.container];
+        peer.engine.drained(far, &mut peer.output);
+        // That is on its way when the client changes its mind.
+        let said = peer.output.to_bytes();
+        peer.output.consume(said.len());
+        scene.world.credit(scene.client, near, credit, false);
+        scene.world.peers[scene.container]
+            .output
+            .push_shared(said.into());
+        scene.world.run();
+        assert_eq!(scene.credit(scene.client, near), credit);
+        assert_eq!(scene.credit(scene.container, far), credit);
+    }
 }
 
 #[test]
