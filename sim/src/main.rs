@@ -31,7 +31,7 @@ const FIXED_TLS: u64 = 20;
 /// Seeds that found something when they were written down. What is drawn has changed
 /// since, so that they are not all of them still the networks that did; tests of `router-core` keep
 /// the defects.
-const FOUND: [(Kind, u64); 12] = [
+const FOUND: [(Kind, u64); 13] = [
     (Kind::Mesh, 79),    // a message for which all waited, held up by others
     (Kind::Mesh, 548),   // hellos held up with data when a connection was full
     (Kind::Mesh, 569),   // the same, of link states
@@ -40,6 +40,8 @@ const FOUND: [(Kind, u64); 12] = [
     (Kind::Mesh, 1438),  // half a message left at a consumer
     (Kind::Mesh, 59),    // a routed link attached anew by a name that the next router still knew
     (Kind::Router, 316), // two messages for all, each first in one lane and behind the other's next
+    // credit given anew while what had been given back for a drain was on its way
+    (Kind::Mesh, 203_399),
     // a neighbour blamed for what a client of its own did not take
     (Kind::Mesh, 1_795_379_807_123_508),
     // a hub that went before it knew that it was there
@@ -101,10 +103,38 @@ fn begin(kind: Kind, seed: u64) {
     PLAYED.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Options without and with a value, and those of the latter whose value is a number.
+const FLAGS: [&str; 5] = ["--ci", "--mesh", "--tls", "--trace", "--shrink"];
+const TEXTS: [&str; 2] = ["--without", "--shape"];
+const NUMBERS: [&str; 4] = ["--seeds", "--from", "--scale", "--size"];
+
 /// What the command line asks for.
 struct Options(Vec<String>);
 
 impl Options {
+    /// The error names the first argument that means nothing.
+    fn read(arguments: Vec<String>) -> Result<Self, String> {
+        let mut rest = arguments.iter();
+        while let Some(option) = rest.next() {
+            let is_number = NUMBERS.contains(&option.as_str());
+            if FLAGS.contains(&option.as_str()) {
+                continue;
+            }
+            if !is_number && !TEXTS.contains(&option.as_str()) {
+                let known = [&FLAGS[..], &TEXTS, &NUMBERS].concat().join(", ");
+                return Err(format!("'{option}' is no option; there are: {known}"));
+            }
+            match rest.next() {
+                Some(value) if is_number && value.parse::<u64>().is_err() => {
+                    return Err(format!("{option} takes a number, not '{value}'"));
+                }
+                Some(_) => {}
+                None => return Err(format!("{option} takes a value")),
+            }
+        }
+        Ok(Self(arguments))
+    }
+
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|option| option == name)
     }
@@ -280,7 +310,13 @@ fn resident() -> u64 {
 
 fn main() -> ExitCode {
     say_panics();
-    let options = Options(std::env::args().skip(1).collect());
+    let options = match Options::read(std::env::args().skip(1).collect()) {
+        Ok(options) => options,
+        Err(text) => {
+            println!("{text}");
+            return ExitCode::from(2);
+        }
+    };
     if options.has("--scale") {
         scale(&options);
         return ExitCode::SUCCESS;

@@ -91,8 +91,6 @@ pub(crate) struct EndBook {
     pub(crate) gone: bool,
     /// There is nothing of it left.
     pub(crate) over: Option<Time>,
-    /// Credit was changed last, if it receives.
-    pub(crate) granted: Time,
     /// It took credit back without drain.
     pub(crate) shrank: bool,
 }

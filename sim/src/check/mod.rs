@@ -21,6 +21,7 @@ use crate::plan::{ADDRESSES, SERVICE};
 pub(crate) use self::held::held;
 pub(crate) use self::routes::{address, addresses, routes};
 pub(crate) use self::scene::Scene;
+pub(crate) use self::tunnels::credit_of_tunnels;
 
 /// Bytes of the largest message and frame that a peer here makes.
 const LARGEST: u64 = 2 * 1024 * 1024;

@@ -75,7 +75,6 @@ impl Inlet {
         let (credit, drain) = self.plan.pattern.amount(full, hand.random);
         let book = hand.books.tunnels.all[tunnel].end_mut(side);
         book.shrank |= credit < have;
-        book.granted = hand.now;
         hand.engine.set_credit(link, credit, drain, hand.output);
         let Some((pause, wakes)) = self.plan.pattern.pause(hand.random) else {
             return next;

@@ -18,6 +18,9 @@ const IDS: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
 /// Keeps the seeds of networks apart from those of routers alone.
 const SALT: u64 = 0x6d65_7368;
 
+/// Bytes a second without which somebody who sends much would not come to an end while is waited.
+const HEAVY_RATE: u64 = 200_000;
+
 impl Plan {
     /// The plan of a seed, for a network.
     pub(crate) fn mesh(seed: u64) -> Self {
@@ -86,13 +89,21 @@ impl Plan {
             peer.window = peer.window.max(16);
             peer.frame = peer.frame.max(4096);
         }
-        for link in self.peers.iter_mut().flat_map(|peer| &mut peer.links) {
-            if let Some(LinkPlan::Send(send)) = link.as_mut()
-                && random.one_in(3)
-            {
-                send.size = 400_000;
-                send.count = 10;
-                send.pause = 0;
+        let listeners = &self.listeners;
+        for peer in &mut self.peers {
+            // So would it through a small window of the router's on a long wire.
+            let is_quick = listeners
+                .get(peer.listener)
+                .is_some_and(|listener| listener.takes(&peer.wire) >= HEAVY_RATE);
+            for link in &mut peer.links {
+                if let Some(LinkPlan::Send(send)) = link.as_mut()
+                    && random.one_in(3)
+                    && is_quick
+                {
+                    send.size = 400_000;
+                    send.count = 10;
+                    send.pause = 0;
+                }
             }
         }
     }

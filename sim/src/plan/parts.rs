@@ -354,6 +354,18 @@ impl Plan {
 }
 
 impl Listener {
+    /// Bytes a second that a router takes in a session on a wire, if its window is what counts.
+    pub(super) fn takes(&self, wire: &Behaviour) -> u64 {
+        let latency = u64::try_from(wire.latency.as_micros()).unwrap_or(u64::MAX);
+        let trip = latency.saturating_add(wire.jitter_micros);
+        let window = self
+            .window
+            .map(|frames| u64::from(frames) * u64::from(self.frame));
+        window.map_or(u64::MAX, |bytes| {
+            bytes * 1_000_000 / trip.saturating_mul(2).max(1)
+        })
+    }
+
     /// As the router has it.
     pub(crate) fn settings(&self) -> Arc<ConnectionSettings> {
         Arc::new(ConnectionSettings {

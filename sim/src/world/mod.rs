@@ -240,6 +240,7 @@ impl World {
                 ))
             })
             .or_else(|| self.credit_left())
+            .or_else(|| check::credit_of_tunnels(&self.scene()).err())
             .or_else(|| {
                 let scene = self.scene();
                 let known = self.plan.is_mesh().then(|| check::addresses(&scene, true));
