@@ -142,8 +142,30 @@ pub fn fuzz_message_scan(bytes: &[u8]) {
     }
 }
 
+/// Shows what a scan has found, whole and cut off.
+fn fuzz_described(chunks: &[Bytes], sections: &Sections) {
+    const SHOWN: usize = 200;
+    let section = |range: &Option<std::ops::Range<u32>>| {
+        let range = range.clone().unwrap_or_default();
+        message::gather(chunks, &range)
+    };
+    let properties = section(&sections.properties);
+    let application = section(&sections.application_properties);
+    for cut in [properties.len(), properties.len() / 2] {
+        let line = message::describe_message(
+            message::MessageParts::ALL,
+            &properties.slice(..cut),
+            &application.slice(..application.len().min(cut)),
+            SHOWN,
+            &|millis| millis.to_string(),
+        );
+        assert!(line.len() < SHOWN + 10, "a line is bounded");
+    }
+}
+
 /// Reads what a scan has found.
 fn fuzz_sections(chunks: &[Bytes], sections: &Sections) {
+    fuzz_described(chunks, sections);
     if let Ok(Some(properties)) = message::properties(chunks, sections) {
         assert_eq!(
             message::to_address(chunks, sections),

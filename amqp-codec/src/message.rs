@@ -7,6 +7,7 @@
 
 mod annotations;
 mod build;
+mod describe;
 mod parse;
 mod properties;
 mod scan;
@@ -16,6 +17,7 @@ pub use annotations::{
     AnnotationError, RouterAnnotations, Split, Trace, TraceIter, UserEntries, compose, room, split,
 };
 pub use build::MessageBuilder;
+pub use describe::{MessageParts, describe_message};
 pub use parse::parse;
 pub use properties::{application_properties, properties, subject, to_address, user_id};
 pub use scan::{Depth, Sections, gather, scan, scan_one};

@@ -160,6 +160,11 @@ impl Control {
             self.tracing = tracing;
             self.plane.trace_all(tracing);
         }
+        let showing = self.log.wants_messages();
+        if showing != self.showing {
+            self.showing = showing;
+            self.plane.show_messages(showing);
+        }
         // What the agent has asked for or answered goes out at once.
         self.plane.turn(now);
         for (to, batch) in self.plane.outboxes().drain() {

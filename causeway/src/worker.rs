@@ -412,6 +412,7 @@ impl Worker {
 
     /// Posts what a long stage has written for others, so that they begin meanwhile.
     fn post_due(&mut self) {
+        self.show_messages();
         while let Some((to, batch)) = self.shard.outboxes().poll_due() {
             self.offices.post(to, batch);
         }
@@ -424,7 +425,16 @@ impl Worker {
         }
     }
 
+    /// Has the log say that messages have come before others say that they have sent them.
+    fn show_messages(&mut self) {
+        if self.shard.shows_messages() {
+            self.shard.finish(&mut self.notices);
+            self.log.notices(&mut self.notices);
+        }
+    }
+
     fn post(&mut self) {
+        self.show_messages();
         for (to, batch) in self.shard.outboxes().drain() {
             self.offices.post(to, batch);
         }

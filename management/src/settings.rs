@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::Value;
+use amqp_codec::message::MessageParts;
 use router_core::control::{
     AutoLinkRule, Connect, ConnectorIdentity, LinkRule, Listen, ListenerIdentity,
 };
@@ -257,6 +258,10 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
             Some("read") => ManagementAccess::Read,
             _ => ManagementAccess::Full,
         },
+        shown_parts: entity
+            .text("messageLoggingComponents")
+            .and_then(|list| MessageParts::from_list(list).ok())
+            .unwrap_or_default(),
         open_properties: open_properties(entity),
     }
 }

@@ -1,5 +1,6 @@
 //! What happened, as values: the log, the tests and the simulator read them. Nothing is noted per
-//! delivery. The deterministic crates write no text; `causeway` puts notices into words.
+//! delivery unless somebody asked for that. The deterministic crates write no text; `causeway` puts
+//! notices into words.
 //!
 //! Decision: what peers say is cut here, where a notice is made, since notices may wait for a disk.
 
@@ -7,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amqp_codec::Encoded;
+use amqp_codec::message::MessageParts;
 use amqp_proto::Tapped;
+use bytes::Bytes;
 
 use crate::ids::{AddressKey, ConnectionId, Direction, LinkId};
 use crate::inspect::LinkCounters;
@@ -123,6 +126,8 @@ pub enum Notice {
         /// The frame.
         frame: Box<Tapped>,
     },
+    /// A message has come or begins to go, where that is to be shown.
+    Message(Box<MessageText>),
     /// A management request has come, or has changed something.
     ManagementAsked {
         /// What was asked for, in upper case.
@@ -219,6 +224,7 @@ impl Notice {
             Self::Frame { frame, .. } => {
                 size_of::<Tapped>() + frame.performative.len() + frame.payload.len()
             }
+            Self::Message(message) => message.bytes(),
             Self::ManagementAsked {
                 operation,
                 target,
@@ -421,6 +427,43 @@ impl TerminusText {
         let capabilities = capabilities.map(|text| size_of::<String>() + text.len());
         size_of::<Self>() + length(self.address.as_deref()) + capabilities.sum::<usize>()
     }
+}
+
+/// A message as the log shows it.
+#[derive(Clone, Debug)]
+pub struct MessageText {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// `In` if the peer sent it.
+    pub direction: Direction,
+    /// Its link.
+    pub link: Arc<LinkText>,
+    /// What is to be seen of it.
+    pub parts: MessageParts,
+    /// Its properties, as they came; cut off behind
+    /// [`NOTICE_SECTION_BYTES`](limits::NOTICE_SECTION_BYTES), empty if there are none.
+    pub properties: Bytes,
+    /// The same of its application properties.
+    pub application_properties: Bytes,
+    /// The peer has taken it back before it was whole.
+    pub aborted: bool,
+}
+
+impl MessageText {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.properties.len() + self.application_properties.len()
+    }
+}
+
+/// A link as the log shows it beside a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkText {
+    /// Its name.
+    pub name: String,
+    /// The address of its source; empty if it has none.
+    pub source: String,
+    /// The address of its target; empty if it has none.
+    pub target: String,
 }
 
 /// How a link ended.

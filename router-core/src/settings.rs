@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amqp_codec::message::MessageParts;
+
 use crate::ids::{ConnectionId, TrunkToken};
 use crate::limits;
 use crate::route::Treatment;
@@ -253,6 +255,8 @@ pub struct ConnectionSettings {
     pub sasl: SaslSettings,
     /// What its peers may do by management.
     pub management: ManagementAccess,
+    /// What the log shows of the messages on its connections.
+    pub shown_parts: MessageParts,
     /// Entries added to the properties of the router's Open, as an encoded map's key/value pairs.
     pub open_properties: Vec<(String, amqp_codec::Value)>,
 }
@@ -283,6 +287,7 @@ impl Default for ConnectionSettings {
             sasl_mechanisms: Vec::new(),
             sasl: SaslSettings::default(),
             management: ManagementAccess::Full,
+            shown_parts: MessageParts::NONE,
             open_properties: Vec::new(),
         }
     }

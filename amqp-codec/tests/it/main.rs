@@ -4,6 +4,7 @@
 mod annotations;
 mod corpus;
 mod generate;
+mod messages;
 mod misdeeds;
 mod roundtrip;
 mod scan;

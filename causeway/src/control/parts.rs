@@ -64,6 +64,8 @@ pub(crate) struct Control {
     pub(super) connections_max: u64,
     /// The log wants the frames of all connections.
     pub(super) tracing: bool,
+    /// It wants messages, of connections that show any.
+    pub(super) showing: bool,
     pub(super) notices: Vec<Notice>,
     /// What is open, until the router has started.
     pub(super) listening: Option<Vec<Listening>>,
@@ -136,6 +138,7 @@ impl Control {
             log,
             connections_max,
             tracing: false,
+            showing: false,
             notices: Vec::new(),
             listening: Some(Vec::new()),
             reloads,

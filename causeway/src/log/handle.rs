@@ -150,6 +150,12 @@ impl Log {
             || self.is_enabled(Module::Protocol, Level::Trace)
     }
 
+    /// Whether messages are to be noted, of connections that show any.
+    #[must_use]
+    pub fn wants_messages(&self) -> bool {
+        self.is_enabled(Module::Message, Level::Trace)
+    }
+
     /// Writes a line.
     #[track_caller]
     pub fn line(&self, module: Module, level: Level, text: impl Into<String>) {

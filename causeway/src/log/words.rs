@@ -12,6 +12,9 @@ use router_core::notice::{
     self, AutoLinkNews, LinkEnd, NetworkNotice, Notice, Opened, TerminusText,
 };
 
+mod messages;
+
+use self::messages::say_of_message;
 use super::level::Level;
 use super::module::Module;
 
@@ -39,6 +42,7 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         | Notice::LinkRefused { .. }
         | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
+        Notice::Message(_) => (Module::Message, Level::Trace),
         Notice::ManagementAsked { changed: true, .. } => (Module::Agent, Level::Info),
         Notice::ManagementAsked { .. } => (Module::Agent, Level::Debug),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
@@ -112,6 +116,7 @@ pub(super) fn say(notice: &Notice) -> Said {
             format!("[C{connection}] Protocol violation: {condition} {description}")
         }
         Notice::Frame { connection, frame } => return said(frame_text(*connection, frame)),
+        Notice::Message(message) => return said(say_of_message(message)),
         Notice::ManagementAsked { .. } | Notice::ManagementFailed { .. } => {
             say_of_management(notice)
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use amqp_codec::Value;
+use amqp_codec::message::MessageParts;
 
 use crate::schema::coerce::{coerce, number, quoted, shortened};
 use crate::schema::definition::{Attribute, EntityType, Fallback, PREFIX, Support};
@@ -292,6 +293,16 @@ fn odd(entity: &Entity, source: Source) -> Option<AttributeError> {
     }
     if let Some(Err(text)) = entity.text("httpOrigins").map(http_origins) {
         return Some(AttributeError::new("httpOrigins", text));
+    }
+    let list = entity.text("messageLoggingComponents").unwrap_or_default();
+    if let Err(name) = MessageParts::from_list(list) {
+        let name = shortened(name);
+        let known = MessageParts::names().join(", ");
+        let text = format!(
+            "'{name}' in messageLoggingComponents is no part of a message; give none, all, or a \
+             list of these with commas between them: {known}"
+        );
+        return Some(AttributeError::new("messageLoggingComponents", text));
     }
     // Of a file every mechanism is named, with its line: see the loader.
     if source == Source::Request {

@@ -647,6 +647,32 @@ fn a_deprecated_name_is_taken_with_a_warning_and_not_beside_the_new_one() {
 }
 
 #[test]
+fn what_is_to_be_shown_of_messages_are_parts_that_they_have() {
+    for entity_type in ["listener", "connector"] {
+        let section = |name: &str, list: &'static str| {
+            let attributes = [
+                ("host".to_owned(), Value::from("127.0.0.1")),
+                ("port".to_owned(), Value::from("5672")),
+                (name.to_owned(), Value::from(list)),
+            ];
+            validate(entity_type, &attributes, Source::File)
+        };
+        for list in ["all", "none", "message-id,app-properties", "to, subject"] {
+            let entity = section("messageLoggingComponents", list).expect("known parts");
+            assert!(entity.warnings.is_empty(), "{list}");
+        }
+        let old = section("logMessage", "user-id").expect("the old name");
+        assert_eq!(old.entity.text("messageLoggingComponents"), Some("user-id"));
+        let errors = section("logMessage", "user-id,subjekt").expect_err("no such part");
+        let at = errors[0].attribute.as_deref();
+        assert_eq!(at, Some("messageLoggingComponents"));
+        let text = "'subjekt' in messageLoggingComponents is no part of a message; give none, all, \
+                    or a list of these with commas between them: message-id, user-id, to, ";
+        assert!(errors[0].text.starts_with(text), "{}", errors[0].text);
+    }
+}
+
+#[test]
 fn a_file_may_name_what_only_the_router_sets_and_a_request_may_not() {
     let version = [("version".to_owned(), Value::from("9"))];
     let validated = validate("router", &version, Source::File).expect("ignored");

@@ -30,6 +30,7 @@ mod retry;
 mod routed;
 mod sender;
 mod state;
+mod traced;
 mod trunks;
 mod waypoints;
 
@@ -392,11 +393,6 @@ impl ControlPlane {
         self.broadcast(|| Command::Connection(connection, command));
     }
 
-    /// Switches the protocol trace of all connections.
-    pub fn trace_all(&mut self, on: bool) {
-        self.broadcast(|| Command::TraceAll(on));
-    }
-
     /// Has producers give their credit back and other routers send what is new elsewhere, so that
     /// what is under way comes to an end.
     pub fn retire(&mut self, now: Time) {
@@ -501,6 +497,7 @@ impl ControlPlane {
             | Command::DetachAutoLink(_)
             | Command::Connection(..)
             | Command::TraceAll(_)
+            | Command::ShowMessages(_)
             | Command::Sasl(..)
             | Command::Retire
             | Command::Shutdown => {}

@@ -311,6 +311,9 @@ pub enum Command {
     Sasl(ConnectionId, SaslReply),
     /// The control plane to every shard: whether the protocol trace of all connections is wanted.
     TraceAll(bool),
+    /// The control plane to every shard: whether the log wants messages, of connections that show
+    /// any.
+    ShowMessages(bool),
     /// The control plane to every shard: take no further deliveries, as before the end.
     Retire,
     /// The control plane to every shard: close all connections, as at the end of the program.

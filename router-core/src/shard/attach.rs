@@ -187,7 +187,7 @@ impl Shard {
         };
         if let Some(conn) = self.conns.get_mut(key) {
             conn.set_slot(link, Some(LinkSlot::In(in_key)));
-            conn.engine.answer_attach(link, answer, &mut conn.output);
+            conn.answer_attach(link, answer);
         }
         self.review_window(key, session);
         self.note_attached(key, id, Direction::In, attach);
@@ -365,8 +365,7 @@ impl Shard {
         if let Some(answer) = answer
             && let Some(conn) = self.conns.get_mut(conn_key)
         {
-            conn.engine
-                .answer_attach(engine_link, *answer, &mut conn.output);
+            conn.answer_attach(engine_link, *answer);
             self.consumer_answered(conn_key);
         }
         if let Some(of) = auto {

@@ -17,7 +17,7 @@ use amqp_proto::{
 
 use super::hoard::Hoard;
 use super::link::Passing;
-use super::names::Names;
+use super::names::{Names, Shown};
 use super::ready::Ready;
 use super::window::ReadWindow;
 use crate::ids::{ConnectionId, Direction, InLinkKey, Key};
@@ -50,6 +50,8 @@ pub(super) struct Conn {
     pub(super) links: Vec<Option<LinkSlot>>,
     /// What they are called.
     pub(super) names: Names,
+    /// The same for the log, where it shows messages.
+    pub(super) shown: Shown,
     /// Bytes of deliveries held for its links.
     pub(super) held_bytes: u64,
     /// What that is beside what may be.
@@ -297,6 +299,7 @@ impl Conn {
             phase: Phase::Opening,
             links: Vec::new(),
             names: Names::default(),
+            shown: Shown::default(),
             held_bytes: 0,
             fill: Fill::Room,
             lane_bytes: 0,
@@ -393,8 +396,23 @@ impl Conn {
         session: SessionKey,
         attach: &Attach,
     ) -> Result<LinkKey, LimitError> {
-        self.engine
-            .attach(session, attach.clone(), &mut self.output)
+        let link = self
+            .engine
+            .attach(session, attach.clone(), &mut self.output)?;
+        self.note_link(link, attach);
+        Ok(link)
+    }
+
+    /// Answers the attach of a link that is taken.
+    pub(super) fn answer_attach(&mut self, link: LinkKey, answer: Attach) {
+        self.note_link(link, &answer);
+        self.engine.answer_attach(link, answer, &mut self.output);
+    }
+
+    fn note_link(&mut self, link: LinkKey, attach: &Attach) {
+        if !self.settings.shown_parts.is_empty() {
+            self.shown.add(link, attach);
+        }
     }
 
     /// The priority of a new link that carries messages to the neighbour: the lowest that none has.
@@ -481,6 +499,7 @@ impl Conn {
         self.links[index] = slot;
         if slot.is_none() {
             self.names.forget(link);
+            self.shown.forget(link);
         }
     }
 

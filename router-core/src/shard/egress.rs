@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use super::conn::{Conn, Phase};
 use super::link::{Begun, Drain, Queued};
+use super::shown::shown;
 use super::state::{Incoming, Shard};
 use crate::delivery::{OutOrigin, Outbound};
-use crate::ids::{ConnKey, Key, OutKey, ShardId};
+use crate::ids::{ConnKey, Direction, Key, OutKey, ShardId};
 use crate::mail::{End, Heads, Mail};
 
 use super::lanes::{enter_account, leave_account, origin_of};
@@ -166,6 +167,11 @@ impl Shard {
         conn.count_carried(link.kind);
         if fresh {
             queued.begun = Some(begun);
+            if self.wanted.messages {
+                let payload = &queued.forward.payload;
+                self.notices
+                    .extend(shown(conn, link.link, Direction::Out, payload));
+            }
             conn.ready.hello.is_unwritten |= queued.forward.urgent;
             self.next_tag += 1;
             if let Some(record) = begun.record {

@@ -57,6 +57,9 @@ impl Shard {
             return;
         }
         if delivery.aborted {
+            if self.wanted.messages {
+                self.show_aborted(key);
+            }
             self.mark_credit(key, false);
             self.renew_credit(key);
             return;
@@ -129,6 +132,9 @@ impl Shard {
         match &mut inbound.place {
             Place::Hold(held) if frame.aborted => {
                 held.payload.advance(held.payload.len());
+                if self.wanted.messages {
+                    self.show_aborted(key);
+                }
                 self.forget_record(record);
                 self.hand_on(key);
                 self.unhold(key, false);
@@ -160,7 +166,10 @@ impl Shard {
         };
         let control = link.kind == LinkType::RouterControl;
         let routed = matches!(link.target, InTarget::Routed(_));
-        let depth = depth_of(matches!(link.target, InTarget::Anonymous { .. }));
+        let depth = match self.wanted.messages {
+            true => Depth::ApplicationProperties,
+            false => depth_of(matches!(link.target, InTarget::Anonymous { .. })),
+        };
         let honour = self.honours(link.conn, Some(key));
         let Some(inbound) = self.inbound.get_mut(record) else {
             return;
@@ -201,6 +210,9 @@ impl Shard {
 
     /// A message, or enough of it, is there: it is checked, and goes where it belongs.
     pub(super) fn admit(&mut self, key: InLinkKey, parcel: Parcel) {
+        if self.wanted.messages {
+            self.show_received(key, &parcel.payload);
+        }
         let Some(link) = self.in_links.get(key) else {
             return;
         };

@@ -151,13 +151,14 @@ impl Shard {
             Command::Connection(id, ConnectionCommand::Leave) => self.prepare_to_leave(id),
             Command::Connection(id, ConnectionCommand::Refuse(why)) => self.refuse_member(id, why),
             Command::TraceAll(on) => {
-                self.trace_all = on;
+                self.wanted.frames = on;
                 for (_, conn) in self.conns.iter_mut() {
                     // Whoever wants all now may have wanted less before.
                     conn.traced = conn.traced.filter(|traced| *traced || !on);
                     conn.engine.set_tap(conn.traced.unwrap_or(on));
                 }
             }
+            Command::ShowMessages(on) => self.wanted.messages = on,
             Command::Sasl(id, reply) => self.answer_login(id, reply),
             Command::Retire => self.retire(),
             Command::Shutdown => self.shut_down(now),

@@ -48,6 +48,7 @@ mod report;
 mod routed;
 mod scrub;
 mod settle;
+mod shown;
 mod stalled;
 mod standing;
 mod state;
@@ -99,7 +100,7 @@ impl Shard {
         let mut conn = Conn::new(new, engine, transform, now);
         conn.quiet.1 = self.second;
         conn.traced = traced;
-        conn.engine.set_tap(traced.unwrap_or(self.trace_all));
+        conn.engine.set_tap(traced.unwrap_or(self.wanted.frames));
         if conn.transform.is_ready() {
             // What is handed over may have been agreed before.
             conn.note_security();
@@ -307,6 +308,13 @@ impl Shard {
     /// Ends a round: publishes counters and gives up the notices.
     pub fn finish(&mut self, notices: &mut Vec<Notice>) {
         notices.append(&mut self.notices);
+    }
+
+    /// Whether there may be notices of messages, which belong into the log before what was made of
+    /// the messages is posted.
+    #[must_use]
+    pub fn shows_messages(&self) -> bool {
+        self.wanted.messages
     }
 
     /// Closes every connection with `amqp:connection:forced`, as at the end of the program.

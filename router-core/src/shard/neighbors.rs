@@ -83,10 +83,7 @@ impl Shard {
         let name = format!("qdlink.{:016x}", self.draw());
         let attach = pair_attach(&name, capability, role);
         let conn = self.conns.get_mut(key)?;
-        let link = conn
-            .engine
-            .attach(session, attach.clone(), &mut conn.output)
-            .ok()?;
+        let link = conn.attach(session, &attach).ok()?;
         let new = self.new_link(key, session, link, &attach)?;
         match role {
             Role::Receiver => {
@@ -134,7 +131,7 @@ impl Shard {
             ..answer_to(attach)
         };
         if let Some(conn) = self.conns.get_mut(key) {
-            conn.engine.answer_attach(link, answer, &mut conn.output);
+            conn.answer_attach(link, answer);
         }
         match attach.role {
             Role::Sender => self.insert_in(key, new, kind),

@@ -378,7 +378,7 @@ impl Shard {
         };
         routed.stage = Stage::Open;
         if let Some(conn) = self.conns.get_mut(key) {
-            conn.engine.answer_attach(link, answer, &mut conn.output);
+            conn.answer_attach(link, answer);
         }
         match half {
             Half::Out(out) => self.tell_credit(out.link),

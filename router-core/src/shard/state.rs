@@ -152,7 +152,8 @@ pub struct Shard {
     pub(super) ageing: Ageing,
     pub(super) next_link: u64,
     pub(super) next_tag: u64,
-    pub(super) trace_all: bool,
+    /// What is noted although there is much of it.
+    pub(super) wanted: Wanted,
     /// No further deliveries are let in: the program is about to end.
     pub(super) retiring: bool,
     pub(super) notices: Vec<Notice>,
@@ -162,6 +163,15 @@ pub struct Shard {
     pub(super) tokens: Vec<u64>,
     /// Scratch for address keys.
     pub(super) text: String,
+}
+
+/// What the log wants that it is not told unasked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// The frames of all connections.
+    pub(super) frames: bool,
+    /// The messages of connections that show any.
+    pub(super) messages: bool,
 }
 
 /// What the shard knows of the time.
@@ -315,7 +325,7 @@ impl Shard {
             ageing: Ageing::default(),
             next_link: 0,
             next_tag: 0,
-            trace_all: false,
+            wanted: Wanted::default(),
             retiring: false,
             notices: Vec::new(),
             questions: VecDeque::new(),

@@ -81,12 +81,12 @@ pub(super) const LINK_CAPACITY: Attribute = Attribute::new(
 pub(super) const MESSAGE_LOGGING_COMPONENTS: Attribute = Attribute::new(
     "messageLoggingComponents",
     String,
-    "Parts of messages that the log shows.",
+    "Parts of messages that the log shows at level trace of module MESSAGE: none, all, or names \
+     with commas between them (operations.md).",
 )
 .text("none")
 .create()
-.alias("logMessage")
-.support(Support::Inert);
+.alias("logMessage");
 
 pub(super) const MANAGEMENT_ACCESS: Attribute = Attribute::new(
     "managementAccess",

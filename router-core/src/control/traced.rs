@@ -1,0 +1,16 @@
+//! What is noted only while the log wants it, since there is much of it.
+
+use crate::control::plane::ControlPlane;
+use crate::mail::Command;
+
+impl ControlPlane {
+    /// Switches the protocol trace of all connections.
+    pub fn trace_all(&mut self, on: bool) {
+        self.broadcast(|| Command::TraceAll(on));
+    }
+
+    /// Switches the notices of messages, of all connections that show any.
+    pub fn show_messages(&mut self, on: bool) {
+        self.broadcast(|| Command::ShowMessages(on));
+    }
+}
