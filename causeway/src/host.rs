@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use management::settings::{LogSettings as LogAsked, ProfileSettings};
-use management::{Admissions, Host, LogRow, LogStats, ProfileState, Ticket};
+use management::{Admissions, Failure, Host, LogRow, LogStats, ProfileState, Status, Ticket};
 
 use crate::log::{Log, LogSettings, ModuleSettings};
 use crate::orders::Asked;
@@ -148,14 +148,15 @@ impl Host for Process {
         self.log.stats()
     }
 
-    fn update_log(&mut self, asked: &LogAsked) -> Result<(), String> {
-        let (module, wanted) = ModuleSettings::asked(asked)?;
+    fn update_log(&mut self, asked: &LogAsked) -> Result<(), Failure> {
+        let (module, wanted) = ModuleSettings::asked(asked).map_err(Failure::bad_request)?;
         if *self.settings.module(module) == wanted {
             return Ok(());
         }
         let mut settings = self.settings.clone();
         *settings.module_mut(module) = wanted;
-        self.log.configure(&settings)?;
+        let result = self.log.configure(&settings);
+        result.map_err(|text| Failure::new(Status::InternalError, text))?;
         self.settings = settings;
         Ok(())
     }
@@ -265,9 +266,26 @@ mod tests {
             process
                 .update_log(&asked)
                 .unwrap_err()
+                .text
                 .starts_with("'loud' is not a valid")
         );
         assert!(process.log.is_enabled(Module::Agent, Level::Info));
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_had_is_no_fault_of_the_request() {
+        let mut process = process();
+        for file in ["", "/nonexistent/x.log"] {
+            let asked = LogAsked {
+                module: "AGENT".to_owned(),
+                output_file: Some(file.to_owned()),
+                ..LogAsked::default()
+            };
+            let failure = process.update_log(&asked).unwrap_err();
+            assert_eq!(failure.status, Status::InternalError);
+            let text = format!("Failed to open log file '{file}': ");
+            assert!(failure.text.starts_with(&text), "{failure}");
+        }
     }
 
     #[test]

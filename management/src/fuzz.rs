@@ -18,6 +18,7 @@ use crate::agent::Agent;
 use crate::host::{Host, LogRow, LogStats, ProfileState};
 use crate::schema::{Entity, ROUTER};
 use crate::settings::{LogSettings, ProfileSettings, router_settings};
+use crate::status::Failure;
 use crate::wire::Request;
 
 const ROUTER_ID: &str = "fuzzed";
@@ -49,7 +50,7 @@ impl Host for Nobody {
         Vec::new()
     }
 
-    fn update_log(&mut self, _: &LogSettings) -> Result<(), String> {
+    fn update_log(&mut self, _: &LogSettings) -> Result<(), Failure> {
         Ok(())
     }
 

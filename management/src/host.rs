@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::settings::{LogSettings, ProfileSettings};
+use crate::status::Failure;
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +68,9 @@ pub trait Host {
     /// Gives a module of the log other settings.
     ///
     /// # Errors
-    /// The reason; then nothing has changed.
-    fn update_log(&mut self, settings: &LogSettings) -> Result<(), String>;
+    /// Settings that cannot be meant, or an output that cannot be had (500); then nothing has
+    /// changed.
+    fn update_log(&mut self, settings: &LogSettings) -> Result<(), Failure>;
 
     /// Takes up a profile for TLS; one of that name gives way to it.
     ///

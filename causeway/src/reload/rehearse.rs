@@ -167,8 +167,10 @@ impl Host for Stand {
         Vec::new()
     }
 
-    fn update_log(&mut self, asked: &Asked) -> Result<(), String> {
-        ModuleSettings::asked(asked).map(drop)
+    fn update_log(&mut self, asked: &Asked) -> Result<(), Failure> {
+        ModuleSettings::asked(asked)
+            .map(drop)
+            .map_err(Failure::bad_request)
     }
 
     fn set_profile(&mut self, settings: &ProfileSettings) -> Result<ProfileState, String> {

@@ -303,8 +303,7 @@ impl Store {
         let place = place.expect("all modules in the table have an entity");
         let mut configured = log.clone();
         configured.identify(format!("log/{module}"));
-        host.update_log(&log_settings(&configured))
-            .map_err(Failure::bad_request)?;
+        host.update_log(&log_settings(&configured))?;
         self.logs[place] = configured;
         Ok(format!("log/{module}"))
     }
@@ -341,8 +340,15 @@ impl Store {
         changed
             .update(attributes)
             .map_err(|error| Failure::bad_request(error.text))?;
-        host.update_log(&log_settings(&changed))
-            .map_err(Failure::bad_request)?;
+        let result = host.update_log(&log_settings(&changed));
+        result.map_err(|failure| match failure.status {
+            // In the words that scripts know.
+            Status::InternalError => Failure {
+                text: format!("CError: Configuration: {failure}"),
+                ..failure
+            },
+            _ => failure,
+        })?;
         *log = changed;
         Ok(log)
     }

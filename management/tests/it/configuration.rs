@@ -2,9 +2,9 @@
 
 use amqp_codec::{Map, Value};
 use amqp_proto::Time;
-use management::Origin;
 use management::client::Response;
 use management::schema::{Source, validate};
+use management::{Failure, Origin, Status};
 use router_core::control::Effect;
 use router_core::ids::Direction;
 use router_core::limits;
@@ -529,7 +529,14 @@ fn the_log_is_changed_only_if_the_program_can_do_it() {
         ("SERVER", Some("debug+"))
     );
 
-    world.program.refuses = Some("'loud' is not a valid log level.".to_owned());
+    let text = "Failed to open log file 'x'";
+    world.program.refuses = Some(Failure::new(Status::InternalError, text));
+    let response = world.request("UPDATE", &asked, body(&[("outputFile", "x")]));
+    assert_eq!(
+        (response.status, &*response.description),
+        (500, "CError: Configuration: Failed to open log file 'x'")
+    );
+    world.program.refuses = Some(Failure::bad_request("'loud' is not a valid log level."));
     let response = world.request("UPDATE", &asked, body(&[("enable", "loud")]));
     assert_eq!(
         (response.status, &*response.description),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use management::client::{Call, Client, Query, Response, Table};
 use management::schema::{Entity, ROUTER};
 use management::settings::{LogSettings, ProfileSettings, router_settings};
-use management::{Admissions, Agent, Host, LogRow, LogStats, ProfileState};
+use management::{Admissions, Agent, Failure, Host, LogRow, LogStats, ProfileState};
 use router_core::control::{ControlConfig, ControlPlane, Effect};
 use router_core::counters::{CounterWriter, Counters};
 use router_core::ids::{
@@ -32,7 +32,7 @@ pub(crate) const REPLY_TO: &str = "amqp:/_topo/0/router/temp.me";
 pub(crate) struct Program {
     pub(crate) lines: Vec<LogRow>,
     pub(crate) settings: Vec<LogSettings>,
-    pub(crate) refuses: Option<String>,
+    pub(crate) refuses: Option<Failure>,
     pub(crate) profiles: Vec<String>,
 }
 
@@ -64,9 +64,9 @@ impl Host for Program {
         self.lines[skipped..].to_vec()
     }
 
-    fn update_log(&mut self, settings: &LogSettings) -> Result<(), String> {
+    fn update_log(&mut self, settings: &LogSettings) -> Result<(), Failure> {
         match &self.refuses {
-            Some(text) => Err(text.clone()),
+            Some(failure) => Err(failure.clone()),
             None => {
                 self.settings.push(settings.clone());
                 Ok(())
