@@ -160,6 +160,7 @@ impl Control {
             self.tracing = tracing;
             self.plane.trace_all(tracing);
         }
+        self.plane.trace_routing(self.log.wants_routing());
         let showing = self.log.wants_messages();
         if showing != self.showing {
             self.showing = showing;
@@ -415,6 +416,9 @@ impl Control {
             return;
         }
         self.process.admissions.admitted += 1;
+        if ready.is_some() {
+            self.desk.upgraded();
+        }
         let connection = NewConnection::accepted(self.plane.deal_connection(), settings, peer);
         let transform = ready.map_or_else(|| self.transform_for(&connection), Ok);
         match transform {

@@ -117,20 +117,9 @@ impl Listeners {
             let (_, sockets) = self.staged.swap_remove(at);
             return Ok(self.take_over(sockets, identity, settings));
         }
-        let mut bound = Vec::new();
-        let mut failure = None;
-        for &address in wanted {
-            match bind(address, every_interface, false).and_then(listening) {
-                Ok(socket) => bound.push(socket),
-                Err(error) => failure = failure.or(Some(error_text(&error))),
-            }
-            if address.port() == 0 && !bound.is_empty() {
-                break;
-            }
-        }
-        if let Some(text) = failure.filter(|_| bound.is_empty()) {
-            return Err(text);
-        }
+        let bound = bind_all(wanted, |address| {
+            bind(address, every_interface, false).and_then(listening)
+        })?;
         let mut sockets = Vec::new();
         for socket in bound {
             sockets.push(self.register(socket, identity, settings, registry)?);
@@ -204,8 +193,7 @@ impl Listeners {
             // On every interface, there is a socket for each family.
             let every_interface =
                 wanted.len() > 1 && wanted.iter().all(|at| at.ip().is_unspecified());
-            let mut failure = None;
-            for &address in wanted {
+            let found = bind_all(wanted, |address| {
                 let goes = |open: &&Listener| going.contains(&&*open.identity);
                 let is_free = |token| !reserved.iter().any(|other| other.kept.contains(&token));
                 let mut going = self.open.iter().filter(goes);
@@ -214,22 +202,16 @@ impl Listeners {
                 });
                 if let Some(open) = same {
                     kept.push(open.token);
-                    continue;
+                    return Ok(None);
                 }
                 let is_shared = self.share(address.port(), goes);
-                let socket = bind(address, every_interface, is_shared);
-                let socket = match is_check {
-                    true => socket.map(|_| None),
-                    false => socket.and_then(listening).map(Some),
-                };
-                match socket {
-                    Ok(socket) => bound.extend(socket),
-                    Err(error) => failure = failure.or(Some(error_text(&error))),
+                let socket = bind(address, every_interface, is_shared)?;
+                match is_check {
+                    true => Ok(None),
+                    false => listening(socket).map(Some),
                 }
-            }
-            if let Some(text) = failure.filter(|_| bound.is_empty() && kept.is_empty()) {
-                return Err(text);
-            }
+            })?;
+            bound.extend(found.into_iter().flatten());
         }
         let nobodys = Arc::new(ConnectionSettings::default());
         let mut sockets = Vec::new();
@@ -434,6 +416,32 @@ fn listening(socket: Socket) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// What can be had of the addresses of one host: one is enough, and where the system chooses the
+/// port, there is one.
+///
+/// # Errors
+///
+/// Why none can be had, in the words for the first.
+fn bind_all<T>(
+    wanted: &[SocketAddr],
+    mut have: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> Result<Vec<T>, String> {
+    let (mut had, mut failure) = (Vec::new(), None);
+    for &address in wanted {
+        match have(address) {
+            Ok(one) => had.push(one),
+            Err(error) => failure = failure.or(Some(error_text(&error))),
+        }
+        if address.port() == 0 && !had.is_empty() {
+            break;
+        }
+    }
+    match failure {
+        Some(text) if had.is_empty() => Err(text),
+        _ => Ok(had),
+    }
 }
 
 fn bind(address: SocketAddr, every_interface: bool, is_shared: bool) -> io::Result<Socket> {

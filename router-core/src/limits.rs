@@ -210,6 +210,9 @@ pub const NOTICE_TEXT_BYTES: usize = 512;
 /// Capabilities of a terminus that a notice names; of further ones it has the number.
 pub const NOTICE_CAPABILITIES: usize = 8;
 
+/// Names of a list that a notice has; of further ones it has the number.
+pub const NOTICE_NAMES: usize = 32;
+
 /// Bytes of a section of a message that a notice keeps for the log, which shows less.
 pub const NOTICE_SECTION_BYTES: u32 = 4096;
 

@@ -148,6 +148,13 @@ pub enum Notice {
         /// The answer's description.
         description: String,
     },
+    /// A message of the routing protocol, where those are traced.
+    Routing {
+        /// `In` if the neighbour sent it.
+        direction: Direction,
+        /// What it says.
+        text: Box<RoutingText>,
+    },
     /// The routing protocol has found something out.
     Network(NetworkNotice),
     /// A container of a link route has come, or has gone.
@@ -225,6 +232,7 @@ impl Notice {
                 size_of::<Tapped>() + frame.performative.len() + frame.payload.len()
             }
             Self::Message(message) => message.bytes(),
+            Self::Routing { text, .. } => text.bytes(),
             Self::ManagementAsked {
                 operation,
                 target,
@@ -464,6 +472,78 @@ pub struct LinkText {
     pub source: String,
     /// The address of its target; empty if it has none.
     pub target: String,
+}
+
+/// A message of the routing protocol as the log shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutingText {
+    /// The router that says it.
+    pub id: String,
+    /// The version of the protocol that it speaks.
+    pub version: i64,
+    /// The second in which it began.
+    pub instance: Option<i64>,
+    /// The router that it is for, if that is a single one.
+    pub to: Option<String>,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What a message of the routing protocol says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the protocol's own fields")]
+pub enum Said {
+    /// Who was heard of lately.
+    Hello { seen: Few<String> },
+    /// How far link state and addresses have got.
+    Advertisement {
+        link_sequence: i64,
+        mobile_sequence: i64,
+    },
+    /// A question for the link state.
+    LinkStateRequest,
+    /// Neighbours and costs.
+    LinkState {
+        sequence: i64,
+        peers: Few<(String, u32)>,
+    },
+    /// A question for the addresses.
+    AddressRequest { have_sequence: i64 },
+    /// All addresses, or what changed.
+    Addresses {
+        sequence: i64,
+        exist: Option<Few<String>>,
+        add: Option<Few<String>>,
+        del: Option<Few<String>>,
+    },
+}
+
+/// The first [`NOTICE_NAMES`](limits::NOTICE_NAMES) of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Few<T> {
+    /// They.
+    pub first: Vec<T>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl RoutingText {
+    fn bytes(&self) -> usize {
+        let names = |few: &Few<String>| few.first.iter().map(|name| entry(name)).sum::<usize>();
+        let entries = match &self.said {
+            Said::Hello { seen } => names(seen),
+            Said::LinkState { peers, .. } => peers.first.iter().map(|(id, _)| entry(id)).sum(),
+            Said::Addresses {
+                exist, add, del, ..
+            } => [exist, add, del].into_iter().flatten().map(names).sum(),
+            Said::Advertisement { .. } | Said::LinkStateRequest | Said::AddressRequest { .. } => 0,
+        };
+        size_of::<Self>() + self.id.len() + length(self.to.as_deref()) + entries
+    }
+}
+
+fn entry(name: &str) -> usize {
+    size_of::<(String, u32)>() + name.len()
 }
 
 /// How a link ended.

@@ -135,6 +135,13 @@ impl Desk {
 }
 
 impl Desk {
+    /// Says that what was handed on as a WebSocket has got a place.
+    pub(crate) fn upgraded(&self) {
+        if let Some((intake, _)) = &self.running {
+            intake.push(Incoming::Upgraded);
+        }
+    }
+
     /// Says which listeners there are, after they have changed: who has come by another is answered
     /// once more at most.
     pub(crate) fn listeners_changed(&self, listeners: Vec<Arc<ConnectionSettings>>) {

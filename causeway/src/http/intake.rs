@@ -18,6 +18,8 @@ pub(super) enum Incoming {
     Client(Arrived),
     /// The answer to a question.
     Facts(Box<Facts>),
+    /// A socket that was handed on as a WebSocket has got a place.
+    Upgraded,
     /// The listeners that there are now.
     Listeners(Vec<Arc<ConnectionSettings>>),
     /// The router has ended.

@@ -131,6 +131,7 @@ impl Server {
                     self.slots.take(*facts, now);
                     self.answer_all(now);
                 }
+                Incoming::Upgraded => *self.own.answers.entry(101).or_default() += 1,
                 Incoming::Listeners(listeners) => {
                     self.listeners = Some(listeners);
                     self.end_outdated();
@@ -247,7 +248,7 @@ impl Server {
         };
         let registry = self.parts.poll.registry();
         if let Ok(upgraded) = client.leave(handshake, registry) {
-            *self.own.answers.entry(101).or_default() += 1;
+            // It is answered, and counted, if there is a place for it.
             let order = Order::WebSocket(Box::new(upgraded));
             self.parts.orders.push(order);
         }

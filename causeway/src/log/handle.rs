@@ -156,6 +156,15 @@ impl Log {
         self.is_enabled(Module::Message, Level::Trace)
     }
 
+    /// Whether what routers say to each other is to be noted.
+    #[must_use]
+    pub fn wants_routing(&self) -> bool {
+        let modules = [Module::RouterHello, Module::RouterLs, Module::RouterMa];
+        modules
+            .into_iter()
+            .any(|module| self.is_enabled(module, Level::Trace))
+    }
+
     /// Writes a line.
     #[track_caller]
     pub fn line(&self, module: Module, level: Level, text: impl Into<String>) {

@@ -13,8 +13,10 @@ use router_core::notice::{
 };
 
 mod messages;
+mod routing;
 
 use self::messages::say_of_message;
+use self::routing::{module_of, say_of_routing};
 use super::level::Level;
 use super::module::Module;
 
@@ -43,6 +45,7 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
         | Notice::PeerMisbehaved { .. } => (Module::RouterCore, Level::Info),
         Notice::Frame { .. } => (Module::Protocol, Level::Trace),
         Notice::Message(_) => (Module::Message, Level::Trace),
+        Notice::Routing { text, .. } => (module_of(text), Level::Trace),
         Notice::ManagementAsked { changed: true, .. } => (Module::Agent, Level::Info),
         Notice::ManagementAsked { .. } => (Module::Agent, Level::Debug),
         Notice::ManagementFailed { .. } => (Module::Agent, Level::Error),
@@ -117,6 +120,7 @@ pub(super) fn say(notice: &Notice) -> Said {
         }
         Notice::Frame { connection, frame } => return said(frame_text(*connection, frame)),
         Notice::Message(message) => return said(say_of_message(message)),
+        Notice::Routing { direction, text } => return said(say_of_routing(*direction, text)),
         Notice::ManagementAsked { .. } | Notice::ManagementFailed { .. } => {
             say_of_management(notice)
         }

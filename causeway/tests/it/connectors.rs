@@ -8,6 +8,7 @@ use std::time::Duration;
 use causeway::Router;
 use causeway::cli::client::ConnectOptions;
 use causeway::cli::manager::Manager;
+use causeway::log::{Level, Levels, LogSettings, Module, Output, Row};
 use management::client::Table;
 use serde_json::Value as Json;
 
@@ -78,6 +79,41 @@ fn wait_for(router: &Router, entity_type: &str, is_it: impl Fn(&Json) -> bool) -
 
 fn is_open_to(row: &Json, container: &str) -> bool {
     row["container"] == container && row["opened"] == true
+}
+
+#[test]
+fn what_routers_say_to_each_other_is_traced_where_that_is_asked_for() {
+    let of = |id: &str, more: &str| {
+        let text = format!("router {{\n mode: interior\n id: {id}\n}}\n{more}");
+        start_inside(&text, 1)
+    };
+    let (above, quiet) = of("Above", &listener(0));
+    let place = port(&above, "routers");
+    let (_below, log) = of("Below", &connector("127.0.0.1", place));
+    let mut settings = LogSettings::default();
+    settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
+    settings.module_mut(Module::RouterHello).levels = Some(Levels::from(Level::Trace));
+    log.configure(&settings).unwrap();
+    let wanted = [
+        ("SENT: HELLO(id=Below pv=1 area=0 inst=", "seen=['Above'])"),
+        ("RCVD: HELLO(id=Above pv=1 area=0 inst=", "seen=['Below'])"),
+    ];
+    for (begins, ends) in wanted {
+        let is_it = |row: &Row| {
+            let text = &row.text;
+            row.module == Module::RouterHello && text.starts_with(begins) && text.ends_with(ends)
+        };
+        let mut looks = PATIENCE.as_millis() / LOOK.as_millis();
+        while !log.recent(1000).iter().any(is_it) {
+            assert!(looks > 0, "{begins}");
+            looks -= 1;
+            thread::sleep(LOOK);
+        }
+    }
+    let is_traced = |row: &Row| row.level == Level::Trace;
+    assert!(!quiet.recent(1000).iter().any(is_traced));
+    let is_other = |row: &Row| is_traced(row) && row.module != Module::RouterHello;
+    assert!(!log.recent(1000).iter().any(is_other));
 }
 
 #[test]

@@ -531,7 +531,7 @@ impl ControlPlane {
         } = self;
         neighbors.turn(now, bindings, links, &self.rules, &mut self.notices);
         neighbors.offer(bindings, links, now);
-        neighbors.send(now, &mut self.outboxes);
+        neighbors.send(now, &mut self.outboxes, &mut self.notices);
         let age = self.settings.timers.hello_max_age;
         let silent = neighbors.take_silent();
         if let Some(paths) = neighbors.take_paths() {

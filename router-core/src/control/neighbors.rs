@@ -20,7 +20,7 @@ use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
 use crate::mesh::{
     self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, Outgoing, RouterIndex,
 };
-use crate::notice::{NetworkNotice, Notice};
+use crate::notice::{NetworkNotice, Notice, RoutingText};
 use crate::route::{Member, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
 
 /// The links of one connection to a neighbour.
@@ -69,6 +69,8 @@ pub(super) struct Neighbors {
     changed: bool,
     /// Connections whose neighbours have said no hello for too long.
     silent: Vec<ConnectionId>,
+    /// What is said is told to the log.
+    pub(super) traced: bool,
 }
 
 impl Neighbors {
@@ -83,6 +85,7 @@ impl Neighbors {
             said: Vec::new(),
             changed: false,
             silent: Vec::new(),
+            traced: false,
         }
     }
 
@@ -174,6 +177,10 @@ impl Neighbors {
                 Waiting::Up(link) => self.take_link(link, now),
                 Waiting::Down(link) => self.drop_link(link, now),
                 Waiting::Message(connection, message) => {
+                    if self.traced {
+                        let text = self.engine.describe_received(&message);
+                        notices.extend(text.map(|text| told(Direction::In, text)));
+                    }
                     if let Some(trunk) = self.trunks.get(&self.first_of(connection)) {
                         // A refusal is told by an event, not more often than is good for a log.
                         let _refused = self.engine.received(trunk.number, &message, now);
@@ -220,7 +227,7 @@ impl Neighbors {
     }
 
     /// Posts the engine's messages to the links of the protocol.
-    pub(super) fn send(&mut self, now: Time, out: &mut Outboxes) {
+    pub(super) fn send(&mut self, now: Time, out: &mut Outboxes, notices: &mut Vec<Notice>) {
         for (connection, message) in std::mem::take(&mut self.said) {
             let trunk = self.trunks.get(&self.first_of(connection));
             if let Some(link) = trunk.and_then(Trunk::control) {
@@ -234,6 +241,10 @@ impl Neighbors {
                 is_hello,
             } = outgoing;
             if let Some(link) = self.trunk(number).and_then(Trunk::control) {
+                if self.traced {
+                    let text = self.engine.describe_sent(&message);
+                    notices.extend(text.map(|text| told(Direction::Out, text)));
+                }
                 out.push(link.shard, self.mail(link, message, is_hello, now));
             }
         }
@@ -510,6 +521,11 @@ impl Trunk {
 }
 
 /// Whether a key is that of a link route.
+fn told(direction: Direction, text: RoutingText) -> Notice {
+    let text = Box::new(text);
+    Notice::Routing { direction, text }
+}
+
 fn is_link_route(key: &str) -> bool {
     key.starts_with(['C', 'D', 'E', 'F'])
 }

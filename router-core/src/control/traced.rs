@@ -9,6 +9,13 @@ impl ControlPlane {
         self.broadcast(|| Command::TraceAll(on));
     }
 
+    /// Switches the notices of what routers say to each other.
+    pub fn trace_routing(&mut self, on: bool) {
+        if let Some(neighbors) = &mut self.neighbors {
+            neighbors.traced = on;
+        }
+    }
+
     /// Switches the notices of messages, of all connections that show any.
     pub fn show_messages(&mut self, on: bool) {
         self.broadcast(|| Command::ShowMessages(on));

@@ -17,7 +17,9 @@ use crate::mesh::mobile::is_told;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::paths::Paths;
 use crate::mesh::state::{MeshSettings, State};
+use crate::mesh::tell::tell;
 use crate::mesh::wire::VERSION;
+use crate::notice::RoutingText;
 use crate::route::Treatment;
 
 /// The part of a router that knows the network.
@@ -126,6 +128,19 @@ impl Engine {
         let result = result.map_err(|why| self.refuse(from, why));
         self.state.step();
         result
+    }
+
+    /// What a message says that has come, for the log; `None`: nothing that is for this router.
+    #[must_use]
+    pub fn describe_received(&self, payload: &[u8]) -> Option<RoutingText> {
+        tell(payload, &self.state.context, false)
+    }
+
+    /// The same of a message that goes out; `None`: another router says it, and it is passed on.
+    #[must_use]
+    pub fn describe_sent(&self, payload: &[u8]) -> Option<RoutingText> {
+        let own = &self.state.settings.id;
+        tell(payload, &self.state.context, true).filter(|text| *text.id == **own)
     }
 
     fn refuse(&mut self, link: NeighborLink, why: Misdeed) -> Refused {

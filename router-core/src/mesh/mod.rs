@@ -23,6 +23,7 @@ mod room;
 mod spf;
 mod state;
 mod step;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod wire;

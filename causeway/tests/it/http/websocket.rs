@@ -88,6 +88,19 @@ fn amqp_goes_by_frames_of_any_kind() {
 }
 
 #[test]
+fn a_websocket_that_is_a_connection_too_many_is_not_counted_as_answered() {
+    let scene = Scene::start("authenticatePeer: no", "policy {\n maxConnections: 1\n}\n");
+    let _first = open(&scene);
+    let mut second = scene.connect();
+    second.write_all(handshake(AMQP).as_bytes()).unwrap();
+    assert!(read_to_end(&mut second).is_empty());
+    assert_eq!(
+        scene.metric("causeway_http_requests_total{code=\"101\"}"),
+        Some(1.0)
+    );
+}
+
+#[test]
 fn what_is_no_handshake_for_amqp_is_answered_and_nobody_falls() {
     let scene = Scene::start("", "");
     let ask = |more: &str| -> Answer { scene.ask(&handshake(more)) };

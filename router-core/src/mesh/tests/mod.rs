@@ -13,5 +13,6 @@ mod recorded;
 mod reference;
 mod room;
 mod telling;
+mod told;
 mod topologies;
 mod vectors;
