@@ -110,8 +110,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// An output that cannot be opened, or no answer, as a text for the user; the old settings
-    /// stay.
+    /// An output that cannot be opened, or no answer within two seconds, as a text for the user; the
+    /// old settings stay.
     pub fn configure(&self, settings: &LogSettings) -> Result<(), String> {
         let (answer, answered) = mpsc::channel();
         let (new, open) = (Box::new(settings.clone()), Arc::new(AtomicBool::new(true)));
@@ -326,9 +326,14 @@ impl Writer {
                 }
             }
             Entry::Configure(settings, open, answer) => {
+                if !open.load(Ordering::Relaxed) {
+                    return;
+                }
+                let opened = self.sink.open(&settings);
+                // Only now, because to open may take long, and who waits has something to do.
                 if open.swap(false, Ordering::Relaxed) {
-                    let result = self.sink.configure(&settings);
-                    answer.send(result).unwrap_or_default();
+                    let taken = opened.map(|opened| self.sink.take(&settings, opened));
+                    answer.send(taken).unwrap_or_default();
                 }
             }
             Entry::Reopen => {
@@ -417,6 +422,8 @@ fn bytes_of(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use router_core::ids::ConnectionId;
 
     use super::super::settings::Output;
@@ -511,6 +518,24 @@ mod tests {
         writer.start().unwrap();
         log.flush();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn an_output_that_takes_for_ever_to_open_keeps_nobody_waiting() {
+        let log = Log::start(&quiet()).unwrap();
+        let path = std::env::temp_dir().join(format!("causeway-{}-pipe", std::process::id()));
+        let mkfifo = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(mkfifo.success());
+        let mut settings = quiet();
+        settings.module_mut(Module::Agent).output = Some(Output::File(path.clone()));
+        // Nobody reads from it.
+        log.configure(&settings).unwrap_err();
+        let read = std::fs::read(&path).unwrap();
+        log.line(Module::Agent, Level::Error, "said");
+        log.flush();
+        assert_eq!(log.recent(1)[0].text, "said");
+        assert_eq!(read, b"", "not there");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -52,6 +52,12 @@ pub(super) struct Sink {
     lost: u64,
 }
 
+/// What new settings need that was not there.
+pub(super) struct Opened {
+    modules: Vec<Effective>,
+    outputs: BTreeMap<Output, Writer>,
+}
+
 impl Sink {
     /// Opens the outputs that the settings name.
     ///
@@ -73,21 +79,33 @@ impl Sink {
 
     /// Takes new settings; on an error the old ones stay.
     pub(super) fn configure(&mut self, settings: &LogSettings) -> Result<(), String> {
-        let modules: Vec<_> = Module::ALL
-            .into_iter()
-            .map(|module| settings.effective(module))
-            .collect();
-        for effective in &modules {
-            if !self.outputs.contains_key(&effective.output) {
-                let writer = Writer::open(&effective.output)?;
-                self.outputs.insert(effective.output.clone(), writer);
+        let opened = self.open(settings)?;
+        self.take(settings, opened);
+        Ok(())
+    }
+
+    /// Opens the outputs that settings name and that are not open, which may take as long as their
+    /// disk likes; nothing is written to them yet.
+    pub(super) fn open(&self, settings: &LogSettings) -> Result<Opened, String> {
+        let modules = Module::ALL.into_iter();
+        let modules: Vec<_> = modules.map(|module| settings.effective(module)).collect();
+        let mut outputs = BTreeMap::new();
+        for Effective { output, .. } in &modules {
+            if !self.outputs.contains_key(output) && !outputs.contains_key(output) {
+                outputs.insert(output.clone(), Writer::open(output)?);
             }
         }
+        Ok(Opened { modules, outputs })
+    }
+
+    /// Takes the settings for which outputs were opened.
+    pub(super) fn take(&mut self, settings: &LogSettings, opened: Opened) {
+        let Opened { modules, outputs } = opened;
+        self.outputs.extend(outputs);
         self.outputs
             .retain(|output, _| modules.iter().any(|used| used.output == *output));
         self.modules = modules;
         self.stamper = Stamper::new(settings.stamp.clone());
-        Ok(())
     }
 
     /// Opens files anew by their names; why some could not be, which stay as they are.
