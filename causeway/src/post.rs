@@ -125,6 +125,11 @@ impl Load {
             .store(clients + closed.clients, Ordering::Relaxed);
         self.routers_closed
             .store(routers + closed.routers, Ordering::Relaxed);
+        self.note_in_flight(in_flight);
+    }
+
+    /// The worker tells what it has in flight.
+    pub(crate) fn note_in_flight(&self, in_flight: [usize; 2]) {
         for (told, count) in self.in_flight.iter().zip(in_flight) {
             told.store(count, Ordering::Relaxed);
         }

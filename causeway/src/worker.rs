@@ -240,6 +240,9 @@ impl Worker {
         let mail = self.take_mail(now);
         moved += self.read_sockets(now);
         self.shard.turn(now);
+        // Before anybody can see a delivery: whoever has seen it may ask for the end at once.
+        let load = self.intake.load();
+        load.note_in_flight(self.shard.deliveries());
         self.post();
         self.pass_questions();
         moved += self.write_sockets(now);
