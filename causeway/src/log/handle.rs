@@ -110,8 +110,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// An output that cannot be opened, or no answer within two seconds, as a text for the user; the
-    /// old settings stay.
+    /// An output that cannot be opened, or no answer within two seconds, as a text for the user;
+    /// the old settings stay.
     pub fn configure(&self, settings: &LogSettings) -> Result<(), String> {
         let (answer, answered) = mpsc::channel();
         let (new, open) = (Box::new(settings.clone()), Arc::new(AtomicBool::new(true)));
