@@ -6,6 +6,7 @@ use std::time::Duration;
 use amqp_proto::Time;
 use management::settings::{LogSettings as LogAsked, ProfileSettings};
 use management::{Admissions, Failure, Host, LogRow, LogStats, ProfileState, Status, Ticket};
+use router_core::notice::Notice;
 
 use crate::log::{Log, LogSettings, ModuleSettings};
 use crate::orders::Asked;
@@ -131,7 +132,9 @@ impl Process {
 }
 
 impl Host for Process {
-    fn log_rows(&self, limit: Option<usize>) -> Vec<LogRow> {
+    fn log_rows(&self, limit: Option<usize>, said: &mut Vec<Notice>) -> Vec<LogRow> {
+        self.log.notices(said);
+        self.log.catch_up();
         let rows = self.log.recent(limit.unwrap_or(usize::MAX)).into_iter();
         rows.map(|row| LogRow {
             module: row.module.name().to_owned(),
@@ -238,8 +241,7 @@ mod tests {
         process.update_log(&asked).unwrap();
         process.log.line(Module::Agent, Level::Debug, "said");
         process.log.line(Module::Server, Level::Debug, "not said");
-        process.log.flush();
-        let rows = process.log_rows(None);
+        let rows = process.log_rows(None, &mut Vec::new());
         assert_eq!(rows.len(), 1);
         assert_eq!(
             (rows[0].module.as_str(), rows[0].level.as_str()),

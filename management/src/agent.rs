@@ -207,7 +207,7 @@ impl Agent {
             operation = operation_of(&content)?;
             let least = context.control.least_management();
             let (asker, router) = (context.asker.as_ref(), self.store.router());
-            let asked = asked(&operation, &content, asker);
+            let asked = asked(&content, asker);
             context.control.note(asked.clone());
             permit::check(&operation, asker, router, least)?;
             let step = self.understand(&operation, &content, context)?;
@@ -550,7 +550,7 @@ fn operation_of(content: &Content) -> Result<String, Failure> {
 fn node_operation(
     operation: &str,
     content: &Content,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
 ) -> Result<Step, Failure> {
     if operation == "QUERY" {
         return Ok(Step::Wait(Work::Query(Plan::read(content)?)));

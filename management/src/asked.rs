@@ -7,8 +7,10 @@ use crate::query::is_management;
 use crate::schema::shortened;
 use crate::wire::Content;
 
-/// A request has come.
-pub(crate) fn asked(operation: &str, content: &Content, asker: Option<&Asker>) -> Notice {
+/// A request has come. Its operation is called as it calls it: who searches the log for what a tool
+/// has sent finds that.
+pub(crate) fn asked(content: &Content, asker: Option<&Asker>) -> Notice {
+    let operation = content.text("operation").ok().flatten().unwrap_or_default();
     let user = asker.and_then(|asker| asker.user.as_deref());
     Notice::ManagementAsked {
         operation: shortened(operation).into_owned(),

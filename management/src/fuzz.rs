@@ -12,6 +12,7 @@ use router_core::counters::Counters;
 use router_core::ids::{AddressId, InKey, Key, LinkId, Origin, OutLinkKey, ShardId};
 use router_core::limits::IN_PROCESS_MESSAGE_BYTES;
 use router_core::mail::{Batch, Bind, BoundLink, Command, Forward, Mail, Target};
+use router_core::notice::Notice;
 use router_core::route::Treatment;
 
 use crate::agent::Agent;
@@ -46,7 +47,7 @@ impl Host for Nobody {
 
     fn drop_profile(&mut self, _: &str) {}
 
-    fn log_rows(&self, _: Option<usize>) -> Vec<LogRow> {
+    fn log_rows(&self, _: Option<usize>, _: &mut Vec<Notice>) -> Vec<LogRow> {
         Vec::new()
     }
 

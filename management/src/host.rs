@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use router_core::notice::Notice;
+
 use crate::settings::{LogSettings, ProfileSettings};
 use crate::status::Failure;
 
@@ -59,8 +61,9 @@ pub struct Ticket(pub u64);
 
 /// The program around the router.
 pub trait Host {
-    /// The newest lines of the log, at most `limit`, oldest first.
-    fn log_rows(&self, limit: Option<usize>) -> Vec<LogRow>;
+    /// The newest lines of the log, at most `limit`, oldest first; what has been `said` and not yet
+    /// written is taken and is among them.
+    fn log_rows(&self, limit: Option<usize>, said: &mut Vec<Notice>) -> Vec<LogRow>;
 
     /// How many lines each module of the log has written.
     fn log_stats(&self) -> Vec<LogStats>;

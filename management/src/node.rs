@@ -19,7 +19,7 @@ use crate::wire::Content;
 pub(crate) fn body(
     operation: &str,
     content: &Content,
-    control: &ControlPlane,
+    control: &mut ControlPlane,
     host: &dyn Host,
 ) -> Result<Value, Failure> {
     let target = content.text("type")?.filter(|name| !is_management(name));
@@ -39,18 +39,21 @@ pub(crate) fn body(
         }
         "GET-SCHEMA" => describe::schema(),
         "GET-JSON-SCHEMA" => describe::json_schema(content.number("indent")?),
-        "GET-LOG" => log_rows(content.number("limit")?, host),
+        "GET-LOG" => log_rows(content.number("limit")?, control, host),
         _ => return Err(not_implemented(operation, &MANAGEMENT)),
     };
     Ok(body)
 }
 
-/// The newest lines of the log; a limit of none or less means all.
-fn log_rows(limit: Option<i64>, host: &dyn Host) -> Value {
+/// The newest lines of the log, what was said of this request among them; a limit of none or less
+/// means all.
+fn log_rows(limit: Option<i64>, control: &mut ControlPlane, host: &dyn Host) -> Value {
     let limit = limit
         .filter(|limit| *limit > 0)
         .and_then(|limit| usize::try_from(limit).ok());
-    let rows = host.log_rows(limit).into_iter().map(|row| {
+    let mut said = Vec::new();
+    control.drain_notices(&mut said);
+    let rows = host.log_rows(limit, &mut said).into_iter().map(|row| {
         Value::List(vec![
             row.module.into(),
             row.level.into(),

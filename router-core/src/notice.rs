@@ -459,7 +459,8 @@ pub struct MessageText {
 
 impl MessageText {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.properties.len() + self.application_properties.len()
+        let sections = self.properties.len() + self.application_properties.len();
+        size_of::<Self>() + sections + self.link.bytes()
     }
 }
 
@@ -472,6 +473,13 @@ pub struct LinkText {
     pub source: String,
     /// The address of its target; empty if it has none.
     pub target: String,
+}
+
+impl LinkText {
+    /// Counted with each message, since what waits may be all that keeps it.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.source.len() + self.target.len()
+    }
 }
 
 /// A message of the routing protocol as the log shows it.

@@ -4,23 +4,24 @@
 //! queue is dropped and counted, and the log says how much was. What no level asks for never enters
 //! it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write as _};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use management::LogStats;
+use management::{LogStats, counted};
 use router_core::notice::Notice;
 
 use super::form::Line;
 use super::level::{Level, Levels};
 use super::module::Module;
-use super::settings::LogSettings;
-use super::sink::{Row, Sink, remember};
+use super::opener::{Opened, Opener};
+use super::settings::{LogSettings, Output};
+use super::sink::{Row, Sink, outputs_of, remember};
 use super::words;
 use crate::clock::time_of_day;
 
@@ -36,6 +37,9 @@ const FLUSH_EVERY: usize = 256;
 /// How long [`Log::flush`] waits for the writing thread.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long somebody who reads the newest lines waits for what was said just before.
+const READING_PATIENCE: Duration = Duration::from_millis(250);
+
 /// The log of a router: a handle that every thread has a copy of.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -49,10 +53,15 @@ struct Shared {
     pending: AtomicUsize,
     /// Lines and notices for which there was no room.
     dropped: AtomicU64,
+    /// The writing thread has kept somebody waiting and has not caught up since.
+    behind: AtomicBool,
     levels: [AtomicU8; Module::ALL.len()],
     /// Every frame is wanted on standard error.
     frame_trace: AtomicBool,
     rows: Mutex<VecDeque<Row>>,
+    opener: Opener,
+    /// The outputs that are written to from the next entry on.
+    outputs: Mutex<BTreeSet<Output>>,
     /// Lines written, by module and level.
     written: [[AtomicU64; Level::ALL.len()]; Module::ALL.len()],
 }
@@ -67,13 +76,10 @@ enum Entry {
         source: &'static Location<'static>,
     },
     Notices(SystemTime, Vec<Notice>),
-    /// Settings to be taken, unless whoever waits for that has withdrawn them.
-    Configure(
-        Box<LogSettings>,
-        Arc<AtomicBool>,
-        Sender<Result<(), String>>,
-    ),
-    Reopen,
+    /// Settings, and the outputs that they need besides those that are open.
+    Configure(Box<LogSettings>, Opened),
+    /// Files that were opened anew.
+    Reopened(Opened),
     Flush(Sender<()>),
 }
 
@@ -95,6 +101,7 @@ impl Log {
         let (queue, entries) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         shared.note_levels(settings);
+        *shared.outputs() = outputs_of(settings);
         shared
             .frame_trace
             .store(settings.frame_trace, Ordering::Relaxed);
@@ -106,34 +113,44 @@ impl Log {
         Ok((Self { queue, shared }, writer))
     }
 
-    /// Takes new settings.
+    /// Takes new settings, for what is said from now on.
     ///
     /// # Errors
     ///
-    /// An output that cannot be opened, or no answer within two seconds, as a text for the user;
-    /// the old settings stay.
+    /// An output that cannot be opened, or not within two seconds, as a text for the user; the old
+    /// settings stay.
     pub fn configure(&self, settings: &LogSettings) -> Result<(), String> {
-        let (answer, answered) = mpsc::channel();
-        let (new, open) = (Box::new(settings.clone()), Arc::new(AtomicBool::new(true)));
-        self.send(Entry::Configure(new, Arc::clone(&open), answer));
-        let result = answered.recv_timeout(FLUSH_PATIENCE).or_else(|_| {
-            // Whoever is first to close it has decided.
-            match open.swap(false, Ordering::Relaxed) {
-                true => Err("The log's thread does not answer".to_owned()),
-                false => answered.recv().map_err(|error| error.to_string()),
-            }
-        });
-        let result = result.and_then(|result| result);
-        if result.is_ok() {
-            self.shared.note_levels(settings);
-        }
-        result
+        let wanted = outputs_of(settings);
+        let missing = wanted.difference(&self.shared.outputs()).cloned().collect();
+        let opened = self.shared.opener.open(missing)?;
+        self.send(Entry::Configure(Box::new(settings.clone()), opened));
+        self.shared.note_levels(settings);
+        *self.shared.outputs() = wanted;
+        Ok(())
     }
 
     /// Opens the files anew: who rotates logs has given them other names. One that cannot be opened
     /// is written to as before.
     pub fn reopen(&self) {
-        self.send(Entry::Reopen);
+        let outputs = self.shared.outputs().clone().into_iter();
+        let files = outputs.filter(|output| matches!(output, Output::File(_)));
+        let (mut opened, mut failures) = (Opened::new(), Vec::new());
+        match self.shared.opener.each(files.collect()) {
+            Err(failure) => failures.push(failure),
+            Ok(tried) => {
+                for (output, result) in tried {
+                    match result {
+                        Ok(writer) => drop(opened.insert(output, writer)),
+                        Err(failure) => failures.push(failure),
+                    }
+                }
+            }
+        }
+        self.send(Entry::Reopened(opened));
+        for failure in failures {
+            let text = format!("{failure}; the file that was open is written to further");
+            self.line(Module::Server, Level::Error, text);
+        }
     }
 
     /// Whether a line would be written: spares making lines that nobody wants.
@@ -230,9 +247,23 @@ impl Log {
 
     /// Waits until what was said so far is written, or two seconds.
     pub fn flush(&self) {
+        self.flush_within(FLUSH_PATIENCE);
+    }
+
+    /// Waits until what was said so far is among [`Self::recent`] lines, or a quarter of a second;
+    /// not at all while the writing thread is known to be behind.
+    pub fn catch_up(&self) {
+        if !self.shared.behind.load(Ordering::Relaxed) {
+            self.flush_within(READING_PATIENCE);
+        }
+    }
+
+    fn flush_within(&self, patience: Duration) {
         let (answer, answered) = mpsc::channel();
+        // Before the entry, lest a late answer is taken for none.
+        self.shared.behind.store(true, Ordering::Relaxed);
         self.send(Entry::Flush(answer));
-        answered.recv_timeout(FLUSH_PATIENCE).unwrap_or_default();
+        answered.recv_timeout(patience).unwrap_or_default();
     }
 
     /// Takes room in the queue for so many bytes, or counts what does not get it.
@@ -252,6 +283,10 @@ impl Log {
 }
 
 impl Shared {
+    fn outputs(&self) -> MutexGuard<'_, BTreeSet<Output>> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note_levels(&self, settings: &LogSettings) {
         for module in Module::ALL {
             let bits = settings.effective(module).levels.bits();
@@ -325,25 +360,11 @@ impl Writer {
                     self.done(notice.bytes());
                 }
             }
-            Entry::Configure(settings, open, answer) => {
-                if !open.load(Ordering::Relaxed) {
-                    return;
-                }
-                let opened = self.sink.open(&settings);
-                // Only now, because to open may take long, and who waits has something to do.
-                if open.swap(false, Ordering::Relaxed) {
-                    let taken = opened.map(|opened| self.sink.take(&settings, opened));
-                    answer.send(taken).unwrap_or_default();
-                }
-            }
-            Entry::Reopen => {
-                for failure in self.sink.reopen() {
-                    let text = format!("{failure}; the file that was open is written to further");
-                    self.tell(Level::Error, &text);
-                }
-            }
+            Entry::Configure(settings, opened) => self.sink.take(&settings, opened),
+            Entry::Reopened(opened) => self.sink.replace(opened),
             Entry::Flush(answer) => {
                 self.flush();
+                self.shared.behind.store(false, Ordering::Relaxed);
                 answer.send(()).unwrap_or_default();
             }
         }
@@ -394,7 +415,11 @@ impl Writer {
     }
 
     fn tell_lost(&mut self, count: u64, why: &str) {
-        let text = format!("{count} lines of the log were lost: {why}");
+        let (lines, were) = (
+            counted(count, "line"),
+            if count == 1 { "was" } else { "were" },
+        );
+        let text = format!("{lines} of the log {were} lost: {why}");
         self.tell(Level::Warning, &text);
     }
 
@@ -421,139 +446,4 @@ fn bytes_of(text: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use router_core::ids::ConnectionId;
-
-    use super::super::settings::Output;
-    use super::*;
-
-    fn quiet() -> LogSettings {
-        let mut settings = LogSettings::default();
-        settings.module_mut(Module::Default).output = Some(Output::named("/dev/null"));
-        settings
-    }
-
-    #[test]
-    fn lines_and_notices_are_remembered_in_order() {
-        let log = Log::start(&quiet()).unwrap();
-        log.line(Module::Server, Level::Notice, "first");
-        let mut notices = vec![Notice::ConnectionClosed {
-            connection: ConnectionId(7),
-        }];
-        log.notices(&mut notices);
-        assert!(notices.is_empty());
-        log.line(Module::Server, Level::Debug, "not enabled");
-        log.flush();
-        let texts: Vec<_> = log.recent(10).into_iter().map(|row| row.text).collect();
-        assert_eq!(texts, ["first", "[C7] Connection Closed"]);
-        assert_eq!(log.recent(1)[0].text, "[C7] Connection Closed");
-    }
-
-    #[test]
-    fn what_waits_is_bounded_in_bytes_and_what_is_lost_is_counted() {
-        let (log, writer) = Log::with_writer(&quiet()).unwrap();
-        let said = 100_000;
-        let refused = |number| Notice::LinkRefused {
-            connection: ConnectionId(number),
-            name: "x".repeat(300),
-            condition: "amqp:not-found",
-            description: "Node not found",
-        };
-        let mut notices: Vec<_> = (1..=said).map(refused).collect();
-        let each = notices[0].bytes();
-        log.notices(&mut notices);
-        writer.start().unwrap();
-        log.flush();
-        let text = log.recent(1).pop().unwrap().text;
-        let lost = text.strip_suffix(" lines of the log were lost: the log could not keep up");
-        let lost: u64 = lost.expect(&text).parse().unwrap();
-        let kept = usize::try_from(said - lost).unwrap();
-        assert!(kept > 0 && kept * each <= PENDING_BYTES, "{kept} of {each}");
-        log.line(Module::Server, Level::Notice, "there is room again");
-        log.flush();
-        assert_eq!(log.recent(1)[0].text, "there is room again");
-    }
-
-    #[test]
-    fn what_no_level_asks_for_takes_no_room() {
-        let (log, writer) = Log::with_writer(&quiet()).unwrap();
-        let key = router_core::ids::AddressKey::from("Mq".repeat(100));
-        let added = Notice::AddressAdded { key };
-        log.notices(&mut vec![added; 200_000]);
-        log.notices(&mut vec![Notice::ConnectionClosed {
-            connection: ConnectionId(7),
-        }]);
-        writer.start().unwrap();
-        log.flush();
-        let texts: Vec<_> = log.recent(10).into_iter().map(|row| row.text).collect();
-        assert_eq!(texts, ["[C7] Connection Closed"]);
-    }
-
-    #[test]
-    fn frames_are_written_whatever_the_level_is() {
-        let log = Log::start(&quiet()).unwrap();
-        let frame = Box::new(amqp_proto::Tapped {
-            incoming: true,
-            kind: amqp_proto::TapKind::Empty(0),
-            performative: bytes::Bytes::new(),
-            payload: bytes::Bytes::new(),
-            payload_len: 0,
-            lost: 0,
-        });
-        let connection = ConnectionId(1);
-        log.notices(&mut vec![Notice::Frame { connection, frame }]);
-        log.flush();
-        assert_eq!(log.recent(1)[0].text, "[C1]:FRAME: 0 <- (EMPTY FRAME)");
-    }
-
-    #[test]
-    fn settings_that_were_given_up_are_not_taken_later() {
-        let (log, writer) = Log::with_writer(&quiet()).unwrap();
-        let path = std::env::temp_dir().join(format!("causeway-{}-late.log", std::process::id()));
-        let mut settings = quiet();
-        settings.module_mut(Module::Agent).output = Some(Output::File(path.clone()));
-        log.configure(&settings).unwrap_err();
-        writer.start().unwrap();
-        log.flush();
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn an_output_that_takes_for_ever_to_open_keeps_nobody_waiting() {
-        let log = Log::start(&quiet()).unwrap();
-        let path = std::env::temp_dir().join(format!("causeway-{}-pipe", std::process::id()));
-        let mkfifo = Command::new("mkfifo").arg(&path).status().unwrap();
-        assert!(mkfifo.success());
-        let mut settings = quiet();
-        settings.module_mut(Module::Agent).output = Some(Output::File(path.clone()));
-        // Nobody reads from it.
-        log.configure(&settings).unwrap_err();
-        let read = std::fs::read(&path).unwrap();
-        log.line(Module::Agent, Level::Error, "said");
-        log.flush();
-        assert_eq!(log.recent(1)[0].text, "said");
-        assert_eq!(read, b"", "not there");
-        std::fs::remove_file(&path).unwrap();
-    }
-
-    #[test]
-    fn new_settings_apply_to_what_is_said_afterwards() {
-        let log = Log::start(&quiet()).unwrap();
-        let mut settings = quiet();
-        settings.module_mut(Module::Agent).levels = Some(Levels::from(Level::Debug));
-        log.configure(&settings).unwrap();
-        assert!(log.is_enabled(Module::Agent, Level::Debug));
-        assert!(!log.is_enabled(Module::Server, Level::Debug));
-        settings.module_mut(Module::Agent).output = Some(Output::named("/nonexistent/x"));
-        assert!(
-            log.configure(&settings)
-                .unwrap_err()
-                .contains("/nonexistent/x")
-        );
-        log.line(Module::Agent, Level::Debug, "said");
-        log.flush();
-        assert_eq!(log.recent(1)[0].text, "said");
-    }
-}
+mod tests;

@@ -5,6 +5,8 @@ mod form;
 mod handle;
 mod level;
 mod module;
+mod opener;
+mod output;
 mod settings;
 mod sink;
 mod stamp;

@@ -3,26 +3,26 @@
 //! A line that cannot be written is lost and counted, and the next one that can be says how many
 //! were: a full disk must not stop messages. (The incumbent ends the process.)
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
-use std::os::unix::net::UnixDatagram;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::SystemTime;
 
 use super::form::{Form, Line, object, printable, write_text};
 use super::level::Level;
 use super::module::Module;
+use super::opener::Opened;
+use super::output::Writer;
 use super::settings::{Effective, LogSettings, Output};
 use super::stamp::Stamper;
 
 /// Lines that are remembered for management.
 pub(super) const ROWS_MAX: usize = 1000;
 
-/// Bytes of text in a line; longer ones are cut.
-const TEXT_MAX: usize = 2048;
+/// Bytes of text in a line; longer ones are cut, and end in three dots.
+pub(super) const TEXT_MAX: usize = 2048;
 
-/// Facility *daemon* of the system's log.
-const SYSLOG_DAEMON: u8 = 3;
+/// The end of a text that was cut.
+const CUT: &str = "...";
 
 /// A line as management shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +52,6 @@ pub(super) struct Sink {
     lost: u64,
 }
 
-/// What new settings need that was not there.
-pub(super) struct Opened {
-    modules: Vec<Effective>,
-    outputs: BTreeMap<Output, Writer>,
-}
-
 impl Sink {
     /// Opens the outputs that the settings name.
     ///
@@ -73,54 +67,31 @@ impl Sink {
             buffer: String::new(),
             lost: 0,
         };
-        sink.configure(settings)?;
+        let open = |output: Output| Ok((output.clone(), Writer::open(&output)?));
+        let opened: Result<_, String> = outputs_of(settings).into_iter().map(open).collect();
+        sink.take(settings, opened?);
         Ok(sink)
     }
 
-    /// Takes new settings; on an error the old ones stay.
-    pub(super) fn configure(&mut self, settings: &LogSettings) -> Result<(), String> {
-        let opened = self.open(settings)?;
-        self.take(settings, opened);
-        Ok(())
-    }
-
-    /// Opens the outputs that settings name and that are not open, which may take as long as their
-    /// disk likes; nothing is written to them yet.
-    pub(super) fn open(&self, settings: &LogSettings) -> Result<Opened, String> {
-        let modules = Module::ALL.into_iter();
-        let modules: Vec<_> = modules.map(|module| settings.effective(module)).collect();
-        let mut outputs = BTreeMap::new();
-        for Effective { output, .. } in &modules {
-            if !self.outputs.contains_key(output) && !outputs.contains_key(output) {
-                outputs.insert(output.clone(), Writer::open(output)?);
-            }
-        }
-        Ok(Opened { modules, outputs })
-    }
-
-    /// Takes the settings for which outputs were opened.
+    /// Takes new settings, and the outputs they name that were not there.
     pub(super) fn take(&mut self, settings: &LogSettings, opened: Opened) {
-        let Opened { modules, outputs } = opened;
-        self.outputs.extend(outputs);
+        let modules = Module::ALL.into_iter();
+        self.modules = modules.map(|module| settings.effective(module)).collect();
+        self.stamper = Stamper::new(settings.stamp.clone());
+        self.outputs.extend(opened);
+        let modules = &self.modules;
         self.outputs
             .retain(|output, _| modules.iter().any(|used| used.output == *output));
-        self.modules = modules;
-        self.stamper = Stamper::new(settings.stamp.clone());
     }
 
-    /// Opens files anew by their names; why some could not be, which stay as they are.
-    pub(super) fn reopen(&mut self) -> Vec<String> {
-        let mut failures = Vec::new();
-        for (output, writer) in &mut self.outputs {
-            if matches!(output, Output::File(_)) {
+    /// Goes on in files that were opened anew by their names.
+    pub(super) fn replace(&mut self, opened: Opened) {
+        for (output, opened) in opened {
+            if let Some(writer) = self.outputs.get_mut(&output) {
                 self.lost += u64::from(writer.flush().is_err());
-                match Writer::open(output) {
-                    Ok(opened) => *writer = opened,
-                    Err(failure) => failures.push(failure),
-                }
+                *writer = opened;
             }
         }
-        failures
     }
 
     /// Writes a line if its level is enabled; the row to be remembered, if it was.
@@ -129,7 +100,8 @@ impl Sink {
         if !line.wanted && !effective.levels.contains(line.level) {
             return None;
         }
-        let text = printable(cut(line.text));
+        let text = cut(line.text);
+        let text = printable(&text);
         self.buffer.clear();
         match self.form {
             Form::Json => self.buffer.push_str(&object(line, &text, effective.source)),
@@ -163,6 +135,14 @@ impl Sink {
     }
 }
 
+/// The outputs that settings name.
+pub(super) fn outputs_of(settings: &LogSettings) -> BTreeSet<Output> {
+    let modules = Module::ALL.into_iter();
+    modules
+        .map(|module| settings.effective(module).output)
+        .collect()
+}
+
 /// Appends a row to the remembered ones; the oldest goes.
 pub(super) fn remember(rows: &mut VecDeque<Row>, row: Row) {
     if rows.len() == ROWS_MAX {
@@ -186,74 +166,12 @@ fn row(line: &Line<'_>, text: &str) -> Row {
     }
 }
 
-fn cut(text: &str) -> &str {
+fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= TEXT_MAX {
-        return text;
+        return Cow::Borrowed(text);
     }
-    let mut end = TEXT_MAX;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-#[derive(Debug)]
-enum Writer {
-    Stderr,
-    Stdout,
-    Syslog(UnixDatagram),
-    File(BufWriter<File>),
-}
-
-impl Writer {
-    fn open(output: &Output) -> Result<Self, String> {
-        match output {
-            Output::Stderr => Ok(Self::Stderr),
-            Output::Stdout => Ok(Self::Stdout),
-            Output::Syslog => syslog()
-                .map(Self::Syslog)
-                .map_err(|error| format!("Failed to open log file 'syslog': /dev/log: {error}")),
-            Output::File(path) => {
-                let file = File::options().create(true).append(true).open(path);
-                match file {
-                    Ok(file) => Ok(Self::File(BufWriter::new(file))),
-                    Err(error) => Err(format!(
-                        "Failed to open log file '{}': {error}",
-                        path.display()
-                    )),
-                }
-            }
-        }
-    }
-
-    fn write(&mut self, line: &str, level: Level) -> io::Result<()> {
-        match self {
-            Self::Stderr => io::stderr().lock().write_all(line.as_bytes()),
-            Self::Stdout => io::stdout().lock().write_all(line.as_bytes()),
-            Self::Syslog(socket) => {
-                let priority = SYSLOG_DAEMON << 3 | level.syslog_priority();
-                let process = std::process::id();
-                let message = format!("<{priority}>causeway[{process}]: {}", line.trim_end());
-                socket.send(message.as_bytes()).map(drop)
-            }
-            Self::File(file) => file.write_all(line.as_bytes()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stderr | Self::Syslog(_) => Ok(()),
-            Self::Stdout => io::stdout().lock().flush(),
-            Self::File(file) => file.flush(),
-        }
-    }
-}
-
-fn syslog() -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.connect("/dev/log")?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    let end = text.floor_char_boundary(TEXT_MAX - CUT.len());
+    Cow::Owned(format!("{}{CUT}", &text[..end]))
 }
 
 #[cfg(test)]
@@ -282,6 +200,12 @@ mod tests {
         settings
     }
 
+    fn opened(path: &std::path::Path) -> Opened {
+        let output = Output::File(path.to_owned());
+        let writer = Writer::open(&output).unwrap();
+        Opened::from([(output, writer)])
+    }
+
     fn file(name: &str) -> std::path::PathBuf {
         let path = std::env::temp_dir().join(format!("causeway-{}-{name}", std::process::id()));
         drop(std::fs::remove_file(&path));
@@ -295,7 +219,7 @@ mod tests {
         sink.write(&line(Module::Server, Level::Info, "before"));
         std::fs::rename(&path, &old).unwrap();
         sink.write(&line(Module::Server, Level::Info, "between"));
-        assert!(sink.reopen().is_empty());
+        sink.replace(opened(&path));
         sink.write(&line(Module::Server, Level::Info, "after"));
         sink.flush();
         let read = |path| std::fs::read_to_string(path).unwrap();
@@ -346,35 +270,14 @@ mod tests {
         let row = sink
             .write(&line(Module::Router, Level::Info, &text))
             .unwrap();
-        assert_eq!(row.text.len(), TEXT_MAX);
+        assert_eq!(row.text.len(), TEXT_MAX - 1);
+        assert!(row.text.ends_with("é..."));
         let odd = format!("x{text}");
         let row = sink
             .write(&line(Module::Router, Level::Info, &odd))
             .unwrap();
-        assert_eq!(row.text.len(), TEXT_MAX - 1);
+        assert_eq!(row.text.len(), TEXT_MAX);
         std::fs::remove_file(file("long.log")).unwrap_or_default();
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_leaves_the_old_settings() {
-        let path = file("old.log");
-        let mut sink = Sink::new(&settings(&path)).unwrap();
-        let bad = settings("/nonexistent/dir/x.log".as_ref());
-        let text = sink.configure(&bad).unwrap_err();
-        assert!(
-            text.starts_with("Failed to open log file '/nonexistent/dir/x.log'"),
-            "{text}"
-        );
-        assert!(
-            sink.write(&line(Module::Router, Level::Info, "still here"))
-                .is_some()
-        );
-        sink.flush();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "ROUTER (info) still here\n"
-        );
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
@@ -385,7 +288,7 @@ mod tests {
         }
         assert_eq!(sink.flush(), None);
         let path = file("found.log");
-        sink.configure(&settings(&path)).unwrap();
+        sink.take(&settings(&path), opened(&path));
         assert!(sink.flush().is_some_and(|lost| lost > 9_000));
         std::fs::remove_file(&path).unwrap();
     }

@@ -9,6 +9,7 @@ use management::settings::{LogSettings as Asked, ProfileSettings};
 use management::{Agent, Configured, Failure, Host, LogRow, LogStats, Origin, ProfileState};
 use router_core::control::{ControlConfig, ControlPlane};
 use router_core::counters::Counters;
+use router_core::notice::Notice;
 use router_core::settings::RouterSettings;
 
 use super::in_force::InForce;
@@ -159,7 +160,7 @@ struct Stand {
 }
 
 impl Host for Stand {
-    fn log_rows(&self, _: Option<usize>) -> Vec<LogRow> {
+    fn log_rows(&self, _: Option<usize>, _: &mut Vec<Notice>) -> Vec<LogRow> {
         Vec::new()
     }
 

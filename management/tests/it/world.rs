@@ -21,6 +21,7 @@ use router_core::inspect::{
 use router_core::mail::{
     Asker, Batch, Bind, BoundLink, Command, ConnectionCommand, Container, Forward, Mail, Target,
 };
+use router_core::notice::Notice;
 use router_core::route::Treatment;
 use router_core::settings::ManagementAccess;
 
@@ -59,7 +60,7 @@ impl Host for Program {
         self.profiles.retain(|known| known != name);
     }
 
-    fn log_rows(&self, limit: Option<usize>) -> Vec<LogRow> {
+    fn log_rows(&self, limit: Option<usize>, _: &mut Vec<Notice>) -> Vec<LogRow> {
         let skipped = limit.map_or(0, |limit| self.lines.len().saturating_sub(limit));
         self.lines[skipped..].to_vec()
     }

@@ -166,7 +166,7 @@ impl Shard {
         };
         let control = link.kind == LinkType::RouterControl;
         let routed = matches!(link.target, InTarget::Routed(_));
-        let depth = match self.wanted.messages {
+        let depth = match self.shows_messages_of(link.conn) {
             true => Depth::ApplicationProperties,
             false => depth_of(matches!(link.target, InTarget::Anonymous { .. })),
         };

@@ -44,6 +44,13 @@ impl Shard {
         }
     }
 
+    /// Whether messages of a connection are shown: all others wait for no more of a message because
+    /// some are.
+    pub(super) fn shows_messages_of(&self, conn: ConnKey) -> bool {
+        let shows = |conn: &Conn| !conn.settings.shown_parts.is_empty();
+        self.wanted.messages && self.conns.get(conn).is_some_and(shows)
+    }
+
     fn link_of(&self, key: InLinkKey) -> Option<(ConnKey, LinkKey)> {
         let link = self.in_links.get(key)?;
         Some((link.conn, link.link))

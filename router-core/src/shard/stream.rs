@@ -39,6 +39,9 @@ impl Shard {
             (false, true) => End::More,
             (false, false) => End::Last,
         };
+        if end == End::Aborted && self.wanted.messages {
+            self.show_aborted(key);
+        }
         let Some(inbound) = self.inbound.get_mut(record) else {
             return;
         };

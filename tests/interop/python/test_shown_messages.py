@@ -115,6 +115,17 @@ class Shown(RouterCase):
         self.assertIn(": Received aborted message on link ", aborted)
         self.assertEqual(last, first)
 
+    def test_a_stream_that_is_taken_back_has_a_row_when_it_comes_and_one_when_it_goes(self):
+        sender = self.loop.connect(self.router.ports["PORT_SHOWN"]).sender("shown.stream")
+        self.loop.connect(self.router.port).receiver("shown.stream")
+        delivery = sender.begin()
+        sender.link.stream(amqp.section(amqp.DATA, amqp.binary(b"y" * 1000000))[:400000])
+        self.wait_for("shown.stream", 1)
+        delivery.abort()
+        first, aborted = self.wait_for("shown.stream", 2)
+        self.assertIn(": Received Message{} on link ", first)
+        self.assertIn(": Received aborted message on link ", aborted)
+
     def test_rows_begin_and_end_with_the_level(self):
         wire = self.loop.connect(self.router.port)
         replies = wire.receiver(None)

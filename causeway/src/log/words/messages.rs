@@ -7,8 +7,11 @@ use jiff::{Timestamp, Zoned};
 use router_core::ids::Direction;
 use router_core::notice::MessageText;
 
-/// Bytes of a message in a line; the rest is not shown.
-const MESSAGE_BYTES: usize = 2048;
+use crate::log::sink::TEXT_MAX;
+
+/// Room for the end of a message that is not shown to its end: its last character, quotes, and what
+/// says so.
+const CUT: usize = "\\e9\"...}".len();
 
 /// A message in the words that scripts look for.
 pub(super) fn say_of_message(message: &MessageText) -> String {
@@ -26,20 +29,23 @@ fn say(message: &MessageText, zone: &TimeZone) -> String {
         Direction::In => "Received",
         Direction::Out => "Sent",
     };
+    let before = format!("[C{connection}]: {done} ");
+    let behind = format!(
+        " on link '{}' ({} -> {})",
+        link.name, link.source, link.target
+    );
+    let room = TEXT_MAX.saturating_sub(before.len() + behind.len() + CUT);
     let what = match message.aborted {
         true => "aborted message".to_owned(),
         false => describe_message(
             message.parts,
             &message.properties,
             &message.application_properties,
-            MESSAGE_BYTES,
+            room,
             &|millis| local(millis, zone),
         ),
     };
-    format!(
-        "[C{connection}]: {done} {what} on link '{}' ({} -> {})",
-        link.name, link.source, link.target
-    )
+    before + &what + &behind
 }
 
 /// Milliseconds since 1970 as a local time; as a number where a calendar ends.
@@ -107,12 +113,33 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_no_longer_than_it_may_be() {
+    fn a_row_is_no_longer_than_a_row_of_the_log_and_ends_with_its_link() {
         let properties = Properties {
             subject: Some("s".repeat(100_000).into()),
             ..Properties::default()
         };
-        let row = say_of_message(&message(properties));
-        assert!(row.contains("sss\"...} on link") && row.len() < MESSAGE_BYTES + 100);
+        let mut message = message(properties);
+        let row = say_of_message(&message);
+        assert!(
+            row.ends_with("sss\"...} on link 'sub-1' (orders -> )"),
+            "{row}"
+        );
+        assert!(
+            (TEXT_MAX - 20..=TEXT_MAX).contains(&row.len()),
+            "{}",
+            row.len()
+        );
+        let name = "n".repeat(512);
+        message.link = Arc::new(LinkText {
+            name: name.clone(),
+            source: name.clone(),
+            target: name.clone(),
+        });
+        let row = say_of_message(&message);
+        assert!(
+            row.contains("sss\"...} on link 'nnn") && row.ends_with("nnn)"),
+            "{row}"
+        );
+        assert!(row.len() <= TEXT_MAX);
     }
 }

@@ -364,6 +364,19 @@ fn rows_are_chosen_and_sorted() {
 }
 
 #[test]
+fn the_log_that_is_read_has_what_was_said_just_before() {
+    let router = Router::start("log {\n module: AGENT\n enable: debug+\n}\n");
+    for _ in 0..5 {
+        let log = run("qdstat", &router, &["--log", "--limit=1", "-b", "URL"]);
+        let line = out(&log);
+        assert!(
+            line.contains("AGENT (debug)") && line.contains("GET-LOG"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn a_table_is_watched_until_it_is_enough() {
     let router = Router::start("");
     let url = format!("amqp://127.0.0.1:{}", router.port);
