@@ -240,7 +240,9 @@ fn connection_settings(entity: &Entity) -> ConnectionSettings {
             true => Some(HANDSHAKE_TIME_OUT),
             false => seconds(entity, "initialHandshakeTimeoutSeconds"),
         },
-        link_capacity: count("linkCapacity").unwrap_or(LINK_CAPACITY),
+        link_capacity: count("linkCapacity")
+            .filter(|credit| *credit > 0)
+            .unwrap_or(LINK_CAPACITY),
         held_bytes: CONNECTION_BYTES,
         strip_annotations: strip_annotations(entity, role),
         tls: tls_settings(entity),

@@ -34,6 +34,13 @@ pub(super) fn check(
         errors.extend(port(file, listener));
         warnings.extend(oddities(file, listener));
     }
+    for plugin in of_type(placed, "authServicePlugin") {
+        if plugin.entity.text("authService").is_some() {
+            let text = "Attribute authService of entity authServicePlugin has been deprecated. \
+                        Use host and port instead.";
+            warnings.push(plugin.error(file, "authService", text.to_owned()));
+        }
+    }
     for router in of_type(placed, "router") {
         warnings.extend(hasty_timers(file, router));
     }

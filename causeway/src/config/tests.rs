@@ -220,7 +220,8 @@ fn two_listeners_may_both_take_any_free_port_under_names() {
 fn oddities_are_warnings() {
     let text = "router {\n helloInterval: 2\n}\naddress {\n prefix: a\n pattern: b\n}\n\
                 address {\n}\n\
-                listener {\n authenticatePeer: yes\n trustedCertsFile: x\n}\n";
+                listener {\n authenticatePeer: yes\n trustedCertsFile: x\n}\n\
+                authServicePlugin {\n name: p\n authService: there:5671\n}\n";
     let told = warnings(text);
     assert!(told.iter().any(|(line, text)| *line == 2
         && text
@@ -235,6 +236,10 @@ fn oddities_are_warnings() {
             .any(|(line, text)| *line == 11 && text.starts_with("nobody can connect"))
     );
     assert!(told.iter().any(|(line, _)| *line == 12));
+    assert!(
+        told.iter()
+            .any(|(line, text)| *line == 16 && text.contains("Use host and port instead"))
+    );
 }
 
 #[test]

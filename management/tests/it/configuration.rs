@@ -50,6 +50,25 @@ fn of_file(
 }
 
 #[test]
+fn a_capacity_of_none_is_the_usual_one() {
+    let mut world = World::new();
+    for (port, capacity, granted) in [("5673", "0", 250), ("5674", "7", 7)] {
+        let attributes = [
+            ("host", "127.0.0.1"),
+            ("port", port),
+            ("linkCapacity", capacity),
+        ];
+        let asked = [("type", "listener"), ("name", capacity)];
+        let response = world.request("CREATE", &asked, body(&attributes));
+        assert_eq!(response.status, 201, "{}", response.description);
+        let Some(Effect::Listen(listen)) = world.effects.last() else {
+            panic!("{:?}", world.effects)
+        };
+        assert_eq!(listen.settings.link_capacity, granted);
+    }
+}
+
+#[test]
 fn a_listener_is_created_read_and_deleted() {
     let mut world = World::new();
     let asked = [

@@ -43,7 +43,7 @@ pub(super) const MAX_SESSIONS: Attribute = Attribute::new(
 pub(super) const MAX_SESSION_FRAMES: Attribute = Attribute::new(
     "maxSessionFrames",
     Integer,
-    "Frames a session may send ahead.",
+    "Frames a session may send ahead; none or 0: 2 MiB of them, at least 128.",
 )
 .range(0, U32_MAX)
 .create();
@@ -73,9 +73,9 @@ pub(super) const STRIP_ANNOTATIONS: Attribute =
 pub(super) const LINK_CAPACITY: Attribute = Attribute::new(
     "linkCapacity",
     Integer,
-    "Credit of producers, buffer of consumers.",
+    "Credit of producers, buffer of consumers; none or 0: 250.",
 )
-.range(1, 1_000_000)
+.range(0, 1_000_000)
 .create();
 
 pub(super) const MESSAGE_LOGGING_COMPONENTS: Attribute = Attribute::new(
