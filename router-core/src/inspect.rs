@@ -171,7 +171,7 @@ pub struct LinkRow {
     pub unsettled: u64,
     /// The counters.
     pub counters: LinkCounters,
-    /// Seconds without credit; 0 while there is some.
+    /// Seconds without credit, of those in which the router was awake; 0 while there is some.
     pub zero_credit_seconds: u64,
     /// Credit in the hands of whoever sends.
     pub credit: u32,
@@ -238,7 +238,7 @@ pub struct LinkCounters {
     pub modified: u64,
     /// Ended more than 1 and at most 10 seconds after they came in.
     pub delayed_1s: u64,
-    /// Ended more than 10 seconds after they came in.
+    /// Ended more than 10 seconds after they came in. What the router slept is not counted.
     pub delayed_10s: u64,
 }
 

@@ -439,8 +439,8 @@ pub const OVERSLEPT: Duration = Duration::from_millis(100);
 /// The same for the control plane and the hellos of neighbours.
 pub const MESH_OVERSLEPT: Duration = Duration::from_millis(500);
 
-/// How late a shard's turn must be for nobody to be blamed for what has not moved since: the
-/// machine has been suspended, or the process stopped.
+/// How late a shard's turn must be for the time not to count, and nobody to be blamed for what has
+/// not moved: the machine has been suspended, or the process stopped.
 pub const STOOD_STILL: Duration = Duration::from_secs(2);
 
 /// How long a neighbour that was lost twice in a row is not believed to be back; doubles with each

@@ -110,7 +110,7 @@ impl ControlPlane {
             outboxes,
             ..
         } = self;
-        for address in sender.route(table, paths, now, outboxes) {
+        for address in sender.route(table, paths, outboxes) {
             self.endpoint.count_sent(address);
         }
         if let Some(batch) = self.outboxes.take(own) {
@@ -531,7 +531,7 @@ impl ControlPlane {
         } = self;
         neighbors.turn(now, bindings, links, &self.rules, &mut self.notices);
         neighbors.offer(bindings, links, now);
-        neighbors.send(now, &mut self.outboxes, &mut self.notices);
+        neighbors.send(&mut self.outboxes, &mut self.notices);
         let age = self.settings.timers.hello_max_age;
         let silent = neighbors.take_silent();
         if let Some(paths) = neighbors.take_paths() {

@@ -227,11 +227,11 @@ impl Neighbors {
     }
 
     /// Posts the engine's messages to the links of the protocol.
-    pub(super) fn send(&mut self, now: Time, out: &mut Outboxes, notices: &mut Vec<Notice>) {
+    pub(super) fn send(&mut self, out: &mut Outboxes, notices: &mut Vec<Notice>) {
         for (connection, message) in std::mem::take(&mut self.said) {
             let trunk = self.trunks.get(&self.first_of(connection));
             if let Some(link) = trunk.and_then(Trunk::control) {
-                out.push(link.shard, self.mail(link, message, false, now));
+                out.push(link.shard, self.mail(link, message, false));
             }
         }
         while let Some(outgoing) = self.engine.poll_output() {
@@ -245,19 +245,17 @@ impl Neighbors {
                     let text = self.engine.describe_sent(&message);
                     notices.extend(text.map(|text| told(Direction::Out, text)));
                 }
-                out.push(link.shard, self.mail(link, message, is_hello, now));
+                out.push(link.shard, self.mail(link, message, is_hello));
             }
         }
     }
 
-    fn mail(&self, link: OutLinkKey, message: Bytes, urgent: bool, now: Time) -> Mail {
-        let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+    fn mail(&self, link: OutLinkKey, message: Bytes, urgent: bool) -> Mail {
         let origin = Origin {
             shard: self.own,
             delivery: None,
         };
         Mail::Forward(Forward {
-            born,
             urgent,
             ..Forward::whole(origin, Target::Link(link), AddressId(0), message.into())
         })
@@ -520,12 +518,13 @@ impl Trunk {
     }
 }
 
-/// Whether a key is that of a link route.
+/// What the log hears of a message of the protocol.
 fn told(direction: Direction, text: RoutingText) -> Notice {
     let text = Box::new(text);
     Notice::Routing { direction, text }
 }
 
+/// Whether a key is that of a link route.
 fn is_link_route(key: &str) -> bool {
     key.starts_with(['C', 'D', 'E', 'F'])
 }

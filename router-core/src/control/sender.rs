@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use amqp_codec::message::{Depth, RouterAnnotations, UserEntries, compose, gather, scan};
-use amqp_proto::{Payload, Time};
+use amqp_proto::Payload;
 use bytes::{Bytes, BytesMut};
 
 use crate::address::{AddressContext, Phase, lookup_key};
@@ -69,7 +69,6 @@ impl Sender {
         &mut self,
         table: &RouteTable,
         paths: &Paths,
-        now: Time,
         out: &mut Outboxes,
     ) -> Vec<AddressId> {
         self.tally.refresh();
@@ -77,7 +76,7 @@ impl Sender {
         for (to, message) in std::mem::take(&mut self.waiting) {
             lookup_key(&to, Phase::Digit(0), None, &self.context, &mut self.key);
             if let Some(route) = table.lookup(&self.key)
-                && self.forward(route, paths, message.into(), now, out)
+                && self.forward(route, paths, message.into(), out)
             {
                 used.push(route.id);
             }
@@ -90,10 +89,8 @@ impl Sender {
         route: &Route,
         paths: &Paths,
         payload: Payload,
-        now: Time,
         out: &mut Outboxes,
     ) -> bool {
-        let born = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
         let origin = Origin {
             shard: self.own,
             delivery: None,
@@ -103,7 +100,6 @@ impl Sender {
             .then(|| annotated(&payload, &self.router))
             .flatten();
         let mut forward = Forward {
-            born,
             heads,
             ..Forward::whole(origin, Target::Fan(route.id), route.id, payload)
         };

@@ -33,7 +33,7 @@ pub struct Inbound {
     pub session: SessionKey,
     /// Its delivery-id there.
     pub delivery_id: u32,
-    /// The second in which it came in.
+    /// The second in which it came in, of those in which the shard was awake.
     pub born: u32,
     /// The microsecond, of which only the last bits are kept: they repeat after 71 minutes.
     pub stamp: u32,

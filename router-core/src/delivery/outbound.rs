@@ -23,7 +23,7 @@ pub struct Outbound {
     pub origin: OutOrigin,
     /// The tally cell to take it off when it ends.
     pub slot: u32,
-    /// The second in which it entered the router.
+    /// The second in which it entered the router, of those in which the shard was awake.
     pub born: u32,
     /// The consumer has given a state without settling.
     pub stated: bool,

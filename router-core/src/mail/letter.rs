@@ -174,8 +174,8 @@ pub struct Forward {
     pub address: AddressId,
     /// The tally cell to take it off when it ends; `NO_SLOT` where nobody counts.
     pub slot: u32,
-    /// The second, since the start of the router, in which it came in.
-    pub born: u32,
+    /// How many seconds ago it came in: each shard counts only those in which it was awake.
+    pub age: u32,
     /// The producer has settled it: nothing comes back.
     pub settled: bool,
     /// All of the message is in `payload`; else [`Mail::Data`] follows.
@@ -211,7 +211,7 @@ impl Forward {
             to,
             address,
             slot: NO_SLOT,
-            born: 0,
+            age: 0,
             complete: true,
             awaited: false,
             urgent: false,

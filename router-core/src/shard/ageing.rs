@@ -190,7 +190,7 @@ impl OutLink {
         let is_stuck = |queued: &&Queued| {
             let moved = queued.begun.map_or(0, |_| self.moved);
             let is_whole = queued.end != End::More;
-            is_whole && is_old(queued.forward.born.max(moved), second)
+            is_whole && is_old(queued.born.max(moved), second)
         };
         self.lane.iter().filter(is_stuck).count() as u64
     }

@@ -526,7 +526,7 @@ fn sent_record(queued: &Queued, origin: OutOrigin, link: Key, delivery_id: u32) 
         delivery_id,
         origin,
         slot: queued.forward.slot,
-        born: queued.forward.born,
+        born: queued.born,
         stated: false,
         answered: false,
     }

@@ -74,7 +74,7 @@ impl Shard {
                 true => limits::STREAMING_IDLE,
                 false => limits::STREAMING_REST,
             };
-            u64::from(self.second.saturating_sub(link.moved)) >= rest.as_secs()
+            self.since(link.moved) >= rest.as_secs()
                 && link.lane.is_empty()
                 && conn.engine.unsettled_on(link.link) == 0
         };

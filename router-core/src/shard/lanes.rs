@@ -146,6 +146,7 @@ impl Shard {
             End::More
         };
         let queued = Queued {
+            born: self.second.saturating_sub(forward.age),
             forward,
             fan,
             priority: link.priority,

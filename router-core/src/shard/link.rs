@@ -506,6 +506,8 @@ impl Flow {
 pub(super) struct Queued {
     /// The delivery; once it is being sent, `payload` is what is left of it, head included.
     pub(super) forward: Forward,
+    /// The second, of those of this shard, in which it came in.
+    pub(super) born: u32,
     /// The set of copies it belongs to.
     pub(super) fan: Option<FanKey>,
     /// Its priority on the way to a neighbour.

@@ -296,9 +296,11 @@ impl Shard {
             || self.watches_trunks()
             || self.watches_routed()
             || self.window.has_surplus();
-        let second = waits.then(|| Time::from_millis((u64::from(self.second) + 1) * 1000));
-        let old = self.looks_for_old_at();
-        let old = old.map(|second| Time::from_millis(u64::from(second) * 1000));
+        // What is done once a second is done for none twice.
+        let next = u64::from(self.clock.ticked) + 1;
+        let old = self.looks_for_old_at().map(|old| next.max(old.into()));
+        let of_second = |second| self.clock.beginning_of(second);
+        let [second, old] = [waits.then_some(next), old].map(|second| second.map(of_second));
         [self.wheel.next_deadline(), second, old]
             .into_iter()
             .flatten()

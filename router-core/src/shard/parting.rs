@@ -162,7 +162,7 @@ impl Shard {
         self.routed_waits.held = false;
         for (key, link, moved) in links {
             self.routed_waits.held = true;
-            if self.still_since(moved) >= limits::STREAM_STALLED.as_secs() {
+            if self.since(moved) >= limits::STREAM_STALLED.as_secs() {
                 stand.push((std::cmp::Reverse(link.bytes), link.conn, key));
             }
         }
@@ -224,7 +224,7 @@ impl Shard {
             true => limits::STREAM_STALLED * 3,
             false => limits::STREAM_STALLED,
         };
-        let since = self.still_since(link.moved);
+        let since = self.since(link.moved);
         let is_open = |of: &Routed| matches!(of.stage, Stage::Open);
         let conn = self.conns.get(link.conn);
         let keeps = || conn.is_some_and(|conn| conn.engine.unsettled_on(link.link) > 0);

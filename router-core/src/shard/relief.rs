@@ -97,8 +97,7 @@ impl Shard {
                 shut: known.is_some_and(|known| known.shut),
             });
         }
-        let stands =
-            |hoard: &Hoard| self.still_since(hoard.since) >= limits::STREAM_STALLED.as_secs();
+        let stands = |hoard: &Hoard| self.since(hoard.since) >= limits::STREAM_STALLED.as_secs();
         let mut over: Vec<OutLinkKey> = Vec::new();
         if full || !crowded.is_empty() {
             let stalled = hoards.iter().filter(|hoard| stands(hoard));

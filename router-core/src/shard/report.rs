@@ -212,7 +212,7 @@ impl Shard {
     }
 
     fn zero_seconds(&self, since: Option<u32>) -> u64 {
-        since.map_or(0, |since| u64::from(self.second.saturating_sub(since)))
+        since.map_or(0, |since| self.since(since))
     }
 }
 

@@ -106,7 +106,7 @@ impl Shard {
         };
         let since = |out: &Key, time: Duration| {
             let link = self.out_links.get(*out);
-            link.filter(|link| self.still_since(link.moved) >= time.as_secs())
+            link.filter(|link| self.since(link.moved) >= time.as_secs())
         };
         let idle = |out: &&Key| {
             // The outcome of what was sent comes by the link.
@@ -195,7 +195,7 @@ impl Shard {
     fn stalled(&self, record: InKey, time: Duration) -> Option<(&Inbound, &Stream)> {
         let inbound = self.inbound.get(record)?;
         let stream = inbound.stream.as_deref()?;
-        let is_stalled = !stream.complete && self.still_since(stream.moved) >= time.as_secs();
+        let is_stalled = !stream.complete && self.since(stream.moved) >= time.as_secs();
         (is_stalled && self.waits_in_vain(&inbound.place, stream)).then_some((inbound, stream))
     }
 

@@ -104,7 +104,7 @@ impl Shard {
 
     /// Whether a lane that last moved in a second has stood for too long.
     fn is_standing(&self, link: &OutLink, moved: u32) -> bool {
-        self.still_since(moved) >= self.patience(link.conn).as_secs()
+        self.since(moved) >= self.patience(link.conn).as_secs()
     }
 
     /// Streams wait in lanes that stand, or these for them.
@@ -146,7 +146,7 @@ impl Shard {
             Place::Line(waiting) => self
                 .lines_moved
                 .get(&waiting.key)
-                .is_none_or(|&moved| self.still_since(moved) >= limits::STREAM_STALLED.as_secs()),
+                .is_none_or(|&moved| self.since(moved) >= limits::STREAM_STALLED.as_secs()),
             Place::Hold(_) | Place::Discard(_) => true,
         }
     }
@@ -162,7 +162,7 @@ impl Shard {
             let inbound = link.partial.and_then(|record| self.inbound.get(record));
             inbound.is_some_and(|of| {
                 of.stream.as_ref().is_some_and(|stream| {
-                    let rests = self.still_since(stream.moved);
+                    let rests = self.since(stream.moved);
                     let is_due = rests > 0 && rests.is_multiple_of(rest) && stream.ahead() > 0;
                     is_due && !self.waits_in_vain(&of.place, stream)
                 })

@@ -147,6 +147,8 @@ pub struct Shard {
     pub(super) slow: BTreeSet<InLinkKey>,
     pub(super) wheel: Wheel,
     pub(super) clock: Clock,
+    /// For how many seconds the shard has been awake: what it has slept through counts for nothing
+    /// that is measured in seconds. Each shard has its own.
     pub(super) second: u32,
     /// What has lasted too long when it was last looked for.
     pub(super) ageing: Ageing,
@@ -179,12 +181,13 @@ pub(super) struct Wanted {
 pub(super) struct Clock {
     /// When it was last called.
     pub(super) noted: Time,
-    /// The last bits of the microsecond of that.
+    /// The last bits of the microsecond of that, of those in which it was awake.
     pub(super) stamp: u32,
     /// How long it has overslept in all.
     pub(super) asleep: Duration,
-    /// The second in which it last came to itself after so long that nobody can be blamed for it.
-    pub(super) woke: u32,
+    /// How late its turns came in all, of those so late that nobody can be blamed for what stood
+    /// still: the machine was suspended, or the process stopped.
+    pub(super) stood: Duration,
     /// The second for which was last done what is done once a second.
     pub(super) ticked: u32,
 }
@@ -195,7 +198,7 @@ impl Clock {
         noted: Time::ZERO,
         stamp: 0,
         asleep: Duration::ZERO,
-        woke: 0,
+        stood: Duration::ZERO,
         ticked: 0,
     };
 
@@ -206,7 +209,17 @@ impl Clock {
     )]
     fn note(&mut self, now: Time) {
         self.noted = now;
-        self.stamp = (now.as_nanos() / 1000) as u32;
+        self.stamp = (self.awake(now).as_nanos() / 1000) as u32;
+    }
+
+    /// How long the shard has been awake.
+    fn awake(&self, now: Time) -> Time {
+        Time::ZERO + now.saturating_sub(Time::ZERO + self.stood)
+    }
+
+    /// When a second begins in which it has been awake for so many.
+    pub(super) fn beginning_of(&self, second: u64) -> Time {
+        Time::from_millis(second * 1000) + self.stood
     }
 }
 
@@ -418,23 +431,18 @@ impl Shard {
         }
     }
 
-    /// The second since the start of the router, and whether this shard has slept.
+    /// What time it is, and whether this shard has slept.
     pub(super) fn note_time(&mut self, now: Time) {
         if now > self.clock.noted {
             self.note_sleep(now);
             self.clock.note(now);
+            let awake = self.clock.awake(now).as_nanos();
+            self.second = u32::try_from(awake / 1_000_000_000).unwrap_or(u32::MAX);
         }
-        self.second = second_of(now);
     }
 
-    /// For how many seconds what last moved in one has stood still. A machine that was suspended,
-    /// or a process that was stopped, begins anew: nobody could have moved anything.
-    pub(super) fn still_since(&self, moved: u32) -> u64 {
-        u64::from(self.second.saturating_sub(moved.max(self.clock.woke)))
+    /// How many seconds ago, of those in which the shard was awake, another was.
+    pub(super) fn since(&self, second: u32) -> u64 {
+        u64::from(self.second.saturating_sub(second))
     }
-}
-
-/// The second since the start of the router.
-pub(super) fn second_of(now: Time) -> u32 {
-    u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
 }

@@ -14,7 +14,7 @@ use amqp_codec::{Encoded, Value};
 use amqp_proto::Time;
 
 use super::conn::Phase;
-use super::state::{Shard, second_of};
+use super::state::Shard;
 use crate::ids::{ConnKey, ConnectionId};
 use crate::limits;
 use crate::notice::{Notice, cut};
@@ -46,6 +46,9 @@ fn peer_wish(properties: &Encoded) -> Option<Option<Duration>> {
     let millis = u64::try_from(*millis).ok().filter(|millis| *millis > 0);
     Some(millis.map(Duration::from_millis))
 }
+
+/// For how long, at most, a shard that comes too late is taken to have been awake before.
+const AWAKE: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Both ends of a connection between routers have said how long the other may be silent.
@@ -133,9 +136,14 @@ impl Shard {
             self.clock.asleep += late;
         }
         // To be called as late as that is rare, to ask for all that is due is not cheap.
-        let is_long = |time: Duration| time > limits::STOOD_STILL;
-        if is_long(now.saturating_sub(noted)) && late(self.next_deadline()).is_some_and(is_long) {
-            self.clock.woke = second_of(now);
+        let is_long = |time: &Duration| *time > limits::STOOD_STILL;
+        if is_long(&now.saturating_sub(noted))
+            && let Some(late) = late(self.next_deadline()).filter(is_long)
+        {
+            // It may have fallen asleep long before it was to be called. But time goes on, if
+            // slowly, for a shard that is late again and again.
+            let most = now.saturating_sub(noted + AWAKE);
+            self.clock.stood += late.max(most);
         }
     }
 

@@ -185,6 +185,56 @@ fn a_link_that_has_used_up_its_credit_is_blocked_after_a_while() {
 }
 
 #[test]
+fn nothing_is_stuck_or_blocked_because_the_router_slept() {
+    let mut world = World::new(2);
+    let consumer = world.connect(1);
+    world.receiver(consumer, "r", "q", 1);
+    let producer = world.connect(0);
+    let sender = world.sender(producer, "t", "q");
+    let message = MessageBuilder::new().data("x").build();
+    for _ in 0..2 {
+        assert!(world.send(producer, sender, &message, false));
+    }
+    for _ in 0..2 {
+        pass_seconds(&mut world, 1);
+        world.pass(60_000);
+        assert_eq!(troubles(&mut world), (0, 0));
+    }
+    for counter in [Counter::DeliveriesStuck, Counter::LinksBlocked] {
+        assert_eq!(world.counters.total(counter), 0);
+    }
+    assert!(link_rows(&mut world).iter().all(|row| row.stuck == 0));
+    pass_seconds(&mut world, 20);
+    assert_eq!(troubles(&mut world), (2, 1));
+}
+
+#[test]
+fn a_message_is_as_old_where_it_leaves_as_where_it_came_in() {
+    // That shard alone sleeps that has something to do: the other counts more seconds.
+    for asleep in [0, 1] {
+        let mut world = World::new(2);
+        let ends = [world.connect(asleep), world.connect(1 - asleep)];
+        world.receiver(ends[0], "other", "other", 1);
+        world.pass(600_000);
+        for (from, to) in [(0, 1), (1, 0)] {
+            let address = format!("q{from}");
+            world.receiver(ends[to], &address, &address, 10);
+            let sender = world.sender(ends[from], &address, &address);
+            let message = MessageBuilder::new().data("x").build();
+            assert!(world.send(ends[from], sender, &message, false));
+            world.dispose(ends[to], 0, DeliveryState::Accepted, true);
+            assert!(world.send(ends[from], sender, &message, false));
+        }
+        pass_seconds(&mut world, 8);
+        assert_eq!(world.counters.total(Counter::DeliveriesStuck), 0);
+        assert_eq!(world.counters.total(Counter::DeliveriesDelayed1Sec), 0);
+        assert_eq!(world.counters.total(Counter::DeliveriesDelayed10Sec), 0);
+        pass_seconds(&mut world, 8);
+        assert_eq!(world.counters.total(Counter::DeliveriesStuck), 4);
+    }
+}
+
+#[test]
 fn a_producer_whose_address_nobody_receives_is_told_of_and_not_counted() {
     let mut world = World::new(1);
     let producer = world.connect(0);

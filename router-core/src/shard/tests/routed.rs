@@ -455,6 +455,19 @@ fn who_is_not_answered_in_time_is_refused() {
 }
 
 #[test]
+fn an_answer_that_lay_in_the_socket_while_the_router_slept_is_in_time() {
+    let mut scene = Scene::new(2);
+    let near = scene.world.sender(scene.client, "s", "hub/in");
+    scene.asked(scene.container).unwrap();
+    scene.world.pass(60_000);
+    assert_eq!(scene.detached(scene.client, near), None, "refused");
+    let far = scene.answer();
+    assert_eq!(scene.detached(scene.client, near), None);
+    scene.world.credit(scene.container, far, 10, false);
+    assert_eq!(scene.credit(scene.client, near), 10);
+}
+
+#[test]
 fn a_container_that_does_not_read_bounds_what_is_kept_for_it() {
     let mut scene = Scene::new(2);
     let (near, far) = scene.sender("s");

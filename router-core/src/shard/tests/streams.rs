@@ -214,14 +214,29 @@ fn nobody_is_blamed_for_the_time_that_the_router_slept() {
     assert!(!world.send(peer, links[1], &message, false));
     for _ in 0..3 {
         world.pass(60_000);
-        pass(&mut world, 8);
+        pass(&mut world, 2);
         assert_eq!(world.peers[peer].outcome(0), None, "cut");
     }
-    pass(&mut world, 5);
+    pass(&mut world, 8);
     assert!(
         world.peers[peer].outcome(0).is_some(),
         "it stands, and now the router has looked on"
     );
+}
+
+#[test]
+fn a_router_that_is_late_again_and_again_still_cuts_what_stands() {
+    let mut world = World::new(1);
+    let (peer, links, _) = stalled(&mut world, &["one", "two"]);
+    let message = addressed("elsewhere", 10);
+    assert!(!world.send(peer, links[1], &message, false));
+    let turns = (0..100).take_while(|_| {
+        // Three seconds or more later than it was to be called.
+        world.pass(8000);
+        world.peers[peer].outcome(0).is_none()
+    });
+    let turns = turns.count();
+    assert!((8..40).contains(&turns), "{turns}");
 }
 
 #[test]

@@ -504,6 +504,29 @@ fn a_sender_changes_its_connection_when_nothing_of_its_is_in_flight() {
 }
 
 #[test]
+fn a_sender_keeps_to_its_connection_where_nobody_knows_what_is_on_its_way_and_the_router_slept() {
+    let mut pair = Pair::new([8, 8]);
+    let consumer = pair.consumer();
+    let (producer, sender) = pair.producer(1);
+    pair.send(producer, sender, 0, true);
+    pair.press();
+    assert_eq!(pair.members(), [2, 2]);
+    let before = pair.carried();
+    for world in &mut pair.worlds {
+        world.pass(60_000);
+    }
+    pair.run();
+    pair.send(producer, sender, 1, true);
+    let after = pair.carried();
+    assert_eq!(
+        (after[0], after[1]),
+        (before[0] + 1, before[1]),
+        "it could overtake"
+    );
+    assert_eq!(pair.received(consumer), [0, 1]);
+}
+
+#[test]
 fn a_sender_waits_a_moment_only_for_what_is_in_flight() {
     let mut pair = Pair::new([8, 8]);
     let consumer = pair.consumer();
