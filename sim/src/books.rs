@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use amqp_codec::DeliveryState;
 use amqp_proto::Time;
@@ -36,8 +37,9 @@ pub(crate) struct Books {
     pub(crate) tunnels: Tunnels,
     /// What the plan says of them: how hubs name their addresses.
     pub(crate) outward: Option<Hubs>,
-    /// The clock of a router has jumped: what waits there may be given up at once.
-    pub(crate) jumped: bool,
+    /// How far at most clocks of routers have jumped without its having been a sleep to them: by so
+    /// much less than their patience something may have waited that they give up.
+    pub(crate) ahead: Duration,
 }
 
 /// From a producer's link to a consumer's; settled messages apart, and between routers those of

@@ -17,16 +17,14 @@ impl Books {
     /// it has waited for as long as one must have that is cut or called back, and meanwhile a
     /// consumer of its address got nothing for as long.
     pub(crate) fn gave_way(&self, message: &MessageBook) -> bool {
-        let waited = self.jumped && waited(message);
-        self.map.ids.len() > 1 && (waited || self.rested(message))
+        self.map.ids.len() > 1 && self.rested(message)
     }
 
     /// Whether a large message for all may have had to give way to another in the lane of one of
-    /// its consumers: the same holds, or its router slept, and it is more than may be taken before
-    /// it leaves.
+    /// its consumers: the same holds, and it is more than may be taken before it leaves.
     pub(crate) fn crossed(&self, message: &MessageBook) -> bool {
         let is_large = message.bytes.len() as u64 > limits::STREAM_WINDOW;
-        is_large && (self.jumped || self.rested(message))
+        is_large && self.rested(message)
     }
 
     fn rested(&self, message: &MessageBook) -> bool {
@@ -36,14 +34,9 @@ impl Books {
             let until = link.ended.map_or(told, |ended| ended.min(told));
             is_its && link.rests.was_long(begun, until)
         };
-        waited(message) && self.links.iter().any(rested)
+        let waited = told.saturating_sub(begun) + self.ahead >= limits::STREAM_STALLED;
+        waited && self.links.iter().any(rested)
     }
-}
-
-/// Whether a message has waited for as long as one must have that is cut or called back.
-fn waited(message: &MessageBook) -> bool {
-    let told = message.heard.at.unwrap_or(message.begun);
-    told.saturating_sub(message.begun) >= limits::STREAM_STALLED
 }
 
 #[cfg(test)]

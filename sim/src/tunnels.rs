@@ -91,8 +91,8 @@ pub(crate) struct EndBook {
     pub(crate) gone: bool,
     /// There is nothing of it left.
     pub(crate) over: Option<Time>,
-    /// It took credit back without drain.
-    pub(crate) shrank: bool,
+    /// How much of the credit that it gave it has taken back and not given again.
+    pub(crate) surplus: u32,
 }
 
 /// For how long a link may still end for a wait that is over: what was said of it then may take as

@@ -114,12 +114,13 @@ fn arrived(scene: &Scene<'_>, number: usize) {
 /// has waited, and its receiver took or settled nothing for as long.
 fn gave_way(scene: &Scene<'_>, parcel: &Parcel) -> bool {
     let told = parcel.heard.at.unwrap_or(scene.now);
-    let waited = told.saturating_sub(parcel.begun) >= limits::STREAM_STALLED;
-    let kept = || scene.books.jumped || scene.books.tunnels.kept_waiting(parcel.tunnel, told);
+    let books = scene.books;
+    let waited = told.saturating_sub(parcel.begun) + books.ahead >= limits::STREAM_STALLED;
+    let kept = || books.tunnels.kept_waiting(parcel.tunnel, told);
     scene.plan.is_mesh() && waited && kept()
 }
 
-/// The sender has the credit that the receiver gave, no less; more only where it was taken back.
+/// The sender has the credit that the receiver gave, no less; more as far as it was taken back.
 fn credit(scene: &Scene<'_>, number: usize, tunnel: &Tunnel) -> Result<(), String> {
     let receiver = tunnel.end(tunnel.sender.other());
     let of = |side: Side| {
@@ -129,7 +130,7 @@ fn credit(scene: &Scene<'_>, number: usize, tunnel: &Tunnel) -> Result<(), Strin
             .map_or(0, |(peer, link)| peer.credit(link))
     };
     let (given, had) = (of(tunnel.sender.other()), of(tunnel.sender));
-    match had == given || (receiver.shrank && had > given) {
+    match (given..=given.saturating_add(receiver.surplus)).contains(&had) {
         true => Ok(()),
         false => Err(format!(
             "tunnel {number}: {given} credit given, {had} there"

@@ -74,7 +74,7 @@ impl Inlet {
         }
         let (credit, drain) = self.plan.pattern.amount(full, hand.random);
         let book = hand.books.tunnels.all[tunnel].end_mut(side);
-        book.shrank |= credit < have;
+        book.surplus = book.surplus.saturating_add(have).saturating_sub(credit);
         hand.engine.set_credit(link, credit, drain, hand.output);
         let Some((pause, wakes)) = self.plan.pattern.pause(hand.random) else {
             return next;

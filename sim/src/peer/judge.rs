@@ -34,7 +34,9 @@ pub(super) fn judge(
     {
         return Ok(());
     }
-    let waited = now.saturating_sub(tunnel.asked) >= PATIENCE || books.jumped;
+    // A jump of a router's clock that is no sleep to it takes something from its patience.
+    let patience = PATIENCE.saturating_sub(books.ahead);
+    let waited = now.saturating_sub(tunnel.asked) >= patience;
     let condition = error.map_or("", |error| error.condition.as_str());
     let description = error.and_then(|error| error.description.as_deref());
     let description = description.unwrap_or_default();
@@ -44,10 +46,9 @@ pub(super) fn judge(
     let hub = tunnel.end(Side::Hub);
     let was_late = hub
         .up
-        .is_none_or(|up| up + SLACK >= tunnel.asked + PATIENCE);
+        .is_none_or(|up| up + SLACK >= tunnel.asked + patience);
     let is_told = tunnel.end(Side::Device).over.is_some();
-    let has_given_up =
-        side == Side::Hub && is_new && waited && (was_late || is_told || books.jumped);
+    let has_given_up = side == Side::Hub && is_new && waited && (was_late || is_told);
     match (condition, description) {
         ("qd:routed-link-lost", "Connectivity to the peer container was lost") => {
             // One to come back to, if its terminus is to survive.
@@ -72,7 +73,7 @@ pub(super) fn judge(
         },
         // It kept others waiting: both ends are told.
         ("amqp:resource-limit-exceeded", KEPT_WAITING) => {
-            match books.kept_others_waiting(number, now) {
+            match books.tunnels.kept_waiting(number, now) {
                 true => Ok(()),
                 false => Err("it did not stand still".to_owned()),
             }
@@ -109,12 +110,6 @@ impl Books {
             let mut passed = vec![device];
             hub.is_none_or(|hub| self.map.leads_over(&mut passed, hub, cut))
         })
-    }
-
-    /// Whether the receiver of a link took nothing of what it had given credit for, or settled
-    /// nothing of it, for as long as links may keep others waiting.
-    fn kept_others_waiting(&self, number: usize, now: Time) -> bool {
-        self.jumped || self.tunnels.kept_waiting(number, now)
     }
 
     /// Whether the routers must have known of a hub when a device attached, and as long as it took.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use router_core::limits;
+
 use super::state::{Occurrence, World};
 use crate::node::Node;
 use crate::peer::Phase;
@@ -25,7 +27,13 @@ impl World {
                 self.nodes[node].members[who].late = duration;
             }
             FaultKind::Jump(node, duration) => {
-                self.books.jumped = true;
+                // A router with links has something to do every five seconds: a turn that comes
+                // later than that by more than so much is a sleep, of which it counts a second.
+                let most = limits::STOOD_STILL + Duration::from_secs(5);
+                self.books.ahead += match duration > most {
+                    true => Duration::from_secs(1),
+                    false => duration,
+                };
                 self.nodes[node].ahead += duration;
                 self.wake_node(node);
             }
