@@ -217,10 +217,11 @@ impl Rig {
         (0..self.peers.len()).for_each(|peer| self.vanish(peer));
     }
 
-    /// Time passes, in steps in which timers can fire.
+    /// Time passes, in steps in which timers can fire, and of which none is taken for a sleep.
     pub(super) fn pass(&mut self, time: Duration) {
-        for _ in 0..4 {
-            self.now = self.now + time / 4;
+        let steps = u32::try_from(time.as_secs() + 1).unwrap_or(u32::MAX).max(4);
+        for _ in 0..steps {
+            self.now = self.now + time / steps;
             self.run();
         }
     }

@@ -81,6 +81,24 @@ mod tests {
     }
 
     #[test]
+    fn links_of_one_index_are_told_apart() {
+        let link = |shard, generation| OutLinkKey {
+            shard: ShardId(shard),
+            link: Key {
+                index: 7,
+                generation,
+            },
+        };
+        let entries = [(link(0, 1), 1, 2), (link(1, 1), 3, 4), (link(0, 2), 5, 6)];
+        let places = Places::new(&entries);
+        for (link, neighbor, member) in entries {
+            assert_eq!(places.of(link), Some((neighbor, member)));
+        }
+        assert_eq!(places.of(link(2, 1)), None);
+        assert_eq!(places.of(link(1, 2)), None);
+    }
+
+    #[test]
     fn the_last_place_of_a_link_counts() {
         let places = Places::new(&[(link(1), 1, 1), (link(1), 2, 3)]);
         assert_eq!(places.of(link(1)), Some((2, 3)));
