@@ -7,6 +7,19 @@ use router_core::limits::{ANSWER_BYTES, ATTRIBUTE_BYTES, CONFIGURED_ENTITIES};
 use crate::schema::{Attribute, ENTITY_TYPES, EntityType, Fallback, Kind, Support};
 use crate::store::DUMMIES;
 
+/// How a request is made.
+const ASKING: &str = "
+## How to ask
+
+A request is a message to `$management`, or to `_topo/0/ID/$management` for another router of the \
+network, with `operation` and what it is about (`type`, `name`, `identity`, `entityType`) as \
+application properties, attributes as a map in the body, and a `reply-to`, often a dynamic \
+address. The answer has `statusCode` and `statusDescription`, and the request's correlation-id or \
+else its message-id. Types may be named in full (`org.apache.qpid.dispatch.listener`) or by their \
+last part (`listener`). QUERY gives all rows, or as many as `count` says from `offset` on; \
+`attributeNames` in its body says which columns. `causeway manage` and `causeway stat` do all this.
+";
+
 /// Who may ask for what.
 const ACCESS: &str = "
 ## Who may look, and who may change something
@@ -28,7 +41,8 @@ listener {
 
 `managementAccess` of a listener or connector is for its peers, whoever they are: `read` lets \
 them READ, QUERY and ask for schema, log and the like, `none` nothing. `managementUsers` are those \
-who may change something: CREATE, UPDATE and DELETE, link routes of a connection's own among them. \
+who may change something: CREATE, UPDATE and DELETE, link routes of a connection's own among them, \
+and RELOAD, DRAIN and whatever else does not only look. \
 Both have to agree. What is refused is answered with 403 and a text that says what could be done \
 about it.
 
@@ -58,6 +72,7 @@ pub fn docs_markdown() -> String {
          An answer has rows of at most {ANSWER_BYTES} bytes: who asks for more is told to use \
          `offset` and `count`.\n"
     ));
+    page.push_str(ASKING);
     page.push_str(ACCESS);
     for entity_type in ENTITY_TYPES
         .iter()
