@@ -4,8 +4,9 @@
 //!
 //! Decision: what peers say is cut here, where a notice is made, since notices may wait for a disk.
 
+mod network;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use amqp_codec::Encoded;
 use amqp_codec::message::MessageParts;
@@ -15,6 +16,8 @@ use bytes::Bytes;
 use crate::ids::{AddressKey, ConnectionId, Direction, LinkId};
 use crate::inspect::LinkCounters;
 use crate::limits;
+
+pub use self::network::{Computed, Few, NetworkNotice, RoutingText, Said};
 
 /// One event worth a line in a log.
 #[derive(Clone, Debug)]
@@ -245,6 +248,7 @@ impl Notice {
             } => operation.len() + description.len(),
             Self::Network(NetworkNotice::RouterMisbehaved { why, .. }) => why.len(),
             Self::Network(NetworkNotice::AddressUntold { key }) => key.len(),
+            Self::Network(NetworkNotice::Computed(computed)) => computed.bytes(),
             // Ids, which the rest of the router keeps as well.
             Self::Network(_) => 0,
             Self::LinkRouteActive {
@@ -284,99 +288,6 @@ pub fn cut(text: &str) -> String {
 
 fn length(text: Option<&str>) -> usize {
     text.map_or(0, str::len)
-}
-
-/// What a router of a network finds out about the others.
-#[derive(Clone, Debug)]
-pub enum NetworkNotice {
-    /// A neighbour and this router have seen each other.
-    NeighborFound {
-        /// Its id.
-        id: Arc<str>,
-    },
-    /// A neighbour is silent, or its last connection is gone.
-    NeighborLost {
-        /// Its id.
-        id: Arc<str>,
-    },
-    /// A neighbour that is lost again and again is not believed to be back for a while.
-    NeighborHeld {
-        /// Its id.
-        id: Arc<str>,
-        /// How often it was lost in a row.
-        losses: u32,
-        /// For how long it is not believed.
-        hold: Duration,
-    },
-    /// Address records were made, or are gone, because of what other routers have told.
-    AddressesLearnt {
-        /// How many were made.
-        added: usize,
-        /// How many are gone.
-        removed: usize,
-    },
-    /// A router of the network was heard of for the first time.
-    RouterFound {
-        /// Its id.
-        id: Arc<str>,
-    },
-    /// A router has been out of reach for so long that it is forgotten.
-    RouterForgotten {
-        /// Its id.
-        id: Arc<str>,
-    },
-    /// A router has begun a new life.
-    RouterRestarted {
-        /// Its id.
-        id: Arc<str>,
-    },
-    /// Another router has this one's id.
-    DuplicateRouter {
-        /// The connection by which that was found out.
-        connection: Option<ConnectionId>,
-        /// The id.
-        id: Arc<str>,
-        /// The neighbour that passes on what the other one says; `None` if it is the neighbour
-        /// itself.
-        neighbor: Option<Arc<str>>,
-    },
-    /// A router speaks a version of the routing protocol that this one does not; it is ignored.
-    VersionMismatch {
-        /// The connection by which its message came.
-        connection: Option<ConnectionId>,
-        /// Its id.
-        id: Arc<str>,
-        /// The version it speaks.
-        version: i64,
-        /// The version that this router speaks.
-        own: i64,
-        /// Further misdeeds that are not told one by one.
-        more: u64,
-    },
-    /// A neighbour broke the rules of the routing protocol; what it said is ignored.
-    RouterMisbehaved {
-        /// The connection by which it did.
-        connection: Option<ConnectionId>,
-        /// Its id, if it is known.
-        neighbor: Option<Arc<str>>,
-        /// What it did.
-        why: String,
-        /// Further misdeeds that are not told one by one.
-        more: u64,
-    },
-    /// The addresses with consumers here are more than can be told: the others do not hear of this
-    /// one, and of further ones, until some are gone.
-    AddressUntold {
-        /// The first of them.
-        key: AddressKey,
-    },
-    /// A router has said in which form it annotates messages.
-    AnnotationsVersion {
-        /// Its connection.
-        connection: ConnectionId,
-        /// The number of the form.
-        version: i64,
-    },
 }
 
 /// A connection that has been opened.
@@ -480,78 +391,6 @@ impl LinkText {
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.name.len() + self.source.len() + self.target.len()
     }
-}
-
-/// A message of the routing protocol as the log shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutingText {
-    /// The router that says it.
-    pub id: String,
-    /// The version of the protocol that it speaks.
-    pub version: i64,
-    /// The second in which it began.
-    pub instance: Option<i64>,
-    /// The router that it is for, if that is a single one.
-    pub to: Option<String>,
-    /// What it says.
-    pub said: Said,
-}
-
-/// What a message of the routing protocol says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the protocol's own fields")]
-pub enum Said {
-    /// Who was heard of lately.
-    Hello { seen: Few<String> },
-    /// How far link state and addresses have got.
-    Advertisement {
-        link_sequence: i64,
-        mobile_sequence: i64,
-    },
-    /// A question for the link state.
-    LinkStateRequest,
-    /// Neighbours and costs.
-    LinkState {
-        sequence: i64,
-        peers: Few<(String, u32)>,
-    },
-    /// A question for the addresses.
-    AddressRequest { have_sequence: i64 },
-    /// All addresses, or what changed.
-    Addresses {
-        sequence: i64,
-        exist: Option<Few<String>>,
-        add: Option<Few<String>>,
-        del: Option<Few<String>>,
-    },
-}
-
-/// The first [`NOTICE_NAMES`](limits::NOTICE_NAMES) of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Few<T> {
-    /// They.
-    pub first: Vec<T>,
-    /// How many more there are.
-    pub more: usize,
-}
-
-impl RoutingText {
-    fn bytes(&self) -> usize {
-        let names = |few: &Few<String>| few.first.iter().map(|name| entry(name)).sum::<usize>();
-        let entries = match &self.said {
-            Said::Hello { seen } => names(seen),
-            Said::LinkState { peers, .. } => peers.first.iter().map(|(id, _)| entry(id)).sum(),
-            Said::Addresses {
-                exist, add, del, ..
-            } => [exist, add, del].into_iter().flatten().map(names).sum(),
-            Said::Advertisement { .. } | Said::LinkStateRequest | Said::AddressRequest { .. } => 0,
-        };
-        size_of::<Self>() + self.id.len() + length(self.to.as_deref()) + entries
-    }
-}
-
-fn entry(name: &str) -> usize {
-    size_of::<(String, u32)>() + name.len()
 }
 
 /// How a link ended.

@@ -16,7 +16,7 @@ mod messages;
 mod routing;
 
 use self::messages::say_of_message;
-use self::routing::{module_of, say_of_routing};
+use self::routing::{module_of, say_of_paths, say_of_routing};
 use super::level::Level;
 use super::module::Module;
 
@@ -62,9 +62,11 @@ pub(super) fn rank(notice: &Notice) -> (Module, Level) {
 /// The same of what the routing protocol has found out.
 fn network_rank(notice: &NetworkNotice) -> (Module, Level) {
     match notice {
-        NetworkNotice::NeighborFound { .. } | NetworkNotice::NeighborLost { .. } => {
-            (Module::RouterLs, Level::Info)
-        }
+        NetworkNotice::NeighborFound { .. }
+        | NetworkNotice::NeighborLost { .. }
+        | NetworkNotice::Computed(_) => (Module::RouterLs, Level::Info),
+        NetworkNotice::HelloExpired { .. } => (Module::RouterHello, Level::Trace),
+        NetworkNotice::Flux { .. } => (Module::Router, Level::Trace),
         NetworkNotice::RouterFound { .. }
         | NetworkNotice::RouterForgotten { .. }
         | NetworkNotice::RouterRestarted { .. } => (Module::Router, Level::Info),
@@ -248,6 +250,10 @@ fn say_of_network(notice: &NetworkNotice) -> String {
     match notice {
         NetworkNotice::NeighborFound { id } => format!("Neighbor Router Found: {id}"),
         NetworkNotice::NeighborLost { id } => format!("Link to Neighbor Router Lost: {id}"),
+        NetworkNotice::HelloExpired { id } => format!("HELLO peer expired: {id}"),
+        NetworkNotice::Computed(computed) => say_of_paths(computed),
+        NetworkNotice::Flux { entered: true } => "Entered Router Flux Mode".to_owned(),
+        NetworkNotice::Flux { entered: false } => "Exited Router Flux Mode".to_owned(),
         NetworkNotice::NeighborHeld { id, losses, hold } => format!(
             "Neighbor Router {id} was lost {losses} times in a row: not believed to be back for \
              {} ms",
@@ -261,6 +267,25 @@ fn say_of_network(notice: &NetworkNotice) -> String {
             format!("Router Node {id} is out of reach: forgotten")
         }
         NetworkNotice::RouterRestarted { id } => format!("Detected Restart of Router Node {id}"),
+        NetworkNotice::DuplicateRouter { .. }
+        | NetworkNotice::VersionMismatch { .. }
+        | NetworkNotice::RouterMisbehaved { .. } => say_of_trespass(notice),
+        NetworkNotice::AddressUntold { key } => format!(
+            "More than {} bytes of addresses to tell other routers of: until some are gone, \
+             further ones cannot be reached from there, beginning with {}",
+            limits::MESH_OWN_ADDRESS_BYTES,
+            notice::cut(key),
+        ),
+        NetworkNotice::AnnotationsVersion {
+            connection,
+            version,
+        } => format!("Remote router annotations version: {version} on [C{connection}]"),
+    }
+}
+
+/// What another router must not do.
+fn say_of_trespass(notice: &NetworkNotice) -> String {
+    match notice {
         NetworkNotice::DuplicateRouter {
             connection,
             id,
@@ -301,16 +326,7 @@ fn say_of_network(notice: &NetworkNotice) -> String {
             let (place, more) = (place(*connection), further(*more));
             format!("{place}Ignoring a message of {from}: {why}{more}")
         }
-        NetworkNotice::AddressUntold { key } => format!(
-            "More than {} bytes of addresses to tell other routers of: until some are gone, \
-             further ones cannot be reached from there, beginning with {}",
-            limits::MESH_OWN_ADDRESS_BYTES,
-            notice::cut(key),
-        ),
-        NetworkNotice::AnnotationsVersion {
-            connection,
-            version,
-        } => format!("Remote router annotations version: {version} on [C{connection}]"),
+        _ => String::new(),
     }
 }
 

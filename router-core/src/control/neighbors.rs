@@ -5,12 +5,15 @@
 //! and published. Decision: messages wait for the turn, where they come before all else, because
 //! time enters there; so a HELLO stands behind no more of the agent's work than one turn's.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amqp_proto::Time;
 use bytes::Bytes;
 
+use self::told::{news_of, news_of_paths, told};
 use crate::address::Phase;
 use crate::control::bindings::Bindings;
 use crate::control::links::Links;
@@ -18,9 +21,9 @@ use crate::ids::{AddressId, AddressKey, ConnectionId, Direction, Origin, OutLink
 use crate::limits;
 use crate::mail::{Forward, Mail, Outboxes, RouterLink, Target};
 use crate::mesh::{
-    self, Engine, MeshEvent, MeshSettings, Misdeed, NeighborLink, NodeRow, Outgoing, RouterIndex,
+    self, Engine, MeshEvent, MeshSettings, NeighborLink, NodeRow, Outgoing, RouterIndex,
 };
-use crate::notice::{NetworkNotice, Notice, RoutingText};
+use crate::notice::{Computed, NetworkNotice, Notice};
 use crate::route::{Member, Neighbor, PRIORITIES, Path, Paths, Rules, Treatment};
 
 /// The links of one connection to a neighbour.
@@ -67,6 +70,8 @@ pub(super) struct Neighbors {
     said: Vec<(ConnectionId, Bytes)>,
     /// The links or the engine's paths have changed since paths were last published.
     changed: bool,
+    /// What the log was last told of the paths.
+    computed: Vec<Computed>,
     /// Connections whose neighbours have said no hello for too long.
     silent: Vec<ConnectionId>,
     /// What is said is told to the log.
@@ -84,6 +89,7 @@ impl Neighbors {
             waiting: Vec::new(),
             said: Vec::new(),
             changed: false,
+            computed: Vec::new(),
             silent: Vec::new(),
             traced: false,
         }
@@ -374,65 +380,27 @@ impl Neighbors {
                 bindings.map(router.0, &key, treatment, priority);
             }
             MeshEvent::Unmapped { router, key } => bindings.unmap(router.0, &key),
-            MeshEvent::PathsChanged => self.changed = true,
+            MeshEvent::PathsChanged => {
+                self.changed = true;
+                notices.extend(news_of_paths(&self.engine.paths(), &mut self.computed));
+            }
             MeshEvent::NeighborDown { link, id } => {
                 let trunk = self.trunks.get(&ConnectionId(link.0));
                 let members = trunk.into_iter().flat_map(|trunk| &trunk.members);
                 let still = members.filter(|member| member.control.is_some());
+                let heard = self.silent.len();
                 self.silent.extend(still.map(|member| member.id));
+                if self.silent.len() > heard {
+                    let id = Arc::clone(&id);
+                    notices.push(Notice::Network(NetworkNotice::HelloExpired { id }));
+                }
                 notices.push(Notice::Network(NetworkNotice::NeighborLost { id }));
             }
-            said => notices.extend(self.notice(said).map(Notice::Network)),
-        }
-    }
-
-    /// What the log is told of an event.
-    fn notice(&self, event: MeshEvent) -> Option<NetworkNotice> {
-        Some(match event {
-            MeshEvent::NeighborUp { id, .. } => NetworkNotice::NeighborFound { id },
-            MeshEvent::NeighborHeld { id, losses, hold } => {
-                NetworkNotice::NeighborHeld { id, losses, hold }
+            said => {
+                let connection_of = |link| Some(self.trunk(link)?.members.first()?.id);
+                let news = news_of(said, &self.id, connection_of);
+                notices.extend(news.map(Notice::Network));
             }
-            MeshEvent::Restarted { id } => NetworkNotice::RouterRestarted { id },
-            MeshEvent::Untold { key } => NetworkNotice::AddressUntold { key },
-            MeshEvent::Misbehaved {
-                link,
-                neighbor,
-                why,
-                more,
-            } => self.misdeed(link, neighbor, why, more),
-            _ => return None,
-        })
-    }
-
-    fn misdeed(
-        &self,
-        link: NeighborLink,
-        neighbor: Option<Arc<str>>,
-        why: Misdeed,
-        more: u64,
-    ) -> NetworkNotice {
-        let connection = self.trunk(link).and_then(|trunk| trunk.members.first());
-        let connection = connection.map(|member| member.id);
-        match why {
-            Misdeed::OurIdentity => NetworkNotice::DuplicateRouter {
-                connection,
-                id: Arc::clone(&self.id),
-                neighbor,
-            },
-            Misdeed::Version { id, version } => NetworkNotice::VersionMismatch {
-                connection,
-                id,
-                version,
-                own: mesh::VERSION,
-                more,
-            },
-            why => NetworkNotice::RouterMisbehaved {
-                connection,
-                neighbor,
-                why: why.to_string(),
-                more,
-            },
         }
     }
 
@@ -516,12 +484,6 @@ impl Trunk {
         };
         members.map(member).collect()
     }
-}
-
-/// What the log hears of a message of the protocol.
-fn told(direction: Direction, text: RoutingText) -> Notice {
-    let text = Box::new(text);
-    Notice::Routing { direction, text }
 }
 
 /// Whether a key is that of a link route.

@@ -192,6 +192,7 @@ impl Books {
                 assert_eq!(self.neighbors.remove(&id), Some(link), "down twice");
             }
             MeshEvent::PathsChanged
+            | MeshEvent::Flux { .. }
             | MeshEvent::Restarted { .. }
             | MeshEvent::NeighborHeld { .. }
             | MeshEvent::Untold { .. }

@@ -48,6 +48,12 @@ pub enum MeshEvent {
     },
     /// There is a new snapshot of the paths.
     PathsChanged,
+    /// The topology has begun to change, or has been at rest for twice the interval of
+    /// advertisements in flux.
+    Flux {
+        /// It has begun to change.
+        entered: bool,
+    },
     /// A neighbour and this router have seen each other.
     NeighborUp {
         /// The control link that leads to it.

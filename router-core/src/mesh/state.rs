@@ -148,6 +148,8 @@ pub(super) struct Times {
     /// How far the network was known to reach when that was done.
     pub(super) reached: u16,
     pub(super) flux_until: Time,
+    /// That the topology changes was told, and not yet that it is at rest.
+    pub(super) in_flux: bool,
     /// When routers may next be made to leave a full table.
     pub(super) evict: Time,
     pub(super) topology_changed: Option<Time>,
@@ -181,6 +183,7 @@ impl State {
                 advertised: now,
                 reached: 0,
                 flux_until: now,
+                in_flux: false,
                 evict: now,
                 topology_changed: None,
             },

@@ -96,6 +96,9 @@ impl State {
             return;
         }
         self.times.upkeep = now + UPKEEP;
+        if now >= self.times.flux_until && std::mem::take(&mut self.times.in_flux) {
+            self.tell(MeshEvent::Flux { entered: false });
+        }
         self.own_addresses.tidy_up(now);
         self.links.tidy_up(now);
         let expired = self.nodes.expire(self.settings.remote_ls_max_age, now);
@@ -243,6 +246,9 @@ impl State {
         self.marks.publish = true;
         self.times.topology_changed = Some(now);
         self.times.flux_until = now + self.settings.ra_interval_flux * 2;
+        if !std::mem::replace(&mut self.times.in_flux, true) {
+            self.tell(MeshEvent::Flux { entered: true });
+        }
         let size = self.nodes.size();
         let routers = self
             .nodes

@@ -4,7 +4,6 @@
 //! here, but as a misdeed.
 
 use crate::address::AddressContext;
-use crate::limits;
 use crate::mesh::envelope::{Destination, Envelope};
 use crate::mesh::read::{Item, Values};
 use crate::mesh::wire::{Body, Change, peers};
@@ -35,7 +34,7 @@ pub(super) fn tell(payload: &[u8], context: &AddressContext, is_own: bool) -> Op
             peers: told,
         } => Said::LinkState {
             sequence,
-            peers: few_of(
+            peers: Few::of(
                 peers(told)
                     .map_while(Result::ok)
                     .map(|(id, cost)| (cut(id), cost)),
@@ -68,15 +67,8 @@ pub(super) fn tell(payload: &[u8], context: &AddressContext, is_own: bool) -> Op
 
 /// The first texts of a list.
 fn few(values: Values<'_>) -> Few<String> {
-    few_of(values.map_while(|value| match value {
+    Few::of(values.map_while(|value| match value {
         Ok(Item::Text(text)) => Some(cut(text)),
         _ => None,
     }))
-}
-
-fn few_of<T>(mut all: impl Iterator<Item = T>) -> Few<T> {
-    Few {
-        first: all.by_ref().take(limits::NOTICE_NAMES).collect(),
-        more: all.count(),
-    }
 }

@@ -132,7 +132,11 @@ impl World {
             | NetworkNotice::RouterRestarted { .. } => {
                 self.trouble(&format!("{} says {news:?}", self.plan.nodes[node].id));
             }
-            NetworkNotice::AnnotationsVersion { .. } | NetworkNotice::AddressesLearnt { .. } => {}
+            NetworkNotice::AnnotationsVersion { .. }
+            | NetworkNotice::AddressesLearnt { .. }
+            | NetworkNotice::HelloExpired { .. }
+            | NetworkNotice::Computed(_)
+            | NetworkNotice::Flux { .. } => {}
             // What a former life has said may be late.
             NetworkNotice::RouterMisbehaved { .. }
                 if self.nodes.iter().any(|node| node.life > 0) => {}

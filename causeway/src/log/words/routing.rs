@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use router_core::ids::Direction;
-use router_core::notice::{Few, RoutingText, Said};
+use router_core::notice::{Computed, Few, RoutingText, Said};
 
 use crate::log::module::Module;
 
@@ -74,7 +74,26 @@ fn body(text: &RoutingText) -> (&'static str, String) {
     }
 }
 
-fn names(few: &Few<String>) -> String {
+/// What the paths say of the routers that can be reached.
+pub(super) fn say_of_paths(computed: &Computed) -> String {
+    match computed {
+        Computed::NextHops(few) => {
+            let hops = list(few, "{", |(id, first)| format!("'{id}': '{first}'"), "}");
+            format!("Computed next hops: {hops}")
+        }
+        Computed::Costs(few) => {
+            let costs = list(few, "{", |(id, cost)| format!("'{id}': {cost}"), "}");
+            format!("Computed costs: {costs}")
+        }
+        Computed::ValidOrigins(few) => {
+            let origins = |(id, few): &(_, _)| format!("'{id}': {}", names(few));
+            format!("Computed valid origins: {}", list(few, "{", origins, "}"))
+        }
+        Computed::Radius(radius) => format!("Computed radius: {radius}"),
+    }
+}
+
+fn names<T: Display>(few: &Few<T>) -> String {
     list(few, "[", |name| format!("'{name}'"), "]")
 }
 
@@ -103,6 +122,30 @@ mod tests {
 
     fn few<T>(first: Vec<T>, more: usize) -> Few<T> {
         Few { first, more }
+    }
+
+    #[test]
+    fn paths_have_the_words_that_are_looked_for() {
+        let id = |id: &str| std::sync::Arc::<str>::from(id);
+        let hops = vec![(id("R.B"), id("R.B")), (id("R.C"), id("R.B"))];
+        assert_eq!(
+            say_of_paths(&Computed::NextHops(few(hops, 0))),
+            "Computed next hops: {'R.B': 'R.B', 'R.C': 'R.B'}"
+        );
+        let costs = vec![(id("R.B"), 2)];
+        assert_eq!(
+            say_of_paths(&Computed::Costs(few(costs, 3))),
+            "Computed costs: {'R.B': 2, ... 3 more}"
+        );
+        let origins = vec![
+            (id("R.B"), few(Vec::new(), 0)),
+            (id("R.C"), few(vec![id("R.D")], 1)),
+        ];
+        assert_eq!(
+            say_of_paths(&Computed::ValidOrigins(few(origins, 0))),
+            "Computed valid origins: {'R.B': [], 'R.C': ['R.D', ... 1 more]}"
+        );
+        assert_eq!(say_of_paths(&Computed::Radius(1)), "Computed radius: 1");
     }
 
     #[test]

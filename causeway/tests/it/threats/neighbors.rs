@@ -120,6 +120,7 @@ fn class_14_clients_cannot_speak_as_routers() {
     let place = a.next_port();
     let mut b = interior("B", &connector(place));
     a.wait_for("Neighbor Router Found: B");
+    a.wait_for("Computed next hops: {'B': 'B'}");
     b.wait_for("Neighbor Router Found: A");
 
     let mut client = Peer::begun(&a);

@@ -6,10 +6,11 @@ use amqp_proto::Time;
 
 use super::{consumer, control_of, take};
 use crate::control::*;
+use crate::ids::OutLinkKey;
 use crate::limits::MESH_EVENTS;
 use crate::mail::{BoundLink, RouterLink};
 use crate::mesh::{Engine, MeshSettings, NeighborLink};
-use crate::notice::NetworkNotice;
+use crate::notice::{Computed, Few, NetworkNotice};
 use crate::route::Treatment;
 use crate::settings::RouterMode;
 
@@ -27,9 +28,7 @@ impl Beside {
     /// A control plane with a connection to a router, and this router.
     fn neighbor_of() -> (ControlPlane, Self) {
         let mut control = control_of(RouterMode::Interior);
-        let BoundLink::Out { link, .. } = consumer(0, 9) else {
-            unreachable!()
-        };
+        let link = Self::link();
         let up = RouterLink {
             connection: Self::CONNECTION,
             link,
@@ -46,6 +45,14 @@ impl Beside {
             hellos: 0,
         };
         (control, beside)
+    }
+
+    /// The link of the control plane's router to this one.
+    fn link() -> OutLinkKey {
+        let BoundLink::Out { link, .. } = consumer(0, 9) else {
+            unreachable!()
+        };
+        link
     }
 
     /// A turn of the control plane, and what both routers say to each other; the keys that are
@@ -77,6 +84,17 @@ impl Beside {
         while self.engine.poll_event().is_some() {}
         published
     }
+}
+
+/// What was found out about the network.
+fn news(control: &mut ControlPlane) -> Vec<NetworkNotice> {
+    let mut notices = Vec::new();
+    control.drain_notices(&mut notices);
+    let news = notices.into_iter().filter_map(|notice| match notice {
+        Notice::Network(news) => Some(news),
+        _ => None,
+    });
+    news.collect()
 }
 
 #[test]
@@ -124,11 +142,12 @@ fn a_neighbour_whose_hellos_are_behind_a_long_message_is_not_lost() {
         beside.now = beside.now + Duration::from_millis(10);
     }
     let lost = |control: &mut ControlPlane| {
-        let mut notices = Vec::new();
-        control.drain_notices(&mut notices);
-        let is_loss =
-            |notice: &Notice| matches!(notice, Notice::Network(NetworkNotice::NeighborLost { .. }));
-        notices.iter().any(is_loss)
+        let news = news(control);
+        let expired = |news: &_| matches!(news, NetworkNotice::HelloExpired { .. });
+        let is_loss = |news: &_| matches!(news, NetworkNotice::NeighborLost { .. });
+        let lost = news.iter().any(is_loss);
+        assert_eq!(lost, news.iter().any(expired), "lost by silence alone");
+        lost
     };
     let second = |control: &mut ControlPlane, now: &mut Time, arriving: bool| {
         if arriving {
@@ -147,4 +166,44 @@ fn a_neighbour_whose_hellos_are_behind_a_long_message_is_not_lost() {
         second(&mut control, &mut beside.now, false);
     }
     assert!(lost(&mut control), "silence is noticed again");
+}
+
+#[test]
+fn what_is_computed_is_told_where_it_differs_from_before() {
+    let (mut control, mut beside) = Beside::neighbor_of();
+    beside.engine.link_up(Beside::LINK, 1, beside.now);
+    for _ in 0..500 {
+        beside.turn(&mut control);
+        beside.now = beside.now + Duration::from_millis(10);
+    }
+    let computed = |control: &mut ControlPlane| {
+        let computed = news(control).into_iter().filter_map(|news| match news {
+            NetworkNotice::Computed(computed) => Some(computed),
+            _ => None,
+        });
+        computed.collect::<Vec<_>>()
+    };
+    fn one<T>(of: T) -> Few<(Arc<str>, T)> {
+        let first = vec![(Arc::from("beside"), of)];
+        Few { first, more: 0 }
+    }
+    let mut told = computed(&mut control);
+    let four = told.split_off(told.len() - 4);
+    let there = [
+        Computed::NextHops(one(Arc::from("beside"))),
+        Computed::Costs(one(1)),
+        Computed::ValidOrigins(one(Few::default())),
+        Computed::Radius(1),
+    ];
+    assert_eq!(four, there);
+    let down = Command::LinkDown(Beside::link());
+    take(&mut control, Mail::Command(Box::new(down)));
+    control.turn(beside.now);
+    let gone = [
+        Computed::NextHops(Few::default()),
+        Computed::Costs(Few::default()),
+        Computed::ValidOrigins(Few::default()),
+        Computed::Radius(0),
+    ];
+    assert_eq!(computed(&mut control), gone);
 }

@@ -51,6 +51,8 @@ pub(super) struct View {
     pub(super) neighbors: BTreeMap<Arc<str>, NeighborLink>,
     /// Everything else, in words.
     pub(super) told: Vec<String>,
+    /// Whether it was last told that the topology changes, and how often that was told.
+    pub(super) flux: (bool, usize),
     pub(super) misdeeds: Vec<Misdeed>,
     pub(super) turns: usize,
     /// New snapshots of the paths.
@@ -478,6 +480,10 @@ impl View {
                     assert_eq!(self.neighbors.remove(&id), Some(link));
                 }
                 MeshEvent::PathsChanged => self.computed += 1,
+                MeshEvent::Flux { entered } => {
+                    assert_ne!(self.flux.0, entered, "told in turn");
+                    self.flux = (entered, self.flux.1 + 1);
+                }
                 MeshEvent::NeighborHeld { id, .. } => self.told.push(format!("{id} held")),
                 MeshEvent::Untold { key } => self.told.push(format!("{} untold", &key[..6])),
                 MeshEvent::Restarted { id } => self.told.push(format!("{id} restarted")),

@@ -39,6 +39,28 @@ fn the_list_of_all_addresses_fits_a_message_whatever_clients_attach() {
 }
 
 #[test]
+fn that_the_topology_changes_is_told_once_and_once_that_it_is_at_rest() {
+    let mut network = Network::of("A-B");
+    network.run(1000);
+    network.start("C");
+    let wire = network.connect("B", "C", 1);
+    network.run(1000);
+    assert_eq!(
+        network.view("A").flux,
+        (true, 1),
+        "one flux of many changes"
+    );
+    // Two intervals of advertisements in flux, and what it takes to look.
+    network.run(10_000);
+    assert_eq!(network.view("A").flux, (false, 2));
+    network.cut(wire);
+    network.run(1000);
+    assert_eq!(network.view("A").flux, (true, 3));
+    network.run(10_000);
+    assert_eq!(network.view("A").flux, (false, 4));
+}
+
+#[test]
 fn a_router_that_leaves_is_passed_by_and_can_still_be_reached() {
     let mut network = Network::of("A-B B-C A-D:2 D-C:2 C-E");
     network.subscribe("B", "M0here", true);
