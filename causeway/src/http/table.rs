@@ -265,7 +265,8 @@ metrics! {
         name: "causeway_delivery_seconds",
         kind: MetricType::HISTOGRAM,
         help: "Time from the arrival of an unsettled delivery at this router to its settlement \
-               here; without those that are refused or released at once.",
+               here; without those that are refused or released at once, and without time for \
+               which the worker, or the machine, stood still for more than two seconds.",
         labels: &[],
     };
     WORKER_BUSY = counter(

@@ -28,6 +28,9 @@ use crate::clock::time_of_day;
 /// Bytes of lines and notices that may wait to be written, each with what it takes without text.
 const PENDING_BYTES: usize = 16 * 1024 * 1024;
 
+/// Changes of outputs that may wait to be taken: each has files open.
+const CHANGES_WAITING: usize = 16;
+
 /// Notices of a turn for which the vector that brings them keeps room.
 const NOTICES_KEPT: usize = 1024;
 
@@ -51,6 +54,8 @@ pub struct Log {
 struct Shared {
     /// Bytes that wait.
     pending: AtomicUsize,
+    /// Changes of outputs that wait.
+    changes: AtomicUsize,
     /// Lines and notices for which there was no room.
     dropped: AtomicU64,
     /// The writing thread has kept somebody waiting and has not caught up since.
@@ -80,7 +85,10 @@ enum Entry {
     Configure(Box<LogSettings>, Opened),
     /// Files that were opened anew.
     Reopened(Opened),
+    /// Somebody waits until all before is written, and nothing of it kept back.
     Flush(Sender<()>),
+    /// Somebody waits until all before is among the rows.
+    Reached(Sender<()>),
 }
 
 impl Log {
@@ -97,9 +105,10 @@ impl Log {
 
     /// A handle, and what writes once it is let run.
     fn with_writer(settings: &LogSettings) -> Result<(Self, Writer), String> {
-        let sink = Sink::new(settings)?;
-        let (queue, entries) = mpsc::channel();
         let shared = Arc::new(Shared::default());
+        let opened = shared.opener.open(outputs_of(settings))?;
+        let sink = Sink::new(settings, opened);
+        let (queue, entries) = mpsc::channel();
         shared.note_levels(settings);
         *shared.outputs() = outputs_of(settings);
         shared
@@ -117,40 +126,47 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// An output that cannot be opened, or not within two seconds, as a text for the user; the old
-    /// settings stay.
+    /// An output that cannot be opened, or not within two seconds, or so many changes that wait for
+    /// an output that nobody reads, as a text for the user; the old settings stay.
     pub fn configure(&self, settings: &LogSettings) -> Result<(), String> {
         let wanted = outputs_of(settings);
-        let missing = wanted.difference(&self.shared.outputs()).cloned().collect();
+        let missing: Vec<_> = wanted.difference(&self.shared.outputs()).cloned().collect();
         let opened = self.shared.opener.open(missing)?;
+        if !self.shared.admit_change() {
+            return Err(format!(
+                "{CHANGES_WAITING} changes of the log's outputs wait already: what it is written \
+                 to takes nothing"
+            ));
+        }
         self.send(Entry::Configure(Box::new(settings.clone()), opened));
         self.shared.note_levels(settings);
         *self.shared.outputs() = wanted;
         Ok(())
     }
 
-    /// Opens the files anew: who rotates logs has given them other names. One that cannot be opened
-    /// is written to as before.
+    /// Has the files opened anew, as soon as they can be: who rotates logs has given them other
+    /// names. One that cannot be opened is written to as before, and a line says so.
     pub fn reopen(&self) {
         let outputs = self.shared.outputs().clone().into_iter();
-        let files = outputs.filter(|output| matches!(output, Output::File(_)));
-        let (mut opened, mut failures) = (Opened::new(), Vec::new());
-        match self.shared.opener.each(files.collect()) {
-            Err(failure) => failures.push(failure),
-            Ok(tried) => {
-                for (output, result) in tried {
-                    match result {
-                        Ok(writer) => drop(opened.insert(output, writer)),
-                        Err(failure) => failures.push(failure),
+        for file in outputs.filter(|output| matches!(output, Output::File(_))) {
+            let log = self.clone();
+            let begun = self.shared.opener.begin(file, move |file, tried| {
+                match tried {
+                    Ok(writer) if log.shared.admit_change() => {
+                        log.send(Entry::Reopened(Opened::from([(file, writer)])));
                     }
+                    // What it is written to takes nothing: a line would not be read either.
+                    Ok(_) => {}
+                    Err(failure) => log.not_reopened(&failure),
                 }
-            }
+            });
+            begun.unwrap_or_else(|failure| self.not_reopened(&failure));
         }
-        self.send(Entry::Reopened(opened));
-        for failure in failures {
-            let text = format!("{failure}; the file that was open is written to further");
-            self.line(Module::Server, Level::Error, text);
-        }
+    }
+
+    fn not_reopened(&self, failure: &str) {
+        let text = format!("{failure}; the file that was open is written to further");
+        self.line(Module::Server, Level::Error, text);
     }
 
     /// Whether a line would be written: spares making lines that nobody wants.
@@ -247,22 +263,22 @@ impl Log {
 
     /// Waits until what was said so far is written, or two seconds.
     pub fn flush(&self) {
-        self.flush_within(FLUSH_PATIENCE);
+        self.wait(Entry::Flush, FLUSH_PATIENCE);
     }
 
     /// Waits until what was said so far is among [`Self::recent`] lines, or a quarter of a second;
     /// not at all while the writing thread is known to be behind.
     pub fn catch_up(&self) {
         if !self.shared.behind.load(Ordering::Relaxed) {
-            self.flush_within(READING_PATIENCE);
+            self.wait(Entry::Reached, READING_PATIENCE);
         }
     }
 
-    fn flush_within(&self, patience: Duration) {
+    fn wait(&self, entry: impl FnOnce(Sender<()>) -> Entry, patience: Duration) {
         let (answer, answered) = mpsc::channel();
         // Before the entry, lest a late answer is taken for none.
         self.shared.behind.store(true, Ordering::Relaxed);
-        self.send(Entry::Flush(answer));
+        self.send(entry(answer));
         answered.recv_timeout(patience).unwrap_or_default();
     }
 
@@ -283,6 +299,13 @@ impl Log {
 }
 
 impl Shared {
+    /// Whether one more change of outputs may wait.
+    fn admit_change(&self) -> bool {
+        let room = |waiting: usize| Some(waiting + 1).filter(|&all| all <= CHANGES_WAITING);
+        let relaxed = Ordering::Relaxed;
+        self.changes.fetch_update(relaxed, relaxed, room).is_ok()
+    }
+
     fn outputs(&self) -> MutexGuard<'_, BTreeSet<Output>> {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -360,18 +383,29 @@ impl Writer {
                     self.done(notice.bytes());
                 }
             }
-            Entry::Configure(settings, opened) => self.sink.take(&settings, opened),
-            Entry::Reopened(opened) => self.sink.replace(opened),
+            Entry::Configure(settings, opened) => {
+                self.sink.take(&settings, opened);
+                self.shared.changes.fetch_sub(1, Ordering::Relaxed);
+            }
+            Entry::Reopened(opened) => {
+                self.sink.replace(opened);
+                self.shared.changes.fetch_sub(1, Ordering::Relaxed);
+            }
             Entry::Flush(answer) => {
                 self.flush();
-                self.shared.behind.store(false, Ordering::Relaxed);
-                answer.send(()).unwrap_or_default();
+                self.reached(&answer);
             }
+            Entry::Reached(answer) => self.reached(&answer),
         }
         let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             self.tell_lost(dropped, "the log could not keep up");
         }
+    }
+
+    fn reached(&self, answer: &Sender<()>) {
+        self.shared.behind.store(false, Ordering::Relaxed);
+        answer.send(()).unwrap_or_default();
     }
 
     fn notice(&mut self, time: SystemTime, notice: &Notice) {

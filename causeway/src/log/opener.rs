@@ -1,14 +1,16 @@
-//! Opens outputs in a thread of their own: a pipe that nobody reads, or a disk that is away, may
-//! take for ever, and neither who asks for it nor who writes the other lines may wait for that.
+//! Opens outputs, each in a thread of its own: a pipe that nobody reads, or a disk that is away,
+//! may take for ever, and neither who asks for it, nor who writes the other lines, nor the other
+//! outputs may wait for that.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::output::Writer;
 use super::settings::Output;
+use crate::clock::Clock;
 
 /// How long an output may take to open.
 const OPENING_PATIENCE: Duration = Duration::from_secs(2);
@@ -16,13 +18,13 @@ const OPENING_PATIENCE: Duration = Duration::from_secs(2);
 /// Outputs that were opened and have not been written to.
 pub(super) type Opened = BTreeMap<Output, Writer>;
 
-/// Those of which each may have failed, with a text for the user.
-type Tried = Vec<(Output, Result<Writer, String>)>;
+/// What became of an output; if it cannot be opened, a text for the user.
+type Tried = Result<Writer, String>;
 
-/// Whether a thread opens something.
-#[derive(Debug, Default)]
+/// The outputs that are being opened: one that hangs has one thread, however often it is asked for.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Opener {
-    busy: Arc<AtomicBool>,
+    busy: Arc<Mutex<BTreeSet<Output>>>,
 }
 
 impl Opener {
@@ -32,58 +34,70 @@ impl Opener {
     ///
     /// The first that cannot be opened, or takes more than two seconds, as a text for the user;
     /// then none is open. At once, if one that somebody has given up is still being opened.
-    pub(super) fn open(&self, outputs: Vec<Output>) -> Result<Opened, String> {
-        let tried = self.each(outputs)?.into_iter();
-        tried
-            .map(|(output, opened)| Ok((output, opened?)))
-            .collect()
+    pub(super) fn open(&self, outputs: impl IntoIterator<Item = Output>) -> Result<Opened, String> {
+        let (answer, answered) = mpsc::channel();
+        let mut waiting = BTreeSet::new();
+        for output in outputs {
+            let answer = answer.clone();
+            waiting.insert(output.clone());
+            // Who has given up wants none of them: they are closed.
+            self.begin(output, move |output, tried| {
+                answer.send((output, tried)).unwrap_or_default();
+            })?;
+        }
+        let clock = Clock::start();
+        let deadline = clock.now() + OPENING_PATIENCE;
+        let mut opened = Opened::new();
+        while let Some(late) = waiting.first() {
+            let patience = deadline.saturating_sub(clock.now());
+            let Ok((output, tried)) = answered.recv_timeout(patience) else {
+                let why = "it takes more than two seconds; is nobody there to read it?";
+                return Err(failure(late, why));
+            };
+            waiting.remove(&output);
+            opened.insert(output, tried?);
+        }
+        Ok(opened)
     }
 
-    /// Opens those that can be opened, within the same time.
+    /// Begins to open an output; `done` is called by the thread that does.
     ///
     /// # Errors
     ///
-    /// As above, but for those that cannot be opened, which are told.
-    pub(super) fn each(&self, outputs: Vec<Output>) -> Result<Tried, String> {
-        if outputs.is_empty() {
-            return Ok(Vec::new());
+    /// It is being opened already, or there is no thread.
+    pub(super) fn begin(
+        &self,
+        output: Output,
+        done: impl FnOnce(Output, Tried) + Send + 'static,
+    ) -> Result<(), String> {
+        if !self.busy().insert(output.clone()) {
+            let why = "somebody has asked for it before, and it is still being opened";
+            return Err(failure(&output, why));
         }
-        let failure = |why: &str| format!("Failed to open {}: {why}", called(&outputs));
-        if self.busy.swap(true, Ordering::Relaxed) {
-            return Err(failure(
-                "one that was asked for before is still being opened",
-            ));
-        }
-        let (answer, answered) = mpsc::channel();
-        let (busy, wanted) = (Arc::clone(&self.busy), outputs.clone());
+        let (opener, wanted) = (self.clone(), output.clone());
         let thread = thread::Builder::new().name("log-open".to_owned());
         let started = thread.spawn(move || {
-            let tried = wanted.into_iter().map(|output| {
-                let opened = Writer::open(&output);
-                (output, opened)
-            });
-            let tried: Tried = tried.collect();
-            busy.store(false, Ordering::Relaxed);
-            // Who has given up wants none of them: they are closed.
-            answer.send(tried).unwrap_or_default();
+            let tried = Writer::open(&wanted);
+            opener.busy().remove(&wanted);
+            done(wanted, tried);
         });
-        if let Err(error) = started {
-            self.busy.store(false, Ordering::Relaxed);
-            return Err(failure(&error.to_string()));
-        }
-        answered
-            .recv_timeout(OPENING_PATIENCE)
-            .map_err(|_| failure("it takes more than two seconds; is nobody there to read it?"))
+        started.map(|_| ()).map_err(|error| {
+            self.busy().remove(&output);
+            failure(&output, &error.to_string())
+        })
+    }
+
+    fn busy(&self) -> MutexGuard<'_, BTreeSet<Output>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What outputs are called in a line for the user.
-fn called(outputs: &[Output]) -> String {
-    let names = outputs.iter().map(|output| match output {
+fn failure(output: &Output, why: &str) -> String {
+    let name = match output {
         Output::Stderr => "standard error".to_owned(),
         Output::Stdout => "standard output".to_owned(),
         Output::Syslog => "log file 'syslog'".to_owned(),
         Output::File(path) => format!("log file '{}'", path.display()),
-    });
-    names.collect::<Vec<_>>().join(", ")
+    };
+    format!("Failed to open {name}: {why}")
 }

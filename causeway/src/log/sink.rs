@@ -53,12 +53,8 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Opens the outputs that the settings name.
-    ///
-    /// # Errors
-    ///
-    /// A file that cannot be opened, as a text for the user.
-    pub(super) fn new(settings: &LogSettings) -> Result<Self, String> {
+    /// Writes to the outputs that the settings name, which are open.
+    pub(super) fn new(settings: &LogSettings, opened: Opened) -> Self {
         let mut sink = Self {
             modules: Vec::new(),
             stamper: Stamper::new(settings.stamp.clone()),
@@ -67,10 +63,8 @@ impl Sink {
             buffer: String::new(),
             lost: 0,
         };
-        let open = |output: Output| Ok((output.clone(), Writer::open(&output)?));
-        let opened: Result<_, String> = outputs_of(settings).into_iter().map(open).collect();
-        sink.take(settings, opened?);
-        Ok(sink)
+        sink.take(settings, opened);
+        sink
     }
 
     /// Takes new settings, and the outputs they name that were not there.
@@ -200,6 +194,12 @@ mod tests {
         settings
     }
 
+    fn sink(settings: &LogSettings) -> Sink {
+        let open = |output: Output| (output.clone(), Writer::open(&output).unwrap());
+        let opened = outputs_of(settings).into_iter().map(open);
+        Sink::new(settings, opened.collect())
+    }
+
     fn opened(path: &std::path::Path) -> Opened {
         let output = Output::File(path.to_owned());
         let writer = Writer::open(&output).unwrap();
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_file_that_was_renamed_is_begun_anew() {
         let (path, old) = (file("rotated.log"), file("rotated.log.1"));
-        let mut sink = Sink::new(&settings(&path)).unwrap();
+        let mut sink = sink(&settings(&path));
         sink.write(&line(Module::Server, Level::Info, "before"));
         std::fs::rename(&path, &old).unwrap();
         sink.write(&line(Module::Server, Level::Info, "between"));
@@ -233,7 +233,7 @@ mod tests {
         let mut settings = settings(&path);
         settings.module_mut(Module::Agent).levels = Some(Levels::from(Level::Error));
         settings.module_mut(Module::Server).source = Some(true);
-        let mut sink = Sink::new(&settings).unwrap();
+        let mut sink = sink(&settings);
         assert!(
             sink.write(&line(Module::Router, Level::Info, "one"))
                 .is_some()
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         let text = "é".repeat(2000);
-        let mut sink = Sink::new(&settings(&file("long.log"))).unwrap();
+        let mut sink = sink(&settings(&file("long.log")));
         let row = sink
             .write(&line(Module::Router, Level::Info, &text))
             .unwrap();
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn lost_lines_are_counted_until_writing_works_again() {
-        let mut sink = Sink::new(&settings("/dev/full".as_ref())).unwrap();
+        let mut sink = sink(&settings("/dev/full".as_ref()));
         for _ in 0..10_000 {
             sink.write(&line(Module::Router, Level::Info, "lost"));
         }

@@ -195,6 +195,15 @@ pub struct Few<T> {
 }
 
 impl<T> Few<T> {
+    /// The first of those that are made of a list; the others are not made.
+    pub(crate) fn made_of<S>(list: &[S], make: impl FnMut(&S) -> T) -> Self {
+        let most = list.len().min(limits::NOTICE_NAMES);
+        Self {
+            first: list[..most].iter().map(make).collect(),
+            more: list.len() - most,
+        }
+    }
+
     /// The first of all.
     pub(crate) fn of(mut all: impl Iterator<Item = T>) -> Self {
         Self {

@@ -48,7 +48,7 @@ fn peer_wish(properties: &Encoded) -> Option<Option<Duration>> {
 }
 
 /// For how long, at most, a shard that comes too late is taken to have been awake before.
-const AWAKE: Duration = Duration::from_secs(1);
+const AWAKE_AT_MOST: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Both ends of a connection between routers have said how long the other may be silent.
@@ -138,12 +138,11 @@ impl Shard {
         // To be called as late as that is rare, to ask for all that is due is not cheap.
         let is_long = |time: &Duration| *time > limits::STOOD_STILL;
         if is_long(&now.saturating_sub(noted))
-            && let Some(late) = late(self.next_deadline()).filter(is_long)
+            && late(self.next_deadline()).is_some_and(|late| is_long(&late))
         {
             // It may have fallen asleep long before it was to be called. But time goes on, if
             // slowly, for a shard that is late again and again.
-            let most = now.saturating_sub(noted + AWAKE);
-            self.clock.stood += late.max(most);
+            self.clock.stood += now.saturating_sub(noted + AWAKE_AT_MOST);
         }
     }
 

@@ -164,3 +164,65 @@ fn new_settings_apply_to_what_is_said_afterwards() {
     log.flush();
     assert_eq!(log.recent(1)[0].text, "said");
 }
+
+/// A pipe that nobody reads.
+fn pipe(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("causeway-{}-{name}", std::process::id()));
+    let mkfifo = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(mkfifo.success());
+    path
+}
+
+#[test]
+fn files_are_opened_anew_beside_one_that_takes_for_ever() {
+    let (hangs, rotates) = (pipe("hangs"), pipe("rotates.log"));
+    std::fs::remove_file(&rotates).unwrap();
+    // Somebody reads from the pipe while it is opened first.
+    let reads = std::fs::File::options().read(true).write(true).open(&hangs);
+    let mut settings = quiet();
+    settings.module_mut(Module::Agent).output = Some(Output::File(hangs.clone()));
+    settings.module_mut(Module::Server).output = Some(Output::File(rotates.clone()));
+    settings.module_mut(Module::Server).timestamp = Some(false);
+    let log = Log::start(&settings).unwrap();
+    drop(reads);
+    log.line(Module::Server, Level::Notice, "before");
+    log.flush();
+    let old = rotates.with_extension("1");
+    std::fs::rename(&rotates, &old).unwrap();
+    log.reopen();
+    while !rotates.exists() {
+        thread::yield_now();
+    }
+    log.reopen();
+    let words = "still being opened; the file that was open is written to further";
+    while !std::fs::read_to_string(&rotates).unwrap().contains(words) {
+        log.flush();
+    }
+    // Nor does it stop the settings that lead away from it.
+    settings.module_mut(Module::Agent).output = None;
+    log.configure(&settings).unwrap();
+    log.line(Module::Server, Level::Notice, "after");
+    log.flush();
+    let text = std::fs::read_to_string(&rotates).unwrap();
+    assert!(text.ends_with("SERVER (notice) after\n"), "{text}");
+    assert_eq!(
+        std::fs::read_to_string(&old).unwrap(),
+        "SERVER (notice) before\n"
+    );
+    for path in [hangs, rotates, old] {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn changes_of_outputs_that_nobody_takes_are_refused_before_they_are_many() {
+    let (log, writer) = Log::with_writer(&quiet()).unwrap();
+    for _ in 0..CHANGES_WAITING {
+        log.configure(&quiet()).unwrap();
+    }
+    let text = log.configure(&quiet()).unwrap_err();
+    assert!(text.contains("takes nothing"), "{text}");
+    writer.start().unwrap();
+    log.flush();
+    log.configure(&quiet()).unwrap();
+}

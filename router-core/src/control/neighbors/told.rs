@@ -11,7 +11,7 @@ use crate::notice::{Computed, Few, NetworkNotice, Notice, RoutingText};
 
 /// What is new of paths since they were last told.
 pub(super) fn news_of_paths(paths: &mesh::Paths, told: &mut Vec<Computed>) -> Vec<Notice> {
-    let before = std::mem::replace(told, computed(paths));
+    let before = std::mem::replace(told, computed(paths).into());
     let news = told.iter().filter(|now| !before.contains(now));
     let news = news.map(|now| Notice::Network(NetworkNotice::Computed(now.clone())));
     news.collect()
@@ -69,25 +69,23 @@ pub(super) fn news_of(
 }
 
 /// What paths say of the routers that can be reached.
-fn computed(paths: &mesh::Paths) -> Vec<Computed> {
-    let others = || {
-        let others = paths.routers();
-        others.filter(|(index, path)| *index != RouterIndex::OWN && path.link.is_some())
-    };
+fn computed(paths: &mesh::Paths) -> [Computed; 4] {
+    let others = paths.routers().filter(|(_, path)| path.link.is_some());
+    let others: Vec<_> = others.map(|(_, path)| path).collect();
     let id = |path: &RouterPath| Arc::clone(&path.id);
-    let id_of = |index| paths.router(index).map(id);
-    let next_hops = others().map(|(_, path)| {
-        let first = path.next_hop.and_then(id_of);
-        (id(path), first.unwrap_or_else(|| id(path)))
-    });
-    let origins = |path: &RouterPath| {
-        let origins = path.valid_origins.iter();
-        Few::of(origins.filter_map(|origin| id_of(RouterIndex(*origin))))
+    let id_of = |index| paths.router(index).map(id).unwrap_or_default();
+    let next_hop = |path: &&RouterPath| {
+        let first = path.next_hop.map_or_else(|| id(path), id_of);
+        (id(path), first)
     };
-    vec![
-        Computed::NextHops(Few::of(next_hops)),
-        Computed::Costs(Few::of(others().map(|(_, path)| (id(path), path.cost)))),
-        Computed::ValidOrigins(Few::of(others().map(|(_, path)| (id(path), origins(path))))),
+    let origins = |path: &&RouterPath| {
+        let origins = Few::made_of(&path.valid_origins, |origin| id_of(RouterIndex(*origin)));
+        (id(path), origins)
+    };
+    [
+        Computed::NextHops(Few::made_of(&others, next_hop)),
+        Computed::Costs(Few::made_of(&others, |path| (id(path), path.cost))),
+        Computed::ValidOrigins(Few::made_of(&others, origins)),
         Computed::Radius(paths.radius()),
     ]
 }
