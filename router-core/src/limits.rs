@@ -395,6 +395,13 @@ pub const MESH_FLOODS: usize = 16_384;
 /// heard the one before: it goes no further than the network is known to reach.
 pub const MESH_GROWTH_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Questions to other routers in a second, and the burst: in a large network all would ask all when
+/// it grows together, and those in the middle pass it on.
+pub const MESH_QUESTIONS_PER_SECOND: u64 = 200;
+
+/// How long a router that has just been named is given to be told of before it is asked.
+pub const MESH_ASK_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Time between two questions to one router, and between two equal answers to one.
 pub const MESH_ASK_INTERVAL: Duration = Duration::from_millis(200);
 

@@ -11,7 +11,7 @@ use amqp_codec::message;
 use amqp_proto::Time;
 use bytes::Bytes;
 
-use crate::ids::AddressKey;
+use crate::ids::{AddressKey, Opener};
 use crate::mesh::{Engine, MeshEvent, MeshSettings, NeighborLink};
 use crate::route::Treatment;
 
@@ -53,6 +53,15 @@ struct Books {
     neighbors: BTreeMap<Arc<str>, NeighborLink>,
 }
 
+/// Who opened a connection; without a name it may be anybody.
+fn opener(container: &str, is_kin: bool) -> Opener {
+    Opener {
+        container: container.into(),
+        is_product: !container.is_empty(),
+        is_kin,
+    }
+}
+
 impl Victim {
     fn new() -> Self {
         let now = Time::from_millis(1000);
@@ -78,6 +87,7 @@ impl Victim {
             8 => self.pass(Duration::from_millis(250) * u32::from(act & 15)),
             9 if self.up.insert(link) => {
                 self.engine.link_up(link, u32::from(act >> 2 & 3), self.now);
+                self.engine.opened_by(link, opener("", act & 64 == 0));
             }
             10 => {
                 self.up.remove(&link);
@@ -129,7 +139,9 @@ impl Victim {
         let key = ADDRESS.into();
         honest.local_address(&key, Treatment::Multicast, true, self.now);
         honest.link_up(HONEST, 1, self.now);
+        honest.opened_by(HONEST, opener("A", true));
         self.engine.link_up(HONEST, 1, self.now);
+        self.engine.opened_by(HONEST, opener("honest", true));
         let end = self.now + PATIENCE;
         while self.now < end {
             for (link, payload) in self.drain() {

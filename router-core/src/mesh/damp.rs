@@ -105,16 +105,16 @@ impl Ask {
         }
     }
 
+    /// What has never been asked waits as long as it was to wait.
     fn hasten(&mut self) {
-        let soon = self
-            .asked
-            .map_or(Time::ZERO, |asked| asked + limits::MESH_ASK_INTERVAL);
-        self.not_before = self.not_before.min(soon);
+        if let Some(asked) = self.asked {
+            self.not_before = self.not_before.min(asked + limits::MESH_ASK_INTERVAL);
+        }
     }
 
     /// Not before this time.
     pub(super) fn postpone(&mut self, until: Time) {
-        self.not_before = until;
+        self.not_before = self.not_before.max(until);
     }
 
     /// The way on which it was asked is gone: ask again as soon as there is another.

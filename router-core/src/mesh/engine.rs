@@ -101,6 +101,7 @@ impl Engine {
             self.state.retry(&id);
         }
         self.state.marks.greet.push(link);
+        self.state.marks.hand_over.push(link);
         self.state.marks.advertise = true;
         self.state.step();
     }

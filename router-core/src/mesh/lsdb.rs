@@ -89,6 +89,8 @@ impl Node {
     fn new(id: Arc<str>, by: Option<NeighborLink>, now: Time) -> Self {
         let mut ask = Ask::default();
         ask.want();
+        // Its link state is often on its way already.
+        ask.postpone(now + limits::MESH_ASK_PATIENCE);
         Self {
             id,
             version: None,

@@ -188,6 +188,11 @@ impl Addresses {
         self.sequence
     }
 
+    /// How far it has got, as far as is known.
+    pub(super) fn known_of(&self) -> i64 {
+        self.sequence.max(self.advertised)
+    }
+
     /// Whether a list has come, or none is advertised.
     pub(super) fn is_heard(&self) -> bool {
         self.sequence > 0 || self.advertised <= 0

@@ -19,6 +19,7 @@ mod names;
 mod paths;
 mod read;
 mod receive;
+mod relay;
 mod room;
 mod spf;
 mod state;

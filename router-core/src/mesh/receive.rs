@@ -54,18 +54,32 @@ impl State {
         {
             return Err(Misdeed::Trace);
         }
-        if envelope.distance() > usize::from(self.computed.tree.radius) + 1 {
+        if self.has_gone_too_far(from, &envelope) {
             return Ok(());
         }
         match &envelope.destination {
             Destination::Neighbor => Ok(()),
-            Destination::Own => self.handle(from, &envelope.control()?),
+            Destination::Own => {
+                let control = envelope.control()?;
+                match envelope.passed().next() {
+                    Some(speaker) if speaker != control.id => self.told_of(from, &control),
+                    _ => self.handle(from, &control),
+                }
+            }
             Destination::All => self.told_to_all(from, &envelope),
             Destination::Router(id) => {
                 self.pass_to(id, from, &envelope);
                 Ok(())
             }
         }
+    }
+
+    /// Whether a message has been sent by more routers than the network is known to reach: it goes
+    /// in circles. What neighbours of our kind tell all is news where the network has just grown,
+    /// and ends by itself where it is none.
+    fn has_gone_too_far(&self, from: NeighborLink, envelope: &Envelope<'_>) -> bool {
+        let may_be_news = envelope.destination == Destination::All && self.is_kin(from);
+        !may_be_news && envelope.distance() > usize::from(self.computed.tree.radius) + 1
     }
 
     /// Takes what is addressed to all, and passes it on if it is no copy; in a network of many
@@ -128,7 +142,11 @@ impl State {
         }
     }
 
-    fn handle(&mut self, from: NeighborLink, control: &Control<'_>) -> Result<(), Misdeed> {
+    pub(super) fn handle(
+        &mut self,
+        from: NeighborLink,
+        control: &Control<'_>,
+    ) -> Result<(), Misdeed> {
         if *control.id == *self.settings.id {
             return Err(Misdeed::OurIdentity);
         }
@@ -141,7 +159,7 @@ impl State {
             Body::LinkStateRequest => self.link_state_request(from, control),
             Body::LinkState { sequence, peers } => self.link_state(from, control, sequence, peers),
             Body::AddressRequest { have_sequence } => {
-                self.address_request(control, have_sequence);
+                self.address_request(from, control, have_sequence);
                 Ok(())
             }
             Body::Addresses {
@@ -323,8 +341,9 @@ impl State {
         full.map_or(Ok(()), Err)
     }
 
-    fn address_request(&mut self, control: &Control<'_>, have_sequence: i64) {
-        let Some(index) = self.nodes.find(control.id) else {
+    fn address_request(&mut self, from: NeighborLink, control: &Control<'_>, have_sequence: i64) {
+        // Who has been told of us by others asks before we have heard of it.
+        let Ok(index) = self.enter(control.id, from, Standing::Named) else {
             return;
         };
         if have_sequence < self.own_addresses.sequence()

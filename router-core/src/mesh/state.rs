@@ -90,6 +90,8 @@ pub(super) struct State {
     pub(super) losses: [Bucket; 2],
     /// How many bytes of address lists may be sent.
     pub(super) answers: Bucket,
+    /// How many questions may be asked.
+    pub(super) questions: Bucket,
     pub(super) output: VecDeque<Outgoing>,
     /// What became of routers and their addresses, in order; there may be very many.
     pub(super) events: VecDeque<MeshEvent>,
@@ -132,6 +134,10 @@ pub(super) struct Marks {
     pub(super) advertise: bool,
     /// Hello is to be said on these links at once.
     pub(super) greet: Vec<NeighborLink>,
+    /// Neighbours on these links are new, or what they were told may be lost.
+    pub(super) hand_over: Vec<NeighborLink>,
+    /// Routers of which a neighbour, on this link, has told something new.
+    pub(super) learnt: Vec<(u16, NeighborLink)>,
     /// Who is to be asked or answered, by the time when; what is no longer due is passed over.
     pub(super) asks: BTreeSet<(Time, u16)>,
 }
@@ -191,6 +197,7 @@ impl State {
             paths_damper: Damper::new(limits::MESH_PATHS_HOLD, limits::MESH_PATHS_HOLD_MAX),
             losses: [const { Bucket::new(limits::MESH_LOSSES_PER_SECOND) }; 2],
             answers: Bucket::new(limits::MESH_ANSWER_BYTES_PER_SECOND),
+            questions: Bucket::new(limits::MESH_QUESTIONS_PER_SECOND),
             output: VecDeque::new(),
             events: VecDeque::new(),
             news: VecDeque::new(),
@@ -259,7 +266,10 @@ impl State {
                     self.tell(MeshEvent::NeighborHeld { id, losses, hold });
                     continue;
                 }
-                Turn::Up { link, id } => (Arc::clone(&id), MeshEvent::NeighborUp { link, id }),
+                Turn::Up { link, id } => {
+                    self.marks.hand_over.push(link);
+                    (Arc::clone(&id), MeshEvent::NeighborUp { link, id })
+                }
                 Turn::Moved { link, id } => {
                     // Nothing else counts before it has heard one on this link.
                     self.marks.greet.push(link);

@@ -32,6 +32,7 @@ impl State {
         self.announce();
         self.tell_addresses();
         self.compute();
+        self.relay();
         self.advertise();
         self.ask_and_answer();
         self.publish();
@@ -358,21 +359,31 @@ impl State {
             let peers = self.announced.iter().map(|(id, cost)| (id.as_ref(), *cost));
             messages.push(self.writer.link_state(&node.id, self.sequence, peers));
         }
-        if is_due(node.ask.due()) {
-            node.ask.asked(now);
-            messages.push(self.writer.link_state_request(&node.id));
-        }
-        let is_first = is_due(node.first_look.due());
-        let is_behind = is_due(node.addresses_due());
-        if is_first {
-            node.first_look.answered(now);
-        }
-        if is_behind {
-            node.addresses.ask.asked(now);
-        }
-        if is_first || is_behind {
-            let have = node.addresses.sequence();
-            messages.push(self.writer.address_request(&node.id, have));
+        if self.questions.is_open(now) {
+            let before = messages.len();
+            if is_due(node.ask.due()) {
+                node.ask.asked(now);
+                messages.push(self.writer.link_state_request(&node.id));
+            }
+            let is_first = is_due(node.first_look.due());
+            let is_behind = is_due(node.addresses_due());
+            if is_first {
+                node.first_look.answered(now);
+            }
+            if is_behind {
+                node.addresses.ask.asked(now);
+            }
+            if is_first || is_behind {
+                let have = node.addresses.sequence();
+                messages.push(self.writer.address_request(&node.id, have));
+            }
+            let asked = messages.len() - before;
+            self.questions.take(asked as u64, now);
+        } else {
+            let asks = [&mut node.ask, &mut node.first_look, &mut node.addresses.ask];
+            for ask in asks {
+                ask.postpone(self.questions.opens());
+            }
         }
         if is_due(node.owed_addresses.due()) {
             if self.answers.is_open(now) {

@@ -17,6 +17,17 @@ const AMQP_VALUE: u8 = 0x77;
 const LIST32: u8 = 0xd0;
 const MAP32: u8 = 0xd1;
 
+/// The router at the other end of a link, whoever that is.
+const NEIGHBOR: &str = "amqp:/_local/qdrouter";
+
+/// Whose link state and addresses are told of.
+pub(super) struct Speaker<'a> {
+    /// Its id.
+    pub(super) id: &'a str,
+    /// The second in which it began.
+    pub(super) instance: i64,
+}
+
 /// Makes the control messages of one router.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -63,9 +74,29 @@ impl Writer {
 
     /// For all: how far link state and addresses have got.
     pub(super) fn advertisement(&self, link_sequence: i64, mobile_sequence: i64) -> Bytes {
-        let mut out = self.begin("amqp:/_topo/0/all/qdrouter", "RA", Style::Strings);
-        self.body(&mut out, Style::Strings, |out| {
-            Style::Strings.integer(out, "instance", self.instance);
+        let sequences = (link_sequence, mobile_sequence);
+        self.advertise("amqp:/_topo/0/all/qdrouter", &self.own(), sequences)
+    }
+
+    /// For a neighbour: how far those of another router have got.
+    pub(super) fn advertisement_of(
+        &self,
+        speaker: &Speaker<'_>,
+        link_sequence: i64,
+        mobile_sequence: i64,
+    ) -> Bytes {
+        self.advertise(NEIGHBOR, speaker, (link_sequence, mobile_sequence))
+    }
+
+    fn advertise(
+        &self,
+        to: &str,
+        speaker: &Speaker<'_>,
+        (link_sequence, mobile_sequence): (i64, i64),
+    ) -> Bytes {
+        let mut out = self.begin(to, "RA", Style::Strings);
+        body(&mut out, speaker.id, Style::Strings, |out| {
+            Style::Strings.integer(out, "instance", speaker.instance);
             Style::Strings.integer(out, "ls_seq", link_sequence);
             Style::Strings.integer(out, "mobile_seq", mobile_sequence);
             3
@@ -88,15 +119,42 @@ impl Writer {
         sequence: i64,
         peers: impl Iterator<Item = (&'a str, u32)>,
     ) -> Bytes {
-        let style = Style::Strings;
         let to = format!("amqp:/_topo/{AREA}/{router}/qdrouter");
-        let mut out = self.begin(&to, "LSU", style);
-        self.body(&mut out, style, |out| {
-            style.integer(out, "instance", self.instance);
+        self.tell_links(&to, &self.own(), sequence, peers)
+    }
+
+    /// Tells a neighbour the link state of another router.
+    pub(super) fn link_state_of<'a>(
+        &self,
+        speaker: &Speaker<'_>,
+        sequence: i64,
+        peers: impl Iterator<Item = (&'a str, u32)>,
+    ) -> Bytes {
+        self.tell_links(NEIGHBOR, speaker, sequence, peers)
+    }
+
+    fn own(&self) -> Speaker<'_> {
+        Speaker {
+            id: &self.id,
+            instance: self.instance,
+        }
+    }
+
+    fn tell_links<'a>(
+        &self,
+        to: &str,
+        speaker: &Speaker<'_>,
+        sequence: i64,
+        peers: impl Iterator<Item = (&'a str, u32)>,
+    ) -> Bytes {
+        let style = Style::Strings;
+        let mut out = self.begin(to, "LSU", style);
+        body(&mut out, speaker.id, style, |out| {
+            style.integer(out, "instance", speaker.instance);
             style.integer(out, "ls_seq", sequence);
             style.key(out, "ls");
             compound(out, MAP32, |out| {
-                style.text(out, "id", &self.id);
+                style.text(out, "id", speaker.id);
                 style.text(out, "area", AREA);
                 style.integer(out, "ls_seq", sequence);
                 style.key(out, "peers");
@@ -188,14 +246,19 @@ impl Writer {
 
     /// The body: what all have in common, then what `fields` writes; it says how many.
     fn body(&self, out: &mut BytesMut, style: Style, fields: impl FnOnce(&mut BytesMut) -> usize) {
-        out.put_slice(&[0x00, 0x53, AMQP_VALUE]);
-        compound(out, MAP32, |out| {
-            style.text(out, "id", &self.id);
-            style.integer(out, "pv", VERSION);
-            style.text(out, "area", AREA);
-            2 * (3 + fields(out))
-        });
+        body(out, &self.id, style, fields);
     }
+}
+
+/// The body of what a router says.
+fn body(out: &mut BytesMut, id: &str, style: Style, fields: impl FnOnce(&mut BytesMut) -> usize) {
+    out.put_slice(&[0x00, 0x53, AMQP_VALUE]);
+    compound(out, MAP32, |out| {
+        style.text(out, "id", id);
+        style.integer(out, "pv", VERSION);
+        style.text(out, "area", AREA);
+        2 * (3 + fields(out))
+    });
 }
 
 /// The two ways in which the incumbent writes: that of its routing engine and that of its core.

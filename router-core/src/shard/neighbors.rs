@@ -14,6 +14,7 @@ use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::parcel::Parcel;
 use super::state::Shard;
 use super::termini::{CONTROL, DATA, answer_to, pair_attach};
+use super::vigil::LOSS_DETECTION;
 use crate::ids::{AddressKey, ConnKey, InLinkKey, Key, Opener};
 use crate::inspect::LinkType;
 use crate::limits;
@@ -218,6 +219,7 @@ impl Shard {
             opener: priority.is_none().then(|| Opener {
                 container: conn.container.as_deref().unwrap_or_default().into(),
                 is_product: properties.is_some_and(|properties| has_property(properties, PRODUCT)),
+                is_kin: properties.is_some_and(|of| has_property(of, LOSS_DETECTION)),
             }),
         };
         self.tell_control(Command::LinkUp(up), 0);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use amqp_proto::Time;
 use bytes::Bytes;
+use router_core::ids::Opener;
 use router_core::mesh::{Engine, MeshEvent, MeshSettings, NeighborLink};
 use router_core::route::Treatment;
 
@@ -275,7 +276,15 @@ impl Network {
     fn plug(&mut self, wire: usize) {
         self.wires[wire].up = true;
         for end in self.wires[wire].ends {
-            self.on(end, |engine, now| engine.link_up(link(wire), 1, now));
+            let opener = Opener {
+                container: name(self.wires[wire].beyond(end)).into(),
+                is_product: true,
+                is_kin: true,
+            };
+            self.on(end, |engine, now| {
+                engine.link_up(link(wire), 1, now);
+                engine.opened_by(link(wire), opener);
+            });
         }
     }
 

@@ -56,6 +56,7 @@ fn a_router_is_who_has_opened_its_connection() {
         let opener = Opener {
             container: container.into(),
             is_product,
+            is_kin: is_product,
         };
         lone.engine.opened_by(link, opener);
         lone.take();

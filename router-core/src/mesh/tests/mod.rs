@@ -11,6 +11,7 @@ mod network;
 mod paths;
 mod recorded;
 mod reference;
+mod relay;
 mod room;
 mod telling;
 mod told;

@@ -10,7 +10,7 @@ use amqp_proto::Time;
 use bytes::Bytes;
 
 use super::reference::{self, Costs, Verdict};
-use crate::ids::AddressKey;
+use crate::ids::{AddressKey, Opener};
 use crate::mesh::engine::Engine;
 use crate::mesh::event::MeshEvent;
 use crate::mesh::misdeed::Misdeed;
@@ -32,6 +32,8 @@ pub(super) struct Network {
     /// Messages that arrived, by operation.
     pub(super) arrived: BTreeMap<String, usize>,
     random: u64,
+    /// Routers that are not of our kind.
+    pub(super) foreign: BTreeSet<String>,
     /// Of a thousand messages, how many are lost, and how many arrive again later.
     pub(super) lost: u64,
     pub(super) repeated: u64,
@@ -84,6 +86,7 @@ impl Network {
             sent: 0,
             arrived: BTreeMap::new(),
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            foreign: BTreeSet::new(),
             lost: 0,
             repeated: 0,
         }
@@ -153,9 +156,17 @@ impl Network {
         } = &mut self.wires[wire];
         assert!(!std::mem::replace(up, true));
         let (ends, costs) = (ends.clone(), *costs);
-        for (id, cost) in ends.iter().zip(costs) {
+        for ((id, other), cost) in ends.iter().zip(ends.iter().rev()).zip(costs) {
             let now = self.now;
-            self.on(id, |engine| engine.link_up(link(wire), cost, now));
+            let opener = Opener {
+                container: other.as_str().into(),
+                is_product: true,
+                is_kin: !self.foreign.contains(other) && !self.foreign.contains(id),
+            };
+            self.on(id, |engine| {
+                engine.link_up(link(wire), cost, now);
+                engine.opened_by(link(wire), opener);
+            });
         }
     }
 

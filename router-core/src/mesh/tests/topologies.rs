@@ -451,12 +451,16 @@ proptest! {
         seed in 1..u64::MAX,
         troubles in proptest::collection::vec(any_trouble(), 1..40),
         lost in 0..100_u64,
+        foreign in 0..128_u32,
     ) {
         let names = ["A", "B", "C", "D", "E", "F", "G"];
         let mut network = Network::new(seed);
         let mut wires = Vec::new();
-        for name in names {
+        for (place, name) in names.into_iter().enumerate() {
             network.start(name);
+            if foreign >> place & 1 == 1 {
+                network.foreign.insert(name.to_owned());
+            }
         }
         network.lost = lost;
         network.repeated = lost;
