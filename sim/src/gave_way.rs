@@ -4,6 +4,7 @@ use amqp_proto::Time;
 use router_core::limits;
 
 use crate::books::{Books, LinkBook, MessageBook};
+use crate::rests::may_give_way;
 
 impl Books {
     /// A consumer gets something.
@@ -34,8 +35,8 @@ impl Books {
             let until = link.ended.map_or(told, |ended| ended.min(told));
             is_its && link.rests.was_long(begun, until)
         };
-        let waited = told.saturating_sub(begun) + self.ahead >= limits::STREAM_STALLED;
-        waited && self.links.iter().any(rested)
+        let waited = told.saturating_sub(begun) + self.ahead;
+        may_give_way(waited) && self.links.iter().any(rested)
     }
 }
 

@@ -12,6 +12,12 @@ use crate::heard::SLACK;
 /// and hear of what a consumer does a while later.
 const LONG: Duration = limits::STREAM_STALLED.saturating_sub(SLACK);
 
+/// Whether something that has waited for so long may have had to give way: a second of a router's
+/// may be over as soon as it has begun.
+pub(crate) fn may_give_way(waited: Duration) -> bool {
+    waited + Duration::from_secs(1) > limits::STREAM_STALLED
+}
+
 /// The rests of one that receives.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rests {

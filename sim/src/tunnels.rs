@@ -146,6 +146,24 @@ pub(crate) struct HubBook {
 }
 
 impl Parcel {
+    /// What became of it, in words.
+    pub(crate) fn fate(&self) -> String {
+        let Self {
+            settled,
+            begun,
+            arrived,
+            lost,
+            gave,
+            heard,
+            ..
+        } = self;
+        format!(
+            "{} bytes, settled {settled}, begun {begun:?}, arrived {arrived}, cut {lost}, given \
+             {gave:?}, told {heard:?}",
+            self.bytes.len()
+        )
+    }
+
     /// One that has begun.
     pub(crate) fn new(
         tunnel: usize,
@@ -386,6 +404,19 @@ impl Tunnels {
     /// lately, for as long as links may keep others waiting.
     pub(crate) fn kept_waiting(&self, tunnel: usize, now: Time) -> bool {
         self.all[tunnel].rests.is_long(now, REMEMBERED)
+    }
+
+    /// Whether it did so between two times.
+    pub(crate) fn has_kept(&self, tunnel: usize, from: Time, until: Time) -> bool {
+        self.all[tunnel].rests.was_long(from, until)
+    }
+
+    /// Whether who sends by a link sends by others, too.
+    pub(crate) fn shares_its_sender(&self, tunnel: usize) -> bool {
+        let sender = |tunnel: &Tunnel| tunnel.end(tunnel.sender).peer;
+        let own = sender(&self.all[tunnel]);
+        let others = self.all.iter().filter(|other| sender(other) == own);
+        own.is_some() && others.count() > 1
     }
 
     /// The number of a delivery of which the first has come.

@@ -4,13 +4,15 @@
 //! Owns the engine and its parts. It knows no connections and moves no messages but its own.
 //! Decision: on the wire it is the incumbent's protocol, byte for byte, so that a network can be
 //! moved router by router; where that protocol leaves room – when to react, what to believe, how
-//! much – the engine is quicker, harder to fool and bounded.
+//! much – the engine is quicker, harder to fool and bounded; and neighbours of our kind tell each
+//! other what the others would have to be asked for.
 
 mod damp;
 mod engine;
 mod envelope;
 mod event;
 mod flood;
+mod hearsay;
 mod hello;
 mod lsdb;
 mod misdeed;
@@ -19,7 +21,6 @@ mod names;
 mod paths;
 mod read;
 mod receive;
-mod relay;
 mod room;
 mod spf;
 mod state;

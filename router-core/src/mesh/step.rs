@@ -32,7 +32,7 @@ impl State {
         self.announce();
         self.tell_addresses();
         self.compute();
-        self.relay();
+        self.tell_of_others();
         self.advertise();
         self.ask_and_answer();
         self.publish();

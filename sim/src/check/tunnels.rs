@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use amqp_codec::DeliveryState;
-use router_core::limits;
 
 use super::scene::Scene;
 use crate::peer::Phase;
+use crate::rests::may_give_way;
 use crate::tunnels::{Parcel, Side, Tunnel};
 
 /// Letters with which the keys of link routes begin.
@@ -98,26 +98,37 @@ fn arrived(scene: &Scene<'_>, number: usize) {
         parcel.heard.state.as_ref().is_some_and(|told| {
             matches!(told, DeliveryState::Modified(_) | DeliveryState::Released)
         });
+    // Nobody is told of what was sent settled.
+    let has_given_way = || parcel.settled && gave_way(scene, parcel);
     assert!(
-        (parcel.arrived && !parcel.lost) || is_owned,
-        "parcel {number} of tunnel {tunnel} is lost: {parcel:?}"
+        (parcel.arrived && !parcel.lost) || is_owned || has_given_way(),
+        "parcel {number} of tunnel {tunnel} is lost: {}",
+        parcel.fate()
     );
     assert!(
         parcel.settled
             || parcel.early
             || (parcel.heard.settlements == 1 && parcel.heard.state.is_some()),
-        "parcel {number} of tunnel {tunnel} has no settled outcome: {parcel:?}"
+        "parcel {number} of tunnel {tunnel} has no settled outcome: {}",
+        parcel.fate()
     );
 }
 
-/// Whether a delivery may have had to give way to others on a full connection between routers: it
-/// has waited, and its receiver took or settled nothing for as long.
+/// Whether a delivery may have had to give way to others on a full connection, between routers or
+/// of a client who sends by several links: it has waited, and its receiver took or settled nothing
+/// for as long.
 fn gave_way(scene: &Scene<'_>, parcel: &Parcel) -> bool {
     let told = parcel.heard.at.unwrap_or(scene.now);
     let books = scene.books;
-    let waited = told.saturating_sub(parcel.begun) + books.ahead >= limits::STREAM_STALLED;
-    let kept = || books.tunnels.kept_waiting(parcel.tunnel, told);
-    scene.plan.is_mesh() && waited && kept()
+    let waited = told.saturating_sub(parcel.begun) + books.ahead;
+    let kept = || match parcel.heard.at {
+        Some(told) => books.tunnels.kept_waiting(parcel.tunnel, told),
+        None => books
+            .tunnels
+            .has_kept(parcel.tunnel, parcel.begun, scene.now),
+    };
+    let is_shared = || scene.plan.is_mesh() || books.tunnels.shares_its_sender(parcel.tunnel);
+    may_give_way(waited) && is_shared() && kept()
 }
 
 /// The sender has the credit that the receiver gave, no less; more as far as it was taken back.

@@ -4,6 +4,7 @@
 mod addresses;
 mod believe;
 mod floods;
+mod hearsay;
 mod lone;
 mod losses;
 mod messages;
@@ -11,7 +12,6 @@ mod network;
 mod paths;
 mod recorded;
 mod reference;
-mod relay;
 mod room;
 mod telling;
 mod told;

@@ -19,7 +19,7 @@ use crate::mesh::write::Speaker;
 
 impl State {
     /// Tells new neighbours of all others, and all neighbours what is new of others.
-    pub(super) fn relay(&mut self) {
+    pub(super) fn tell_of_others(&mut self) {
         // Who has just come to be known may be within reach as soon as paths are found anew.
         let new = match self.marks.recompute {
             true => Vec::new(),
