@@ -169,6 +169,6 @@ pub struct Opener {
     pub container: Arc<str>,
     /// It says which product it is, as every router does.
     pub is_product: bool,
-    /// It says so in the words of a router of our kind.
+    /// It tells of others, and understands what is told of them.
     pub is_kin: bool,
 }

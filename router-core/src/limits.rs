@@ -395,12 +395,28 @@ pub const MESH_FLOODS: usize = 16_384;
 /// heard the one before: it goes no further than the network is known to reach.
 pub const MESH_GROWTH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Questions to other routers in a second, and the burst: in a large network all would ask all when
-/// it grows together, and those in the middle pass it on.
+/// Routers of which a neighbour of our kind is told in a second, and the burst: each takes three
+/// messages at most, and fewer than a lane for control holds are under way at once.
+pub const MESH_TOLD_PER_SECOND: u64 = 1500;
+
+/// Routers of which all neighbours together are told before anything else is done.
+pub const MESH_TOLD_AT_ONCE: usize = 512;
+
+/// Addresses of a router that its neighbours tell others in its name; who has more is asked itself.
+pub const MESH_TOLD_ADDRESSES: usize = 256;
+
+/// Bytes that they may take in a message.
+pub const MESH_TOLD_ADDRESS_BYTES: usize = 16 * 1024;
+
+/// How long a router must have been known before it can be taken to know all others.
+pub const MESH_INTRODUCTION: Duration = Duration::from_secs(2);
+
+/// Questions by one link in a second, and the burst: in a large network all would ask all when it
+/// grows together, and those in the middle pass it on.
 pub const MESH_QUESTIONS_PER_SECOND: u64 = 200;
 
 /// How long a router that has just been named is given to be told of before it is asked.
-pub const MESH_ASK_PATIENCE: Duration = Duration::from_millis(100);
+pub const MESH_ASK_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Time between two questions to one router, and between two equal answers to one.
 pub const MESH_ASK_INTERVAL: Duration = Duration::from_millis(200);

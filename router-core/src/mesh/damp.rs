@@ -58,6 +58,8 @@ pub(super) struct Ask {
     tries: u32,
     asked: Option<Time>,
     not_before: Time,
+    /// It may not be asked before.
+    held: Time,
 }
 
 impl Ask {
@@ -108,13 +110,26 @@ impl Ask {
     /// What has never been asked waits as long as it was to wait.
     fn hasten(&mut self) {
         if let Some(asked) = self.asked {
-            self.not_before = self.not_before.min(asked + limits::MESH_ASK_INTERVAL);
+            let soon = self.not_before.min(asked + limits::MESH_ASK_INTERVAL);
+            self.not_before = soon.max(self.held);
         }
     }
 
-    /// Not before this time.
-    pub(super) fn postpone(&mut self, until: Time) {
+    /// Not before this time, unless there is reason to hurry.
+    pub(super) fn wait(&mut self, until: Time) {
         self.not_before = self.not_before.max(until);
+    }
+
+    /// Not before this time, however urgent it is.
+    pub(super) fn postpone(&mut self, until: Time) {
+        self.wait(until);
+        self.held = until;
+    }
+
+    /// Whether it was asked, or is about to be, and may yet be answered.
+    pub(super) fn is_under_way(&self, now: Time) -> bool {
+        let is_late = |asked| now.saturating_sub(asked) >= limits::MESH_ASK_TIME_OUT;
+        self.wanted && (self.tries == 0 || !self.asked.is_some_and(is_late))
     }
 
     /// The way on which it was asked is gone: ask again as soon as there is another.
@@ -191,17 +206,25 @@ impl Bucket {
 
     /// When there will be.
     pub(super) fn opens(&self) -> Time {
-        let wait = self
-            .full_at
-            .saturating_sub(Time::ZERO + Duration::from_secs(1));
+        self.opens_behind(0)
+    }
+
+    /// When there will be something for whoever comes behind so many others.
+    pub(super) fn opens_behind(&self, others: u64) -> Time {
+        let full_at = self.full_at + self.time_for(others);
+        let wait = full_at.saturating_sub(Time::ZERO + Duration::from_secs(1));
         Time::ZERO + wait
     }
 
     /// Takes out so much, even if that is more than there is.
     pub(super) fn take(&mut self, amount: u64, now: Time) {
+        self.full_at = self.full_at.max(now) + self.time_for(amount);
+    }
+
+    /// How long it takes until so much has come in.
+    fn time_for(&self, amount: u64) -> Duration {
         let nanos = u128::from(amount) * 1_000_000_000 / u128::from(self.per_second.max(1));
-        let time = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        self.full_at = self.full_at.max(now) + time;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 

@@ -1,133 +1,197 @@
-//! What a router tells a neighbour of its own kind of all the others.
+//! What neighbours of our own kind tell of others, and ask about them.
 //!
-//! The protocol has every router ask every other for what it has missed, and the answers pass
-//! through those in the middle: in a tree of five hundred routers that is half a million messages
-//! by each link of the root. So a neighbour that is new is told at once what is known of all, and
-//! passes on what is news to it. Each link then carries each link state about once, and the
-//! questions are left for what got lost, and for routers of the other kind.
-//!
-//! Owns when that is told and what of it is believed. Decision: it is told to whoever is at the
-//! other end of a link and to nobody else, so that routers of the other kind never see it; and
-//! only what is newer is believed, because it may have lain somewhere for long.
+//! Owns what of it is believed, and which questions are answered in the place of others. Decision:
+//! only what is newer is believed, because it may have lain somewhere for long, and that somebody
+//! tells of a router is no sign that it is alive.
 
+use crate::limits;
+use crate::mesh::envelope::Envelope;
 use crate::mesh::lsdb::Node;
 use crate::mesh::misdeed::Misdeed;
-use crate::mesh::names::{NeighborLink, RouterIndex};
+use crate::mesh::names::NeighborLink;
+use crate::mesh::spread::is_worth_telling;
 use crate::mesh::state::State;
-use crate::mesh::wire::{Body, Control, VERSION};
-use crate::mesh::write::Speaker;
+use crate::mesh::wire::{Body, Change, Control, Wanted};
 
 impl State {
-    /// Tells new neighbours of all others, and all neighbours what is new of others.
-    pub(super) fn tell_of_others(&mut self) {
-        // Who has just come to be known may be within reach as soon as paths are found anew.
-        let new = match self.marks.recompute {
-            true => Vec::new(),
-            false => std::mem::take(&mut self.marks.hand_over),
-        };
-        for link in new {
-            if !self.is_kin(link) {
-                continue;
+    /// Takes what is for this router alone, from whom it speaks of or from a neighbour of our kind.
+    pub(super) fn told(
+        &mut self,
+        from: NeighborLink,
+        envelope: &Envelope<'_>,
+    ) -> Result<(), Misdeed> {
+        let control = envelope.control()?;
+        match envelope.passed().next() {
+            Some(speaker) if speaker != control.id => {
+                if envelope.distance() != 1 || !self.is_kin(from) {
+                    return Err(Misdeed::Speaker);
+                }
+                self.told_of(from, control)
             }
-            // Those who are near come first: they name the others.
-            let others = self.nodes.by_id().map(|(index, _)| index);
-            let reach = |index: &u16| self.computed.tree.reach(*index);
-            let mut others: Vec<u16> = others.filter(|index| reach(index).is_some()).collect();
-            others.sort_by_key(|index| reach(index).map(|reach| reach.hops));
-            for index in others {
-                self.tell_of(index, &[link]);
-            }
-        }
-        for (index, from) in std::mem::take(&mut self.marks.learnt) {
-            let links = self.links.neighbors().map(|(_, link)| link);
-            let links = links.filter(|link| *link != from && self.is_kin(*link));
-            let links: Vec<_> = links.collect();
-            self.tell_of(index, &links);
+            _ => self.told_by(from, &control),
         }
     }
 
-    /// Whether at the other end of a link is a router of our kind.
-    pub(super) fn is_kin(&self, link: NeighborLink) -> bool {
-        self.links.opener(link).is_some_and(|opener| opener.is_kin)
-    }
-
-    /// Tells neighbours what is known of a router, but not itself.
-    fn tell_of(&mut self, index: u16, links: &[NeighborLink]) {
-        let Some(node) = self.nodes.get(index).filter(|node| is_worth_telling(node)) else {
-            return;
+    /// Takes what another router tells of itself, not to all, and passes on what is new of it.
+    fn told_by(&mut self, from: NeighborLink, control: &Control<'_>) -> Result<(), Misdeed> {
+        let known = |state: &Self| {
+            let index = state.nodes.find(control.id)?;
+            Some((index, state.nodes.get(index)?.sequence))
         };
-        let Some(instance) = node.instance.filter(|_| index != RouterIndex::OWN.0) else {
-            return;
-        };
-        let is_other = |link: &&NeighborLink| self.links.heard_on(**link) != Some(&node.id);
-        let links: Vec<_> = links.iter().filter(is_other).copied().collect();
-        if links.is_empty() {
-            return;
-        }
-        let speaker = Speaker {
-            id: &node.id,
-            instance,
-        };
-        let peers = node.peers().iter();
-        let peers = peers.filter_map(|(peer, cost)| Some((&*self.nodes.get(*peer)?.id, *cost)));
-        let (sequence, addresses) = (node.sequence, node.addresses.known_of());
-        // The link state is what is passed on: by then it is known how far the addresses have got.
-        let messages = [
-            self.writer.advertisement_of(&speaker, sequence, addresses),
-            self.writer.link_state_of(&speaker, sequence, peers),
-        ];
-        for link in links {
-            for message in &messages {
-                self.send(link, message.clone());
-            }
-        }
+        let before = known(self).map_or(0, |(_, sequence)| sequence);
+        self.handle(from, control)?;
+        let news = known(self).filter(|(_, sequence)| *sequence > before);
+        let news = news.map(|(index, _)| (index, from));
+        self.marks.learnt.extend(news);
+        Ok(())
     }
 
     /// Takes what a neighbour tells of another router, as far as that is newer than what is known.
-    pub(super) fn told_of(
-        &mut self,
-        from: NeighborLink,
-        control: &Control<'_>,
-    ) -> Result<(), Misdeed> {
-        let known = self.nodes.find(control.id);
-        let known = known.and_then(|index| self.nodes.get(index));
-        let (life, sequence, addresses) = known.map_or((None, 0, 0), |node| {
-            (node.instance, node.sequence, node.addresses.known_of())
-        });
-        let is_new_life = life.is_none() || life < control.instance;
-        if control.instance.is_none() || life > control.instance {
+    fn told_of(&mut self, from: NeighborLink, mut control: Control<'_>) -> Result<(), Misdeed> {
+        control.is_hearsay = true;
+        let node = self.nodes.find(control.id);
+        let node = node.and_then(|index| self.nodes.get(index));
+        if !self.may_be_new(node, &control) {
             return Ok(());
         }
-        let (is_newer, is_news) = match control.body {
-            Body::LinkState { sequence: told, .. } => {
-                let is_newer = is_new_life || told > sequence;
-                (is_newer, is_newer)
+        let is_news = match (control.body, node) {
+            (Body::LinkState { sequence, .. }, Some(node)) => {
+                node.instance < control.instance || sequence > node.sequence
             }
-            Body::Advertisement {
-                link_sequence,
-                mobile_sequence,
-            } => {
-                let is_behind = link_sequence < sequence || mobile_sequence < addresses;
-                let is_told_alone = link_sequence == sequence && mobile_sequence > addresses;
-                (is_new_life || !is_behind, !is_new_life && is_told_alone)
-            }
-            _ => (false, false),
+            (body, None) => matches!(body, Body::LinkState { .. }),
+            _ => false,
         };
-        if !is_newer {
-            return Ok(());
-        }
-        match self.handle(from, control) {
+        match self.handle(from, &control) {
             // Whoever is a neighbour says itself when it begins anew.
             Err(Misdeed::OtherLife { .. }) => return Ok(()),
             result => result?,
         }
-        let index = self.nodes.find(control.id).filter(|_| is_news);
-        self.marks.learnt.extend(index.map(|index| (index, from)));
+        if let Some(index) = self.nodes.find(control.id) {
+            self.marks.learnt.extend(is_news.then_some((index, from)));
+            self.ask_again(index, &control);
+        }
         Ok(())
     }
-}
 
-/// Whether there is anything to tell of a router, whole and in words that all understand.
-fn is_worth_telling(node: &Node) -> bool {
-    node.sequence > 0 && !node.is_cut && node.version == Some(VERSION)
+    /// Whether what is told of a router may be newer than what is known of it.
+    fn may_be_new(&self, node: Option<&Node>, control: &Control<'_>) -> bool {
+        let (Some(node), Some(told)) = (node, control.instance) else {
+            let is_list = matches!(control.body, Body::Addresses { .. });
+            return control.instance.is_some() && !is_list;
+        };
+        if let Some(life) = node.instance.filter(|life| *life != told) {
+            // A later life of one that is heard is no news until it says so itself: its clock may
+            // have been set back, and then the earlier life is the one that looks later.
+            let silent = self.times.now.saturating_sub(node.heard);
+            let is_list = matches!(control.body, Body::Addresses { .. });
+            return life < told && !is_list && silent >= limits::MESH_REWIND;
+        }
+        match control.body {
+            Body::LinkState { sequence, .. } => {
+                let is_rest = node.is_cut && sequence == node.sequence;
+                sequence > node.sequence || is_rest
+            }
+            Body::Advertisement {
+                link_sequence,
+                mobile_sequence,
+            } => link_sequence >= node.sequence && mobile_sequence >= node.addresses.known_of(),
+            Body::Addresses {
+                sequence,
+                change: Change::All { .. },
+                ..
+            } => node.instance.is_some() && sequence >= node.addresses.sequence(),
+            _ => false,
+        }
+    }
+
+    /// Whoever was asked for its addresses may not have been asked at all: a neighbour that had to
+    /// ask itself has let the question go, and says that it has them now.
+    fn ask_again(&mut self, index: u16, control: &Control<'_>) {
+        let Body::Advertisement {
+            mobile_sequence, ..
+        } = control.body
+        else {
+            return;
+        };
+        if let Some(node) = self.nodes.get_mut(index)
+            && mobile_sequence > node.addresses.sequence()
+        {
+            node.addresses.ask.doubt();
+            self.attend(index);
+        }
+    }
+
+    /// Takes a question that a router of our kind has for another, if that need not be asked: what
+    /// is known here is told to a neighbour, and so is, when it comes, what is asked for from here.
+    /// Else a thousand routers would ask the thousandth all at once.
+    pub(super) fn is_answered_here(
+        &mut self,
+        id: &str,
+        from: NeighborLink,
+        envelope: &Envelope<'_>,
+    ) -> bool {
+        let Some(index) = self.nodes.find(id).filter(|_| self.is_kin(from)) else {
+            return false;
+        };
+        let Ok(control) = envelope.control() else {
+            return false;
+        };
+        let is_near = envelope.distance() == 1;
+        match control.body {
+            Body::LinkStateRequest {
+                wanted: Some(wanted),
+            } => is_near && self.answers_links(index, from, wanted),
+            Body::AddressRequest {
+                have_sequence,
+                life: Some(life),
+            } => {
+                let wanted = Wanted {
+                    life,
+                    sequence: have_sequence,
+                };
+                is_near && self.answers_addresses(index, from, wanted)
+                    || self.is_not_introduced(index, control.id)
+            }
+            _ => false,
+        }
+    }
+
+    fn answers_links(&mut self, index: u16, from: NeighborLink, wanted: Wanted) -> bool {
+        let Some(node) = self.nodes.get(index) else {
+            return false;
+        };
+        let is_known = node.instance.unwrap_or_default() >= wanted.life
+            && node.sequence >= wanted.sequence
+            && is_worth_telling(node)
+            && !node.is_behind();
+        if is_known {
+            self.owe(from, index);
+            return true;
+        }
+        let is_asked_for = node.ask.is_under_way(self.times.now) && !node.is_cut;
+        is_asked_for && self.way(index) != Some(from)
+    }
+
+    fn answers_addresses(&mut self, index: u16, from: NeighborLink, known: Wanted) -> bool {
+        let Some(node) = self.nodes.get(index) else {
+            return false;
+        };
+        if node.instance.unwrap_or_default() != known.life || node.is_behind() {
+            return false;
+        }
+        let is_asked_for =
+            node.addresses_due().is_some() && node.addresses.ask.is_under_way(self.times.now);
+        let is_newer = node.addresses.sequence() > known.sequence;
+        (is_newer && self.owe_addresses(from, index))
+            || (is_asked_for && self.way(index) != Some(from))
+    }
+
+    /// Whether a router that asks another for its addresses may not be known to that: one of the
+    /// other kind complains of those that it has not heard of.
+    fn is_not_introduced(&self, index: u16, asking: &str) -> bool {
+        let is_far = self.way(index).is_some_and(|way| !self.is_kin(way));
+        let asking = self.nodes.find(asking);
+        let asking = asking.and_then(|index| self.nodes.get(index));
+        is_far && asking.is_none_or(|node| !node.is_introduced(self.times.now))
+    }
 }

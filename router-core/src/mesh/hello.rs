@@ -66,6 +66,10 @@ pub(super) struct Link {
 pub(super) struct Meter {
     pub(super) messages: Bucket,
     pub(super) hellos: Bucket,
+    /// What may be asked by it.
+    pub(super) questions: Bucket,
+    /// How many routers whoever is there may be told of.
+    pub(super) told: Bucket,
     pub(super) report: Report,
 }
 
@@ -79,13 +83,16 @@ impl Meter {
         Self {
             messages: Bucket::new(limits::MESH_MESSAGES_PER_SECOND),
             hellos: Bucket::new(limits::MESH_HELLOS_PER_SECOND),
+            questions: Bucket::new(limits::MESH_QUESTIONS_PER_SECOND),
+            told: Bucket::new(limits::MESH_TOLD_PER_SECOND),
             report,
         }
     }
 
     /// Whether a new one would say the same.
     fn is_even(&self, now: Time) -> bool {
-        self.messages.is_full(now) && self.hellos.is_full(now) && self.report.next <= now
+        let buckets = [&self.messages, &self.hellos, &self.questions, &self.told];
+        buckets.iter().all(|bucket| bucket.is_full(now)) && self.report.next <= now
     }
 }
 
@@ -192,6 +199,10 @@ impl Links {
     /// difference.
     pub(super) fn tidy_up(&mut self, now: Time) {
         self.meters.retain(|_, meter| !meter.is_even(now));
+    }
+
+    pub(super) fn get(&self, link: NeighborLink) -> Option<&Link> {
+        self.links.get(&link)
     }
 
     pub(super) fn get_mut(&mut self, link: NeighborLink) -> Option<&mut Link> {

@@ -15,6 +15,7 @@ use crate::mesh::damp::Ask;
 use crate::mesh::misdeed::Misdeed;
 use crate::mesh::mobile::Addresses;
 use crate::mesh::names::{NeighborLink, RouterIndex};
+use crate::mesh::wire::Wanted;
 
 /// Ticks for which a router that nobody names is kept.
 const TICKS_UNNAMED: u8 = 3;
@@ -53,7 +54,7 @@ pub(super) struct Node {
     pub(super) instance: Option<i64>,
     /// When that life began, for all we know, and when it last gave a sign.
     born: Time,
-    heard: Time,
+    pub(super) heard: Time,
     /// The number of its link state.
     pub(super) sequence: i64,
     /// Its neighbours and what the way to each costs, by their numbers.
@@ -76,6 +77,8 @@ pub(super) struct Node {
     /// It has told its link state, so it has heard of this router. An incumbent that has not takes
     /// no question for its addresses, and complains of it in its log.
     knows_us: bool,
+    /// Others have told its link state, so it may not have heard of this router.
+    is_told_of: bool,
     /// The question for its addresses while it has not said whether it has any: asked but once.
     pub(super) first_look: Ask,
     /// It has asked for our link state.
@@ -90,7 +93,9 @@ impl Node {
         let mut ask = Ask::default();
         ask.want();
         // Its link state is often on its way already.
-        ask.postpone(now + limits::MESH_ASK_PATIENCE);
+        ask.wait(now + limits::MESH_ASK_PATIENCE);
+        let mut addresses = Addresses::default();
+        addresses.ask.wait(now + limits::MESH_ASK_PATIENCE);
         Self {
             id,
             version: None,
@@ -108,10 +113,11 @@ impl Node {
             behind_since: None,
             ask,
             knows_us: false,
+            is_told_of: false,
             first_look: Ask::default(),
             owed_link_state: Ask::default(),
             owed_addresses: Ask::default(),
-            addresses: Addresses::default(),
+            addresses,
         }
     }
 
@@ -172,7 +178,11 @@ impl Node {
     /// It tells its link state. One that has been asked for it and has not advertised what there
     /// is to ask for is asked for its addresses too: its next advertisement may be half a minute
     /// away.
-    pub(super) fn tells(&mut self) {
+    pub(super) fn tells(&mut self, is_hearsay: bool) {
+        if is_hearsay {
+            self.is_told_of = true;
+            return;
+        }
         let is_first = !std::mem::replace(&mut self.knows_us, true);
         if is_first && self.ask.is_asked() && self.advertised.is_none() {
             self.first_look.want();
@@ -181,24 +191,68 @@ impl Node {
 
     /// When to ask for its addresses, as far as its advertisements say that there are others.
     pub(super) fn addresses_due(&self) -> Option<Time> {
-        self.addresses.ask.due().filter(|_| self.knows_us)
+        let is_known = self.knows_us || self.is_told_of;
+        self.addresses.ask.due().filter(|_| is_known)
+    }
+
+    /// The link state that it is asked for.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            life: self.instance.unwrap_or_default(),
+            sequence: self.advertised.unwrap_or_default(),
+        }
     }
 
     /// Whether its link state, and its addresses if it has any, have been heard at all.
     pub(super) fn is_heard(&self) -> bool {
-        self.knows_us && self.addresses.is_heard()
+        (self.knows_us || self.is_told_of) && self.addresses.is_heard()
     }
 
-    /// Takes note of the numbers that it advertises; whether they have been lower than those known
-    /// for so long that they begin anew.
-    pub(super) fn advertises(&mut self, links: i64, addresses: i64, now: Time) -> bool {
-        self.last_seen = now;
+    /// Whether it can be taken to have heard of this router.
+    pub(super) fn has_heard_of_us(&self, now: Time) -> bool {
+        self.knows_us || self.is_introduced(now)
+    }
+
+    /// Whether it has been known for so long that it and the others are known to each other.
+    pub(super) fn is_introduced(&self, now: Time) -> bool {
+        now.saturating_sub(self.born) >= limits::MESH_INTRODUCTION
+    }
+
+    /// When it will have been.
+    pub(super) fn introduced_at(&self) -> Time {
+        self.born + limits::MESH_INTRODUCTION
+    }
+
+    /// Whether it may have begun anew without saying so.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind_since.is_some()
+    }
+
+    fn is_rewound(&mut self, links: i64, addresses: i64, now: Time) -> bool {
         if links >= self.sequence && addresses >= self.addresses.sequence() {
             self.behind_since = None;
-        } else {
-            let since = *self.behind_since.get_or_insert(now);
-            if now.saturating_sub(since) >= limits::MESH_REWIND {
-                self.behind_since = None;
+            return false;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        let is_long = now.saturating_sub(since) >= limits::MESH_REWIND;
+        if is_long {
+            self.behind_since = None;
+        }
+        is_long
+    }
+
+    /// Takes note of the numbers that it advertises, or that another does in its name; whether they
+    /// have been lower than those known for so long that they begin anew.
+    pub(super) fn advertises(
+        &mut self,
+        links: i64,
+        addresses: i64,
+        is_alive: bool,
+        now: Time,
+    ) -> bool {
+        if is_alive {
+            self.last_seen = now;
+            if self.is_rewound(links, addresses, now) {
                 return true;
             }
         }
@@ -385,6 +439,7 @@ impl Nodes {
         if let Some(node) = self.get_mut(index) {
             node.sequence = 0;
             node.knows_us = false;
+            node.is_told_of = false;
             node.first_look = Ask::default();
             node.advertised = None;
             node.ask.retry();
@@ -411,6 +466,7 @@ impl Nodes {
             if let Some(node) = self.get_mut(*index) {
                 node.sequence = 0;
                 node.knows_us = false;
+                node.is_told_of = false;
             }
         }
         !old.is_empty()

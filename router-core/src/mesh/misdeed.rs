@@ -84,6 +84,8 @@ pub enum Misdeed {
     TooLong(&'static str),
     /// The last router in its trace is not the one that sent it.
     Trace,
+    /// It is told in the name of another router, by one that may not.
+    Speaker,
     /// It came on a link that is not there.
     UnknownLink,
     /// A version of the protocol that is not understood.
@@ -135,6 +137,9 @@ impl fmt::Display for Misdeed {
             Self::Sequence(field) => write!(formatter, "sequence {field} out of range"),
             Self::Stranger => formatter.write_str("a message on a link before any hello"),
             Self::TooLong(field) => write!(formatter, "field {field} is empty or too long"),
+            Self::Speaker => {
+                formatter.write_str("it is told in the name of another router than sent it")
+            }
             Self::Trace => formatter.write_str("the trace does not end with its sender"),
             Self::UnknownLink => formatter.write_str("on a link that is not there"),
             Self::Version { id, version } => {

@@ -165,11 +165,21 @@ pub(super) struct Addresses {
     sequence: i64,
     /// How far it says that it has got.
     advertised: i64,
-    /// Each with the number of the full list that last named it.
-    keys: BTreeMap<AddressKey, u32>,
-    lists: u32,
+    keys: BTreeMap<AddressKey, Row>,
+    /// The number of the latest full list.
+    lists: u8,
+    /// There was no room for all that it has.
+    is_cut: bool,
     /// The question for all of them.
     pub(super) ask: Ask,
+}
+
+/// An address of another router.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// The number of the full list that last named it.
+    list: u8,
+    hint: Option<Treatment>,
 }
 
 /// What an update changed.
@@ -200,6 +210,21 @@ impl Addresses {
 
     pub(super) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// All of them with their treatments, unless some are not known, or they are too many to be
+    /// told in somebody else's name.
+    pub(super) fn to_tell(
+        &self,
+    ) -> Option<impl Iterator<Item = (&str, Option<Treatment>)> + Clone> {
+        let is_whole = self.sequence > 0 && self.advertised <= self.sequence && !self.is_cut;
+        let is_short = || {
+            self.len() <= limits::MESH_TOLD_ADDRESSES
+                && self.keys.keys().map(|key| bytes_of(key)).sum::<usize>()
+                    <= limits::MESH_TOLD_ADDRESS_BYTES
+        };
+        let all = || self.keys.iter().map(|(key, row)| (key.as_ref(), row.hint));
+        (is_whole && is_short()).then(all)
     }
 
     /// Its addresses have got this far; if that is further than known, all must be asked for. A
@@ -273,7 +298,9 @@ impl Addresses {
             }
         }
         self.sequence = sequence;
-        if matches!(change, Change::All { .. }) || self.ask.due().is_none() {
+        let is_all = matches!(change, Change::All { .. });
+        self.is_cut = changed.full || (self.is_cut && !is_all);
+        if is_all || self.ask.due().is_none() {
             self.ask.answered(now);
         }
         if self.advertised > self.sequence {
@@ -286,13 +313,17 @@ impl Addresses {
         if !is_told(key) || key.len() > limits::MESH_ADDRESS_BYTES {
             return;
         }
-        if let Some(list) = self.keys.get_mut(key) {
-            *list = self.lists;
+        let row = Row {
+            list: self.lists,
+            hint,
+        };
+        if let Some(known) = self.keys.get_mut(key) {
+            *known = row;
         } else if changed.mapped.len() >= room {
             changed.full = true;
         } else {
             let key = AddressKey::from(key);
-            self.keys.insert(AddressKey::clone(&key), self.lists);
+            self.keys.insert(AddressKey::clone(&key), row);
             changed.mapped.push((key, hint));
         }
     }
@@ -306,8 +337,8 @@ impl Addresses {
     /// Removes what the latest list of all does not name.
     fn sweep(&mut self, changed: &mut Changed) {
         let list = self.lists;
-        self.keys.retain(|key, named| {
-            let keep = *named == list;
+        self.keys.retain(|key, row| {
+            let keep = row.list == list;
             if !keep {
                 changed.unmapped.push(AddressKey::clone(key));
             }

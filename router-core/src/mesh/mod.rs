@@ -23,11 +23,13 @@ mod read;
 mod receive;
 mod room;
 mod spf;
+mod spread;
 mod state;
 mod step;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod untold;
 mod wire;
 mod write;
 

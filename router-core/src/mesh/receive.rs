@@ -59,16 +59,12 @@ impl State {
         }
         match &envelope.destination {
             Destination::Neighbor => Ok(()),
-            Destination::Own => {
-                let control = envelope.control()?;
-                match envelope.passed().next() {
-                    Some(speaker) if speaker != control.id => self.told_of(from, &control),
-                    _ => self.handle(from, &control),
-                }
-            }
+            Destination::Own => self.told(from, &envelope),
             Destination::All => self.told_to_all(from, &envelope),
             Destination::Router(id) => {
-                self.pass_to(id, from, &envelope);
+                if !self.is_answered_here(id, from, &envelope) {
+                    self.pass_to(id, from, &envelope);
+                }
                 Ok(())
             }
         }
@@ -156,9 +152,9 @@ impl State {
                 link_sequence,
                 mobile_sequence,
             } => self.advertisement(from, control, link_sequence, mobile_sequence),
-            Body::LinkStateRequest => self.link_state_request(from, control),
+            Body::LinkStateRequest { .. } => self.link_state_request(from, control),
             Body::LinkState { sequence, peers } => self.link_state(from, control, sequence, peers),
-            Body::AddressRequest { have_sequence } => {
+            Body::AddressRequest { have_sequence, .. } => {
                 self.address_request(from, control, have_sequence);
                 Ok(())
             }
@@ -166,7 +162,7 @@ impl State {
                 sequence,
                 change,
                 hints,
-            } => self.addresses(control, sequence, change, hints),
+            } => self.addresses(from, control, (sequence, change, hints)),
         }
     }
 
@@ -271,11 +267,11 @@ impl State {
         }
         let now = self.times.now;
         if let Some(node) = self.nodes.get_mut(index)
-            && node.advertises(link_sequence, mobile_sequence, now)
+            && node.advertises(link_sequence, mobile_sequence, !control.is_hearsay, now)
         {
             self.restart(index);
             if let Some(node) = self.nodes.get_mut(index) {
-                node.advertises(link_sequence, mobile_sequence, now);
+                node.advertises(link_sequence, mobile_sequence, true, now);
             }
         }
         self.attend(index);
@@ -312,7 +308,7 @@ impl State {
         let Some(node) = self.nodes.get_mut(index) else {
             return Ok(());
         };
-        node.tells();
+        node.tells(control.is_hearsay);
         self.attend(index);
         let Some(node) = self.nodes.get(index) else {
             return Ok(());
@@ -356,10 +352,9 @@ impl State {
 
     fn addresses(
         &mut self,
+        from: NeighborLink,
         control: &Control<'_>,
-        sequence: i64,
-        change: Change<'_>,
-        hints: Hints<'_>,
+        (sequence, change, hints): (i64, Change<'_>, Hints<'_>),
     ) -> Result<(), Misdeed> {
         let Some(index) = self.nodes.find(control.id) else {
             return Ok(());
@@ -374,7 +369,11 @@ impl State {
             self.attend(index);
             return Ok(());
         }
+        let before = node.addresses.sequence();
         let changed = node.addresses.update(sequence, change, hints, room, now)?;
+        if matches!(change, Change::All { .. }) && node.addresses.sequence() > before {
+            self.marks.listed.push((index, from));
+        }
         let id = Arc::clone(&node.id);
         let router = RouterIndex(index);
         self.nodes.addresses += changed.mapped.len();
@@ -400,6 +399,10 @@ impl State {
         let Some(node) = self.nodes.get_mut(index) else {
             return Ok(false);
         };
+        if control.is_hearsay && node.instance.is_some() && node.instance == control.instance {
+            // That somebody tells of it is no sign of life.
+            return Ok(true);
+        }
         let life = node.begins_life(control.instance, direct, alive, now)?;
         node.version = Some(control.version);
         match life {

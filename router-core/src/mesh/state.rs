@@ -4,7 +4,7 @@
 //! Decision: what arrives only leaves marks here; what follows from the marks is done in one place,
 //! in a fixed order, however many messages left them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::mesh::mobile::OwnAddresses;
 use crate::mesh::names::{NeighborLink, RouterIndex};
 use crate::mesh::paths::Paths;
 use crate::mesh::spf::{Round, Tree};
+use crate::mesh::untold::Untold;
 use crate::mesh::write::Writer;
 
 /// Who the router is, and the times of the protocol.
@@ -90,8 +91,8 @@ pub(super) struct State {
     pub(super) losses: [Bucket; 2],
     /// How many bytes of address lists may be sent.
     pub(super) answers: Bucket,
-    /// How many questions may be asked.
-    pub(super) questions: Bucket,
+    /// What neighbours of our kind are still to be told of others.
+    pub(super) untold: BTreeMap<NeighborLink, Untold>,
     pub(super) output: VecDeque<Outgoing>,
     /// What became of routers and their addresses, in order; there may be very many.
     pub(super) events: VecDeque<MeshEvent>,
@@ -138,6 +139,8 @@ pub(super) struct Marks {
     pub(super) hand_over: Vec<NeighborLink>,
     /// Routers of which a neighbour, on this link, has told something new.
     pub(super) learnt: Vec<(u16, NeighborLink)>,
+    /// Routers all of whose addresses have come in, and on which link.
+    pub(super) listed: Vec<(u16, NeighborLink)>,
     /// Who is to be asked or answered, by the time when; what is no longer due is passed over.
     pub(super) asks: BTreeSet<(Time, u16)>,
 }
@@ -197,7 +200,7 @@ impl State {
             paths_damper: Damper::new(limits::MESH_PATHS_HOLD, limits::MESH_PATHS_HOLD_MAX),
             losses: [const { Bucket::new(limits::MESH_LOSSES_PER_SECOND) }; 2],
             answers: Bucket::new(limits::MESH_ANSWER_BYTES_PER_SECOND),
-            questions: Bucket::new(limits::MESH_QUESTIONS_PER_SECOND),
+            untold: BTreeMap::new(),
             output: VecDeque::new(),
             events: VecDeque::new(),
             news: VecDeque::new(),
@@ -273,6 +276,7 @@ impl State {
                 Turn::Moved { link, id } => {
                     // Nothing else counts before it has heard one on this link.
                     self.marks.greet.push(link);
+                    self.marks.hand_over.push(link);
                     (Arc::clone(&id), MeshEvent::NeighborMoved { link, id })
                 }
                 Turn::Down { link, id } => (Arc::clone(&id), MeshEvent::NeighborDown { link, id }),

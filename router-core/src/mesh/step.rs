@@ -54,6 +54,7 @@ impl State {
             (marks.recompute && marks.cut).then_some(find),
             marks.asks.first().map(|(at, _)| *at),
             self.own_addresses.due(),
+            self.next_telling(),
         ];
         let upkeep = [
             self.times.hello,
@@ -329,6 +330,7 @@ impl State {
     /// are left until paths are found anew.
     fn ask_and_answer(&mut self) {
         let now = self.times.now;
+        let mut waiting = BTreeMap::new();
         while let Some((at, index)) = self.marks.asks.pop_first() {
             if at > now {
                 self.marks.asks.insert((at, index));
@@ -340,15 +342,17 @@ impl State {
             } else if due.is_some()
                 && let Some(link) = self.way(index)
             {
-                self.converse(index, link);
+                self.converse(index, link, waiting.entry(link).or_default());
                 self.attend(index);
             }
         }
     }
 
-    /// Sends one router what it is to be asked and answered.
-    fn converse(&mut self, index: u16, link: NeighborLink) {
+    /// Sends one router what it is to be asked and answered. Those who cannot be asked yet, which
+    /// `waiting` counts, get a time each, one behind the other.
+    fn converse(&mut self, index: u16, link: NeighborLink, waiting: &mut u64) {
         let now = self.times.now;
+        let is_kin = self.is_kin(link);
         let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
         let Some(node) = self.nodes.get_mut(index) else {
             return;
@@ -359,14 +363,23 @@ impl State {
             let peers = self.announced.iter().map(|(id, cost)| (id.as_ref(), *cost));
             messages.push(self.writer.link_state(&node.id, self.sequence, peers));
         }
-        if self.questions.is_open(now) {
+        let is_behind = is_due(node.addresses_due());
+        if is_behind && !is_kin && !node.has_heard_of_us(now) {
+            node.addresses.ask.wait(node.introduced_at());
+        }
+        let is_behind = is_due(node.addresses_due());
+        let Some(state) = self.links.get_mut(link) else {
+            return;
+        };
+        let questions = &mut state.meter.questions;
+        if questions.is_open(now) {
             let before = messages.len();
             if is_due(node.ask.due()) {
                 node.ask.asked(now);
-                messages.push(self.writer.link_state_request(&node.id));
+                let wanted = is_kin.then(|| node.wanted());
+                messages.push(self.writer.link_state_request(&node.id, wanted));
             }
             let is_first = is_due(node.first_look.due());
-            let is_behind = is_due(node.addresses_due());
             if is_first {
                 node.first_look.answered(now);
             }
@@ -375,15 +388,17 @@ impl State {
             }
             if is_first || is_behind {
                 let have = node.addresses.sequence();
-                messages.push(self.writer.address_request(&node.id, have));
+                let life = is_kin.then(|| node.instance.unwrap_or_default());
+                messages.push(self.writer.address_request(&node.id, have, life));
             }
             let asked = messages.len() - before;
-            self.questions.take(asked as u64, now);
+            questions.take(asked as u64, now);
         } else {
             let asks = [&mut node.ask, &mut node.first_look, &mut node.addresses.ask];
             for ask in asks {
-                ask.postpone(self.questions.opens());
+                ask.postpone(questions.opens_behind(*waiting));
             }
+            *waiting += 1;
         }
         if is_due(node.owed_addresses.due()) {
             if self.answers.is_open(now) {

@@ -28,7 +28,7 @@ pub(super) fn tell(payload: &[u8], context: &AddressContext, is_own: bool) -> Op
             link_sequence,
             mobile_sequence,
         },
-        Body::LinkStateRequest => Said::LinkStateRequest,
+        Body::LinkStateRequest { .. } => Said::LinkStateRequest,
         Body::LinkState {
             sequence,
             peers: told,
@@ -40,7 +40,7 @@ pub(super) fn tell(payload: &[u8], context: &AddressContext, is_own: bool) -> Op
                     .map(|(id, cost)| (cut(id), cost)),
             ),
         },
-        Body::AddressRequest { have_sequence } => Said::AddressRequest { have_sequence },
+        Body::AddressRequest { have_sequence, .. } => Said::AddressRequest { have_sequence },
         Body::Addresses {
             sequence, change, ..
         } => {

@@ -23,6 +23,8 @@ pub(super) struct Control<'a> {
     pub(super) version: i64,
     /// Which life of that router made it; `None` if it does not say.
     pub(super) instance: Option<i64>,
+    /// A neighbour tells it in that router's name.
+    pub(super) is_hearsay: bool,
     /// What it says.
     pub(super) body: Body<'a>,
 }
@@ -37,18 +39,30 @@ pub(super) enum Body<'a> {
         link_sequence: i64,
         mobile_sequence: i64,
     },
-    /// A question for the link state.
-    LinkStateRequest,
+    /// A question for the link state; of our kind, what is known of it.
+    LinkStateRequest { wanted: Option<Wanted> },
     /// The answer: neighbours and costs.
     LinkState { sequence: i64, peers: Values<'a> },
     /// A question for the addresses.
-    AddressRequest { have_sequence: i64 },
+    AddressRequest {
+        have_sequence: i64,
+        life: Option<i64>,
+    },
     /// All addresses, or what changed.
     Addresses {
         sequence: i64,
         change: Change<'a>,
         hints: Hints<'a>,
     },
+}
+
+/// Which link state a router of our kind asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The life that it knows of; 0 for none.
+    pub(super) life: i64,
+    /// The number that was advertised, or a later one.
+    pub(super) sequence: i64,
 }
 
 /// What an update of addresses holds.
@@ -127,6 +141,7 @@ pub(super) fn control(bytes: &[u8], body_at: usize) -> Result<Control<'_>, Misde
         id,
         version: fields.version,
         instance: fields.instance.filter(|instance| *instance != 0),
+        is_hearsay: false,
         body: fields.body(opcode)?,
     })
 }
@@ -150,6 +165,7 @@ struct Fields<'a> {
     id: Option<&'a str>,
     version: i64,
     instance: Option<i64>,
+    life: Option<i64>,
     seen: Option<Values<'a>>,
     link_sequence: Option<i64>,
     mobile_sequence: Option<i64>,
@@ -177,6 +193,8 @@ impl<'a> Fields<'a> {
                 "id" => fields.id = Some(text(value, "id")?),
                 "pv" => fields.version = integer(value, "pv")?,
                 "instance" => fields.instance = Some(integer(value, "instance")?),
+                // Of the router that is asked; only routers of our kind say it.
+                "life" => fields.life = Some(integer(value, "life")?),
                 "seen" => fields.seen = Some(list(value, "seen")?),
                 "ls_seq" => fields.link_sequence = Some(sequence(value, "ls_seq")?),
                 "mobile_seq" => fields.mobile_sequence = Some(sequence(value, "mobile_seq")?),
@@ -202,7 +220,12 @@ impl<'a> Fields<'a> {
                 link_sequence: given(self.link_sequence, "ls_seq")?,
                 mobile_sequence: given(self.mobile_sequence, "mobile_seq")?,
             }),
-            "LSR" => Ok(Body::LinkStateRequest),
+            "LSR" => Ok(Body::LinkStateRequest {
+                wanted: self
+                    .life
+                    .zip(self.link_sequence)
+                    .map(|(life, sequence)| Wanted { life, sequence }),
+            }),
             "LSU" => {
                 let inner = Self::read(given(self.link_state, "ls")?)?;
                 Ok(Body::LinkState {
@@ -212,6 +235,7 @@ impl<'a> Fields<'a> {
             }
             "MAR" => Ok(Body::AddressRequest {
                 have_sequence: given(self.have_sequence, "have_seq")?,
+                life: self.life,
             }),
             "MAU" => Ok(Body::Addresses {
                 sequence: given(self.mobile_sequence, "mobile_seq")?,

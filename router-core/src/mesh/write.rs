@@ -7,7 +7,7 @@
 use amqp_codec::message::{self, RouterAnnotations, UserEntries};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use crate::mesh::wire::VERSION;
+use crate::mesh::wire::{VERSION, Wanted};
 use crate::route::Treatment;
 
 /// The one area there is.
@@ -104,11 +104,19 @@ impl Writer {
         out.freeze()
     }
 
-    /// Asks a router for its link state.
-    pub(super) fn link_state_request(&self, router: &str) -> Bytes {
+    /// Asks a router for its link state. Routers of our kind that pass it on are told which is
+    /// wanted, so that they may answer.
+    pub(super) fn link_state_request(&self, router: &str, wanted: Option<Wanted>) -> Bytes {
         let to = format!("amqp:/_topo/{AREA}/{router}/qdrouter");
         let mut out = self.begin(&to, "LSR", Style::Strings);
-        self.body(&mut out, Style::Strings, |_| 0);
+        self.body(&mut out, Style::Strings, |out| {
+            let Some(wanted) = wanted else {
+                return 0;
+            };
+            Style::Strings.integer(out, "life", wanted.life);
+            Style::Strings.integer(out, "ls_seq", wanted.sequence);
+            2
+        });
         out.freeze()
     }
 
@@ -172,13 +180,22 @@ impl Writer {
         out.freeze()
     }
 
-    /// Asks a router for its addresses.
-    pub(super) fn address_request(&self, router: &str, have_sequence: i64) -> Bytes {
+    /// Asks a router for its addresses. Routers of our kind that pass it on are told in which life,
+    /// so that they may answer.
+    pub(super) fn address_request(
+        &self,
+        router: &str,
+        have_sequence: i64,
+        life: Option<i64>,
+    ) -> Bytes {
         let to = format!("amqp:/_topo/{AREA}/{router}/qdrouter.ma");
         let mut out = self.begin(&to, "MAR", Style::Symbols);
         self.body(&mut out, Style::Symbols, |out| {
             Style::Symbols.integer(out, "have_seq", have_sequence);
-            1
+            if let Some(life) = life {
+                Style::Symbols.integer(out, "life", life);
+            }
+            1 + usize::from(life.is_some())
         });
         out.freeze()
     }
@@ -193,8 +210,28 @@ impl Writer {
         self.body(&mut out, Style::Symbols, |out| {
             Style::Symbols.integer(out, "mobile_seq", sequence);
             Style::Symbols.keys(out, "exist", addresses.clone().map(|(key, _)| key));
-            Style::Symbols.hints(out, addresses.map(|(_, treatment)| treatment));
+            Style::Symbols.hints(out, addresses.map(|(_, treatment)| Some(treatment)));
             3
+        });
+        out.freeze()
+    }
+
+    /// Tells a neighbour all addresses of another router.
+    pub(super) fn addresses_of<'a>(
+        &self,
+        speaker: &Speaker<'_>,
+        sequence: i64,
+        addresses: impl Iterator<Item = (&'a str, Option<Treatment>)> + Clone,
+    ) -> Bytes {
+        let style = Style::Symbols;
+        let mut out = self.begin(NEIGHBOR, "MAU", style);
+        body(&mut out, speaker.id, style, |out| {
+            // Else a list of a former life could not be told from one of this.
+            style.integer(out, "instance", speaker.instance);
+            style.integer(out, "mobile_seq", sequence);
+            style.keys(out, "exist", addresses.clone().map(|(key, _)| key));
+            style.hints(out, addresses.map(|(_, treatment)| treatment));
+            4
         });
         out.freeze()
     }
@@ -217,7 +254,7 @@ impl Writer {
         let mut out = self.begin("_topo/0/all/qdrouter.ma", "MAU", Style::Symbols);
         self.body(&mut out, Style::Symbols, |out| {
             Style::Symbols.integer(out, "mobile_seq", sequence);
-            Style::Symbols.hints(out, add.clone().map(|(_, treatment)| treatment));
+            Style::Symbols.hints(out, add.clone().map(|(_, treatment)| Some(treatment)));
             Style::Symbols.keys(out, "add", add.map(|(key, _)| key));
             Style::Symbols.keys(out, "del", del);
             4
@@ -304,10 +341,12 @@ impl Style {
         compound(out, LIST32, |out| keys.map(|key| string(out, key)).count());
     }
 
-    fn hints(self, out: &mut BytesMut, hints: impl Iterator<Item = Treatment>) {
+    fn hints(self, out: &mut BytesMut, hints: impl Iterator<Item = Option<Treatment>>) {
         self.key(out, "hints");
         compound(out, LIST32, |out| {
-            hints.map(|treatment| int(out, hint(treatment))).count()
+            hints
+                .map(|treatment| int(out, treatment.map_or(UNKNOWN, hint)))
+                .count()
         });
     }
 }
@@ -360,6 +399,9 @@ fn long(out: &mut BytesMut, number: i64) {
         out.put_i64(number);
     }
 }
+
+/// A hint that says nothing.
+const UNKNOWN: i64 = 0;
 
 /// The number of a treatment as a hint.
 fn hint(treatment: Treatment) -> i64 {

@@ -14,7 +14,6 @@ use super::link::{InLink, InTarget, NewLink, OutLink};
 use super::parcel::Parcel;
 use super::state::Shard;
 use super::termini::{CONTROL, DATA, answer_to, pair_attach};
-use super::vigil::LOSS_DETECTION;
 use crate::ids::{AddressKey, ConnKey, InLinkKey, Key, Opener};
 use crate::inspect::LinkType;
 use crate::limits;
@@ -27,6 +26,11 @@ const PRODUCT: &str = "product";
 
 /// The property of an Open that names what the way costs.
 const COST: &str = "qd.inter-router-cost";
+
+/// The property of an Open by which a router says that it tells of others and may be told of them,
+/// and of which version that is.
+pub(super) const HEARSAY: &str = "causeway.hearsay";
+pub(super) const HEARSAY_VERSION: i32 = 1;
 
 impl Shard {
     /// A connection of ours to another router is open: attaches the pairs.
@@ -219,7 +223,8 @@ impl Shard {
             opener: priority.is_none().then(|| Opener {
                 container: conn.container.as_deref().unwrap_or_default().into(),
                 is_product: properties.is_some_and(|properties| has_property(properties, PRODUCT)),
-                is_kin: properties.is_some_and(|of| has_property(of, LOSS_DETECTION)),
+                is_kin: properties
+                    .is_some_and(|of| int_property(of, HEARSAY) >= Some(HEARSAY_VERSION)),
             }),
         };
         self.tell_control(Command::LinkUp(up), 0);

@@ -7,6 +7,7 @@ use amqp_proto::{Config, Limits, Mechanism, Sasl, SessionKey};
 
 use super::conn::Phase;
 use super::neighbors::int_property;
+use super::neighbors::{HEARSAY, HEARSAY_VERSION};
 use super::state::Shard;
 use super::trunks::TrunkWords;
 use super::vigil::{LOSS_DETECTION, wish};
@@ -443,6 +444,7 @@ fn open_properties(
     if settings.role == ConnectionRole::InterRouter {
         // Whatever others do with a property that they do not know: those they know stand before.
         map.push(Value::symbol(LOSS_DETECTION), wish(router, settings));
+        map.push(Value::symbol(HEARSAY), Value::Int(HEARSAY_VERSION));
     }
     map.0.extend(trunk.0);
     Encoded::from_value(&Value::Map(map))

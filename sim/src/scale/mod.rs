@@ -27,6 +27,9 @@ pub struct Host<'a> {
 /// The sizes of networks.
 const SIZES: [usize; 5] = [8, 32, 128, 512, 1000];
 
+/// Addresses of which each router has a consumer.
+const ADDRESSES: usize = 10;
+
 /// Networks of each size and shape, and changes of each.
 fn samples(shape: Shape, routers: usize) -> (u64, usize) {
     match routers {
@@ -62,6 +65,7 @@ pub fn run(host: &mut Host<'_>, wanted: Wanted<'_>) {
 #[derive(Default)]
 struct Seen {
     cold: Vec<Duration>,
+    told: Vec<Duration>,
     cut: Vec<Duration>,
     killed: Vec<Duration>,
     cut_by_router: Vec<Duration>,
@@ -69,15 +73,16 @@ struct Seen {
     start: Traffic,
     change: Traffic,
     changes: u64,
+    refused: u64,
     memory: u64,
     links: usize,
 }
 
 fn topology_table(host: &mut Host<'_>, wanted: Wanted<'_>) {
     (host.say)(
-        "| routers | shape | links | cold start, ms | after a cut, ms: p50 / p99 / one router's \
-         p99 | after a death, ms: p50 / p99 | at rest, per link and second | per cut, messages / \
-         kB | cold start, messages a router | memory a router |",
+        "| routers | shape | links | cold start, ms: ways / addresses | after a cut, ms: p50 / \
+         p99 / one router's p99 | after a death, ms: p50 / p99 | at rest, per link and second | \
+         per cut, messages / kB | cold start, messages a router | memory a router |",
     );
     (host.say)("|---|---|---|---|---|---|---|---|---|---|");
     let sizes = SIZES.into_iter().filter(|size| *size <= wanted.most);
@@ -89,7 +94,8 @@ fn topology_table(host: &mut Host<'_>, wanted: Wanted<'_>) {
                 let seen = observe(host, shape, routers);
                 (host.say)(&row(shape, routers, &seen));
                 let took = (host.seconds)() - began;
-                (host.say)(&format!("<!-- {took:.0} s -->"));
+                let refused = seen.refused;
+                (host.say)(&format!("<!-- {took:.0} s, {refused} messages refused -->"));
             }
         }
     }
@@ -102,11 +108,20 @@ fn observe(host: &Host<'_>, shape: Shape, routers: usize) -> Seen {
         let before = (host.resident)();
         let mut network = Network::new(shape, routers, seed);
         let began = network.now;
-        while network.converged(began).is_none() && seconds_since(&network, began) < 120.0 {
+        for router in 0..routers {
+            let first = router * ADDRESSES;
+            network.subscribe(router, first..first + ADDRESSES, true);
+        }
+        let all = (routers - 1) * ADDRESSES;
+        let is_done = |network: &Network| {
+            network.converged(began).is_some() && network.told(all, began).is_some()
+        };
+        while !is_done(&network) && seconds_since(&network, began) < 120.0 {
             network.run(Duration::from_millis(50));
         }
         seen.cold
             .extend(network.converged(began).into_iter().flatten().max());
+        seen.told.extend(network.told(all, began));
         seen.start.add(network.take_traffic());
         // Until nothing is in flux any more.
         network.run(Duration::from_secs(12));
@@ -138,6 +153,7 @@ fn observe(host: &Host<'_>, shape: Shape, routers: usize) -> Seen {
                 .extend(network.converged(began).into_iter().flatten().max());
             network.run(Duration::from_secs(20));
         }
+        seen.refused += network.refused;
     }
     seen
 }
@@ -151,11 +167,12 @@ fn row(shape: Shape, routers: usize, seen: &Seen) -> String {
     let (networks, _) = samples(shape, routers);
     let link_seconds = (networks * 30 * seen.links as u64).max(1);
     format!(
-        "| {routers} | {} | {} | {} | {} / {} / {} | {} / {} | {:.1} messages, {:.0} B | {} / {} | \
-         {} | {} kB |",
+        "| {routers} | {} | {} | {} / {} | {} / {} / {} | {} / {} | {:.1} messages, {:.0} B | \
+         {} / {} | {} | {} kB |",
         shape.name(),
         seen.links,
         part(&seen.cold, 100),
+        part(&seen.told, 100),
         part(&seen.cut, 50),
         part(&seen.cut, 99),
         part(&seen.cut_by_router, 99),
@@ -249,6 +266,7 @@ mod tests {
             let began = network.now;
             network.run(Duration::from_secs(15));
             assert!(network.converged(began).is_some(), "{shape:?}");
+            assert_eq!(network.refused, 0, "{shape:?}");
             let began = network.now;
             let wire = network.cut();
             network.run(Duration::from_secs(5));

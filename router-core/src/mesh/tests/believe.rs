@@ -212,10 +212,11 @@ fn newer_versions_are_told_and_passed_on() {
 #[test]
 fn messages_for_others_go_their_way() {
     let mut lone = Lone::with_neighbors();
-    lone.hear(TO_B, &b().link_state_request("C")).unwrap();
+    lone.hear(TO_B, &b().link_state_request("C", None)).unwrap();
     assert_eq!(lone.sent(TO_C), ["LSR"]);
-    lone.hear(TO_B, &b().link_state_request("nobody")).unwrap();
-    lone.hear(TO_B, &b().link_state_request("B")).unwrap();
+    lone.hear(TO_B, &b().link_state_request("nobody", None))
+        .unwrap();
+    lone.hear(TO_B, &b().link_state_request("B", None)).unwrap();
     assert_eq!((lone.sent(TO_B), lone.sent(TO_C)), (vec![], vec![]));
 }
 
@@ -367,8 +368,8 @@ fn nothing_but_a_hello_is_taken_from_a_stranger() {
     lone.take();
     let said = [
         writer_of("X", 1).advertisement(1, 1),
-        writer_of("X", 1).link_state_request("A"),
-        writer_of("X", 1).link_state_request("C"),
+        writer_of("X", 1).link_state_request("A", None),
+        writer_of("X", 1).link_state_request("C", None),
     ];
     for message in &said {
         assert_eq!(lone.hear(link, message), Err(Misdeed::Stranger));

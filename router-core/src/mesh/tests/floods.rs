@@ -74,8 +74,8 @@ fn copies_are_known_whoever_said_it_and_in_whatever_version() {
 fn what_is_asked_of_one_is_not_asked_of_all() {
     let mut lone = Lone::with_neighbors();
     let old = [
-        b().link_state_request("all"),
-        b().address_request("all", 0),
+        b().link_state_request("all", None),
+        b().address_request("all", 0, None),
         b().address_answer("all", &b().all_addresses(1, keys(&["M0a"]))),
     ];
     let newer = replaced(&old[0], b"pv\x54\x01", b"pv\x54\x02");
@@ -131,15 +131,15 @@ fn questions_are_answered_no_faster_than_is_good() {
     lone.pass(1000);
     lone.take();
     for _ in 0..100 {
-        lone.hear(TO_B, &b().link_state_request("A")).unwrap();
-        lone.hear(TO_B, &b().address_request("A", 0)).unwrap();
+        lone.hear(TO_B, &b().link_state_request("A", None)).unwrap();
+        lone.hear(TO_B, &b().address_request("A", 0, None)).unwrap();
         lone.pass(10);
     }
     let sent = lone.sent(TO_B);
     let count = |opcode: &str| sent.iter().filter(|sent| **sent == opcode).count();
     assert!((2..60).contains(&count("LSU")), "{}", count("LSU"));
     assert!((2..60).contains(&count("MAU")), "{}", count("MAU"));
-    lone.hear(TO_B, &b().address_request("A", 1)).unwrap();
+    lone.hear(TO_B, &b().address_request("A", 1, None)).unwrap();
     lone.pass(500);
     assert!(!lone.sent(TO_B).contains(&"MAU"), "it has them all");
 }

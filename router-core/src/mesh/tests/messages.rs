@@ -36,8 +36,16 @@ fn messages_equal_those_of_the_incumbent_byte_for_byte() {
         ("HELLO B", b.hello(["A"].into_iter()), vectors::HELLO_FROM_B),
         ("RA A", a.advertisement(1, 1), vectors::RA_FROM_A),
         ("RA B", b.advertisement(1, 0), vectors::RA_FROM_B),
-        ("LSR A", a.link_state_request("B"), vectors::LSR_FROM_A),
-        ("LSR B", b.link_state_request("A"), vectors::LSR_FROM_B),
+        (
+            "LSR A",
+            a.link_state_request("B", None),
+            vectors::LSR_FROM_A,
+        ),
+        (
+            "LSR B",
+            b.link_state_request("A", None),
+            vectors::LSR_FROM_B,
+        ),
         (
             "LSU A",
             a.link_state("B", 1, [("B", 1)].into_iter()),
@@ -48,7 +56,11 @@ fn messages_equal_those_of_the_incumbent_byte_for_byte() {
             b.link_state("A", 0, [("A", 1)].into_iter()),
             vectors::LSU_FROM_B,
         ),
-        ("MAR B", b.address_request("A", 0), vectors::MAR_FROM_B),
+        (
+            "MAR B",
+            b.address_request("A", 0, None),
+            vectors::MAR_FROM_B,
+        ),
         (
             "MAU all A",
             a.address_answer("B", &all),
@@ -112,7 +124,10 @@ fn link_states_of_the_incumbent_are_understood() {
     assert_eq!(envelope.destination, Destination::Router("B".into()));
     let payload = bytes(vectors::LSR_FROM_B);
     let control = self::envelope(&payload).control().unwrap();
-    assert!(matches!(control.body, Body::LinkStateRequest));
+    assert!(matches!(
+        control.body,
+        Body::LinkStateRequest { wanted: None }
+    ));
     let payload = bytes(vectors::RA_FROM_A);
     let envelope = self::envelope(&payload);
     assert_eq!(envelope.destination, Destination::All);
@@ -131,7 +146,13 @@ fn link_states_of_the_incumbent_are_understood() {
 fn addresses_of_the_incumbent_are_understood() {
     let payload = bytes(vectors::MAR_FROM_B);
     let body = envelope(&payload).control().unwrap().body;
-    assert!(matches!(body, Body::AddressRequest { have_sequence: 0 }));
+    assert!(matches!(
+        body,
+        Body::AddressRequest {
+            have_sequence: 0,
+            life: None
+        }
+    ));
 
     let payload = bytes(vectors::MAU_CHANGE_FROM_A);
     let body = envelope(&payload).control().unwrap().body;

@@ -46,7 +46,7 @@ fn written(control: &Control<'_>, destination: &Destination, to: &str) -> Bytes 
             link_sequence,
             mobile_sequence,
         } => writer.advertisement(link_sequence, mobile_sequence),
-        Body::LinkStateRequest => writer.link_state_request(router),
+        Body::LinkStateRequest { wanted } => writer.link_state_request(router, wanted),
         Body::LinkState {
             sequence,
             peers: told,
@@ -54,7 +54,10 @@ fn written(control: &Control<'_>, destination: &Destination, to: &str) -> Bytes 
             let told: Vec<_> = peers(told).map(Result::unwrap).collect();
             writer.link_state(router, sequence, told.into_iter())
         }
-        Body::AddressRequest { have_sequence } => writer.address_request(router, have_sequence),
+        Body::AddressRequest {
+            have_sequence,
+            life,
+        } => writer.address_request(router, have_sequence, life),
         Body::Addresses {
             sequence,
             change: Change::All { exist },

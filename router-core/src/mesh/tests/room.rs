@@ -14,7 +14,7 @@ fn crowd(lone: &mut Lone, link: NeighborLink, names: usize) -> usize {
     let neighbor = if link == TO_B { "0/B" } else { "0/C" };
     let refused = (0..names).filter(|number| {
         let id = format!("r{link:?}{number}");
-        let question = writer_of(&id, 1).link_state_request("A");
+        let question = writer_of(&id, 1).link_state_request("A", None);
         let question = Envelope::read(&question, &context).unwrap();
         lone.hear(link, &question.passed_on(neighbor)).is_err()
     });
