@@ -31,7 +31,7 @@ const FIXED_TLS: u64 = 20;
 /// Seeds that found something when they were written down. What is drawn has changed
 /// since, so that they are not all of them still the networks that did; tests of `router-core` keep
 /// the defects.
-const FOUND: [(Kind, u64); 15] = [
+const FOUND: [(Kind, u64); 16] = [
     (Kind::Mesh, 79),   // a message for which all waited, held up by others
     (Kind::Mesh, 548),  // hellos held up with data when a connection was full
     (Kind::Mesh, 569),  // the same, of link states
@@ -39,6 +39,8 @@ const FOUND: [(Kind, u64); 15] = [
     (Kind::Mesh, 250),  // a message taken for stalled because its own sender's next ones waited
     (Kind::Mesh, 1438), // half a message left at a consumer
     (Kind::Mesh, 59),   // a routed link attached anew by a name that the next router still knew
+    // a link that came to a hub which its router had given up while it stood still
+    (Kind::Mesh, 830_049),
     // settled, on a hub's connection that was full: nobody is told that it has given way
     (Kind::Router, 900_441),
     // a wait of less than ten seconds, in the tenth second of a router

@@ -297,6 +297,12 @@ impl Tunnels {
             || self.session_ended.is_some_and(|ended| ended >= since)
     }
 
+    /// Whether a hub is about to go, if only its router knows it so far.
+    pub(crate) fn is_ending(&self, peer: usize) -> bool {
+        let mut hubs = self.hubs.iter().filter(|hub| hub.peer == peer);
+        hubs.any(|hub| hub.ending.is_some())
+    }
+
     /// Whether what a peer heard at one time may have been on its way to it since another.
     pub(crate) fn was_stalled(&self, peer: Option<usize>, since: Time, heard: Time) -> bool {
         self.stalls.iter().any(|stall| {

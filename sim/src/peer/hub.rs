@@ -68,10 +68,15 @@ impl Hub {
         attach: &Attach,
         hand: &mut Hand<'_>,
     ) {
+        let is_ending = hand.books.tunnels.is_ending(hand.peer);
         let book = hand.books.tunnels.all[tunnel].end_mut(Side::Hub);
         assert!(book.peer.is_none(), "tunnel {tunnel} comes to two hubs");
         (book.peer, book.node) = (Some(hand.peer), Some(hand.node));
         book.link = Some(link);
+        if is_ending {
+            // What it reads now was written before its router gave it up.
+            book.go(hand.now);
+        }
         let mut answer = Answer::Agrees(hand.now);
         if self.odds > 0 && self.plan.odd > 0 && hand.random.one_in(self.plan.odd) {
             self.odds -= 1;
