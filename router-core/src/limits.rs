@@ -234,8 +234,8 @@ pub const SERVER_NAME_BYTES: usize = 255;
 pub const CONTROL_CAPACITY: u32 = 250;
 
 /// Messages of the routing protocol that wait for a neighbour before all but the oldest are
-/// dropped.
-pub const CONTROL_LANE: u32 = 4096;
+/// dropped: what it is told of others in two seconds, and as much again of what all are told.
+pub const CONTROL_LANE: u32 = 16_384;
 
 /// Bytes of messages of the routing protocol that wait for a neighbour before all but the oldest
 /// are dropped: two of the largest.
@@ -395,11 +395,12 @@ pub const MESH_FLOODS: usize = 16_384;
 /// heard the one before: it goes no further than the network is known to reach.
 pub const MESH_GROWTH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Routers of which a neighbour of our kind is told in a second, and the burst: each takes three
-/// messages at most, and fewer than a lane for control holds are under way at once.
+/// Routers of which a neighbour of our kind is told in a second, and the burst; two messages for
+/// each, or one. What comes in two seconds is less than a lane for control holds.
 pub const MESH_TOLD_PER_SECOND: u64 = 1500;
 
-/// Routers of which all neighbours together are told before anything else is done.
+/// Routers of which all neighbours together are told before anything else is done, and messages
+/// that may wait to be sent before they are told of more.
 pub const MESH_TOLD_AT_ONCE: usize = 512;
 
 /// Addresses of a router that its neighbours tell others in its name; who has more is asked itself.

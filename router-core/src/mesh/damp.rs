@@ -129,7 +129,12 @@ impl Ask {
     /// Whether it was asked, or is about to be, and may yet be answered.
     pub(super) fn is_under_way(&self, now: Time) -> bool {
         let is_late = |asked| now.saturating_sub(asked) >= limits::MESH_ASK_TIME_OUT;
-        self.wanted && (self.tries == 0 || !self.asked.is_some_and(is_late))
+        let is_soon = self.not_before <= now + limits::MESH_ASK_TIME_OUT;
+        self.wanted
+            && match self.tries {
+                0 => is_soon,
+                _ => !self.asked.is_some_and(is_late),
+            }
     }
 
     /// The way on which it was asked is gone: ask again as soon as there is another.
@@ -184,6 +189,8 @@ pub(super) struct Bucket {
     per_second: u64,
     /// When it will have been full again if nothing more is taken.
     full_at: Time,
+    /// The latest time that somebody was given who has to wait.
+    turn: Time,
 }
 
 impl Bucket {
@@ -191,6 +198,7 @@ impl Bucket {
         Self {
             per_second,
             full_at: Time::ZERO,
+            turn: Time::ZERO,
         }
     }
 
@@ -206,14 +214,16 @@ impl Bucket {
 
     /// When there will be.
     pub(super) fn opens(&self) -> Time {
-        self.opens_behind(0)
+        let wait = self
+            .full_at
+            .saturating_sub(Time::ZERO + Duration::from_secs(1));
+        Time::ZERO + wait
     }
 
-    /// When there will be something for whoever comes behind so many others.
-    pub(super) fn opens_behind(&self, others: u64) -> Time {
-        let full_at = self.full_at + self.time_for(others);
-        let wait = full_at.saturating_sub(Time::ZERO + Duration::from_secs(1));
-        Time::ZERO + wait
+    /// When there will be something for whoever comes behind the last who was given a time.
+    pub(super) fn next_turn(&mut self) -> Time {
+        self.turn = self.opens().max(self.turn + self.time_for(1));
+        self.turn
     }
 
     /// Takes out so much, even if that is more than there is.

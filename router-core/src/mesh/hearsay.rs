@@ -4,7 +4,6 @@
 //! only what is newer is believed, because it may have lain somewhere for long, and that somebody
 //! tells of a router is no sign that it is alive.
 
-use crate::limits;
 use crate::mesh::envelope::Envelope;
 use crate::mesh::lsdb::Node;
 use crate::mesh::misdeed::Misdeed;
@@ -36,13 +35,17 @@ impl State {
     fn told_by(&mut self, from: NeighborLink, control: &Control<'_>) -> Result<(), Misdeed> {
         let known = |state: &Self| {
             let index = state.nodes.find(control.id)?;
-            Some((index, state.nodes.get(index)?.sequence))
+            let node = state.nodes.get(index)?;
+            Some((index, (node.instance, node.sequence)))
         };
-        let before = known(self).map_or(0, |(_, sequence)| sequence);
+        let before = known(self).map(|(_, known)| known);
         self.handle(from, control)?;
-        let news = known(self).filter(|(_, sequence)| *sequence > before);
-        let news = news.map(|(index, _)| (index, from));
-        self.marks.learnt.extend(news);
+        if matches!(control.body, Body::LinkState { .. })
+            && let Some((index, now)) = known(self)
+            && before != Some(now)
+        {
+            self.marks.learnt.push((index, from));
+        }
         Ok(())
     }
 
@@ -82,9 +85,9 @@ impl State {
         if let Some(life) = node.instance.filter(|life| *life != told) {
             // A later life of one that is heard is no news until it says so itself: its clock may
             // have been set back, and then the earlier life is the one that looks later.
-            let silent = self.times.now.saturating_sub(node.heard);
+            let is_over = node.may_be_over(self.settings.remote_ls_max_age, self.times.now);
             let is_list = matches!(control.body, Body::Addresses { .. });
-            return life < told && !is_list && silent >= limits::MESH_REWIND;
+            return life < told && !is_list && is_over;
         }
         match control.body {
             Body::LinkState { sequence, .. } => {
@@ -94,7 +97,7 @@ impl State {
             Body::Advertisement {
                 link_sequence,
                 mobile_sequence,
-            } => link_sequence >= node.sequence && mobile_sequence >= node.addresses.known_of(),
+            } => link_sequence >= node.known_of() && mobile_sequence >= node.addresses.known_of(),
             Body::Addresses {
                 sequence,
                 change: Change::All { .. },
@@ -136,11 +139,14 @@ impl State {
         let Ok(control) = envelope.control() else {
             return false;
         };
-        let is_near = envelope.distance() == 1;
+        // Answers go by the link that counts, if both sides agree on one yet.
+        let neighbor = self.links.heard_on(from);
+        let back = neighbor.and_then(|neighbor| self.links.to(neighbor));
+        let back = back.filter(|_| envelope.distance() == 1);
         match control.body {
             Body::LinkStateRequest {
                 wanted: Some(wanted),
-            } => is_near && self.answers_links(index, from, wanted),
+            } => back.is_some_and(|back| self.answers_links(index, back, wanted)),
             Body::AddressRequest {
                 have_sequence,
                 life: Some(life),
@@ -149,49 +155,45 @@ impl State {
                     life,
                     sequence: have_sequence,
                 };
-                is_near && self.answers_addresses(index, from, wanted)
+                back.is_some_and(|back| self.answers_addresses(index, back, wanted))
                     || self.is_not_introduced(index, control.id)
             }
             _ => false,
         }
     }
 
-    fn answers_links(&mut self, index: u16, from: NeighborLink, wanted: Wanted) -> bool {
+    fn answers_links(&mut self, index: u16, back: NeighborLink, wanted: Wanted) -> bool {
         let Some(node) = self.nodes.get(index) else {
             return false;
         };
-        let is_known = node.instance.unwrap_or_default() >= wanted.life
-            && node.sequence >= wanted.sequence
-            && is_worth_telling(node)
-            && !node.is_behind();
-        if is_known {
-            self.owe(from, index);
+        let is_same_life = wanted.life == 0 || node.instance == Some(wanted.life);
+        if is_same_life && node.sequence >= wanted.sequence && is_worth_telling(node) {
+            self.owe(back, index);
             return true;
         }
         let is_asked_for = node.ask.is_under_way(self.times.now) && !node.is_cut;
-        is_asked_for && self.way(index) != Some(from)
+        is_same_life && is_asked_for && self.way(index) != Some(back)
     }
 
-    fn answers_addresses(&mut self, index: u16, from: NeighborLink, known: Wanted) -> bool {
-        let Some(node) = self.nodes.get(index) else {
+    fn answers_addresses(&mut self, index: u16, back: NeighborLink, known: Wanted) -> bool {
+        let node = self.nodes.get(index).filter(|node| is_worth_telling(node));
+        let Some(node) = node.filter(|node| node.instance == Some(known.life)) else {
             return false;
         };
-        if node.instance.unwrap_or_default() != known.life || node.is_behind() {
-            return false;
-        }
         let is_asked_for =
             node.addresses_due().is_some() && node.addresses.ask.is_under_way(self.times.now);
         let is_newer = node.addresses.sequence() > known.sequence;
-        (is_newer && self.owe_addresses(from, index))
-            || (is_asked_for && self.way(index) != Some(from))
+        (is_newer && self.owe_addresses(back, index))
+            || (is_asked_for && self.way(index) != Some(back))
     }
 
     /// Whether a router that asks another for its addresses may not be known to that: one of the
     /// other kind complains of those that it has not heard of.
     fn is_not_introduced(&self, index: u16, asking: &str) -> bool {
         let is_far = self.way(index).is_some_and(|way| !self.is_kin(way));
-        let asking = self.nodes.find(asking);
-        let asking = asking.and_then(|index| self.nodes.get(index));
-        is_far && asking.is_none_or(|node| !node.is_introduced(self.times.now))
+        let both = [Some(index), self.nodes.find(asking)];
+        let mut both = both.map(|index| self.nodes.get(index?)).into_iter();
+        let is_old = |node: Option<&Node>| node.is_some_and(|of| of.is_introduced(self.times.now));
+        is_far && !both.all(is_old)
     }
 }

@@ -54,7 +54,9 @@ pub(super) struct Node {
     pub(super) instance: Option<i64>,
     /// When that life began, for all we know, and when it last gave a sign.
     born: Time,
-    pub(super) heard: Time,
+    heard: Time,
+    /// There was no way to it since.
+    was_lost: bool,
     /// The number of its link state.
     pub(super) sequence: i64,
     /// Its neighbours and what the way to each costs, by their numbers.
@@ -102,6 +104,7 @@ impl Node {
             instance: None,
             born: now,
             heard: now,
+            was_lost: false,
             sequence: 0,
             peers: Vec::new(),
             last_seen: now,
@@ -152,11 +155,11 @@ impl Node {
         let (Some(new), Some(known)) = (instance, self.instance) else {
             let is_first = self.instance.is_none() && instance.is_some();
             self.instance = self.instance.or(instance);
-            self.heard = now;
+            self.hear(now);
             return Ok(if is_first { Life::First } else { Life::Same });
         };
         if new == known {
-            self.heard = now;
+            self.hear(now);
             return Ok(Life::Same);
         }
         let is_young = now.saturating_sub(self.born) < limits::MESH_REWIND;
@@ -171,8 +174,23 @@ impl Node {
         }
         self.instance = Some(new);
         self.born = now;
-        self.heard = now;
+        self.hear(now);
         Ok(Life::New)
+    }
+
+    fn hear(&mut self, now: Time) {
+        self.heard = now;
+        self.was_lost = false;
+    }
+
+    /// There is no way to it.
+    pub(super) fn lose(&mut self) {
+        self.was_lost = true;
+    }
+
+    /// Whether the life that is known may have ended: it could not be heard, or was not for long.
+    pub(super) fn may_be_over(&self, max_age: Duration, now: Time) -> bool {
+        self.was_lost || now.saturating_sub(self.heard) >= max_age
     }
 
     /// It tells its link state. One that has been asked for it and has not advertised what there
@@ -211,6 +229,11 @@ impl Node {
     /// Whether it can be taken to have heard of this router.
     pub(super) fn has_heard_of_us(&self, now: Time) -> bool {
         self.knows_us || self.is_introduced(now)
+    }
+
+    /// How far its link state has got, as far as is known.
+    pub(super) fn known_of(&self) -> i64 {
+        self.sequence.max(self.advertised.unwrap_or_default())
     }
 
     /// Whether it has been known for so long that it and the others are known to each other.
@@ -265,7 +288,10 @@ impl Node {
             // There may be room now.
             self.ask.want();
         }
-        self.advertised = Some(links);
+        let is_behind = self.advertised.is_some_and(|before| before > links);
+        if is_alive || !is_behind {
+            self.advertised = Some(links);
+        }
         self.addresses.advertised(addresses);
         false
     }

@@ -369,9 +369,10 @@ impl State {
             self.attend(index);
             return Ok(());
         }
-        let before = node.addresses.sequence();
+        let (before, was_asked) = (node.addresses.sequence(), node.addresses.ask.is_asked());
         let changed = node.addresses.update(sequence, change, hints, room, now)?;
-        if matches!(change, Change::All { .. }) && node.addresses.sequence() > before {
+        let is_taken = node.addresses.sequence() > before || (was_asked && sequence == before);
+        if matches!(change, Change::All { .. }) && is_taken {
             self.marks.listed.push((index, from));
         }
         let id = Arc::clone(&node.id);

@@ -25,10 +25,14 @@ impl State {
     /// Tells new neighbours of all others, and all neighbours what is new of others.
     pub(super) fn tell_of_others(&mut self) {
         self.note_what_is_new();
-        let mut left = limits::MESH_TOLD_AT_ONCE;
+        if self.untold.is_empty() || self.output.len() > limits::MESH_TOLD_AT_ONCE {
+            // What is said already goes first.
+            return;
+        }
         let links: Vec<_> = self.untold.keys().copied().collect();
+        let share = (limits::MESH_TOLD_AT_ONCE / links.len()).max(1);
         for link in links {
-            self.tell_some(link, &mut left);
+            self.tell_some(link, share);
         }
     }
 
@@ -46,12 +50,12 @@ impl State {
     /// A neighbour is to be told of a router's addresses, unless whoever wants to know them has to
     /// ask itself; whether it is.
     pub(super) fn owe_addresses(&mut self, link: NeighborLink, index: u16) -> bool {
-        let node = self.nodes.get(index);
-        let is_short = node.is_some_and(|node| node.addresses.to_tell().is_some());
-        if is_short {
+        let node = self.nodes.get(index).filter(|node| is_worth_telling(node));
+        let may_be_told = node.is_some_and(|node| node.addresses.to_tell().is_some());
+        if may_be_told {
             self.note(link, [Telling::Addresses(index)]);
         }
-        is_short
+        may_be_told
     }
 
     fn note(&mut self, link: NeighborLink, tellings: impl IntoIterator<Item = Telling>) {
@@ -75,8 +79,11 @@ impl State {
             }
             let others = self.nodes.by_id().map(|(index, _)| index);
             let is_reached = |index: &u16| self.computed.tree.reach(*index).is_some();
-            let others: Vec<_> = others.filter(is_reached).map(Telling::Links).collect();
-            self.note(link, others);
+            let mut others: Vec<_> = others.filter(is_reached).collect();
+            // Numbers are given in the order in which routers come to be known: those who are near
+            // come first, and name the others.
+            others.sort_unstable();
+            self.note(link, others.into_iter().map(Telling::Links));
         }
         for (index, from) in std::mem::take(&mut self.marks.learnt) {
             for link in self.kin_but(from) {
@@ -101,8 +108,8 @@ impl State {
         links.map(|(_, link)| link).collect()
     }
 
-    /// Tells a neighbour of as many as it may be told of now.
-    fn tell_some(&mut self, link: NeighborLink, left: &mut usize) {
+    /// Tells a neighbour of as many as it may be told of now, and no more than so many.
+    fn tell_some(&mut self, link: NeighborLink, mut left: usize) {
         let now = self.times.now;
         let neighbor = self.links.heard_on(link);
         let neighbor = neighbor
@@ -112,7 +119,7 @@ impl State {
             self.untold.remove(&link);
             return;
         };
-        while *left > 0
+        while left > 0
             && let Some(untold) = self.untold.get_mut(&link)
             && let Some(state) = self.links.get_mut(link)
             && state.meter.told.is_open(now)
@@ -125,7 +132,7 @@ impl State {
             let is_other = |node: &&Node| node.id != neighbor && index != RouterIndex::OWN.0;
             if self.nodes.get(index).as_ref().is_some_and(is_other) {
                 state.meter.told.take(1, now);
-                *left -= 1;
+                left -= 1;
                 match telling {
                     Telling::Addresses(_) => self.tell_addresses_of(index, link),
                     Telling::Links(_) => self.tell_of(index, link),
@@ -153,7 +160,7 @@ impl State {
 
     /// Tells a neighbour all addresses of a router.
     fn tell_addresses_of(&mut self, index: u16, link: NeighborLink) {
-        let Some(node) = self.nodes.get(index) else {
+        let Some(node) = self.nodes.get(index).filter(|node| is_worth_telling(node)) else {
             return;
         };
         let Some((speaker, addresses)) = speaker(node).zip(node.addresses.to_tell()) else {
@@ -165,9 +172,12 @@ impl State {
     }
 }
 
-/// Whether there is anything to tell of a router, whole and in words that all understand.
+/// Whether there is anything to tell of a router: whole, in words that all understand, of a life
+/// that can be named, and which it has not ended without saying so.
 pub(super) fn is_worth_telling(node: &Node) -> bool {
-    node.sequence > 0 && !node.is_cut && node.version == Some(VERSION)
+    let is_whole = node.sequence > 0 && !node.is_cut;
+    let is_named = node.version == Some(VERSION) && node.instance.is_some();
+    is_whole && is_named && !node.is_behind()
 }
 
 /// Another router, as the one that is told of.

@@ -264,6 +264,9 @@ impl State {
         // addresses may be long, and on their way for long.
         let first = |tree: &Tree, index| tree.reach(index).map(|reach| reach.first);
         for (index, node) in self.nodes.others() {
+            if first(&self.computed.tree, index).is_none() {
+                node.lose();
+            }
             node.ask.doubt();
             if first(&before, index) != first(&self.computed.tree, index) {
                 node.addresses.ask.doubt();
@@ -330,7 +333,6 @@ impl State {
     /// are left until paths are found anew.
     fn ask_and_answer(&mut self) {
         let now = self.times.now;
-        let mut waiting = BTreeMap::new();
         while let Some((at, index)) = self.marks.asks.pop_first() {
             if at > now {
                 self.marks.asks.insert((at, index));
@@ -342,15 +344,15 @@ impl State {
             } else if due.is_some()
                 && let Some(link) = self.way(index)
             {
-                self.converse(index, link, waiting.entry(link).or_default());
+                self.converse(index, link);
                 self.attend(index);
             }
         }
     }
 
-    /// Sends one router what it is to be asked and answered. Those who cannot be asked yet, which
-    /// `waiting` counts, get a time each, one behind the other.
-    fn converse(&mut self, index: u16, link: NeighborLink, waiting: &mut u64) {
+    /// Sends one router what it is to be asked and answered. Those who cannot be asked yet get a
+    /// time each, one behind the other.
+    fn converse(&mut self, index: u16, link: NeighborLink) {
         let now = self.times.now;
         let is_kin = self.is_kin(link);
         let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
@@ -395,10 +397,9 @@ impl State {
             questions.take(asked as u64, now);
         } else {
             let asks = [&mut node.ask, &mut node.first_look, &mut node.addresses.ask];
-            for ask in asks {
-                ask.postpone(questions.opens_behind(*waiting));
+            for ask in asks.into_iter().filter(|ask| is_due(ask.due())) {
+                ask.postpone(questions.next_turn());
             }
-            *waiting += 1;
         }
         if is_due(node.owed_addresses.due()) {
             if self.answers.is_open(now) {

@@ -2,18 +2,18 @@
 //!
 //! Owns the order in which that is done. It knows nothing of routers but their numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
-/// Routers, each once. Those who are near come first, since numbers are given in the order in which
-/// routers come to be known, and the near ones name the others.
+/// Tellings in the order in which there came to be something to tell. What there is more to tell of
+/// keeps its place, so that whoever changes often does not keep others waiting.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
-    links: BTreeSet<u16>,
-    addresses: BTreeSet<u16>,
+    queue: VecDeque<Telling>,
+    waiting: BTreeSet<Telling>,
 }
 
 /// What is to be told of a router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Telling {
     /// Its link state.
     Links(u16),
@@ -33,19 +33,19 @@ impl Telling {
 impl Extend<Telling> for Untold {
     fn extend<T: IntoIterator<Item = Telling>>(&mut self, tellings: T) {
         for telling in tellings {
-            match telling {
-                Telling::Links(index) => self.links.insert(index),
-                Telling::Addresses(index) => self.addresses.insert(index),
-            };
+            if self.waiting.insert(telling) {
+                self.queue.push_back(telling);
+            }
         }
     }
 }
 
 impl Untold {
-    /// Takes out what comes next: addresses of routers come behind the routers.
+    /// Takes out what comes next.
     pub(super) fn next(&mut self) -> Option<Telling> {
-        let links = self.links.pop_first().map(Telling::Links);
-        links.or_else(|| self.addresses.pop_first().map(Telling::Addresses))
+        let next = self.queue.pop_front()?;
+        self.waiting.remove(&next);
+        Some(next)
     }
 }
 
@@ -54,15 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_told_once_and_routers_before_their_addresses() {
+    fn everything_is_told_once_and_in_its_turn() {
         let mut untold = Untold::default();
-        let of = [Telling::Addresses(1), Telling::Links(7), Telling::Links(2)];
+        let of = [Telling::Links(7), Telling::Addresses(1), Telling::Links(2)];
         untold.extend(of);
-        untold.extend(of);
+        untold.extend([Telling::Links(2), Telling::Links(7)]);
         let told: Vec<_> = std::iter::from_fn(|| untold.next()).collect();
+        assert_eq!(told, of);
+        untold.extend([Telling::Links(7)]);
         assert_eq!(
-            told,
-            [Telling::Links(2), Telling::Links(7), Telling::Addresses(1)]
+            untold.next(),
+            Some(Telling::Links(7)),
+            "there is more to tell"
         );
     }
 }
