@@ -56,7 +56,7 @@ pub(super) fn judge(
                 return Err("it is closed, or not, against its terminus' wish".to_owned());
             }
             let unheard = other.peer.is_none() && books.tunnels.hub_left(earlier(tunnel.asked));
-            match other.gone || unheard || has_given_up || books.lost_way(number) {
+            match other.gone || unheard || has_given_up || books.lost_way(number, now) {
                 true => Ok(()),
                 false => Err("lost, and nothing happened".to_owned()),
             }
@@ -92,15 +92,16 @@ fn earlier(time: Time) -> Time {
 impl Books {
     /// Whether routers lost a connection by which a link went, or was about to go, to another one.
     /// What the hub agreed to later did not go by it, unless its attach had been on the way to it
-    /// before.
-    fn lost_way(&self, number: usize) -> bool {
+    /// before: then the loss comes right behind it.
+    fn lost_way(&self, number: usize, now: Time) -> bool {
         let tunnel = &self.tunnels.all[number];
         let [Some(device), hub] = tunnel.ends.each_ref().map(|end| end.node) else {
             return false;
         };
         let end = tunnel.end(Side::Hub);
         let is_before = |at: Time, agreed: Time| {
-            agreed <= at + SLACK || self.tunnels.was_stalled(end.peer, at, agreed)
+            let is_behind = now <= agreed + SLACK;
+            is_behind || agreed <= at + SLACK || self.tunnels.was_stalled(end.peer, at, agreed)
         };
         let is_of_link =
             |at: Time| at >= tunnel.asked && end.up.is_none_or(|agreed| is_before(at, agreed));
@@ -266,6 +267,7 @@ mod tests {
         books.tunnels.all[0].ends[1].up = Some(at(9));
         books.tunnels.cuts.push((at(5), [1, 2]));
         assert!(!is_fair(&books, LOST, 20), "it was agreed to afterwards");
+        assert!(is_fair(&books, LOST, 9), "it waited behind others");
         for (from, until, is_lost) in [(1, 5, false), (9, 12, false), (4, 9, true)] {
             let (peer, from, until) = (8, at(from), at(until));
             books.tunnels.stalls = vec![Stall { peer, from, until }];
