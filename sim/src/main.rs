@@ -31,7 +31,7 @@ const FIXED_TLS: u64 = 20;
 /// Seeds that found something when they were written down. What is drawn has changed
 /// since, so that they are not all of them still the networks that did; tests of `router-core` keep
 /// the defects.
-const FOUND: [(Kind, u64); 17] = [
+const FOUND: [(Kind, u64); 18] = [
     (Kind::Mesh, 79),   // a message for which all waited, held up by others
     (Kind::Mesh, 548),  // hellos held up with data when a connection was full
     (Kind::Mesh, 569),  // the same, of link states
@@ -43,6 +43,8 @@ const FOUND: [(Kind, u64); 17] = [
     (Kind::Mesh, 830_049),
     // a link that waited behind what its hub was slow to read, while its way was cut
     (Kind::Mesh, 1_012_889),
+    // a hub that ended its session while it stood still
+    (Kind::Mesh, 1_111_935),
     // settled, on a hub's connection that was full: nobody is told that it has given way
     (Kind::Router, 900_441),
     // a wait of less than ten seconds, in the tenth second of a router

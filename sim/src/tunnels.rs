@@ -294,7 +294,16 @@ impl Tunnels {
     pub(crate) fn hub_left(&self, since: Time) -> bool {
         let mut gone = self.hubs.iter().filter(|hub| hub.ending.is_some());
         gone.any(|hub| hub.over.is_none_or(|over| over >= since))
-            || self.session_ended.is_some_and(|ended| ended >= since)
+            || self
+                .session_ended
+                .is_some_and(|ended| self.left(ended) >= since)
+    }
+
+    /// When what a peer said at a time had left it, at the latest: some stand still.
+    fn left(&self, said: Time) -> Time {
+        let stalls = self.stalls.iter();
+        let stalls = stalls.filter(|stall| stall.from <= said && said <= stall.until);
+        stalls.map(|stall| stall.until).fold(said, Time::max)
     }
 
     /// Whether a hub is about to go, if only its router knows it so far.
